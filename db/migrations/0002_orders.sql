@@ -87,6 +87,7 @@ create table order_line (
 
 -- Immutable, gap-free per order. `from_status` and `to_status` are null when the status did not change.
 create table order_event (
+  id typeid not null,
   order_id typeid not null references orders,
   seq integer not null check (seq > 0),
   type text not null,
@@ -181,12 +182,23 @@ create table outbox (
   seq integer not null,
   type text not null,
   payload jsonb not null,
-  partition smallint not null,
+  partition smallint not null generated always as (hashtext(aggregate) & 3) stored,
   created_at timestamptz not null default clock_timestamp(),
   published_at timestamptz
 );
 create index outbox_unpublished on outbox (partition, id) where published_at is null;
 create index outbox_published on outbox (published_at) where published_at is not null;
+-- No order event without its outbox row.
+create function publish_order_events() returns trigger language plpgsql as $$
+begin
+  insert into outbox (event_id, aggregate, seq, type, payload)
+  select id, order_id, seq, type,
+         jsonb_build_object('order_id', order_id, 'from', from_status, 'to', to_status, 'data', data, 'at', created_at)
+  from written order by order_id, seq;
+  return null;
+end $$;
+create trigger published after insert on order_event referencing new table as written
+  for each statement execute function publish_order_events();
 create table relay_partition (
   partition smallint primary key,
   backend_pid integer not null,

@@ -1,0 +1,47 @@
+/** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
+export const ORDER_STATUSES = [
+  'pending', 'inventory_reserved', 'payment_pending', 'confirmed', 'processing', 'shipped', 'delivered', 'completed',
+  'on_hold', 'cancelled',
+] as const
+export type OrderStatus = (typeof ORDER_STATUSES)[number]
+
+/** Where each status may go. Same to same is a no-op; whatever is not listed is illegal (409). */
+export const ORDER_TRANSITIONS: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
+  pending: ['inventory_reserved', 'cancelled'],
+  inventory_reserved: ['payment_pending', 'cancelled'],
+  payment_pending: ['confirmed', 'on_hold', 'cancelled'],
+  confirmed: ['processing', 'on_hold', 'cancelled'],
+  processing: ['shipped', 'on_hold', 'cancelled'],
+  shipped: ['delivered'],
+  delivered: ['completed'],
+  completed: [],
+  on_hold: ['payment_pending', 'confirmed', 'processing', 'cancelled'],
+  cancelled: [],
+}
+
+/** Open: from `pending` to `payment_pending`. Its checkout is still at work. */
+export const OPEN_STATUSES = ['pending', 'inventory_reserved', 'payment_pending'] as const satisfies readonly OrderStatus[]
+
+export const CANCEL_REASONS = [
+  'out_of_stock', 'price_changed', 'payment_failed', 'expired', 'fraud', 'customer', 'merchant', 'unavailable',
+] as const
+export type CancelReason = (typeof CANCEL_REASONS)[number]
+
+export const PAYMENT_STATUSES = [
+  'none', 'pending', 'requires_action', 'authorized', 'partially_captured', 'captured', 'partially_refunded', 'refunded',
+  'voided', 'failed', 'disputed',
+] as const
+export type PaymentStatus = (typeof PAYMENT_STATUSES)[number]
+
+export function mayBecome(from: OrderStatus, to: OrderStatus): boolean {
+  return ORDER_TRANSITIONS[from].includes(to)
+}
+
+export function isOpen(status: OrderStatus): boolean {
+  return (OPEN_STATUSES as readonly OrderStatus[]).includes(status)
+}
+
+/** True once the order has won: it can no longer be undone by its checkout. */
+export function isCompleted(status: OrderStatus): boolean {
+  return !isOpen(status) && status !== 'cancelled'
+}

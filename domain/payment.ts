@@ -1,0 +1,35 @@
+import type { OrderId } from './ids'
+
+/**
+ * One try to take the money. `requested`: a buyer asked for it; `sent`: the provider may know of it;
+ * `requires_action`, `pending`: it does, and has not decided. The others are final.
+ */
+export const ATTEMPT_STATUSES = [
+  'requested', 'sent', 'requires_action', 'pending', 'authorized', 'captured', 'voided', 'refunded', 'declined', 'failed',
+] as const
+export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number]
+
+/** Statuses in which the provider may still hold or take the money: at most one such attempt per order. */
+export const UNRESOLVED_STATUSES = ['sent', 'requires_action', 'pending'] as const satisfies readonly AttemptStatus[]
+
+/** What an attempt came to, decided once: the answer to every key that names it. */
+export type AttemptOutcome = 'completed' | 'declined' | 'superseded' | 'refused' | 'cancelled' | 'expired'
+
+export function isUnresolved(status: AttemptStatus): boolean {
+  return (UNRESOLVED_STATUSES as readonly AttemptStatus[]).includes(status)
+}
+
+/** True while the provider holds money of the customer for this attempt. */
+export function holdsMoney(status: AttemptStatus): boolean {
+  return status === 'authorized' || status === 'captured'
+}
+
+/** `<orderId>/charge/<n>`: the same try has the same key however often it is sent. */
+export function chargeKey(orderId: OrderId, attempt: number): string {
+  return `${orderId}/charge/${attempt}`
+}
+
+/** `<orderId>/refund/<n>` of the n-th attempt: late money goes back once. */
+export function refundKey(orderId: OrderId, attempt: number): string {
+  return `${orderId}/refund/${attempt}`
+}
