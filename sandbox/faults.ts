@@ -1,0 +1,48 @@
+/** What `PUT /v1/faults` asks for. Rates are 0 to 1. */
+export interface FaultSettings {
+  /** Every request waits so long before anything happens. */
+  readonly delay_ms: number
+  /** So many requests are answered 503, without an effect. */
+  readonly error_rate: number
+  /** So many requests have their effect, but the connection is dropped instead of an answer. */
+  readonly drop_answer_rate: number
+  readonly seed: number
+}
+
+export interface Fate {
+  readonly delayMs: number
+  readonly fails: boolean
+  readonly dropsAnswer: boolean
+}
+
+const NO_FAULT: Fate = { delayMs: 0, fails: false, dropsAnswer: false }
+
+/** Decides what goes wrong with a request; equal seeds decide alike for requests in the same order. */
+export class Faults {
+  #settings: FaultSettings | null = null
+  #random: () => number = () => 0
+
+  /** Null ends them. They are not in the journal: a restart ends them too. */
+  set(settings: FaultSettings | null): void {
+    this.#settings = settings
+    this.#random = mulberry32(settings?.seed ?? 0)
+  }
+
+  next(): Fate {
+    if (!this.#settings) return NO_FAULT
+    const fails = this.#random() < this.#settings.error_rate
+    const dropsAnswer = this.#random() < this.#settings.drop_answer_rate
+    return { delayMs: this.#settings.delay_ms, fails, dropsAnswer }
+  }
+}
+
+/** A small generator of even numbers in 0…1 (Tommy Ettinger's mulberry32). */
+function mulberry32(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

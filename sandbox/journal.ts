@@ -1,0 +1,160 @@
+import { createReadStream } from 'node:fs'
+import { mkdir, open, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { ChargeRecord, ChargeStatus } from './charge'
+
+/** One fact. A line is written whole or not at all, so what belongs together is in one. */
+export type JournalLine =
+  | { readonly charge: ChargeRecord; readonly events: readonly EventNote[] }
+  | { readonly tombstone: Tombstone }
+  | { readonly delivered: string }
+
+/** An event caused by a change. `status` is there when the event tells of an earlier status than its line. */
+export interface EventNote {
+  readonly id: string
+  readonly status?: ChargeStatus
+}
+
+/** A key that was cancelled before it was used: no charge will ever be made under it. */
+export interface Tombstone {
+  readonly id: string
+  readonly key: string
+  readonly created_at: string
+}
+
+const LAZY_FLUSH_MS = 250
+
+/** Append-only JSON lines on disk. What `durable` has confirmed survives a SIGKILL and a power cut. */
+export class Journal {
+  readonly #file: FileHandle
+  readonly #onFailure: (error: unknown) => void
+  #lines: string[] = []
+  #mustSync = false
+  #batch: Promise<void> | null = null
+  #nextBatch: Promise<void> | null = null
+  #lazyTimer: NodeJS.Timeout | null = null
+
+  private constructor(file: FileHandle, onFailure: (error: unknown) => void) {
+    this.#file = file
+    this.#onFailure = onFailure
+  }
+
+  /**
+   * Opens the journal for appending behind its last whole line.
+   * @param length bytes that {@link readJournal} found good; a torn line behind them is cut off.
+   * @param onFailure called when the disk fails: nothing can be promised then, the program has to end.
+   */
+  static async open(path: string, length: number, onFailure: (error: unknown) => void): Promise<Journal> {
+    await mkdir(dirname(path), { recursive: true })
+    const file = await open(path, 'a')
+    await file.truncate(length)
+    await file.sync()
+    await syncFolder(dirname(path))
+    return new Journal(file, onFailure)
+  }
+
+  /** Writes a fact that somebody may be told of once {@link durable} is over. */
+  append(line: JournalLine): void {
+    this.#lines.push(JSON.stringify(line))
+    this.#mustSync = true
+  }
+
+  /** Writes a fact whose loss does no harm, with the next batch or a little later. */
+  appendLazily(line: JournalLine): void {
+    this.#lines.push(JSON.stringify(line))
+    this.#lazyTimer ??= setTimeout(() => {
+      this.#lazyTimer = null
+      void this.#startBatch()
+    }, LAZY_FLUSH_MS)
+  }
+
+  /** Resolves when everything appended so far is on disk. Callers at the same time share one fsync. */
+  durable(): Promise<void> {
+    if (this.#mustSync) return this.#startBatch()
+    return this.#batch ?? Promise.resolve()
+  }
+
+  async close(): Promise<void> {
+    if (this.#lazyTimer) clearTimeout(this.#lazyTimer)
+    if (this.#lines.length > 0) await this.#startBatch()
+    await this.durable()
+    await this.#file.close()
+  }
+
+  /** The batch that will take what is in memory now: it starts when the one on its way to the disk is through. */
+  #startBatch(): Promise<void> {
+    this.#nextBatch ??= (this.#batch ?? nextTick()).then(() => {
+      this.#batch = this.#nextBatch
+      this.#nextBatch = null
+      return this.#write()
+    })
+    return this.#nextBatch
+  }
+
+  async #write(): Promise<void> {
+    const written = this.#batch
+    const text = `${this.#lines.join('\n')}\n`
+    const sync = this.#mustSync
+    this.#lines = []
+    this.#mustSync = false
+    try {
+      await this.#file.appendFile(text)
+      if (sync) await this.#file.datasync()
+    } catch (error) {
+      this.#onFailure(error)
+      await new Promise(() => {})
+    }
+    if (this.#batch === written) this.#batch = null
+  }
+}
+
+/**
+ * Reads every whole line. A torn last line, left by a kill in the middle of a write, is passed over.
+ * @returns the bytes that hold whole lines. Throws when a line before the last is damaged.
+ */
+export async function readJournal(path: string, take: (line: JournalLine) => void): Promise<number> {
+  let length = 0
+  let rest: Buffer = Buffer.alloc(0)
+  let damaged: string | null = null
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+      const data = Buffer.concat([rest, chunk as Buffer])
+      let start = 0
+      for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
+        if (damaged !== null) throw new Error(`${path}: ${damaged}. Move the file away to start with an empty journal.`)
+        const line = parseLine(data.toString('utf8', start, end))
+        if (line) {
+          take(line)
+          length += end + 1 - start
+        } else damaged = `the line at byte ${length} is damaged`
+        start = end + 1
+      }
+      rest = data.subarray(start)
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  return length
+}
+
+function parseLine(text: string): JournalLine | null {
+  try {
+    const line: unknown = JSON.parse(text)
+    const known =
+      typeof line === 'object' && line !== null && ('charge' in line || 'tombstone' in line || 'delivered' in line)
+    return known ? (line as JournalLine) : null
+  } catch {
+    return null
+  }
+}
+
+/** A new file is only there after a power cut when its folder was written too. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  await folder.sync()
+  await folder.close()
+}
+
+function nextTick(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

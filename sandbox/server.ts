@@ -1,0 +1,294 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { z } from 'zod'
+import type { ChargeBook, Refusal, Result } from './book'
+import { publicCharge, type ChargeRecord, type Refund } from './charge'
+import type { Faults } from './faults'
+import { behaviourOf } from './methods'
+import { decisionPage, resultPage, returnAddress, unknownPage } from './page'
+import { amountBody, cancelBody, chargeBody, chargeQuery, emptyBody, faultsBody } from './requests'
+
+export interface SandboxParts {
+  readonly book: ChargeBook
+  readonly faults: Faults
+  /** Resolves when everything that happened so far is on disk. */
+  readonly durable: () => Promise<void>
+  /** Where a customer's browser reaches the sandbox, without a slash at the end. */
+  readonly publicUrl: string
+}
+
+/** The sandbox over HTTP. No answer leaves before what it tells of is on disk. */
+export function createHandler(parts: SandboxParts): RequestListener {
+  return (request, response) => {
+    handle(parts, request, response).catch((error: unknown) => {
+      if (request.destroyed && !request.complete) return // the caller left in the middle of its request
+      console.error('sandbox:', error)
+      if (response.headersSent) response.destroy()
+      else write(response, problem(500, 'internal', 'Something went wrong in the sandbox.'))
+    })
+  }
+}
+
+interface Answer {
+  readonly status: number
+  /** Sent as JSON, or as it is when it is HTML. */
+  readonly body: unknown
+  readonly html?: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** The answer is held back until then, milliseconds since 1970. */
+  readonly notBefore?: number
+  /** The connection is dropped instead. */
+  readonly dropped?: boolean
+}
+
+interface Call extends SandboxParts {
+  readonly method: string
+  readonly query: URLSearchParams
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+  /** The id in the path, or the empty string. */
+  readonly id: string
+}
+
+const BODY_LIMIT = 64 * 1024
+
+async function handle(parts: SandboxParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { path, query } = splitTarget(request.url ?? '/')
+  const body = await readBody(request)
+  if (body === null) return write(response, problem(413, 'body_too_large', `A body has at most ${BODY_LIMIT} bytes.`))
+  const fate = path.startsWith('/v1/charges') ? parts.faults.next() : null
+  if (fate && fate.delayMs > 0) await sleep(fate.delayMs)
+  if (fate?.fails) return write(response, problem(503, 'unavailable', 'The provider is not available.'))
+
+  const method = request.method ?? 'GET'
+  const answer = route(path, { ...parts, method, query, headers: request.headers, body, id: '' })
+  await parts.durable()
+  if (answer.notBefore) await sleep(Math.max(0, answer.notBefore - Date.now()))
+  if (answer.dropped || fate?.dropsAnswer) request.socket.destroy()
+  else write(response, answer)
+}
+
+function splitTarget(target: string): { path: string; query: URLSearchParams } {
+  const mark = target.indexOf('?')
+  if (mark < 0) return { path: target, query: new URLSearchParams() }
+  return { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
+}
+
+type Handler = (call: Call) => Answer
+
+const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+  '/livez': { GET: () => ({ status: 200, body: { status: 'ok' } }) },
+  '/v1/charges': { POST: createCharge, GET: listCharges },
+  '/v1/charges/cancel': { POST: cancelByKey },
+  '/v1/charges/:id': { GET: readCharge },
+  '/v1/charges/:id/capture': { POST: capture },
+  '/v1/charges/:id/void': { POST: voidCharge },
+  '/v1/charges/:id/refunds': { POST: refund },
+  '/v1/faults': { PUT: setFaults },
+  '/3ds/:id': { GET: showDecision },
+  '/3ds/:id/approve': { POST: (call) => decide(call, true) },
+  '/3ds/:id/refuse': { POST: (call) => decide(call, false) },
+}
+
+function route(path: string, call: Call): Answer {
+  const id = /\/(ch_[0-9a-z]+)(?=\/|$)/.exec(path)?.[1] ?? ''
+  const handlers = ROUTES[id === '' ? path : path.replace(id, ':id')]
+  if (!handlers) return problem(404, 'not_found', `There is no ${path}.`)
+  const handler = handlers[call.method]
+  if (handler) return handler({ ...call, id })
+  const allow = Object.keys(handlers).join(', ')
+  return { ...problem(405, 'method_not_allowed', `Use ${allow}.`), headers: { allow } }
+}
+
+function createCharge(call: Call): Answer {
+  const key = idempotencyKey(call)
+  if (typeof key !== 'string') return key
+  return withBody(call, chargeBody, (request) =>
+    settle(
+      call.book.create(key, request),
+      ({ charge, created }) => {
+        const behaviour = behaviourOf(charge.method)
+        return {
+          status: behaviour.decline ? 402 : 201,
+          body: publicCharge(charge, call.publicUrl),
+          notBefore: Date.parse(charge.created_at) + (behaviour.answerAfterMs ?? 0),
+          dropped: created && behaviour.dropFirstAnswer === true,
+        }
+      },
+      call,
+      { tombstone: call.book.tombstone(key)?.id },
+    ),
+  )
+}
+
+function listCharges(call: Call): Answer {
+  const parsed = chargeQuery.safeParse(Object.fromEntries(call.query))
+  if (!parsed.success) return invalid(parsed.error)
+  const { key, reference, limit, cursor } = parsed.data
+  if (key === undefined && reference === undefined) {
+    const { charges, next } = call.book.page(cursor, limit)
+    return list(call, charges, next)
+  }
+  const byKey = key === undefined ? undefined : call.book.byKey(key)
+  const found = key === undefined ? call.book.byReference(reference ?? '') : byKey ? [byKey] : []
+  return list(call, reference === undefined ? found : found.filter((charge) => charge.reference === reference), null)
+}
+
+function readCharge(call: Call): Answer {
+  return withCharge(call, (charge) => chargeAnswer(call, charge))
+}
+
+function capture(call: Call): Answer {
+  const key = idempotencyKey(call)
+  if (typeof key !== 'string') return key
+  return withAmount(call, (charge, amount) =>
+    settle(call.book.capture(charge, key, amount), (captured) => chargeAnswer(call, captured), call),
+  )
+}
+
+function refund(call: Call): Answer {
+  const key = idempotencyKey(call)
+  if (typeof key !== 'string') return key
+  return withAmount(call, (charge, amount) => settle(call.book.refund(charge, key, amount), refundAnswer, call))
+}
+
+function voidCharge(call: Call): Answer {
+  return withBody(call, emptyBody, () =>
+    withCharge(call, (charge) => settle(call.book.void(charge), (voided) => chargeAnswer(call, voided), call)),
+  )
+}
+
+function cancelByKey(call: Call): Answer {
+  return withBody(call, cancelBody, ({ key }) =>
+    settle(
+      call.book.cancel(key),
+      (charge) => ({
+        status: 200,
+        body: { key, charge: charge && publicCharge(charge, call.publicUrl) },
+      }),
+      call,
+    ),
+  )
+}
+
+function setFaults(call: Call): Answer {
+  return withBody(call, faultsBody, (settings) => {
+    call.faults.set(settings)
+    return { status: 200, body: settings ?? {} }
+  })
+}
+
+function showDecision(call: Call): Answer {
+  const charge = call.book.get(call.id)
+  if (!charge) return { status: 404, body: null, html: unknownPage() }
+  const open = charge.status === 'requires_action'
+  return { status: 200, body: null, html: open ? decisionPage(charge) : resultPage(charge) }
+}
+
+function decide(call: Call, approved: boolean): Answer {
+  const charge = call.book.get(call.id)
+  if (!charge) return { status: 404, body: null, html: unknownPage() }
+  const decided = call.book.decide(charge, approved)
+  const location = returnAddress(decided)
+  const html = resultPage(decided)
+  return location === null
+    ? { status: 200, body: null, html }
+    : { status: 303, body: null, html, headers: { location } }
+}
+
+function chargeAnswer(call: Call, charge: ChargeRecord): Answer {
+  return { status: 200, body: publicCharge(charge, call.publicUrl) }
+}
+
+function refundAnswer(made: Refund): Answer {
+  return { status: made.status === 'failed' ? 402 : 201, body: made }
+}
+
+function list(call: Call, charges: readonly ChargeRecord[], next: number | null): Answer {
+  const data = charges.map((charge) => publicCharge(charge, call.publicUrl))
+  return { status: 200, body: { data, has_more: next !== null, next_cursor: next === null ? null : String(next) } }
+}
+
+function withCharge(call: Call, act: (charge: ChargeRecord) => Answer): Answer {
+  const charge = call.book.get(call.id)
+  return charge ? act(charge) : problem(404, 'not_found', `There is no charge ${call.id}.`)
+}
+
+function withBody<T>(call: Call, schema: z.ZodType<T>, act: (body: T) => Answer): Answer {
+  let value: unknown = {}
+  try {
+    if (call.body.length > 0) value = JSON.parse(call.body.toString('utf8'))
+  } catch {
+    return problem(400, 'invalid_json', 'The body is not valid JSON.')
+  }
+  const parsed = schema.safeParse(value)
+  return parsed.success ? act(parsed.data) : invalid(parsed.error)
+}
+
+function withAmount(call: Call, act: (charge: ChargeRecord, amount: number | undefined) => Answer): Answer {
+  return withBody(call, amountBody, ({ amount, currency }) =>
+    withCharge(call, (charge) =>
+      currency !== undefined && currency !== charge.currency
+        ? problem(422, 'currency_mismatch', `The charge is in ${charge.currency}.`)
+        : act(charge, amount),
+    ),
+  )
+}
+
+function settle<T>(
+  result: Result<T>,
+  answer: (done: T) => Answer,
+  call: Call,
+  extra: Record<string, unknown> = {},
+): Answer {
+  return result.refused ? refusal(call, result.refused, extra) : answer(result.done)
+}
+
+function refusal(call: Call, { status, code, message, charge }: Refusal, extra: Record<string, unknown>): Answer {
+  const shown = charge ? { charge: publicCharge(charge, call.publicUrl) } : {}
+  return { status, body: { code, message, ...extra, ...shown } }
+}
+
+function idempotencyKey(call: Call): string | Answer {
+  const key = call.headers['idempotency-key']
+  if (typeof key === 'string' && key.length > 0 && key.length <= 255) return key
+  return problem(400, 'idempotency_key_required', 'An Idempotency-Key header of 1 to 255 characters is required.')
+}
+
+function invalid(error: z.ZodError): Answer {
+  const errors = error.issues.map((issue) => ({ pointer: `/${issue.path.join('/')}`, message: issue.message }))
+  return { status: 400, body: { code: 'validation_failed', message: 'The request is not valid.', errors } }
+}
+
+function problem(status: number, code: string, message: string): Answer {
+  return { status, body: { code, message } }
+}
+
+/** The whole body; null when it is too long. */
+async function readBody(request: IncomingMessage): Promise<Buffer | null> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request) {
+    length += (chunk as Buffer).length
+    if (length <= BODY_LIMIT) chunks.push(chunk as Buffer)
+  }
+  return length <= BODY_LIMIT ? Buffer.concat(chunks) : null
+}
+
+const HTML_HEADERS = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+}
+
+function write(response: ServerResponse, { status, body, html, headers }: Answer): void {
+  const payload = html ?? JSON.stringify(body)
+  const content = html === undefined ? { 'content-type': 'application/json' } : HTML_HEADERS
+  response.writeHead(status, {
+    ...content,
+    'cache-control': 'no-store',
+    'content-length': Buffer.byteLength(payload),
+    ...headers,
+  })
+  response.end(payload)
+}
