@@ -1,0 +1,58 @@
+import { join } from 'node:path'
+import { ROOT } from '../../config'
+import type { Program } from './programs'
+
+export interface ApplicationOptions {
+  readonly folder: string
+  /** Settings of `config.ts`, without the ports of the process itself. */
+  readonly env: Record<string, string>
+}
+
+/** The sandbox payment provider, its journal beside the other data. */
+export function sandboxProgram({ folder, env }: ApplicationOptions, port: number, apiPort: number): Program {
+  const args = [
+    ...['--port', String(port), '--journal', join(folder, 'sandbox.journal')],
+    ...['--webhook-url', `http://127.0.0.1:${apiPort}/webhooks/payments/sandbox`],
+    ...['--secret', env['SANDBOX_WEBHOOK_SECRET'] ?? ''],
+  ]
+  return nodeProgram('sandbox', 'sandbox/main.js', args, env, `http://127.0.0.1:${port}/livez`)
+}
+
+export function workerProgram({ env }: ApplicationOptions, name: string, port: number): Program {
+  const settings = { ...env, WORKER_PORT: String(port) }
+  return nodeProgram(
+    name,
+    'workers/main.js',
+    ['--queues', 'checkout,platform'],
+    settings,
+    `http://127.0.0.1:${port}/readyz`,
+  )
+}
+
+export function apiProgram({ env }: ApplicationOptions, name: string, port: number): Program {
+  const settings = { ...env, API_PORT: String(port) }
+  return nodeProgram(name, 'api/main.js', [], settings, `http://127.0.0.1:${port}/readyz`)
+}
+
+function nodeProgram(name: string, file: string, args: string[], env: Record<string, string>, ready: string): Program {
+  return {
+    name,
+    command: process.execPath,
+    args: ['--enable-source-maps', join(ROOT, 'dist', file), ...args],
+    cwd: ROOT,
+    env,
+    isReady: () => answersOk(ready),
+    stopSignal: 'SIGTERM',
+    stopMs: 15_000,
+  }
+}
+
+async function answersOk(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) })
+    await response.body?.cancel()
+    return response.ok
+  } catch {
+    return false
+  }
+}

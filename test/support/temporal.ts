@@ -1,0 +1,23 @@
+import { randomUUID } from 'node:crypto'
+import { prepareNamespace } from '../../scripts/stack/namespace'
+import { testServices } from './services'
+
+export interface TestNamespace {
+  /** host:port */
+  readonly address: string
+  /** With all search attributes; fixed task queues and workflow ids cannot meet those of another test in it. */
+  readonly namespace: string
+}
+
+/** A Temporal namespace of the caller's own, in some 100 ms. */
+export async function testNamespace(): Promise<TestNamespace> {
+  const address = testServices().temporal
+  const namespace = `test-${randomUUID()}`
+  await prepareNamespace(address, namespace)
+  return { address, namespace }
+}
+
+/** A task queue, or workflow id, nobody else uses. */
+export function unique(prefix: string): string {
+  return `${prefix}-${randomUUID()}`
+}
