@@ -116,7 +116,7 @@ function createCharge(call: Call): Answer {
         }
       },
       call,
-      { tombstone: call.book.tombstone(key)?.id },
+      { tombstone: call.book.tombstone(key) },
     ),
   )
 }

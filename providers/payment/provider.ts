@@ -135,6 +135,9 @@ export interface PaymentProvider {
    * @param rawBody the body as it was received, byte for byte.
    */
   verifyWebhook(rawBody: Buffer, headers: WebhookHeaders): WebhookEvent
+
+  /** Ends its connections; calls in hand finish first. */
+  close(): Promise<void>
 }
 
 /** No answer, or one that says nothing: what became of the request is unknown. */
