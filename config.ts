@@ -19,10 +19,21 @@ const DEVELOPMENT_WEBHOOK_SECRET = 'whsec_aG9sZGZhc3Qtc2FuZGJveC13ZWJob29rLXNlY3
 
 /** Every setting, its default and its meaning. `docs/operations.md` is written from this list. */
 export const settingsSchema = z.object({
-  NODE_ENV: z.enum(['development', 'test', 'production']).default('development').describe('`production` refuses sandbox providers and default secrets'),
-  DATABASE_URL: z.string().min(1).default('postgres://holdfast:holdfast@127.0.0.1:5432/holdfast').describe('Postgres, the truth'),
+  NODE_ENV: z
+    .enum(['development', 'test', 'production'])
+    .default('development')
+    .describe('`production` refuses sandbox providers and default secrets'),
+  DATABASE_URL: z
+    .string()
+    .min(1)
+    .default('postgres://holdfast:holdfast@127.0.0.1:5432/holdfast')
+    .describe('Postgres, the truth'),
   DATABASE_POOL_MAX: z.coerce.number().int().min(1).max(200).default(10).describe('connections per process'),
-  REDIS_URL: z.string().min(1).default('redis://127.0.0.1:6379/0').describe('Redis, rebuilt from Postgres at any moment'),
+  REDIS_URL: z
+    .string()
+    .min(1)
+    .default('redis://127.0.0.1:6379/0')
+    .describe('Redis, rebuilt from Postgres at any moment'),
   TEMPORAL_ADDRESS: z.string().min(1).default('127.0.0.1:7233').describe('Temporal, host:port'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Temporal namespace'),
   TEMPORAL_UI_URL: z.string().default('http://127.0.0.1:8233').describe('where links to the Temporal Web UI point'),
@@ -31,18 +42,51 @@ export const settingsSchema = z.object({
   PUBLIC_URL: z.string().default('').describe('address of the API as callers see it; default: from host and port'),
   WORKER_PORT: port.default(0).describe("port of a worker's own /livez, /readyz and /metrics; 0 picks a free one"),
   SANDBOX_URL: z.string().default('http://127.0.0.1:4010').describe('the sandbox payment provider'),
-  SANDBOX_WEBHOOK_SECRET: z.string().min(16).default(DEVELOPMENT_WEBHOOK_SECRET).describe('signs the webhooks of the sandbox (Standard Webhooks, `whsec_…`)'),
+  SANDBOX_WEBHOOK_SECRET: z
+    .string()
+    .min(16)
+    .default(DEVELOPMENT_WEBHOOK_SECRET)
+    .describe('signs the webhooks of the sandbox (Standard Webhooks, `whsec_…`)'),
   PAYMENT_TIMEOUT_MS: milliseconds.default(2_500).describe('longest wait for one call to a payment provider'),
-  TOKEN_SECRET: z.string().min(16).default(DEVELOPMENT_TOKEN_SECRET).describe('derives cart tokens and stream tokens; a change ends open event streams'),
-  CHECKOUT_WAIT_MS: milliseconds.default(10_000).describe('how long a checkout call waits for an outcome before it answers 202'),
-  CHECKOUT_HOLD_SECONDS: z.coerce.number().int().min(1).default(900).describe('how long an unpaid order holds its stock; the store settings override it'),
-  CART_HOLD_SECONDS: z.coerce.number().int().min(1).default(900).describe('how long a soft hold of a cart lasts; the store settings override it'),
+  TOKEN_SECRET: z
+    .string()
+    .min(16)
+    .default(DEVELOPMENT_TOKEN_SECRET)
+    .describe('derives cart tokens and stream tokens; a change ends open event streams'),
+  CHECKOUT_WAIT_MS: milliseconds
+    .default(10_000)
+    .describe('how long a checkout call waits for an outcome before it answers 202'),
+  CHECKOUT_HOLD_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(900)
+    .describe('how long an unpaid order holds its stock; the store settings override it'),
+  CART_HOLD_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(900)
+    .describe('how long a soft hold of a cart lasts; the store settings override it'),
+  REQUEST_TIMEOUT_MS: milliseconds.default(10_000).describe('longest wait for the JSON body of a request to arrive'),
   RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).default(1_200).describe('requests per minute and address'),
   RATE_LIMIT_LOOPBACK: flag.default(false).describe('1 counts requests from loopback too'),
-  CORS_ORIGINS: z.string().default('').transform((text) => text.split(',').map((origin) => origin.trim()).filter(Boolean)).describe('comma-separated origins that browsers may call from'),
+  CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((origin) => origin.trim())
+        .filter(Boolean),
+    )
+    .describe('comma-separated origins that browsers may call from'),
   TRUST_PROXY: z.coerce.number().int().min(0).max(10).default(0).describe('how many proxies stand in front of the API'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('log level'),
-  FAULT_DIR: z.string().default('').describe('tests only: a folder whose files name the points at which a process kills itself'),
+  FAULT_DIR: z
+    .string()
+    .default('')
+    .describe('tests only: a folder whose files name the points at which a process kills itself'),
 })
 
 export type Settings = z.output<typeof settingsSchema>
@@ -54,7 +98,9 @@ export class SettingsError extends Error {
 
 /** Reads and checks the settings. Throws a {@link SettingsError} that names each bad one. */
 export function readSettings(environment: Record<string, string | undefined> = process.env): Settings {
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  )
   const parsed = settingsSchema.safeParse(given)
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)

@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   not_found: { status: 404, title: 'There is no such thing' },
   sku_not_found: { status: 404, title: 'There is no such SKU' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
+  request_timeout: { status: 408, title: 'The request did not arrive in time' },
   out_of_stock: { status: 409, title: 'Not enough stock' },
   price_changed: { status: 409, title: 'The price has changed' },
   cart_changed: { status: 409, title: 'The cart has changed' },

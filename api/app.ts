@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import { DomainError } from '../domain/errors'
+import { dispatcherOf } from './dispatch'
+import { sendEmpty, sendProblem } from './respond'
+import type { ApiDeps, Method, Route } from './route'
+import { routes } from './routes'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** The caller's X-Request-Id, or a new one. In every answer and every log line. */
+      requestId: string
+    }
+  }
+}
+
+/** Builds the app; `api/server.ts` gives it its server, `api/main.ts` listens. */
+export function createApp(deps: ApiDeps): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', 'simple')
+  app.set('trust proxy', deps.settings.TRUST_PROXY)
+  app.set('case sensitive routing', true)
+  app.use(identify)
+  for (const [path, methods] of byPath(routes)) mount(app, path, methods, deps)
+  app.use((request: Request, response: Response) => {
+    sendProblem(new DomainError('not_found', 'There is no such address.'), request, response, deps.log)
+  })
+  // Express knows an error handler by its four parameters.
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    sendProblem(error, request, response, deps.log)
+  })
+  return app
+}
+
+const REQUEST_ID = /^[\w.-]{1,64}$/
+
+function identify(request: Request, _response: Response, next: NextFunction): void {
+  const given = request.headers['x-request-id']
+  request.requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+  next()
+}
+
+function byPath(all: readonly Route[]): Map<string, Route[]> {
+  const paths = new Map<string, Route[]>()
+  for (const route of all) {
+    const same = paths.get(route.path)
+    if (same) same.push(route)
+    else paths.set(route.path, [route])
+  }
+  return paths
+}
+
+function mount(app: Express, path: string, methods: readonly Route[], deps: ApiDeps): void {
+  const mounted = app.route(path.replaceAll('{', ':').replaceAll('}', ''))
+  for (const route of methods) mounted[route.method](dispatcherOf(route, deps))
+  const allow = allowOf(methods.map((route) => route.method))
+  mounted.all((request: Request, response: Response) => {
+    if (request.method === 'OPTIONS') return sendEmpty(response, 204, { Allow: allow })
+    const refusal = new DomainError('method_not_allowed', `Allowed here: ${allow}.`)
+    sendProblem(Object.assign(refusal, { headers: { Allow: allow } }), request, response, deps.log)
+  })
+}
+
+function allowOf(methods: readonly Method[]): string {
+  const names = methods.map((method) => method.toUpperCase())
+  return [...names, ...(names.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+}

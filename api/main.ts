@@ -1,0 +1,48 @@
+import type { AddressInfo } from 'node:net'
+import { readSettings, SettingsError } from '../config'
+import { createPool } from '../db/pool'
+import { createRedis } from '../db/redis'
+import { createApp } from './app'
+import { createLog } from './log'
+import { createMetrics } from './metrics'
+import type { ApiDeps } from './route'
+import { closeServer, createHttpServer } from './server'
+import { createTemporalClient } from './temporal'
+
+/** How long a stopping process waits for the requests in hand: a checkout may wait for its outcome. */
+const STOP_DEADLINE_MS = 15_000
+
+async function main(): Promise<void> {
+  const settings = readSettings()
+  const deps: ApiDeps = {
+    settings,
+    pool: createPool(settings, { name: 'holdfast-api' }),
+    redis: createRedis(settings),
+    temporal: createTemporalClient(settings),
+    log: createLog(settings.LOG_LEVEL, 'api'),
+    metrics: createMetrics(),
+  }
+  const server = createHttpServer(createApp(deps))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(settings.API_PORT, settings.API_HOST, resolve)
+  })
+  const { address, port } = server.address() as AddressInfo
+  deps.log.info({ address, port }, 'listening')
+
+  let stopping = false
+  async function stop(signal: string): Promise<void> {
+    if (stopping) return
+    stopping = true
+    deps.log.info({ signal }, 'stopping')
+    await closeServer(server, STOP_DEADLINE_MS)
+    deps.redis.disconnect()
+    await Promise.allSettled([deps.pool.end(), deps.temporal.connection.close()])
+    deps.log.info('stopped')
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof SettingsError ? error.message : error)
+  process.exitCode = 1
+})

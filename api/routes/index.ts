@@ -1,0 +1,5 @@
+import type { Route } from '../route'
+import { systemRoutes } from './system'
+
+/** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
+export const routes: readonly Route[] = [...systemRoutes]
