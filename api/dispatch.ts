@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express'
+import type { IdempotencyScope } from '../db/idempotency'
 import { DomainError } from '../domain/errors'
 import { authenticate, callerScope } from './auth'
 import { hashOfJson, isStorableText, readJson, readWhole, requireMediaType } from './body'

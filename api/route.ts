@@ -4,6 +4,7 @@ import type { Client } from '@temporalio/client'
 import type { z } from 'zod'
 import type { Settings } from '../config'
 import type { Role } from '../db/api-key'
+import type { IdempotencyScope } from '../db/idempotency'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { DomainError, ErrorCode } from '../domain/errors'
@@ -86,17 +87,6 @@ export type AnswerOf<A extends Answers> =
             : never
     }[keyof A & number]
 
-/** What scopes an idempotency key: hand it to `withIdempotency`. */
-export interface IdempotencyScope {
-  /** Who: the cart token's hash, the admin key, or the address of an anonymous caller (hashed). */
-  readonly scope: string
-  /** Method and path. */
-  readonly operation: string
-  readonly key: string
-  /** SHA-256 of the body as canonical JSON. */
-  readonly bodyHash: Buffer
-}
-
 export interface Input<P, Q, B, C> {
   readonly params: P
   readonly query: Q
@@ -104,7 +94,7 @@ export interface Input<P, Q, B, C> {
   readonly caller: C
   readonly headers: IncomingHttpHeaders
   readonly requestId: string
-  /** Null when the caller sent no key (only where keys are optional). */
+  /** For `withIdempotency`. Null when the caller sent no key (only where keys are optional). */
   readonly idempotency: IdempotencyScope | null
   /** Logs with the request's id. Ids and codes only: no personal data, no secrets. */
   readonly log: Log
