@@ -8,7 +8,6 @@ import { sendBytes, sendEmpty, sendJson, sendProblem } from './respond'
 import {
   type ApiDeps,
   type Caller,
-  type IdempotencyScope,
   isMediaAnswer,
   isRawBody,
   type Route,
