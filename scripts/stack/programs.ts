@@ -76,6 +76,7 @@ export class Keeper {
     const deadline = Date.now() + (options.withinMs ?? READY_MS)
     const limit = this.failures + (options.patience ?? Number.POSITIVE_INFINITY)
     while (Date.now() < deadline) {
+      if (!this.wanted) throw new Error(`${this.name} was stopped.`)
       if (this.failures >= limit) throw this.failure('ended while it started')
       if (this.child !== undefined && (await this.program.isReady())) return
       await delay(40)

@@ -23,6 +23,7 @@ export interface ServiceOptions {
   readonly durable: boolean
   readonly databases?: number
   readonly migrated: boolean
+  readonly namespace: string
   /** Addresses of services that run elsewhere and are not started. */
   readonly given: Partial<ServiceAddresses>
   readonly say: Say
@@ -87,7 +88,7 @@ async function startTemporal(
   const begun = Date.now()
   const { say, given } = options
   if (given.TEMPORAL_ADDRESS !== undefined) {
-    await prepareNamespace(given.TEMPORAL_ADDRESS, 'default')
+    await prepareNamespace(given.TEMPORAL_ADDRESS, options.namespace)
     say('temporal    from TEMPORAL_ADDRESS')
     return {
       TEMPORAL_ADDRESS: given.TEMPORAL_ADDRESS,
@@ -98,7 +99,7 @@ async function startTemporal(
   const uiPort = portOf(options, 'temporal-ui')
   const program = await temporalProgram({ ...options, port, uiPort })
   await options.run(program)
-  await prepareNamespace(`127.0.0.1:${port}`, 'default')
+  await prepareNamespace(`127.0.0.1:${port}`, options.namespace)
   say(`temporal    ${program.command}, ${seconds(begun)}`)
   return { TEMPORAL_ADDRESS: `127.0.0.1:${port}`, TEMPORAL_UI_URL: `http://127.0.0.1:${uiPort}` }
 }

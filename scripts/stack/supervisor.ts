@@ -32,6 +32,8 @@ export interface StackOptions {
   readonly env?: Record<string, string>
   /** Services that run elsewhere and are not started. */
   readonly given?: Partial<ServiceAddresses>
+  /** The Temporal namespace, made where it is missing. */
+  readonly namespace?: string
   /** False when the data is thrown away; a power cut may then cost it. */
   readonly durable?: boolean
   /** Logical databases of Redis. */
@@ -39,6 +41,8 @@ export interface StackOptions {
   /** Added to every port that is tried first. */
   readonly portOffset?: number
   readonly say?: Say
+  /** Gives the start up: what runs by then is ended. */
+  readonly interrupted?: AbortSignal
 }
 
 /** A running stack. What ends by itself is started again at the same address until {@link Stack.stop}. */
@@ -78,12 +82,16 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     throw new Error(`Holdfast is already running in this folder (process ${holder.pid}). \`npm stop\` ends it.`)
   }
   const supervisor = new Supervisor(folder, say)
+  const giveUp = (): void => void supervisor.stop()
+  options.interrupted?.addEventListener('abort', giveUp)
   try {
     await endLeftovers(readRecords(folder), say)
     return await supervisor.start(options)
   } catch (error) {
     await supervisor.stop()
-    throw error
+    throw options.interrupted?.aborted ? new Error('It was interrupted.') : error
+  } finally {
+    options.interrupted?.removeEventListener('abort', giveUp)
   }
 }
 
@@ -107,6 +115,7 @@ class Supervisor {
     const secrets = secretsOf(this.folder)
     const names = processNames(options)
     const given = options.given ?? {}
+    const namespace = options.namespace ?? 'default'
     const wishes = { ...portWishes(names), ...pick(PORTS, servicePorts(given)) }
     const chosen = await choosePorts(this.folder, shifted(wishes, options.portOffset ?? 0), this.say)
     this.releasePorts = chosen.release
@@ -120,9 +129,9 @@ class Supervisor {
       run,
     }
     const databases = options.databases === undefined ? {} : { databases: options.databases }
-    const services = await startServices({ ...common, ...databases, ports, secrets, given })
+    const services = await startServices({ ...common, ...databases, ports, secrets, given, namespace })
 
-    const env = { ...settingsFor(services, secrets, ports), ...options.env }
+    const env = { ...settingsFor(services, secrets, ports), TEMPORAL_NAMESPACE: namespace, ...options.env }
     const adminKey =
       names.apis.length > 0 ? await this.startApplication({ folder: this.folder, env }, names, ports) : ''
     const apis = names.apis.map((name) => `http://127.0.0.1:${ports[name]}`)

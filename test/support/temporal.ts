@@ -9,7 +9,7 @@ export interface TestNamespace {
   readonly namespace: string
 }
 
-/** A Temporal namespace of the caller's own, in some 100 ms. */
+/** A Temporal namespace of the caller's own, in a second at most. */
 export async function testNamespace(): Promise<TestNamespace> {
   const address = testServices().temporal
   const namespace = `test-${randomUUID()}`
