@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { ROOT } from '../../config'
 import { migrate } from '../../db/migrate'
-import { holderOf } from '../../scripts/stack/claim'
-import { startStack, type Stack } from '../../scripts/stack/supervisor'
-import { lockFile } from '../../scripts/stack/state'
+import { claim } from '../../scripts/stack/claim'
+import { removePostgresData } from '../../scripts/stack/postgres'
+import { endLeftovers } from '../../scripts/stack/programs'
+import { startStack } from '../../scripts/stack/supervisor'
+import { makeStackFolder, readRecords } from '../../scripts/stack/state'
 import { removeTemporalData } from '../../scripts/stack/temporal'
 import { publishServices } from './services'
 
@@ -14,14 +16,15 @@ const REDIS_DATABASES = 2_000
 const FIRST_PORT_OFFSET = 20_000
 
 declare global {
-  var holdfastTestStack: Stack | undefined
+  var holdfastEndTestRun: (() => Promise<void>) | undefined
 }
 
 /** One Postgres, Redis and Temporal for all test files, and a migrated database to copy. */
 export default async function globalSetup(): Promise<void> {
-  const slot = freeSlot()
-  const folder = join(ROOT, '.holdfast', slot === 0 ? 'test' : `test-${slot}`)
+  const slot = takeSlot()
+  const folder = slotFolder(slot)
   removeTemporalData(folder)
+  await removeLeftStacks(folder)
   const stack = await startStack({
     folder,
     apis: 0,
@@ -30,15 +33,21 @@ export default async function globalSetup(): Promise<void> {
     portOffset: FIRST_PORT_OFFSET + 100 * slot,
     say: (line) => /again|killed|Making|migrated|Downloading|Building|Ending/.test(line) && console.log(line),
   })
-  globalThis.holdfastTestStack = stack
-  stopOnSignal(stack)
-  const template = await prepareTemplate(stack.services.DATABASE_URL).catch(async (error: unknown) => {
+  const end = async (): Promise<void> => {
+    await removeLeftStacks(folder)
     await stack.stop()
-    throw error
-  })
+  }
+  globalThis.holdfastEndTestRun = end
+  // Jest ends at once on Ctrl-C, without its teardown.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => void end().finally(() => process.exit(1)))
+  }
   publishServices({
+    folder,
     postgres: stack.services.DATABASE_URL,
-    template,
+    template: await prepareTemplate(stack.services.DATABASE_URL).catch((error: unknown) =>
+      end().then(() => Promise.reject(error)),
+    ),
     redis: stack.services.REDIS_URL.replace(/\/\d+$/, ''),
     redisDatabases: REDIS_DATABASES,
     temporal: stack.services.TEMPORAL_ADDRESS,
@@ -46,19 +55,27 @@ export default async function globalSetup(): Promise<void> {
   })
 }
 
-/** Several runs may go on at once in one clone: each has services of its own. */
-function freeSlot(): number {
+/** Several runs may go on at once in one clone: each has services of its own, kept for the next run. */
+function takeSlot(): number {
   for (let slot = 0; ; slot++) {
-    const folder = join(ROOT, '.holdfast', slot === 0 ? 'test' : `test-${slot}`)
-    if (!existsSync(lockFile(folder)) || holderOf(lockFile(folder)) === undefined) return slot
+    makeStackFolder(slotFolder(slot))
+    if (claim(join(slotFolder(slot), 'run'), slotFolder(slot)) === undefined) return slot
   }
 }
 
-/** Jest ends at once on Ctrl-C, without its teardown. */
-function stopOnSignal(stack: Stack): void {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void stack.stop().finally(() => process.exit(1)))
+function slotFolder(slot: number): string {
+  return join(ROOT, '.holdfast', slot === 0 ? 'test' : `test-${slot}`)
+}
+
+/** Stacks that tests started and did not stop, in this run or in one that was killed. */
+async function removeLeftStacks(folder: string): Promise<void> {
+  const stacks = join(folder, 'stacks')
+  if (!existsSync(stacks)) return
+  for (const name of readdirSync(stacks)) {
+    await endLeftovers(readRecords(join(stacks, name)), console.log)
+    removePostgresData(join(stacks, name))
   }
+  rmSync(stacks, { recursive: true, force: true })
 }
 
 /** Named after the migrations' content: it is kept for as long as that stays the same. */
@@ -69,8 +86,9 @@ async function prepareTemplate(url: string): Promise<string> {
   const { rows } = await client.query<{ datname: string }>(
     "select datname from pg_database where datname ~ '^(test|template)_'",
   )
-  for (const { datname } of rows.filter((row) => row.datname !== template))
-    await client.query(`drop database "${datname}" with (force)`)
+  for (const { datname } of rows) {
+    if (datname !== template) await client.query(`drop database "${datname}" with (force)`)
+  }
   if (!rows.some((row) => row.datname === template)) {
     // Made under another name: a migration that fails half-way must not leave a template.
     await client.query('create database test_template')

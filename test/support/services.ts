@@ -1,5 +1,7 @@
 /** The services that `global-setup` started for this run, as every test file finds them. */
 export interface TestServices {
+  /** Belongs to this run alone. */
+  readonly folder: string
   /** Of the role that owns the template and may make databases. */
   readonly postgres: string
   /** A migrated database that is only ever copied. */
