@@ -1,0 +1,287 @@
+import { slugOf } from '../domain/catalog'
+import { DomainError } from '../domain/errors'
+import { type ProductId, type Sku, skuKey } from '../domain/ids'
+import type { Money } from '../domain/money'
+import { type CategoryRef, PRODUCT_CATEGORIES, setProductCategories } from './category'
+import { newId } from './id'
+import type { Db, Tx } from './pool'
+
+export type ProductStatus = 'draft' | 'active' | 'archived'
+
+/** A product as staff see it: every variant, every price. */
+export interface Product {
+  readonly id: ProductId
+  readonly slug: string
+  readonly title: string
+  readonly description: string
+  readonly brand: string | null
+  readonly sellerId: string
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly status: ProductStatus
+  /** Rises with every change of anything but stock. */
+  readonly version: number
+  readonly categories: readonly CategoryRef[]
+  readonly variants: readonly ProductVariant[]
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+export interface ProductVariant {
+  readonly sku: string
+  readonly title: string
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly weight_grams: number | null
+  readonly prices: readonly Money[]
+}
+
+export interface VariantInput {
+  readonly sku: string
+  readonly title?: string | undefined
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined
+  readonly weightGrams?: number | null | undefined
+  /** All prices of the variant: a currency left out is one it is not sold in. */
+  readonly prices?: readonly Money[] | undefined
+  /** The price in one currency; the others stay. */
+  readonly price?: Money | undefined
+}
+
+export interface ProductPatch {
+  readonly title?: string | undefined
+  readonly slug?: string | undefined
+  readonly description?: string | undefined
+  readonly brand?: string | null | undefined
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined
+  readonly status?: ProductStatus | undefined
+  /** Ids, slugs or titles; the first one leads. */
+  readonly categories?: readonly string[] | undefined
+  /** Changed or added; variants not named stay. */
+  readonly variants?: readonly VariantInput[] | undefined
+}
+
+export type ProductInput = ProductPatch & { readonly title: string; readonly variants: readonly VariantInput[] }
+
+/** By id, whatever its status. */
+export async function findProduct(db: Db, id: ProductId): Promise<Product | null> {
+  const { rows } = await db.query<Product>({
+    name: 'product.byId',
+    text: `
+      select p.id, p.slug, p.title, p.description, p.brand, p.seller_id as "sellerId", p.attributes, p.status, p.version,
+             ${PRODUCT_CATEGORIES} as categories, all_variants.variants,
+             p.created_at as "createdAt", p.updated_at as "updatedAt"
+      from product p
+      cross join lateral (
+        select coalesce(jsonb_agg(jsonb_build_object(
+                 'sku', v.sku_written, 'title', v.title, 'attributes', v.attributes, 'weight_grams', v.weight_grams,
+                 'prices', coalesce((
+                   select jsonb_agg(jsonb_build_object('amount', amount, 'currency', currency) order by currency)
+                   from price
+                   where price.sku = v.sku
+                 ), '[]'::jsonb)
+               ) order by v.position, v.sku), '[]'::jsonb) as variants
+        from variant v
+        where v.product_id = p.id
+      ) as all_variants
+      where p.id = $1`,
+    values: [id],
+  })
+  return rows[0] ?? null
+}
+
+/**
+ * Makes a product, its variants and prices, and tells the outbox. Without a slug one is derived from the title.
+ * Throws `slug_taken`, `sku_taken`, and `validation_failed` for a category id that is none.
+ */
+export async function createProduct(tx: Tx, input: ProductInput): Promise<ProductId> {
+  const id = newId('product')
+  await insertProduct(tx, id, input)
+  if (input.categories) await setProductCategories(tx, id, input.categories)
+  await writeVariants(tx, { id, title: input.title }, input.variants)
+  await announceProducts(tx, 'product.created', [{ id, version: 1 }])
+  return id
+}
+
+/**
+ * Changes what `patch` names if the product still has a version that `mayChange` accepts, and tells the outbox.
+ * Throws `not_found`, `precondition_failed`, and what {@link createProduct} throws.
+ */
+export async function updateProduct(
+  tx: Tx,
+  { id, mayChange, patch }: { id: ProductId; mayChange: (version: number) => boolean; patch: ProductPatch },
+): Promise<void> {
+  const { rows } = await tx.query<{ version: number; title: string }>(
+    'select version, title from product where id = $1 for update',
+    [id],
+  )
+  const product = rows[0]
+  if (!product) throw new DomainError('not_found', 'There is no product with this id.')
+  if (!mayChange(product.version)) {
+    throw new DomainError('precondition_failed', 'The product has changed since you read it. Read it again.')
+  }
+  await patchProduct(tx, id, patch)
+  if (patch.categories) await setProductCategories(tx, id, patch.categories)
+  if (patch.variants) await writeVariants(tx, { id, title: patch.title ?? product.title }, patch.variants)
+  await announceProducts(tx, 'product.updated', [{ id, version: product.version + 1 }])
+}
+
+/**
+ * Tells the outbox, in the transaction of the change. A product's version is the sequence of its events.
+ * `partition` is a hash of the aggregate, so that events of one product stay in order.
+ */
+export async function announceProducts(
+  tx: Tx,
+  type: 'product.created' | 'product.updated',
+  products: readonly { readonly id: ProductId; readonly version: number }[],
+): Promise<void> {
+  await tx.query({
+    name: 'product.announce',
+    text: `
+      insert into outbox (event_id, aggregate, seq, type, payload, partition)
+      select event_id, id, version, $1, jsonb_build_object('product_id', id, 'version', version),
+             abs(hashtext(id)::bigint) % 4
+      from unnest($2::text[], $3::text[], $4::int[]) as p (event_id, id, version)`,
+    values: [
+      type,
+      products.map(() => newId('event')),
+      products.map((product) => product.id),
+      products.map((product) => product.version),
+    ],
+  })
+}
+
+/** A derived slug that is taken gets a number, or, should somebody take that in between, the id's end; a given one is refused. */
+async function insertProduct(tx: Tx, id: ProductId, input: ProductInput): Promise<void> {
+  if (input.slug !== undefined) {
+    if (await tryInsertProduct(tx, id, { ...input, slug: input.slug })) return
+    throw slugTaken(input.slug)
+  }
+  const slug = slugOf(input.title)
+  if (await tryInsertProduct(tx, id, { ...input, slug })) return
+  if (await tryInsertProduct(tx, id, { ...input, slug: `${slug}-${await nextSlugNumber(tx, slug)}` })) return
+  if (await tryInsertProduct(tx, id, { ...input, slug: `${slug}-${id.slice(-12)}` })) return
+  throw slugTaken(slug)
+}
+
+async function tryInsertProduct(tx: Tx, id: ProductId, input: ProductInput & { slug: string }): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `insert into product (id, slug, title, description, brand, attributes, status)
+     values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict (slug) do nothing`,
+    [
+      id,
+      input.slug,
+      input.title,
+      input.description ?? '',
+      input.brand ?? null,
+      JSON.stringify(input.attributes ?? {}),
+      input.status ?? 'active',
+    ],
+  )
+  return rowCount === 1
+}
+
+/** One more than the highest number that this slug has been given. */
+async function nextSlugNumber(tx: Tx, slug: string): Promise<number> {
+  const { rows } = await tx.query<{ next: number }>(
+    `select coalesce(max(substr(slug, length($1) + 1)::int), 1) + 1 as next
+     from product
+     where slug >= $1 and slug < $1 || ':' and substr(slug, length($1) + 1) ~ '^[1-9][0-9]{0,5}$'`,
+    [`${slug}-`],
+  )
+  return rows[0]?.next ?? 2
+}
+
+async function patchProduct(tx: Tx, id: ProductId, patch: ProductPatch): Promise<void> {
+  try {
+    await tx.query(
+      `update product
+       set title = coalesce($2, title), slug = coalesce($3, slug), description = coalesce($4, description),
+           brand = case when $5 then $6 else brand end, attributes = coalesce($7, attributes),
+           status = coalesce($8, status), version = version + 1, updated_at = now()
+       where id = $1`,
+      [
+        id,
+        patch.title ?? null,
+        patch.slug ?? null,
+        patch.description ?? null,
+        patch.brand !== undefined,
+        patch.brand ?? null,
+        patch.attributes ? JSON.stringify(patch.attributes) : null,
+        patch.status ?? null,
+      ],
+    )
+  } catch (error) {
+    if ((error as { constraint?: unknown }).constraint === 'product_slug_key') throw slugTaken(patch.slug ?? '')
+    throw error
+  }
+}
+
+function slugTaken(slug: string): DomainError {
+  return new DomainError('slug_taken', `Another product has the slug ${slug}.`, { slug })
+}
+
+async function writeVariants(
+  tx: Tx,
+  product: { id: ProductId; title: string },
+  variants: readonly VariantInput[],
+): Promise<void> {
+  const { rows } = await tx.query<{ next: number }>(
+    'select coalesce(max(position) + 1, 0) as next from variant where product_id = $1',
+    [product.id],
+  )
+  const next = rows[0]?.next ?? 0
+  // In one order everywhere, so that two writers of the same SKUs wait for each other instead of deadlocking.
+  const sorted = variants
+    .map((variant, index) => ({ ...variant, key: skuKey(variant.sku), position: next + index }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+  for (const variant of sorted) await writeVariant(tx, product, variant)
+}
+
+async function writeVariant(
+  tx: Tx,
+  product: { id: ProductId; title: string },
+  variant: VariantInput & { key: Sku; position: number },
+): Promise<void> {
+  const { rowCount } = await tx.query(
+    `insert into variant as v (sku, sku_written, product_id, title, attributes, weight_grams, position)
+     values ($1, $2, $3, coalesce($4, $8), coalesce($5, '{}'::jsonb), $6, $9)
+     on conflict (sku) do update
+     set title = coalesce($4, v.title), attributes = coalesce($5, v.attributes),
+         weight_grams = case when $7 then $6 else v.weight_grams end
+     where v.product_id = $3`,
+    [
+      variant.key,
+      variant.sku,
+      product.id,
+      variant.title ?? null,
+      variant.attributes ? JSON.stringify(variant.attributes) : null,
+      variant.weightGrams ?? null,
+      variant.weightGrams !== undefined,
+      product.title,
+      variant.position,
+    ],
+  )
+  if (rowCount !== 1) {
+    throw new DomainError('sku_taken', `The SKU ${variant.sku} belongs to another product.`, { sku: variant.sku })
+  }
+  if (variant.prices) await deletePrices(tx, variant.key, variant.prices)
+  await writePrices(tx, variant.key, [...(variant.prices ?? []), ...(variant.price ? [variant.price] : [])])
+}
+
+async function deletePrices(tx: Tx, sku: Sku, kept: readonly Money[]): Promise<void> {
+  await tx.query('delete from price where sku = $1 and currency <> all ($2::text[])', [
+    sku,
+    kept.map((price) => price.currency),
+  ])
+}
+
+async function writePrices(tx: Tx, sku: Sku, prices: readonly Money[]): Promise<void> {
+  await tx.query(
+    `insert into price (sku, currency, amount)
+     select $1, currency, amount
+     from unnest($2::text[], $3::bigint[]) as p (currency, amount)
+     on conflict (sku, currency) do update
+     set amount = excluded.amount, updated_at = now()
+     where price.amount <> excluded.amount`,
+    [sku, prices.map((price) => price.currency), prices.map((price) => price.amount)],
+  )
+}

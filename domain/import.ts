@@ -1,0 +1,197 @@
+import { ON_HAND_MAX, PRICE_AMOUNT_MAX, slugOf, WEIGHT_GRAMS_MAX } from './catalog'
+import type { CsvProblem, CsvRecord } from './csv'
+import { isCurrency } from './currency'
+import { type Sku, SKU_PATTERN, skuKey, type WarehouseId } from './ids'
+import { type Currency, minorDigits, parseMajor } from './money'
+
+/** The columns of a catalog file. They may come in any order; only `sku` is a must. */
+export const IMPORT_COLUMNS = [
+  'sku',
+  'title',
+  'description',
+  'brand',
+  'category',
+  'price',
+  'currency',
+  'weight_grams',
+  'warehouse',
+  'on_hand',
+] as const
+export type ImportColumn = (typeof IMPORT_COLUMNS)[number]
+
+const TEXT_LENGTH_MAX = { title: 255, description: 20_000, brand: 100, category: 100 } as const
+
+/** Which field of a record is which column. */
+export interface ImportHeader {
+  readonly width: number
+  readonly position: Readonly<Partial<Record<ImportColumn, number>>>
+}
+
+/** One line, understood. What is left empty in the file is left out here and stays as it is in the shop. */
+export interface ImportRow {
+  readonly line: number
+  readonly sku: Sku
+  readonly skuWritten: string
+  readonly title?: string
+  readonly description?: string
+  readonly brand?: string
+  readonly category?: { readonly slug: string; readonly title: string }
+  readonly weightGrams?: number
+  readonly price?: { readonly amount: number; readonly currency: Currency }
+  readonly stock?: { readonly warehouseId: WarehouseId; readonly onHand: number }
+}
+
+export type RejectionCode =
+  | CsvProblem
+  | 'column_count'
+  | 'bad_sku'
+  | 'title_missing'
+  | 'text_too_long'
+  | 'bad_price'
+  | 'unknown_currency'
+  | 'bad_weight'
+  | 'bad_on_hand'
+  | 'warehouse_missing'
+  | 'unknown_warehouse'
+  | 'conflicting_line'
+  | 'below_reserved'
+
+export interface Rejection {
+  readonly line: number
+  readonly code: RejectionCode
+  readonly message: string
+}
+
+/** What a line is read against: the store's currency, and its warehouses by lower-case name and by id. */
+export interface ImportContext {
+  readonly defaultCurrency: Currency
+  readonly warehouses: ReadonlyMap<string, WarehouseId>
+}
+
+const PROBLEM_MESSAGES: Record<CsvProblem, string> = {
+  bad_quotes:
+    'A quote is not closed, or stands inside a field that does not begin with one. Write "" for a quote in a quoted field.',
+  bad_encoding: 'The line is not UTF-8.',
+  bad_character: 'The line holds a NUL byte.',
+  line_too_long: 'The line is longer than 64 KiB.',
+}
+
+/** The header, or in words what is wrong with it. */
+export function readHeader(record: CsvRecord | undefined): ImportHeader | string {
+  if (!record) return 'The file is empty: its first line names the columns.'
+  if ('problem' in record) return PROBLEM_MESSAGES[record.problem]
+  const names = record.fields.map((field) => field.trim().toLowerCase())
+  const unknown = names.filter((name) => !(IMPORT_COLUMNS as readonly string[]).includes(name))
+  if (unknown.length > 0) {
+    const shown = unknown
+      .slice(0, 5)
+      .map((name) => JSON.stringify(name.slice(0, 40)))
+      .join(', ')
+    return `The first line names the columns, and ${shown} is none. Known are: ${IMPORT_COLUMNS.join(',')}.`
+  }
+  if (new Set(names).size < names.length) return 'A column is named twice.'
+  if (!names.includes('sku')) return 'There is no column "sku".'
+  return { width: names.length, position: Object.fromEntries(names.map((name, index) => [name, index])) }
+}
+
+/** One record as a row, or as a rejection that says what is wrong with it first. */
+export function readRow(record: CsvRecord, header: ImportHeader, context: ImportContext): ImportRow | Rejection {
+  const { line } = record
+  if ('problem' in record) return { line, code: record.problem, message: PROBLEM_MESSAGES[record.problem] }
+  if (record.fields.length !== header.width) {
+    return {
+      line,
+      code: 'column_count',
+      message: `The line has ${record.fields.length} fields, the header ${header.width}.`,
+    }
+  }
+  const text = (column: ImportColumn): string => {
+    const position = header.position[column]
+    return position === undefined ? '' : (record.fields[position] ?? '').trim()
+  }
+  const skuWritten = text('sku')
+  if (!SKU_PATTERN.test(skuWritten)) {
+    return { line, code: 'bad_sku', message: 'A SKU is 1 to 64 printable ASCII characters.' }
+  }
+  const texts = readTexts(line, text)
+  if (isRejection(texts)) return texts
+  const weight = readWeight(line, text('weight_grams'))
+  if (isRejection(weight)) return weight
+  const price = readPrice(line, text('price'), text('currency').toUpperCase() || context.defaultCurrency)
+  if (isRejection(price)) return price
+  const stock = readStock(line, text('on_hand'), text('warehouse'), context)
+  if (isRejection(stock)) return stock
+  return { line, sku: skuKey(skuWritten), skuWritten, ...texts, ...weight, ...price, ...stock }
+}
+
+export function isRejection<T extends object>(value: T | Rejection): value is Rejection {
+  return 'code' in value
+}
+
+type Cell = (column: ImportColumn) => string
+type Part<K extends keyof ImportRow> = Pick<ImportRow, K> | Rejection
+
+function readTexts(line: number, text: Cell): Part<'title' | 'description' | 'brand' | 'category'> {
+  for (const [column, max] of Object.entries(TEXT_LENGTH_MAX)) {
+    if (text(column as ImportColumn).length > max) {
+      return { line, code: 'text_too_long', message: `${column} is longer than ${max} characters.` }
+    }
+  }
+  const title = text('title')
+  const description = text('description')
+  const brand = text('brand')
+  const category = text('category')
+  return {
+    ...(title && { title }),
+    ...(description && { description }),
+    ...(brand && { brand }),
+    ...(category && { category: { slug: slugOf(category, 'category'), title: category } }),
+  }
+}
+
+function readWeight(line: number, text: string): Part<'weightGrams'> {
+  if (text === '') return {}
+  const weightGrams = wholeNumber(text, WEIGHT_GRAMS_MAX)
+  if (weightGrams !== null) return { weightGrams }
+  return {
+    line,
+    code: 'bad_weight',
+    message: `weight_grams ${shown(text)} is no whole number from 0 to ${WEIGHT_GRAMS_MAX}.`,
+  }
+}
+
+function readPrice(line: number, text: string, currency: string): Part<'price'> {
+  if (text === '') return {}
+  if (!isCurrency(currency))
+    return { line, code: 'unknown_currency', message: `${shown(currency)} is no ISO 4217 currency.` }
+  const amount = parseMajor(text, currency)
+  if (amount !== null && amount <= PRICE_AMOUNT_MAX) return { price: { amount, currency } }
+  const digits = minorDigits(currency)
+  return {
+    line,
+    code: 'bad_price',
+    message: `price ${shown(text)} is no amount in ${currency} with at most ${digits} digits behind the point.`,
+  }
+}
+
+function readStock(line: number, text: string, warehouse: string, context: ImportContext): Part<'stock'> {
+  const warehouseId = context.warehouses.get(warehouse.toLowerCase())
+  if (warehouse !== '' && warehouseId === undefined) {
+    return { line, code: 'unknown_warehouse', message: `There is no warehouse ${shown(warehouse)}.` }
+  }
+  if (text === '') return {}
+  if (warehouseId === undefined)
+    return { line, code: 'warehouse_missing', message: 'on_hand is given without a warehouse.' }
+  const onHand = wholeNumber(text, ON_HAND_MAX)
+  if (onHand !== null) return { stock: { warehouseId, onHand } }
+  return { line, code: 'bad_on_hand', message: `on_hand ${shown(text)} is no whole number from 0 to ${ON_HAND_MAX}.` }
+}
+
+function wholeNumber(text: string, max: number): number | null {
+  const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN
+  return value <= max ? value : null
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 60))
+}
