@@ -107,7 +107,7 @@ create trigger append_only before update or delete or truncate on stock_movement
 
 -- A store has one row of settings; null means: as the environment says.
 create table store_settings (
-  only boolean primary key default true check (only),
+  singleton boolean primary key default true check (singleton),
   default_currency currency not null default 'GBP',
   countries text[] not null default array['GB', 'IE', 'DE', 'FR', 'US'],
   tax_inclusive boolean not null default true,
@@ -144,4 +144,12 @@ create table import_rejection (
   code text not null,
   message text not null,
   primary key (import_id, line, code)
+);
+-- What the lines of a running import have said of each SKU, so that a line that contradicts an earlier one is rejected.
+-- Gone when the import ends; not worth its write-ahead log.
+create unlogged table import_sku (
+  import_id typeid not null,
+  sku sku not null,
+  facts jsonb not null,
+  primary key (import_id, sku)
 );
