@@ -1,0 +1,61 @@
+import type { CartId, ProductId, Sku } from '../domain/ids'
+import type { Currency } from '../domain/money'
+import type { CatalogEntry } from '../domain/pricing'
+import type { Db } from './pool'
+
+/**
+ * The catalog's word on every SKU that `skus` yields, as one JSON array: what a cart is priced from. To be used as a
+ * scalar subquery, so that a statement that changes a cart also returns what is needed to price it. The holder's own
+ * soft hold counts as available to it.
+ *
+ * @param skus a from-item with one text column, `l (sku)`
+ */
+export function catalogEntries({ skus, currency, holder }: { skus: string; currency: string; holder: string }): string {
+  return `(
+    select json_agg(json_build_array(
+             l.sku, v.sku_written, v.product_id, v.title, p.seller_id, p.status = 'active', a.amount,
+             coalesce((select sum(s.on_hand - s.reserved) from stock_level s where s.sku = l.sku), 0)
+             + coalesce((
+                 select sum(r.quantity)
+                 from reservation r
+                 where r.owner_id = ${holder} and r.sku = l.sku and r.kind = 'soft' and r.state = 'held'
+               ), 0)))
+    from ${skus}
+    join variant v on v.sku = l.sku
+    join product p on p.id = v.product_id
+    left join price a on a.sku = l.sku and a.currency = ${currency}
+  )`
+}
+
+export type EntryRow = [
+  sku: Sku,
+  skuWritten: string,
+  productId: ProductId,
+  title: string,
+  sellerId: string,
+  active: boolean,
+  price: number | null,
+  available: number,
+]
+
+/** The rows of {@link catalogEntries} by SKU. Null, which an empty aggregate is, gives an empty map. */
+export function toCatalog(rows: readonly EntryRow[] | null): Map<Sku, CatalogEntry> {
+  const catalog = new Map<Sku, CatalogEntry>()
+  for (const [sku, skuWritten, productId, title, sellerId, active, price, available] of rows ?? []) {
+    catalog.set(sku, { sku, skuWritten, productId, title, sellerId, active, price, available })
+  }
+  return catalog
+}
+
+/** Today's prices and stock of these SKUs; those that do not exist are not in the answer. */
+export async function readPricing(
+  db: Db,
+  { currency, skus, cartId }: { currency: Currency; skus: readonly Sku[]; cartId: CartId | null },
+): Promise<Map<Sku, CatalogEntry>> {
+  const { rows } = await db.query<{ entries: EntryRow[] | null }>({
+    name: 'pricing.read',
+    text: `select ${catalogEntries({ skus: 'unnest($1::text[]) as l (sku)', currency: '$2', holder: '$3' })} as entries`,
+    values: [skus, currency, cartId],
+  })
+  return toCatalog(rows[0]?.entries ?? null)
+}
