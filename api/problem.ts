@@ -24,8 +24,8 @@ export interface Problem {
   readonly [member: string]: unknown
 }
 
-/** Where each code is explained. */
-export const PROBLEM_DOCS = 'https://github.com/holdfast-commerce/holdfast/blob/main/docs/errors.md'
+/** Where each code is explained: served by the API itself, so the reference is relative to the request. */
+export const PROBLEM_DOCS = '/problems'
 
 /** The same request may succeed when it is sent again, unchanged, after a while. */
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -93,6 +93,12 @@ export function fieldErrors(part: FieldError['in'], issues: readonly z.core.$Zod
         code: 'unrecognized_key',
         message: 'There is no such field.',
       }))
+    }
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      // The form that was nearest: of several shapes the one with the fewest faults.
+      const nearest =
+        issue.errors.map((branch) => fieldErrors(part, branch)).sort((a, b) => a.length - b.length)[0] ?? []
+      return nearest.map((error) => ({ ...error, pointer: pointer + error.pointer }))
     }
     return [{ in: part, pointer, code: issue.code, message: issue.message }]
   })
