@@ -63,7 +63,8 @@ async function handle(parts: SandboxParts, request: IncomingMessage, response: S
   const method = request.method ?? 'GET'
   const answer = route(path, { ...parts, method, query, headers: request.headers, body, id: '' })
   await parts.durable()
-  if (answer.notBefore) await sleep(Math.max(0, answer.notBefore - Date.now()))
+  const early = (answer.notBefore ?? 0) - Date.now()
+  if (early > 0) await sleep(early)
   if (answer.dropped || fate?.dropsAnswer) request.socket.destroy()
   else write(response, answer)
 }
@@ -264,15 +265,18 @@ function problem(status: number, code: string, message: string): Answer {
   return { status, body: { code, message } }
 }
 
-/** The whole body; null when it is too long. */
-async function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request) {
-    length += (chunk as Buffer).length
-    if (length <= BODY_LIMIT) chunks.push(chunk as Buffer)
-  }
-  return length <= BODY_LIMIT ? Buffer.concat(chunks) : null
+/** The whole body; null when it is too long. Rejects when the caller leaves before its end. */
+function readBody(request: IncomingMessage): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= BODY_LIMIT) chunks.push(chunk)
+    })
+    request.on('end', () => resolve(length <= BODY_LIMIT ? Buffer.concat(chunks) : null))
+    request.on('error', reject)
+  })
 }
 
 const HTML_HEADERS = {

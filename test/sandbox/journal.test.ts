@@ -21,11 +21,12 @@ afterEach(() => Promise.all(running.splice(0).map((sandbox) => sandbox.kill())))
 const settled = ({ action_url: _, ...charge }: PublicCharge) => charge
 
 test('a SIGKILL among many charges forgets none that was answered, and half-does none', async () => {
+  const receiver = await new WebhookReceiver().start()
   let journal: string | undefined
   const answered = new Map<string, PublicCharge>()
   const asked = new Set<string>()
   for (let round = 0; round < 5; round++) {
-    const { sandbox, client } = await start(journal)
+    const { sandbox, client } = await start(journal, receiver.url)
     journal = sandbox.journal
     const before = answered.size
     const buyers = Array.from({ length: 16 }, async () => {
@@ -48,13 +49,15 @@ test('a SIGKILL among many charges forgets none that was answered, and half-does
     await Promise.all(buyers)
   }
 
-  const { client } = await start(journal)
+  const { client } = await start(journal, receiver.url)
   const found = new Map((await client.all()).map((charge) => [charge.key, charge]))
   for (const [key, charge] of answered) expect(found.get(key)).toEqual(charge)
   for (const [key, charge] of found) {
     expect(asked.has(key)).toBe(true)
     expect(['authorized', 'voided']).toContain(charge.status)
   }
+  await until('every charge was told of', () => [...found.keys()].every((key) => receiver.about(key).length > 0))
+  await receiver.stop()
 })
 
 test('everything is as before after a restart', async () => {
