@@ -62,6 +62,12 @@ export const settingsSchema = z.object({
     .min(1)
     .default(900)
     .describe('how long an unpaid order holds its stock; the store settings override it'),
+  ATTENTION_AFTER_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(120)
+    .describe('how long a payment or an undo may fail before the order is parked for a person'),
   CART_HOLD_SECONDS: z.coerce
     .number()
     .int()

@@ -3,8 +3,17 @@
  * They sort by time of creation. Stored as they are, so that what support pastes is what a query finds.
  */
 export const ID_PREFIXES = {
-  product: 'prod', category: 'cat', cart: 'cart', order: 'order', payment: 'pay', reservation: 'rsv', warehouse: 'wh',
-  event: 'evt', apiKey: 'key', import: 'imp', repair: 'rep',
+  product: 'prod',
+  category: 'cat',
+  cart: 'cart',
+  order: 'order',
+  payment: 'pay',
+  reservation: 'rsv',
+  warehouse: 'wh',
+  event: 'evt',
+  apiKey: 'key',
+  import: 'imp',
+  repair: 'rep',
 } as const
 
 export type Noun = keyof typeof ID_PREFIXES

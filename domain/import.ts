@@ -1,5 +1,5 @@
 import { ON_HAND_MAX, PRICE_AMOUNT_MAX, slugOf, WEIGHT_GRAMS_MAX } from './catalog'
-import type { CsvProblem, CsvRecord } from './csv'
+import { type CsvProblem, CsvReader, type CsvRecord } from './csv'
 import { isCurrency } from './currency'
 import { type Sku, SKU_PATTERN, skuKey, type WarehouseId } from './ids'
 import { type Currency, minorDigits, parseMajor } from './money'
@@ -76,8 +76,27 @@ const PROBLEM_MESSAGES: Record<CsvProblem, string> = {
   line_too_long: 'The line is longer than 64 KiB.',
 }
 
-/** The header, or in words what is wrong with it. */
-export function readHeader(record: CsvRecord | undefined): ImportHeader | string {
+/** Where the first row begins, and what its fields are. */
+export interface ImportHead {
+  readonly header: ImportHeader
+  readonly byte: number
+  readonly line: number
+}
+
+/** A header is found within so many bytes of the file's start, or not at all. */
+export const HEAD_BYTES_MAX = 131_072
+
+/** Reads a file's first line from its first bytes (the byte order mark is passed over); a string says what is wrong. */
+export function readHead(start: Buffer): ImportHead | string {
+  const mark = start[0] === 0xef && start[1] === 0xbb && start[2] === 0xbf ? 3 : 0
+  const reader = new CsvReader({ byte: mark, line: 1 })
+  const first = reader.push(start.subarray(mark))[0] ?? reader.end()[0]
+  const header = readHeader(first)
+  if (typeof header === 'string' || !first) return String(header)
+  return { header, byte: first.endByte, line: first.endLine }
+}
+
+function readHeader(record: CsvRecord | undefined): ImportHeader | string {
   if (!record) return 'The file is empty: its first line names the columns.'
   if ('problem' in record) return PROBLEM_MESSAGES[record.problem]
   const names = record.fields.map((field) => field.trim().toLowerCase())

@@ -1,7 +1,15 @@
 /** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
 export const ORDER_STATUSES = [
-  'pending', 'inventory_reserved', 'payment_pending', 'confirmed', 'processing', 'shipped', 'delivered', 'completed',
-  'on_hold', 'cancelled',
+  'pending',
+  'inventory_reserved',
+  'payment_pending',
+  'confirmed',
+  'processing',
+  'shipped',
+  'delivered',
+  'completed',
+  'on_hold',
+  'cancelled',
 ] as const
 export type OrderStatus = (typeof ORDER_STATUSES)[number]
 
@@ -20,16 +28,36 @@ export const ORDER_TRANSITIONS: Readonly<Record<OrderStatus, readonly OrderStatu
 }
 
 /** Open: from `pending` to `payment_pending`. Its checkout is still at work. */
-export const OPEN_STATUSES = ['pending', 'inventory_reserved', 'payment_pending'] as const satisfies readonly OrderStatus[]
+export const OPEN_STATUSES = [
+  'pending',
+  'inventory_reserved',
+  'payment_pending',
+] as const satisfies readonly OrderStatus[]
 
 export const CANCEL_REASONS = [
-  'out_of_stock', 'price_changed', 'payment_failed', 'expired', 'fraud', 'customer', 'merchant', 'unavailable',
+  'out_of_stock',
+  'price_changed',
+  'payment_failed',
+  'expired',
+  'fraud',
+  'customer',
+  'merchant',
+  'unavailable',
 ] as const
 export type CancelReason = (typeof CANCEL_REASONS)[number]
 
 export const PAYMENT_STATUSES = [
-  'none', 'pending', 'requires_action', 'authorized', 'partially_captured', 'captured', 'partially_refunded', 'refunded',
-  'voided', 'failed', 'disputed',
+  'none',
+  'pending',
+  'requires_action',
+  'authorized',
+  'partially_captured',
+  'captured',
+  'partially_refunded',
+  'refunded',
+  'voided',
+  'failed',
+  'disputed',
 ] as const
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number]
 

@@ -5,7 +5,16 @@ import type { OrderId } from './ids'
  * `requires_action`, `pending`: it does, and has not decided. The others are final.
  */
 export const ATTEMPT_STATUSES = [
-  'requested', 'sent', 'requires_action', 'pending', 'authorized', 'captured', 'voided', 'refunded', 'declined', 'failed',
+  'requested',
+  'sent',
+  'requires_action',
+  'pending',
+  'authorized',
+  'captured',
+  'voided',
+  'refunded',
+  'declined',
+  'failed',
 ] as const
 export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number]
 

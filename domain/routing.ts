@@ -51,7 +51,9 @@ export function route(demand: readonly Demand[], supply: readonly Supply[], coun
 }
 
 function allocate(sku: Sku, quantity: number, candidates: readonly Supply[], country: string): Allocation[] {
-  const nearest = [...candidates].sort((a, b) => rank(a, country) - rank(b, country) || compare(a.warehouseId, b.warehouseId))
+  const nearest = [...candidates].sort(
+    (a, b) => rank(a, country) - rank(b, country) || compare(a.warehouseId, b.warehouseId),
+  )
   const single = nearest.find((candidate) => candidate.available >= quantity)
   if (single) return [{ sku, warehouseId: single.warehouseId, quantity }]
   const parts: Allocation[] = []
@@ -81,7 +83,10 @@ function groupBySku(supply: readonly Supply[]): Map<Sku, Supply[]> {
 }
 
 /** The one order in which stock rows are locked, here and in every statement of db/. */
-export function bySkuAndWarehouse(a: Pick<Allocation, 'sku' | 'warehouseId'>, b: Pick<Allocation, 'sku' | 'warehouseId'>): number {
+export function bySkuAndWarehouse(
+  a: Pick<Allocation, 'sku' | 'warehouseId'>,
+  b: Pick<Allocation, 'sku' | 'warehouseId'>,
+): number {
   return compare(a.sku, b.sku) || compare(a.warehouseId, b.warehouseId)
 }
 

@@ -135,6 +135,8 @@ create table payment (
   reference text,
   decline_code text,
   action_url text,
+  -- What the provider was told when the attempt was sent: a repetition says the same, word for word.
+  expires_at timestamptz,
   captured bigint not null default 0 check (captured >= 0),
   refunded bigint not null default 0 check (refunded >= 0),
   created_at timestamptz not null default now(),
@@ -145,7 +147,8 @@ create table payment (
 ) with (fillfactor = 70);
 create unique index one_unresolved_attempt on payment (order_id) where status in ('sent', 'requires_action', 'pending');
 create unique index one_requested_attempt on payment (order_id) where status = 'requested';
-create index payment_unresolved on payment (updated_at) where status in ('requested', 'sent', 'requires_action', 'pending');
+create index payment_at_work on payment (updated_at) where status in ('sent', 'requires_action', 'pending');
+create index payment_holding on payment (order_id) where status in ('authorized', 'captured');
 
 -- Double entry: debits positive, credits negative; each transaction sums to zero per currency.
 create table ledger_entry (
@@ -253,7 +256,8 @@ create index attention_open on attention (since) where closed_at is null;
 
 -- Every repair that anybody asked for.
 create table repair (
-  id typeid primary key,
+  -- The id of the update that carried it, so that a repeated one is one.
+  id text not null,
   order_id typeid not null references orders,
   action text not null,
   step text,
@@ -262,9 +266,9 @@ create table repair (
   note text,
   actor text not null,
   accepted_at timestamptz,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  primary key (order_id, id)
 );
-create index repair_order on repair (order_id, id);
 
 create table api_key (
   id typeid primary key,

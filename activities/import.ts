@@ -1,0 +1,167 @@
+import { ApplicationFailure, cancellationSignal, heartbeat } from '@temporalio/activity'
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
+import {
+  deleteLeftovers,
+  endImport,
+  failSilentUploads,
+  readProgress,
+  type ImportProgress,
+  listStalledImports,
+  readBytes,
+  readImportContext,
+} from '../db/import'
+import { applyBatch, type Batch } from '../db/import-batch'
+import type { Pool } from '../db/pool'
+import { CsvReader, type CsvRecord } from '../domain/csv'
+import type { ImportId } from '../domain/ids'
+import {
+  HEAD_BYTES_MAX,
+  type ImportContext,
+  type ImportHead,
+  type ImportRow,
+  isRejection,
+  readHead,
+  readRow,
+} from '../domain/import'
+import { importStart, WORKFLOWS } from '../workflows/contract'
+import type { ActivityDeps } from './deps'
+
+/** Lines per transaction: enough to spread its cost, few enough that a kill costs some 100 ms of work. */
+const BATCH_LINES = 1_000
+/** How long one call works before it lets the workflow show how far it is. */
+const SLICE_MS = 10_000
+const HEARTBEAT_MS = 1_000
+/** A running import that has not moved for so long may have no workflow. */
+const STALLED_SECONDS = 30
+
+export interface EndImportInput {
+  readonly importId: ImportId
+  readonly state: 'completed' | 'failed' | 'cancelled'
+  readonly failure?: string
+}
+
+export type ImportActivities = ReturnType<typeof createImportActivities>
+
+/** Keyed by the import's id. Each may be repeated: how far it is stands in the import's row. */
+export function createImportActivities({ pool }: Pick<ActivityDeps, 'pool'>) {
+  /** Imports lines for a while, from wherever the last batch ended. `done` when there are no more. */
+  async function importLines({ importId }: { importId: ImportId }): Promise<ImportProgress & { done: boolean }> {
+    return alive(async (signal) => {
+      const until = Date.now() + SLICE_MS
+      let writing = Promise.resolve(true)
+      let done = true
+      for await (const batch of readBatches(pool, importId)) {
+        // While one batch is written the next is read.
+        done = (await writing) && Date.now() < until && !signal.aborted
+        if (!done) break
+        writing = applyBatch(pool, batch)
+        writing.catch(ignore)
+      }
+      done = (await writing) && done
+      return { ...(await readProgress(pool, importId)), done }
+    })
+  }
+
+  /**
+   * Ends the import and deletes what only a running one needs. One that is given up ends first, which stops whoever is
+   * still at it; a complete one when all is tidy.
+   */
+  async function endImportJob({ importId, state, failure }: EndImportInput): Promise<void> {
+    await alive(async () => {
+      if (state !== 'completed') await endImport(pool, { id: importId, state, failure })
+      await deleteAllLeftovers(pool, importId)
+      await endImport(pool, { id: importId, state, failure })
+    })
+  }
+
+  return { importLines, endImportJob }
+}
+
+/**
+ * Looks after imports that nobody looks after: uploads that broke off are failed, and complete ones whose workflow was
+ * never started are started. One whose workflow was ended by hand is failed: somebody wanted that.
+ */
+export async function sweepImports({ pool, temporal }: Pick<ActivityDeps, 'pool' | 'temporal'>): Promise<void> {
+  for (const id of await failSilentUploads(pool)) await deleteAllLeftovers(pool, id)
+  for (const id of await listStalledImports(pool, STALLED_SECONDS)) {
+    try {
+      await temporal.workflow.start(WORKFLOWS.import, importStart(id))
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+      await endImport(pool, { id, state: 'failed', failure: 'Its workflow was ended.' })
+      await deleteAllLeftovers(pool, id)
+    }
+  }
+}
+
+async function deleteAllLeftovers(pool: Pool, id: ImportId): Promise<void> {
+  while (await deleteLeftovers(pool, id));
+}
+
+/** The rest of the file in batches, each with where it begins and ends. Nothing when the import is not at work. */
+async function* readBatches(pool: Pool, id: ImportId): AsyncGenerator<Batch> {
+  const progress = await readProgress(pool, id)
+  const start = await readBytes(pool, id, 0)
+  if (progress.state !== 'running' || start === null) return
+  const head = readHead(start.subarray(0, HEAD_BYTES_MAX))
+  // The API has read it too, and refuses a file without a header.
+  if (typeof head === 'string') throw ApplicationFailure.nonRetryable(head, 'bad_header')
+  const context = await readImportContext(pool)
+  let from = { byte: progress.nextByte, line: progress.nextLine }
+  let pending: CsvRecord[] = []
+  for await (const records of readRecords(pool, id, from.byte === 0 ? head : from)) {
+    pending = pending.concat(records)
+    while (pending.length >= BATCH_LINES) {
+      const batch = toBatch(id, from, pending.slice(0, BATCH_LINES), { head, context })
+      pending = pending.slice(BATCH_LINES)
+      from = batch.to
+      yield batch
+    }
+  }
+  if (pending.length > 0) yield toBatch(id, from, pending, { head, context })
+}
+
+async function* readRecords(
+  pool: Pool,
+  id: ImportId,
+  start: { byte: number; line: number },
+): AsyncGenerator<CsvRecord[]> {
+  const reader = new CsvReader(start)
+  let { byte } = start
+  for (let bytes = await readBytes(pool, id, byte); bytes !== null; bytes = await readBytes(pool, id, byte)) {
+    byte += bytes.length
+    yield reader.push(bytes)
+  }
+  yield reader.end()
+}
+
+function toBatch(
+  id: ImportId,
+  from: Batch['from'],
+  records: readonly CsvRecord[],
+  { head, context }: { head: ImportHead; context: ImportContext },
+): Batch {
+  const lines = records.map((record) => readRow(record, head.header, context))
+  const last = records.at(-1)
+  return {
+    id,
+    from,
+    to: last ? { byte: last.endByte, line: last.endLine } : from,
+    rows: lines.filter((line): line is ImportRow => !isRejection(line)),
+    rejections: lines.filter((line) => isRejection(line)),
+  }
+}
+
+/** Heartbeats while `work` runs, which is also how it hears that it should stop. */
+async function alive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const timer = setInterval(() => heartbeat(), HEARTBEAT_MS)
+  try {
+    return await work(cancellationSignal())
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+function ignore(): void {
+  // Whoever awaits the promise itself sees the error.
+}

@@ -1,0 +1,15 @@
+import { createCheckoutActivities } from './checkout'
+import type { ActivityDeps } from './deps'
+import { createExpiryActivities } from './expiry'
+import { createImportActivities } from './import'
+import { createSupportActivities } from './support'
+
+/** Every activity, over what they share. */
+export function createActivities(deps: ActivityDeps) {
+  return {
+    ...createCheckoutActivities(deps),
+    ...createExpiryActivities(deps),
+    ...createImportActivities(deps),
+    ...createSupportActivities(deps),
+  }
+}

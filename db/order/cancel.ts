@@ -1,0 +1,61 @@
+import type { OrderId } from '../../domain/ids'
+import type { CancelReason } from '../../domain/order'
+import { newId } from '../id'
+import { GIVE_BACK } from '../inventory'
+import type { Db } from '../pool'
+
+/**
+ * Ends an open order unpaid, in one statement: cancelled, its stock given back, the cart free again. What was asked for
+ * and never sent is over; an attempt that the provider may still know of stays unresolved until it is settled, but the
+ * keys that wait for it get their answer now. Whatever arrives later finds a cancelled order: the tombstone.
+ * False when it was not open any more.
+ */
+export async function cancelOrder(
+  db: Db,
+  { orderId, reason }: { orderId: OrderId; reason: CancelReason },
+): Promise<boolean> {
+  const { rows } = await db.query<{ over: boolean }>({
+    name: 'order.cancel',
+    text: `
+      with before as (
+        select id, status from orders where id = $1 and status in ('pending', 'inventory_reserved', 'payment_pending') for update
+      ),
+      over as (
+        update orders o
+        set status = 'cancelled', cancel_reason = $2, event_seq = event_seq + 1, hold_expires_at = null,
+            payment_status = case when before.status = 'pending' then 'none' else payment_status end,
+            cancelled_at = now(), updated_at = now()
+        from before
+        where o.id = before.id
+        returning o.id, o.cart_id, o.event_seq, before.status as was
+      ),
+      freed as (
+        update reservation r
+        set state = case when $2 = 'expired' then 'expired' else 'released' end, updated_at = now()
+        from over
+        where r.owner_id = over.id and r.state = 'held'
+        returning r.sku, r.warehouse_id, r.quantity
+      ), ${GIVE_BACK},
+      answered as (
+        update payment p
+        set outcome = case when $2 = 'expired' then 'expired' else 'cancelled' end,
+            status = case when p.status = 'requested' then 'failed' else p.status end, updated_at = now()
+        from over
+        where p.order_id = over.id and p.outcome is null
+      ),
+      unlocked as (
+        update cart c
+        set order_id = null, updated_at = now()
+        from over
+        where c.id = over.cart_id and c.order_id = over.id
+      ),
+      event as (
+        insert into order_event (id, order_id, seq, type, from_status, to_status, data)
+        select $3, id, event_seq, 'order.cancelled', was, 'cancelled', jsonb_build_object('reason', $2::text)
+        from over
+      )
+      select true as over, (select count(*) from freed_stock) from over`,
+    values: [orderId, reason, newId('event')],
+  })
+  return rows[0]?.over ?? false
+}

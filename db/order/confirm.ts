@@ -1,0 +1,84 @@
+import type { OrderId, PaymentId } from '../../domain/ids'
+import { newId } from '../id'
+import { LEDGER_OF_PAYMENT } from '../ledger'
+import type { Db } from '../pool'
+
+export interface Paid {
+  readonly paymentId: PaymentId
+  readonly status: 'authorized' | 'captured'
+  /** The provider's id of the charge. */
+  readonly reference: string
+}
+
+/**
+ * Commit 3: the order has won. Payment, ledger, reservations, cart and events in one statement, only while the order
+ * waits for this payment. `paid` is null when nothing was due. False when it did not apply: the order is over, or was
+ * confirmed before.
+ */
+export async function confirmOrder(
+  db: Db,
+  { orderId, paid }: { orderId: OrderId; paid: Paid | null },
+): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'order.confirm',
+    text: `
+      with won as (
+        update orders
+        set status = 'confirmed', payment_status = coalesce($3, 'none'), hold_expires_at = null,
+            event_seq = event_seq + case when $2::text is null then 1 else 2 end, confirmed_at = now(), updated_at = now()
+        where id = $1
+          and status = 'payment_pending'
+          and case when $2::text is null then total = 0
+              else exists (select from payment where id = $2 and status in ('sent', 'requires_action', 'pending')) end
+        returning id, cart_id, event_seq
+      ),
+      paid as (
+        update payment p
+        set status = $3, outcome = 'completed', reference = $4, action_url = null,
+            captured = case when $3 = 'captured' then p.amount else 0 end, updated_at = now()
+        from won
+        where p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
+        returning p.id, p.order_id, p.amount, p.currency
+      ),
+      superseded as (
+        update payment p
+        set status = 'failed', outcome = 'superseded', updated_at = now()
+        from won
+        where p.order_id = won.id and p.status = 'requested'
+      ),
+      committed as (
+        update reservation r
+        set state = 'committed', expires_at = null, updated_at = now()
+        from won
+        where r.owner_id = won.id and r.state = 'held'
+      ),
+      closed as (
+        update cart c
+        set state = 'bought', updated_at = now()
+        from won
+        where c.id = won.cart_id and c.order_id = won.id
+      ),
+      ledger as (
+        ${LEDGER_OF_PAYMENT}
+      ),
+      event as (
+        insert into order_event (id, order_id, seq, type, from_status, to_status, data)
+        select $5, won.id, event_seq - 1, 'payment.' || $3::text, null, null,
+               jsonb_build_object('payment_id', paid.id, 'amount', paid.amount)
+        from won join paid on true
+        union all
+        select $6, won.id, event_seq, 'order.confirmed', 'payment_pending', 'confirmed', '{}'
+        from won
+      )
+      select 1 from won`,
+    values: [
+      orderId,
+      paid?.paymentId ?? null,
+      paid?.status ?? null,
+      paid?.reference ?? null,
+      newId('event'),
+      newId('event'),
+    ],
+  })
+  return rowCount === 1
+}

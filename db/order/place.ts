@@ -1,0 +1,217 @@
+import type { Refusal } from '../../domain/checkout'
+import type { CartId, OrderId, PaymentId } from '../../domain/ids'
+import type { CancelReason, OrderStatus } from '../../domain/order'
+import type { AttemptStatus } from '../../domain/payment'
+import type { Allocation } from '../../domain/routing'
+import { newId } from '../id'
+import { RESERVE, reserveValues } from '../inventory'
+import type { Db } from '../pool'
+
+/** What a checkout works on: its order as accepted, and the newest attempt that is not over. */
+export interface OrderToPlace {
+  readonly id: OrderId
+  readonly number: string
+  readonly cartId: CartId
+  readonly status: OrderStatus
+  readonly cancelReason: CancelReason | null
+  readonly currency: string
+  readonly country: string
+  readonly shippingMethod: string
+  readonly snapshot: Readonly<Record<string, { quantity: number; price_at_add: number; position: number }>>
+  readonly expectedTotal: number | null
+  readonly total: number
+  readonly units: number
+  /** How long the stock is still held; null before it is. Negative once the time is over. */
+  readonly holdMs: number | null
+  readonly attempt: AttemptToCharge | null
+}
+
+export interface AttemptToCharge {
+  readonly paymentId: PaymentId
+  readonly attempt: number
+  readonly key: string
+  readonly status: AttemptStatus
+}
+
+export async function readOrderToPlace(db: Db, orderId: OrderId): Promise<OrderToPlace | null> {
+  const { rows } = await db.query<OrderToPlace>({
+    name: 'order.toPlace',
+    text: `
+      select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason", o.currency,
+             o.shipping_address ->> 'country' as country, o.shipping_method as "shippingMethod", o.snapshot,
+             o.expected_total as "expectedTotal", o.total,
+             (select coalesce(sum((line.value ->> 'quantity')::int), 0)::int from jsonb_each(o.snapshot) as line) as units,
+             extract(epoch from o.hold_expires_at - now())::float8 * 1000 as "holdMs",
+             case when p.id is not null then
+               jsonb_build_object('paymentId', p.id, 'attempt', p.attempt, 'key', p.key, 'status', p.status)
+             end as attempt
+      from orders o
+      left join lateral (
+        select id, attempt, key, status
+        from payment
+        where order_id = o.id and status in ('requested', 'sent', 'requires_action', 'pending')
+        order by attempt
+        limit 1
+      ) p on true
+      where o.id = $1`,
+    values: [orderId],
+  })
+  return rows[0] ?? null
+}
+
+export interface PlacedLine {
+  readonly sku: string
+  readonly skuWritten: string
+  readonly productId: string
+  readonly title: string
+  readonly sellerId: string
+  readonly quantity: number
+  readonly unitPrice: number
+  readonly discount: number
+  readonly tax: number
+  readonly total: number
+}
+
+export interface PlaceOrder {
+  readonly orderId: OrderId
+  readonly cartId: CartId
+  readonly allocations: readonly Allocation[]
+  readonly lines: readonly PlacedLine[]
+  readonly totals: {
+    readonly subtotal: number
+    readonly discount: number
+    readonly shipping: number
+    readonly tax: number
+    readonly total: number
+  }
+  readonly holdSeconds: number
+}
+
+/**
+ * Commit 2: reserves all of it or nothing, writes the priced lines and totals and makes the requested attempt ready to be
+ * sent. With nothing to pay the attempt is dropped. False when stock was gone or the order was not `pending` any more:
+ * then nothing changed. Look again.
+ */
+export async function placeOrder(db: Db, input: PlaceOrder): Promise<{ holdMs: number } | null> {
+  const { rows } = await db.query<{ holdMs: number }>({
+    name: 'order.place',
+    text: `
+      with claimed as (
+        select id from orders where id = $1 and status = 'pending' for update
+      ), ${RESERVE},
+      reserved as (
+        insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
+        select demand.id, 'hard', $1, sku, warehouse_id, quantity, now() + make_interval(secs => $7)
+        from demand, fit
+      ),
+      consumed as (
+        update reservation r
+        set state = 'released', updated_at = now()
+        from own, fit
+        where r.id = own.id
+      ),
+      line as (
+        insert into order_line (order_id, position, sku, sku_written, product_id, title, seller_id, quantity, unit_price,
+          discount, tax, total)
+        select $1, row_number() over (), l.*
+        from unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int[], $14::bigint[],
+          $15::bigint[], $16::bigint[], $17::bigint[]) as l, fit
+      ),
+      ready as (
+        update payment
+        set status = 'sent', amount = $22, expires_at = now() + make_interval(secs => $7), updated_at = now()
+        from fit
+        where order_id = $1 and attempt = 1 and status = 'requested' and $22::bigint > 0
+      ),
+      dropped as (
+        delete from payment
+        using fit
+        where order_id = $1 and attempt = 1 and status = 'requested' and $22::bigint = 0
+      ),
+      placed as (
+        update orders
+        set status = 'payment_pending', payment_status = case when $22::bigint > 0 then 'pending' else 'none' end,
+            subtotal = $18, discount = $19, shipping = $20, tax = $21, total = $22,
+            hold_expires_at = now() + make_interval(secs => $7), event_seq = event_seq + 2, updated_at = now()
+        from fit
+        where id = $1
+        returning id, event_seq, hold_expires_at
+      ),
+      event as (
+        insert into order_event (id, order_id, seq, type, from_status, to_status, data)
+        select $23, id, event_seq - 1, 'inventory.reserved', 'pending', 'inventory_reserved', '{}' from placed
+        union all
+        select $24, id, event_seq, 'order.placed', 'inventory_reserved', 'payment_pending', jsonb_build_object('total', $22::bigint)
+        from placed
+      )
+      select extract(epoch from hold_expires_at - now())::float8 * 1000 as "holdMs" from placed`,
+    values: [
+      ...reserveValues(input.orderId, input.cartId, input.allocations),
+      input.holdSeconds,
+      input.lines.map((line) => line.sku),
+      input.lines.map((line) => line.skuWritten),
+      input.lines.map((line) => line.productId),
+      input.lines.map((line) => line.title),
+      input.lines.map((line) => line.sellerId),
+      input.lines.map((line) => line.quantity),
+      input.lines.map((line) => line.unitPrice),
+      input.lines.map((line) => line.discount),
+      input.lines.map((line) => line.tax),
+      input.lines.map((line) => line.total),
+      input.totals.subtotal,
+      input.totals.discount,
+      input.totals.shipping,
+      input.totals.tax,
+      input.totals.total,
+      newId('event'),
+      newId('event'),
+    ],
+  })
+  return rows[0] ?? null
+}
+
+/**
+ * Refuses a `pending` order in one statement: cancelled with its reason, the attempt over, the cart free again with
+ * today's prices as the ones it was promised. The cart's own soft hold stays. False when it was not `pending`.
+ */
+export async function refuseOrder(
+  db: Db,
+  { orderId, refusal, prices }: { orderId: OrderId; refusal: Refusal; prices: Readonly<Record<string, number>> },
+): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'order.refuse',
+    text: `
+      with refused as (
+        update orders
+        set status = 'cancelled', cancel_reason = $2, payment_status = 'none', refusal = $3,
+            event_seq = event_seq + 1, cancelled_at = now(), updated_at = now()
+        where id = $1 and status = 'pending'
+        returning id, cart_id, event_seq
+      ),
+      attempt as (
+        update payment
+        set status = 'failed', outcome = 'refused', updated_at = now()
+        from refused
+        where order_id = refused.id and payment.status = 'requested'
+      ),
+      freed as (
+        update cart
+        set order_id = null, updated_at = now(),
+            lines = (
+              select coalesce(jsonb_object_agg(line.key, line.value || coalesce(
+                       jsonb_build_object('price_at_add', $4::jsonb -> line.key), '{}')), '{}')
+              from jsonb_each(cart.lines) as line
+            )
+        from refused
+        where cart.id = refused.cart_id and cart.order_id = refused.id
+      ),
+      event as (
+        insert into order_event (id, order_id, seq, type, from_status, to_status, data)
+        select $5, id, event_seq, 'order.cancelled', 'pending', 'cancelled', jsonb_build_object('reason', $2::text)
+        from refused
+      )
+      select 1 from refused`,
+    values: [orderId, refusal.code, JSON.stringify(refusal), JSON.stringify(prices), newId('event')],
+  })
+  return rowCount === 1
+}

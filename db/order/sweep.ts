@@ -1,0 +1,75 @@
+import type { OrderId, PaymentId } from '../../domain/ids'
+import type { OrderStatus } from '../../domain/order'
+import type { Db } from '../pool'
+
+/** An order whose workflow ought to be open. */
+export interface OrderAtWork {
+  readonly orderId: OrderId
+  readonly status: OrderStatus
+  readonly number: string
+  readonly restarts: number
+  /** Accepted so long ago that its stock was never reserved in time. */
+  readonly stale: boolean
+  /** The attempt that is not final, or whose money has not gone back, of an order that is over. */
+  readonly paymentId: PaymentId | null
+}
+
+/** Orders younger than this since their last change are left to the process that is at work on them. */
+const QUIET_SECONDS = 5
+
+/**
+ * Orders that are open, or over with an attempt not final or money not returned, of one shard, after `after` by id.
+ * `holdSeconds`: a `pending` order older than that is stale.
+ */
+export async function listOrdersAtWork(
+  db: Db,
+  {
+    shard,
+    shards,
+    limit,
+    after,
+    holdSeconds,
+  }: { shard: number; shards: number; limit: number; after: string; holdSeconds: number },
+): Promise<OrderAtWork[]> {
+  const { rows } = await db.query<OrderAtWork>({
+    name: 'order.atWork',
+    text: `
+      select o.id as "orderId", o.status, o.number, o.restarts, null as "paymentId",
+             o.status = 'pending' and o.created_at < now() - make_interval(secs => $4) as stale
+      from orders o
+      where o.status in ('pending', 'inventory_reserved', 'payment_pending')
+        and o.updated_at < now() - make_interval(secs => $5)
+        and hashtext(o.id) & ($2 - 1) = $1 and o.id > $6
+      union all
+      select o.id, o.status, o.number, o.restarts, p.id, false
+      from payment p
+      join orders o on o.id = p.order_id
+      where p.status in ('sent', 'requires_action', 'pending', 'authorized', 'captured')
+        and o.status = 'cancelled'
+        and p.updated_at < now() - make_interval(secs => $5)
+        and hashtext(o.id) & ($2 - 1) = $1 and o.id > $6
+      order by 1
+      limit $3`,
+    values: [shard, shards, limit, holdSeconds, QUIET_SECONDS, after],
+  })
+  return rows
+}
+
+/** Counts a restart of this order's workflow. False when it had `max` already. */
+export async function countRestart(db: Db, orderId: OrderId, max: number): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'order.countRestart',
+    text: `update orders set restarts = restarts + 1 where id = $1 and restarts < $2`,
+    values: [orderId, max],
+  })
+  return rowCount === 1
+}
+
+/** Lets the sweep begin anew: `resume` of an order whose workflow kept failing. */
+export async function resetRestarts(db: Db, orderId: OrderId): Promise<void> {
+  await db.query({
+    name: 'order.resetRestarts',
+    text: `update orders set restarts = 0 where id = $1`,
+    values: [orderId],
+  })
+}

@@ -1,0 +1,41 @@
+import type { Shortage } from './routing'
+import { sum } from './money'
+
+/** Why a checkout was refused before any money moved: an outcome, stored with the order and told to the buyer. */
+export type Refusal =
+  | { readonly code: 'out_of_stock'; readonly lines: readonly Shortage[] }
+  | { readonly code: 'price_changed'; readonly old_total: number; readonly new_total: number }
+
+/** A line may cost this many hundredths of a per cent more than when it was added before the buyer is asked again. */
+export const PRICE_DRIFT_MAX_BASIS_POINTS = 500
+
+interface GuardedLine {
+  readonly quantity: number
+  readonly unitPrice: number
+  readonly priceAtAdd: number
+}
+
+/**
+ * The price guard. With `expectedTotal` any difference refuses; without it a line more than 5 % above the price at which
+ * it was added does. Otherwise today's price is charged. All amounts in minor units.
+ */
+export function guardPrice({
+  lines,
+  total,
+  expectedTotal,
+}: {
+  lines: readonly GuardedLine[]
+  total: number
+  expectedTotal: number | null
+}): Extract<Refusal, { code: 'price_changed' }> | null {
+  if (expectedTotal !== null) {
+    return expectedTotal === total ? null : { code: 'price_changed', old_total: expectedTotal, new_total: total }
+  }
+  if (!lines.some(roseTooMuch)) return null
+  const before = total - sum(lines.map((line) => (line.unitPrice - line.priceAtAdd) * line.quantity))
+  return { code: 'price_changed', old_total: before, new_total: total }
+}
+
+function roseTooMuch({ unitPrice, priceAtAdd }: GuardedLine): boolean {
+  return unitPrice * 10_000 > priceAtAdd * (10_000 + PRICE_DRIFT_MAX_BASIS_POINTS)
+}

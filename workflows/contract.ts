@@ -1,0 +1,120 @@
+import { defineSearchAttributeKey } from '@temporalio/common'
+import { defineSignal, defineUpdate } from '@temporalio/workflow'
+import type { ImportId, OrderId, PaymentId } from '../domain/ids'
+
+/** One queue per concern, so that operators scale each alone. */
+export const TASK_QUEUES = { checkout: 'checkout', platform: 'platform' } as const
+export type TaskQueue = keyof typeof TASK_QUEUES
+
+export const checkoutWorkflowId = (orderId: OrderId): string => `checkout-${orderId}`
+export const settlementWorkflowId = (paymentId: PaymentId): string => `settlement-${paymentId}`
+export const expiryWorkflowId = (shard: number): string => `expiry-${shard}`
+export const importWorkflowId = (importId: ImportId): string => `import-${importId}`
+
+/** How many expiry workflows share the work: each takes the rows whose owner's id hashes to its shard. */
+export const EXPIRY_SHARDS = 2
+
+/** Registered at every start; a worker refuses to begin without them. */
+export const SEARCH_ATTRIBUTES = {
+  needsAttention: defineSearchAttributeKey('NeedsAttention', 'BOOL'),
+  attentionReason: defineSearchAttributeKey('AttentionReason', 'KEYWORD'),
+  customerRef: defineSearchAttributeKey('CustomerRef', 'KEYWORD'),
+  saleId: defineSearchAttributeKey('SaleId', 'KEYWORD'),
+} as const
+
+export interface CheckoutInput {
+  readonly orderId: OrderId
+}
+
+export interface SettlementInput {
+  readonly orderId: OrderId
+  readonly paymentId: PaymentId
+}
+
+export interface ExpiryInput {
+  readonly shard: number
+}
+
+export interface ImportInput {
+  readonly importId: ImportId
+}
+
+/** Waits until this attempt is decided or asks the customer to act; read the rows for the answer. */
+export const attemptUpdate = defineUpdate<void, [{ readonly attempt: number }]>('attempt')
+export const attemptUpdateId = (attempt: number): string => `attempt-${attempt}`
+
+/** The customer (or staff) wants the checkout to end. Read the rows for what became of it. */
+export const cancelUpdate = defineUpdate<void, [{ readonly reason: 'customer' | 'merchant' }]>('cancel')
+export const CANCEL_UPDATE_ID = 'cancel'
+
+/** The provider has news of an attempt: look it up. */
+export const providerNewsSignal = defineSignal<[{ readonly paymentId: PaymentId }]>('providerNews')
+
+/** What a repair update takes: one JSON object, since the Web UI sends just one. */
+export interface Repair {
+  /** Which pending step; may be left out when there is only one. */
+  readonly step?: string
+  /** For `resolveStep`: whether the step's effect is to count as done. */
+  readonly outcome?: 'done' | 'not_done'
+  readonly reason_code: string
+  /** The id of the admin key of whoever does this. */
+  readonly by: string
+}
+
+export const retryStepUpdate = defineUpdate<void, [Repair]>('retryStep')
+export const resolveStepUpdate = defineUpdate<void, [Repair]>('resolveStep')
+export const retryPaymentUpdate = defineUpdate<void, [Repair]>('retryPayment')
+export const forceCancelUpdate = defineUpdate<void, [Repair]>('forceCancel')
+
+export const REPAIR_UPDATES = {
+  retryStep: retryStepUpdate,
+  resolveStep: resolveStepUpdate,
+  retryPayment: retryPaymentUpdate,
+  forceCancel: forceCancelUpdate,
+} as const
+export type RepairAction = keyof typeof REPAIR_UPDATES
+
+/**
+ * Recovery needs these: a killed worker's task is given to another after 5 s, its sticky queue is left after 2 s.
+ * The static summary is what the list of workflows shows.
+ */
+export function checkoutStart(orderId: OrderId, summary: string) {
+  return {
+    workflowId: checkoutWorkflowId(orderId),
+    taskQueue: TASK_QUEUES.checkout,
+    args: [{ orderId }] as [CheckoutInput],
+    workflowTaskTimeout: '5s',
+    staticSummary: summary,
+  } as const
+}
+
+export function settlementStart(input: SettlementInput) {
+  return {
+    workflowId: settlementWorkflowId(input.paymentId),
+    taskQueue: TASK_QUEUES.checkout,
+    args: [input] as [SettlementInput],
+    workflowTaskTimeout: '5s',
+    staticSummary: `Money of an order that is over: ${input.orderId}`,
+  } as const
+}
+
+/** Started again while it is open it is the same one; once it has ended, for whatever reason, it is not run again. */
+export function importStart(importId: ImportId) {
+  return {
+    workflowId: importWorkflowId(importId),
+    taskQueue: TASK_QUEUES.platform,
+    args: [{ importId }] as [ImportInput],
+    workflowTaskTimeout: '5s',
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    staticSummary: 'Import of a catalog file',
+  } as const
+}
+
+/** Workflow types, by the name under which they are registered. */
+export const WORKFLOWS = {
+  checkout: 'checkout',
+  settlement: 'settlement',
+  expiry: 'expiry',
+  import: 'importCatalog',
+} as const

@@ -1,0 +1,93 @@
+import {
+  ActivityCancellationType,
+  type ActivityOptions,
+  isCancellation,
+  type LocalActivityOptions,
+  proxyActivities,
+  proxyLocalActivities,
+} from '@temporalio/workflow'
+import type { CheckoutActivities } from '../activities/checkout'
+import type { ExpiryActivities } from '../activities/expiry'
+import type { ImportActivities } from '../activities/import'
+import type { SupportActivities } from '../activities/support'
+
+/**
+ * The only timeouts and retry policies. A quick step runs inside the workflow task first (no event, no queue); when that
+ * fails it becomes an activity of its own, which support sees pending with its summary, and is tried without end.
+ */
+const QUICK: LocalActivityOptions = {
+  startToCloseTimeout: '5s',
+  retry: { maximumAttempts: 2, initialInterval: '100ms' },
+}
+/** One try of at most the provider's timeout and a little: no answer is an answer here. */
+const ONE_TRY: LocalActivityOptions = { startToCloseTimeout: '4s', retry: { maximumAttempts: 1 } }
+
+const PATIENT: ActivityOptions = {
+  // A try that is given up may still end later: every effect tolerates that.
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+  startToCloseTimeout: '20s',
+  heartbeatTimeout: '5s',
+  retry: { initialInterval: '500ms', backoffCoefficient: 1.5, maximumInterval: '5s' },
+}
+/** Long work that reports how far it is: taken over at once when its worker dies. */
+const LONG: ActivityOptions = {
+  startToCloseTimeout: '6h',
+  heartbeatTimeout: '5s',
+  retry: { initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s' },
+}
+
+const quick = proxyLocalActivities<CheckoutActivities & SupportActivities>(QUICK)
+const patient = (summary: string) => proxyActivities<CheckoutActivities & SupportActivities>({ ...PATIENT, summary })
+
+type Names = keyof CheckoutActivities | keyof SupportActivities
+type Step<N extends Names> = (CheckoutActivities & SupportActivities)[N]
+
+/** Quick first, then patient under this summary. */
+function step<N extends Names>(name: N, summary: string): Step<N> {
+  const fast = quick[name] as (input: never) => Promise<unknown>
+  const slow = patient(summary)[name] as (input: never) => Promise<unknown>
+  return (async (input: never) => {
+    try {
+      return await fast(input)
+    } catch (error) {
+      if (isCancellation(error)) throw error
+      return slow(input)
+    }
+  }) as unknown as Step<N>
+}
+
+export const place = step('place', 'Reserve the stock and write down what is to be paid')
+export const confirm = step('confirm', 'Confirm the order: it is paid')
+export const endOrder = step('endOrder', 'Cancel the order and give its stock back')
+export const startNextAttempt = step('startNextAttempt', 'Begin the next payment attempt')
+export const park = step('park', 'Write the case into the attention list')
+export const unpark = step('unpark', 'Close the case in the attention list')
+export const auditRepair = step('auditRepair', 'Write down who repaired what')
+export const recordReturned = step('recordReturned', 'Write down that the money went back')
+export const readSettlement = step('readSettlement', 'Read what there is to settle')
+export const decideAttempt = step('decideAttempt', 'Write down what support decided about a charge')
+
+/** The first try to charge: what it does not learn is unknown, never an error. */
+export const charge = proxyLocalActivities<CheckoutActivities>(ONE_TRY).charge
+export const lookUp = step('lookUp', 'Ask the payment provider what became of the charge')
+export const settleCharge = patient(
+  'Ask the payment provider what became of the charge, and send it again if it knows nothing',
+).settleCharge
+export const stopCharge = patient('Cancel the charge at the payment provider').stopCharge
+export const learnFate = patient('Find out whether money came for an order that is over').learnFate
+export const returnMoney = patient('Give the money of an order that is over back').returnMoney
+
+export const sweep = proxyActivities<ExpiryActivities>({
+  ...PATIENT,
+  startToCloseTimeout: '60s',
+  summary: 'Release due holds, restart orphaned checkouts',
+}).sweep
+
+export const importLines = proxyActivities<ImportActivities>({
+  ...LONG,
+  summary: 'Import lines of the file',
+}).importLines
+export const endImportJob = proxyActivities<ImportActivities>({
+  ...LONG,
+  summary: 'Delete the uploaded file and end the import',
+}).endImportJob

@@ -1,0 +1,63 @@
+import { allHandlersFinished, condition } from '@temporalio/workflow'
+import type { OrderId, PaymentId } from '../domain/ids'
+import type { AttentionCase } from '../domain/attention'
+import type { SettlementInput } from './contract'
+import { Desk } from './desk'
+import { decideAttempt, learnFate, readSettlement, recordReturned, returnMoney } from './proxies'
+
+interface LateAttempt {
+  readonly orderId: OrderId
+  readonly paymentId: PaymentId
+  readonly key: string
+  /** The case it becomes when nobody can say what happened. */
+  readonly code: Extract<AttentionCase, 'provider_unreachable' | 'undo_failed'>
+  readonly patienceMs: number
+}
+
+/**
+ * Late money: a payment that may have succeeded when its checkout is over. Stays until the attempt is final and what it
+ * took has gone back.
+ */
+export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
+  const desk = new Desk(orderId)
+  const { key, patienceMs } = await readSettlement({ paymentId })
+  await returnLateMoney(desk, { orderId, paymentId, key, code: 'provider_unreachable', patienceMs })
+  await condition(allHandlersFinished)
+}
+
+/** Finds out what became of an attempt of an order that is over, and gives back what it took. */
+export async function returnLateMoney(desk: Desk, late: LateAttempt): Promise<void> {
+  if (await tookMoney(desk, late)) await giveBack(desk, late)
+}
+
+async function tookMoney(desk: Desk, { paymentId, key, code, patienceMs }: LateAttempt): Promise<boolean> {
+  desk.tell(`The order is over. Finds out whether charge \`${key}\` took money, to give it back.`)
+  const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
+  for (;;) {
+    const end = await desk.see({ step: 'learnFate', code, paymentId, waitsFor, patienceMs }, () =>
+      learnFate({ paymentId }),
+    )
+    if (end.by === 'done') return end.result.fate === 'money'
+    if (end.by === 'resolved')
+      return (await decideAttempt({ paymentId, happened: end.outcome === 'done' })).verdict === 'paid'
+  }
+}
+
+async function giveBack(desk: Desk, { orderId, paymentId, key }: LateAttempt): Promise<void> {
+  desk.tell(`The order is over, and charge \`${key}\` took money. Gives it back.`)
+  const duty = {
+    step: 'returnMoney',
+    code: 'late_money',
+    paymentId,
+    waitsFor: `the money of charge \`${key}\` to go back`,
+    patienceMs: LATE_MONEY_PATIENCE_MS,
+  } as const
+  for (;;) {
+    const end = await desk.see(duty, () => returnMoney({ paymentId }))
+    if (end.by === 'done') return
+    if (end.by === 'resolved' && end.outcome === 'done') return recordReturned({ orderId, paymentId })
+  }
+}
+
+/** Money that was seen goes back within a minute, or somebody is told. */
+const LATE_MONEY_PATIENCE_MS = 60_000
