@@ -123,10 +123,7 @@ export async function updateProduct(
   await announceProducts(tx, 'product.updated', [{ id, version: product.version + 1 }])
 }
 
-/**
- * Tells the outbox, in the transaction of the change. A product's version is the sequence of its events.
- * `partition` is a hash of the aggregate, so that events of one product stay in order.
- */
+/** Tells the outbox, in the transaction of the change. A product's version is the sequence of its events. */
 export async function announceProducts(
   tx: Tx,
   type: 'product.created' | 'product.updated',
@@ -135,9 +132,8 @@ export async function announceProducts(
   await tx.query({
     name: 'product.announce',
     text: `
-      insert into outbox (event_id, aggregate, seq, type, payload, partition)
-      select event_id, id, version, $1, jsonb_build_object('product_id', id, 'version', version),
-             abs(hashtext(id)::bigint) % 4
+      insert into outbox (event_id, aggregate, seq, type, payload)
+      select event_id, id, version, $1, jsonb_build_object('product_id', id, 'version', version)
       from unnest($2::text[], $3::text[], $4::int[]) as p (event_id, id, version)`,
     values: [
       type,

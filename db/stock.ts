@@ -92,6 +92,68 @@ export async function adjustStock(db: Db, adjustment: Adjustment): Promise<Adjus
   return { outcome: done ? 'adjusted' : 'refused', level }
 }
 
+/**
+ * Sets what is on hand at many levels, each change with its movement; levels that are not there yet are made. Rows are
+ * locked in (sku, warehouse) order. Answers how many are as wanted now: one on which more is promised stays as it was.
+ */
+export async function setLevels(
+  db: Db,
+  levels: readonly { readonly sku: Sku; readonly warehouseId: WarehouseId; readonly onHand: number }[],
+  { cause, reference }: { cause: StockMovement['cause']; reference: string },
+): Promise<number> {
+  if (levels.length === 0) return 0
+  const sorted = [...levels].sort((a, b) => compare(a.sku, b.sku) || compare(a.warehouseId, b.warehouseId))
+  const { rows } = await db.query<{ count: number }>({
+    name: 'stock.setLevels',
+    text: `
+      with wanted as materialized (
+        select * from unnest($3::text[], $4::text[], $5::int[]) as n (sku, warehouse_id, on_hand)
+      ),
+      before as materialized (
+        select s.sku, s.warehouse_id, s.on_hand
+        from stock_level s
+        join wanted w on w.sku = s.sku and w.warehouse_id = s.warehouse_id
+        order by s.sku, s.warehouse_id
+        for update of s
+      ),
+      changed as (
+        update stock_level s
+        set on_hand = w.on_hand
+        from wanted w
+        join before b on b.sku = w.sku and b.warehouse_id = w.warehouse_id
+        where s.sku = w.sku and s.warehouse_id = w.warehouse_id and s.reserved <= w.on_hand
+        returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta
+      ),
+      made as (
+        insert into stock_level (sku, warehouse_id, on_hand)
+        select w.sku, w.warehouse_id, w.on_hand
+        from wanted w
+        where not exists (select from before b where b.sku = w.sku and b.warehouse_id = w.warehouse_id)
+        returning sku, warehouse_id, on_hand, on_hand as delta
+      ),
+      written as (
+        select * from changed
+        union all
+        select * from made
+      ),
+      moved as (
+        insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reference)
+        select sku, warehouse_id, delta, on_hand, $1, $2
+        from written
+        where delta <> 0
+      )
+      select count(*)::int as count from written`,
+    values: [
+      cause,
+      reference,
+      sorted.map((level) => level.sku),
+      sorted.map((level) => level.warehouseId),
+      sorted.map((level) => level.onHand),
+    ],
+  })
+  return rows[0]?.count ?? 0
+}
+
 /** The levels of a SKU, by warehouse; null for an unknown SKU. `sku` is as it was written. */
 export async function readStock(db: Db, sku: Sku): Promise<{ sku: string; levels: StockLevel[] } | null> {
   const { rows } = await db.query<{ written: string } & (StockLevel | { sku: null })>({
@@ -165,4 +227,8 @@ async function makeLevel(
   })
   if (!rows[0]?.sku) return 'unknown_sku'
   return rows[0].warehouse ? 'known' : 'unknown_warehouse'
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
