@@ -4,7 +4,7 @@ import { DomainError } from '../domain/errors'
 import { authenticate, callerScope } from './auth'
 import { hashOfJson, isStorableText, readJson, readWhole, requireMediaType } from './body'
 import { type FieldError, fieldErrors, invalid } from './problem'
-import { sendBytes, sendEmpty, sendJson, sendProblem } from './respond'
+import { sendBytes, sendEmpty, sendJsonText, sendProblem } from './respond'
 import { type ApiDeps, type Caller, isMediaAnswer, isRawBody, type Route, type RouteAnswer } from './route'
 
 /**
@@ -42,8 +42,9 @@ async function sendAnswer(route: Route, answer: RouteAnswer, request: Request, r
     const type = spec && isMediaAnswer(spec) ? spec.mediaType : 'application/octet-stream'
     return sendBytes(response, answer.status, { 'Content-Type': type, ...answer.headers }, answer.send)
   }
-  if (answer.body === undefined) sendEmpty(response, answer.status, answer.headers)
-  else sendJson(request, response, answer.status, answer.body, answer.headers)
+  if (answer.json !== undefined) sendJsonText(request, response, answer.status, answer.json, answer.headers)
+  else if (answer.body === undefined) sendEmpty(response, answer.status, answer.headers)
+  else sendJsonText(request, response, answer.status, JSON.stringify(answer.body), answer.headers)
 }
 
 function parseParams(route: Route, request: Request): unknown {

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { readSettings, SettingsError } from '../config'
 import { createPool } from '../db/pool'
 import { createRedis } from '../db/redis'
+import { noTaxProvider } from '../providers/tax'
 import { createApp } from './app'
 import { createLog } from './log'
 import { createMetrics } from './metrics'
@@ -19,6 +20,7 @@ async function main(): Promise<void> {
     pool: createPool(settings, { name: 'holdfast-api' }),
     redis: createRedis(settings),
     temporal: createTemporalClient(settings),
+    tax: noTaxProvider,
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics: createMetrics(),
   }

@@ -104,6 +104,10 @@ export function fieldErrors(part: FieldError['in'], issues: readonly z.core.$Zod
   })
 }
 
+function isOfWrongType(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'invalid_type' && issue.path.length === 0
+}
+
 function escapePointer(step: string): string {
   return step.replaceAll('~', '~0').replaceAll('/', '~1')
 }

@@ -17,8 +17,14 @@ const SECURITY_HEADERS: OutgoingHttpHeaders = {
 }
 
 /** Sends JSON. Not kept by caches unless the headers say otherwise. */
-export function sendJson(request: Request, response: Response, status: number, body: unknown, headers?: Headers): void {
-  send(request, response, status, JSON.stringify(body), {
+export function sendJsonText(
+  request: Request,
+  response: Response,
+  status: number,
+  text: string,
+  headers?: Headers,
+): void {
+  send(request, response, status, text, {
     'Content-Type': 'application/json; charset=utf-8',
     ...headers,
   })

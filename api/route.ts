@@ -9,6 +9,7 @@ import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { DomainError, ErrorCode } from '../domain/errors'
 import type { ApiKeyId } from '../domain/ids'
+import type { TaxProvider } from '../providers/tax'
 import type { Log } from './log'
 import type { Metrics } from './metrics'
 
@@ -19,6 +20,7 @@ export interface ApiDeps {
   readonly redis: Redis
   /** Connects by itself, whenever Temporal is there. */
   readonly temporal: Client
+  readonly tax: TaxProvider
   readonly log: Log
   readonly metrics: Metrics
 }
@@ -71,11 +73,14 @@ export interface ProblemAnswer {
   readonly headers?: Headers
 }
 
+/** `json` is a body already written out, as caches keep it. */
 export type AnswerOf<A extends Answers> =
   | ProblemAnswer
   | {
       [S in keyof A & number]: A[S] extends z.ZodType
-        ? { readonly status: S; readonly body: z.input<A[S]>; readonly headers?: Headers }
+        ?
+            | { readonly status: S; readonly body: z.input<A[S]>; readonly headers?: Headers }
+            | { readonly status: S; readonly json: string; readonly headers?: Headers }
         : A[S] extends MediaAnswer
           ? {
               readonly status: S
@@ -150,6 +155,7 @@ export type RouteAnswer =
   | {
       readonly status: number
       readonly body?: unknown
+      readonly json?: string
       readonly headers?: Headers
       readonly send?: (response: ServerResponse) => void | Promise<void>
     }

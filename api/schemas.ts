@@ -55,6 +55,11 @@ export const address = z
     },
   })
 
+/** A component that may be null. (`.nullable()` would make the component itself nullable wherever it stands.) */
+export function orNull<S extends z.ZodType>(schema: S) {
+  return z.union([schema, z.null()])
+}
+
 /** An id of this noun in an answer. */
 export function idOf<N extends Noun>(noun: N) {
   return z

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import Redis from 'ioredis'
 import type { Settings } from '../config'
 
@@ -28,20 +29,53 @@ export function createRedis(settings: Pick<Settings, 'REDIS_URL'>): Redis {
   return redis
 }
 
+/** While Redis hangs, most requests must not wait for it at all: after a missed deadline it is left alone this long. */
+const REST_MS = 1_000
+const restingUntil = new WeakMap<Redis, number>()
+
 /**
  * The command's answer, or `fallback` when Redis is away, slow or refuses. The deadline is our own: after a broken
  * connection ioredis 6.0.0 may leave a command unsettled (ioredis#2193).
  */
-export async function orElse<T, F>(command: () => Promise<T>, fallback: F): Promise<T | F> {
+export async function orElse<T, F>(redis: Redis, command: (redis: Redis) => Promise<T>, fallback: F): Promise<T | F> {
+  if ((restingUntil.get(redis) ?? 0) > Date.now()) return fallback
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<F>((resolve) => {
-    timer = setTimeout(resolve, COMMAND_TIMEOUT_MS, fallback)
+    timer = setTimeout(() => {
+      restingUntil.set(redis, Date.now() + REST_MS)
+      resolve(fallback)
+    }, COMMAND_TIMEOUT_MS)
   })
   try {
-    return await Promise.race([command(), deadline])
+    return await Promise.race([command(redis), deadline])
   } catch {
     return fallback
   } finally {
     clearTimeout(timer)
+  }
+}
+
+/** A Lua script and the digest that Redis knows it by once it has run. */
+export interface Script {
+  readonly text: string
+  readonly sha1: string
+}
+
+export function script(text: string): Script {
+  return { text, sha1: createHash('sha1').update(text).digest('hex') }
+}
+
+/** Runs a script by its digest; a Redis that has forgotten it (restarted, flushed) is sent the text. */
+export async function runScript(
+  redis: Redis,
+  { text, sha1 }: Script,
+  keys: readonly string[],
+  values: readonly (string | number | Buffer)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(sha1, keys.length, ...keys, ...values)
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+    return redis.eval(text, keys.length, ...keys, ...values)
   }
 }

@@ -1,5 +1,6 @@
 import type { Route } from '../route'
+import { cartRoutes } from './cart'
 import { systemRoutes } from './system'
 
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
-export const routes: readonly Route[] = [...systemRoutes]
+export const routes: readonly Route[] = [...cartRoutes, ...systemRoutes]
