@@ -95,9 +95,10 @@ export function fieldErrors(part: FieldError['in'], issues: readonly z.core.$Zod
       }))
     }
     if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      // The form that was nearest: of several shapes the one with the fewest faults.
-      const nearest =
-        issue.errors.map((branch) => fieldErrors(part, branch)).sort((a, b) => a.length - b.length)[0] ?? []
+      // The form that was nearest: of several shapes one of the right type, with the fewest faults.
+      const fitting = issue.errors.filter((branch) => !branch.some(isOfWrongType))
+      const branches = fitting.length > 0 ? fitting : issue.errors
+      const nearest = branches.map((branch) => fieldErrors(part, branch)).sort((a, b) => a.length - b.length)[0] ?? []
       return nearest.map((error) => ({ ...error, pointer: pointer + error.pointer }))
     }
     return [{ in: part, pointer, code: issue.code, message: issue.message }]
