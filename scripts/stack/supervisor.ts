@@ -7,7 +7,7 @@ import { claim, release } from './claim'
 import { writeJson } from './files'
 import { choosePorts, type Ports } from './ports'
 import { endLeftovers, Keeper, type Program, type ProcessRecord } from './programs'
-import type { Say } from './say'
+import { timed, type Say } from './say'
 import { servicePorts, startServices, type ServiceAddresses } from './services'
 import {
   lockFile,
@@ -179,7 +179,7 @@ class Supervisor {
     const logFile = join(logFolder(this.folder), `${program.name}.log`)
     const keeper = new Keeper(program, { logFile, say: this.say, changed: () => this.record() })
     this.keepers.set(program.name, keeper)
-    await keeper.start()
+    await timed(this.say, `Waiting for ${program.name}`, () => keeper.start())
   }
 
   private handle(services: ServiceAddresses, secrets: Secrets, env: Record<string, string>): Stack {

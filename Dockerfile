@@ -1,0 +1,20 @@
+# One image for every process of Holdfast: API, workers, sandbox and the set-up job differ in their command alone.
+FROM node:22-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY . .
+RUN npm run build && npm prune --omit=dev
+
+FROM node:22-bookworm-slim
+ENV NODE_OPTIONS=--enable-source-maps
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY --from=build /app/db/migrations db/migrations
+COPY --from=build /app/data data
+RUN mkdir /journal && chown node /journal
+USER node
+EXPOSE 3000
+CMD ["node", "dist/api/main.js"]
