@@ -42,6 +42,7 @@ export const ERROR_CODES = {
   repair_not_allowed: { status: 409, title: 'This repair does not fit the case' },
   sku_taken: { status: 409, title: 'The SKU is taken' },
   slug_taken: { status: 409, title: 'The slug is taken' },
+  name_taken: { status: 409, title: 'The name is taken' },
   below_reserved: { status: 409, title: 'Fewer on hand than promised to customers' },
   precondition_failed: { status: 412, title: 'The resource has changed since it was read' },
   body_too_large: { status: 413, title: 'The body is too large' },

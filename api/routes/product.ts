@@ -1,0 +1,220 @@
+import { z } from 'zod'
+import { withIdempotency } from '../../db/idempotency'
+import { type Db, withTransaction } from '../../db/pool'
+import { createProduct, findProduct, type Product, updateProduct, type VariantInput } from '../../db/product'
+import { PRICE_AMOUNT_MAX, repeatedSku, SLUG_LENGTH_MAX, SLUG_PATTERN, WEIGHT_GRAMS_MAX } from '../../domain/catalog'
+import { DomainError } from '../../domain/errors'
+import { type ProductId, SKU_PATTERN } from '../../domain/ids'
+import { etagOf, ifMatch } from '../etag'
+import { defineRoute, type Route } from '../route'
+import { currency, idOf, money, pathId, timestamp } from '../schemas'
+
+const VARIANTS_MAX = 250
+const CATEGORIES_MAX = 50
+const ATTRIBUTES_MAX = 100
+
+const text = (length: number) => z.string().trim().min(1).max(length)
+
+const attributes = z
+  .record(
+    z.string().min(1).max(100),
+    z.union([z.string().max(1_000), z.number(), z.boolean(), z.array(z.string().max(1_000)).max(100)]),
+  )
+  .refine((given) => Object.keys(given).length <= ATTRIBUTES_MAX, `At most ${ATTRIBUTES_MAX} attributes.`)
+  .meta({ example: { color: 'white' } })
+
+const newSku = z
+  .string()
+  .max(64, { abort: true })
+  .regex(SKU_PATTERN, 'Send 1 to 64 printable ASCII characters, no space at the ends.')
+  .meta({ description: 'compared without regard to case', example: '85123A' })
+
+const price = z.strictObject({ amount: z.int().min(0).max(PRICE_AMOUNT_MAX), currency })
+
+const variantFields = z.strictObject({
+  sku: newSku,
+  title: text(255).optional(),
+  prices: z
+    .array(price)
+    .max(200)
+    .refine(namesEachCurrencyOnce, 'A currency is named twice.')
+    .optional()
+    .meta({ description: 'all prices: in a currency left out it is not sold' }),
+  price: price.optional().meta({ description: 'short for `prices` when there is only one' }),
+  attributes: attributes.optional(),
+  weight_grams: z.int().min(0).max(WEIGHT_GRAMS_MAX).nullish(),
+})
+const changedVariant = variantFields.refine(
+  (given) => given.price === undefined || given.prices === undefined,
+  'Give `price` or `prices`, not both.',
+)
+const newVariant = changedVariant.refine(
+  (given) => given.price !== undefined || given.prices !== undefined,
+  'Give `price` or `prices`.',
+)
+
+const productFields = {
+  title: text(255),
+  slug: z
+    .string()
+    .max(SLUG_LENGTH_MAX, { abort: true })
+    .regex(SLUG_PATTERN, 'Send lower-case words of letters and digits, joined by hyphens.')
+    .optional()
+    .meta({ description: 'from the title when it is left out' }),
+  description: z.string().max(20_000).optional(),
+  brand: text(100).nullish(),
+  categories: z
+    .array(text(100))
+    .max(CATEGORIES_MAX)
+    .optional()
+    .meta({ description: 'ids, slugs or titles, the main one first; a title that is new makes a category' }),
+  attributes: attributes.optional(),
+  status: z.enum(['draft', 'active', 'archived']).optional(),
+}
+
+const newProduct = z.strictObject({ ...productFields, variants: variants(newVariant).min(1) })
+const changedProduct = z.strictObject({
+  ...productFields,
+  title: productFields.title.optional(),
+  variants: variants(changedVariant)
+    .optional()
+    .meta({ description: 'changed or added; variants that are not named stay' }),
+})
+
+const product = z
+  .strictObject({
+    id: idOf('product'),
+    slug: z.string(),
+    title: z.string(),
+    description: z.string(),
+    brand: z.string().nullable(),
+    seller_id: z.string(),
+    status: z.enum(['draft', 'active', 'archived']),
+    version: z.int(),
+    categories: z.array(z.strictObject({ id: idOf('category'), slug: z.string(), title: z.string() })),
+    attributes: z.record(z.string(), z.unknown()),
+    image_urls: z.array(z.string()),
+    variants: z.array(
+      z.strictObject({
+        sku: z.string(),
+        title: z.string(),
+        attributes: z.record(z.string(), z.unknown()),
+        weight_grams: z.int().nullable(),
+        prices: z.array(money),
+      }),
+    ),
+    created_at: timestamp,
+    updated_at: timestamp,
+  })
+  .meta({ id: 'Product' })
+
+const postProduct = defineRoute({
+  method: 'post',
+  path: '/v1/admin/products',
+  tag: 'Admin catalog',
+  summary: 'Make a product',
+  caller: { admin: 'catalog', access: 'write' },
+  body: newProduct,
+  answers: {
+    201: product,
+    409: ['sku_taken', 'slug_taken', 'request_in_progress'],
+    422: ['idempotency_key_reused'],
+  },
+}).handle(async ({ body, idempotency }, { pool }) => {
+  const answer = await withIdempotency(
+    pool,
+    idempotency,
+    async (tx) => ({
+      status: 201,
+      resource: await createProduct(tx, { ...body, variants: body.variants.map(toInput) }),
+    }),
+    presentById,
+  )
+  return {
+    ...answer,
+    headers: { ...answer.headers, ...headersOf(answer.body), Location: `/v1/admin/products/${answer.body.id}` },
+  }
+})
+
+const getProduct = defineRoute({
+  method: 'get',
+  path: '/v1/admin/products/{id}',
+  tag: 'Admin catalog',
+  summary: 'Read a product with all its prices, whatever its status',
+  caller: { admin: 'catalog', access: 'read' },
+  params: pathId('product'),
+  answers: { 200: product },
+}).handle(async ({ params }, { pool }) => {
+  const body = await presentById(params.id, pool)
+  return { status: 200, body, headers: headersOf(body) }
+})
+
+const patchProduct = defineRoute({
+  method: 'patch',
+  path: '/v1/admin/products/{id}',
+  tag: 'Admin catalog',
+  summary: 'Change a product',
+  description:
+    'Takes the ETag of what you read in `If-Match`. What is left out stays; `"status": "archived"` takes it off sale.',
+  caller: { admin: 'catalog', access: 'write' },
+  params: pathId('product'),
+  body: changedProduct,
+  answers: {
+    200: product,
+    409: ['sku_taken', 'slug_taken'],
+    412: ['precondition_failed'],
+    428: ['precondition_required'],
+  },
+}).handle(async ({ params, body, headers }, { pool }) => {
+  const mayChange = ifMatch(headers)
+  const patch = { ...body, variants: body.variants?.map(toInput) }
+  await withTransaction(pool, (tx) => updateProduct(tx, { id: params.id, mayChange, patch }))
+  const changed = await presentById(params.id, pool)
+  return { status: 200, body: changed, headers: headersOf(changed) }
+})
+
+export const productRoutes: readonly Route[] = [postProduct, getProduct, patchProduct]
+
+function variants<S extends z.ZodType<{ sku: string }>>(variant: S) {
+  return z
+    .array(variant)
+    .max(VARIANTS_MAX)
+    .refine((given) => repeatedSku(given.map(({ sku }) => sku)) === null, 'A SKU is named twice.')
+}
+
+function namesEachCurrencyOnce(prices: readonly { currency: string }[]): boolean {
+  return new Set(prices.map(({ currency }) => currency)).size === prices.length
+}
+
+function toInput({ weight_grams: weightGrams, ...variant }: z.output<typeof changedVariant>): VariantInput {
+  return { ...variant, weightGrams }
+}
+
+async function presentById(id: ProductId, db: Db): Promise<z.input<typeof product>> {
+  const found = await findProduct(db, id)
+  if (!found) throw new DomainError('not_found', 'There is no product with this id.')
+  return present(found)
+}
+
+function present(found: Product): z.input<typeof product> {
+  return {
+    id: found.id,
+    slug: found.slug,
+    title: found.title,
+    description: found.description,
+    brand: found.brand,
+    seller_id: found.sellerId,
+    status: found.status,
+    version: found.version,
+    categories: [...found.categories],
+    attributes: found.attributes,
+    image_urls: [],
+    variants: found.variants.map((variant) => ({ ...variant, prices: [...variant.prices] })),
+    created_at: found.createdAt.toISOString(),
+    updated_at: found.updatedAt.toISOString(),
+  }
+}
+
+function headersOf({ version }: { version: number }): Record<string, string> {
+  return { ETag: etagOf(version) }
+}
