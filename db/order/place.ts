@@ -198,8 +198,10 @@ export async function refuseOrder(
         update cart
         set order_id = null, updated_at = now(),
             lines = (
-              select coalesce(jsonb_object_agg(line.key, line.value || coalesce(
-                       jsonb_build_object('price_at_add', $4::jsonb -> line.key), '{}')), '{}')
+              select coalesce(jsonb_object_agg(line.key, case
+                       when $4::jsonb ? line.key then jsonb_set(line.value, '{price_at_add}', $4::jsonb -> line.key)
+                       else line.value
+                     end), '{}')
               from jsonb_each(cart.lines) as line
             )
         from refused

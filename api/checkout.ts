@@ -1,0 +1,255 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
+  type WorkflowIdReusePolicy,
+} from '@temporalio/client'
+import { z } from 'zod'
+import { nameAttempt } from '../db/checkout-key'
+import type { IdempotencyScope } from '../db/idempotency'
+import { type Order, type OrderAttempt, readOrder } from '../db/order/read'
+import { DomainError } from '../domain/errors'
+import type { OrderId } from '../domain/ids'
+import { formatMajor } from '../domain/money'
+import { isCompleted, isOpen } from '../domain/order'
+import { isUnresolved } from '../domain/payment'
+import {
+  attemptUpdate,
+  attemptUpdateId,
+  CANCEL_UPDATE_ID,
+  cancelUpdate,
+  checkoutStart,
+  WORKFLOWS,
+} from '../workflows/contract'
+import { type OrderBody, orderBody, presentOrder } from './order'
+import type { ApiDeps } from './route'
+import { idOf, timestamp } from './schemas'
+import { streamToken } from './stream-token'
+
+/** A checkout as it is answered. It is a view of its order's rows: Temporal says when to answer, never what. */
+
+export const checkoutBody = z
+  .strictObject({
+    order_id: idOf('order'),
+    state: z.enum(['ready_for_payment', 'requires_action', 'in_progress', 'completed', 'cancelled', 'expired']),
+    reason: z.string().nullable(),
+    hold_expires_at: timestamp.nullable(),
+    action: z.strictObject({ type: z.literal('redirect'), url: z.string() }).nullable(),
+    problems: z.array(z.unknown()),
+    events_url: z.string(),
+    order: orderBody.nullable(),
+  })
+  .meta({ id: 'Checkout' })
+export type CheckoutBody = z.input<typeof checkoutBody>
+
+export function presentCheckout(order: Order, { settings }: Pick<ApiDeps, 'settings'>): CheckoutBody {
+  const state = stateOf(order)
+  const waiting = order.attempts.find((attempt) => attempt.status === 'requires_action')
+  const token = streamToken(settings.TOKEN_SECRET, order.id)
+  return {
+    order_id: order.id,
+    state,
+    reason: order.cancelReason,
+    hold_expires_at: order.holdExpiresAt?.toISOString() ?? null,
+    action: state === 'requires_action' && waiting?.actionUrl ? { type: 'redirect', url: waiting.actionUrl } : null,
+    problems: [],
+    events_url: `${settings.PUBLIC_URL}/v1/store/checkouts/${order.id}/events?stream=${token}`,
+    order: isCompleted(order.status) ? presentOrder(order) : null,
+  }
+}
+
+function stateOf(order: Order): CheckoutBody['state'] {
+  if (order.status === 'cancelled') return order.cancelReason === 'expired' ? 'expired' : 'cancelled'
+  if (isCompleted(order.status)) return 'completed'
+  switch (standingOf(order)) {
+    case 'running':
+      return 'in_progress'
+    case 'waiting':
+      return 'requires_action'
+    case 'unpaid':
+      return 'ready_for_payment'
+  }
+}
+
+/** Of an open order: at work, waiting for the customer to act, or for another payment. */
+export function standingOf(order: Order): 'running' | 'waiting' | 'unpaid' {
+  if (order.status === 'pending' || order.attempts.length === 0) return 'running'
+  if (order.attempts.some((attempt) => attempt.status === 'requested')) return 'running'
+  const unresolved = order.attempts.find((attempt) => isUnresolved(attempt.status))
+  if (!unresolved) return 'unpaid'
+  return unresolved.status === 'requires_action' ? 'waiting' : 'running'
+}
+
+export type CheckoutAnswer =
+  | { readonly status: 201; readonly body: OrderBody; readonly headers?: Record<string, string> }
+  | { readonly status: 202; readonly body: CheckoutBody; readonly headers: Record<string, string> }
+  | { readonly problem: DomainError; readonly headers?: Record<string, string> }
+
+/** What this attempt came to, from the rows; null while nothing is decided. */
+function decidedAnswer(order: Order, attempt: number, deps: ApiDeps): CheckoutAnswer | null {
+  const row = order.attempts.find((candidate) => candidate.attempt === attempt)
+  if (row?.outcome === 'declined') return { problem: declined(order, row, deps) }
+  if (isCompleted(order.status)) return { status: 201, body: presentOrder(order) }
+  if (order.refusal && attempt === 1) return { problem: refused(order.refusal) }
+  if (row?.outcome === 'refused') return { problem: inProgress(order, deps) }
+  if (row?.outcome === 'expired') return { problem: expired(order, deps) }
+  if (row?.status === 'requires_action' || row?.outcome || order.status === 'cancelled') return asItStands(order, deps)
+  return null
+}
+
+export function asItStands(order: Order, deps: Pick<ApiDeps, 'settings'>): Extract<CheckoutAnswer, { status: 202 }> {
+  return { status: 202, body: presentCheckout(order, deps), headers: { Location: `/v1/store/checkouts/${order.id}` } }
+}
+
+function declined(order: Order, attempt: OrderAttempt, deps: ApiDeps): DomainError {
+  return new DomainError('payment_declined', 'The payment was declined. Nothing was charged; try another card.', {
+    decline_code: attempt.declineCode,
+    checkout: presentCheckout(order, deps),
+  })
+}
+
+/** The problem document of a checkout that was refused before any money moved. */
+export function refused({
+  code,
+  ...details
+}: {
+  readonly code: 'out_of_stock' | 'price_changed' | 'cart_changed' | 'cart_empty'
+}): DomainError {
+  return new DomainError(code, REFUSALS[code], details)
+}
+
+const REFUSALS = {
+  out_of_stock: 'Not everything in the cart can be had. Nothing was charged.',
+  price_changed: 'The price has changed. Nothing was charged.',
+  cart_changed: 'The cart has changed since it was read. Nothing was charged.',
+  cart_empty: 'The cart has no lines.',
+} as const
+
+function inProgress(order: Order, deps: ApiDeps): DomainError {
+  return new DomainError(
+    'payment_in_progress',
+    'Another payment of this order is not settled yet and cannot be cancelled.',
+    {
+      checkout: presentCheckout(order, deps),
+    },
+  )
+}
+
+export function expired(order: Order, deps: Pick<ApiDeps, 'settings'>): DomainError {
+  return new DomainError('checkout_expired', 'This checkout is over. Start again from the cart.', {
+    checkout: presentCheckout(order, deps),
+  })
+}
+
+const POLL_MS = 150
+
+/**
+ * Waits for an attempt until `deadline` (ms since the epoch) and answers from the rows: what it came to, or how it stands.
+ * Whatever fails on the way, the order is accepted: it goes on without the caller.
+ */
+export async function awaitAttempt(
+  { orderId, attempt, summary, deadline }: { orderId: OrderId; attempt: number; summary: string; deadline: number },
+  deps: ApiDeps,
+): Promise<CheckoutAnswer> {
+  await nudge({ orderId, attempt, summary, deadline, reuse: 'REJECT_DUPLICATE' }, deps)
+  for (;;) {
+    const order = await requireOrder(orderId, deps)
+    const answer = decidedAnswer(order, attempt, deps)
+    if (answer) return answer
+    const left = deadline - Date.now()
+    if (left <= 0) return asItStands(order, deps)
+    await pause(Math.min(POLL_MS, left))
+  }
+}
+
+interface Nudge {
+  readonly orderId: OrderId
+  readonly attempt: number
+  readonly summary: string
+  readonly deadline: number
+  readonly reuse: WorkflowIdReusePolicy
+}
+
+/**
+ * Starts the order's workflow, or finds it, and waits for the attempt in it. A closed workflow is no error: when its order
+ * is open all the same (somebody terminated it), it is started once more, as the sweep would.
+ */
+async function nudge({ orderId, attempt, summary, deadline, reuse }: Nudge, deps: ApiDeps): Promise<void> {
+  const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.checkout, {
+    ...checkoutStart(orderId, summary),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: reuse,
+  })
+  try {
+    await deps.temporal.withDeadline(deadline, () =>
+      deps.temporal.workflow.executeUpdateWithStart(attemptUpdate, {
+        startWorkflowOperation,
+        updateId: attemptUpdateId(attempt),
+        args: [{ attempt }],
+      }),
+    )
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
+      deps.log.debug({ err: error, order_id: orderId }, 'the wait for a checkout ended early')
+      return
+    }
+    const order = await requireOrder(orderId, deps)
+    if (reuse === 'REJECT_DUPLICATE' && isOpen(order.status)) {
+      await nudge({ orderId, attempt, summary, deadline, reuse: 'ALLOW_DUPLICATE' }, deps)
+    }
+  }
+}
+
+/**
+ * Asks the order's workflow to end it, starting it again when it is gone, and waits until it has, as long as a checkout
+ * call does. Throws when Temporal cannot be told: nothing has happened then.
+ */
+export async function cancelCheckout(
+  { orderId, summary }: { orderId: OrderId; summary: string },
+  deps: ApiDeps,
+): Promise<void> {
+  const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
+  const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.checkout, {
+    ...checkoutStart(orderId, summary),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+  })
+  await deps.temporal.withDeadline(deadline, () =>
+    deps.temporal.workflow.startUpdateWithStart(cancelUpdate, {
+      startWorkflowOperation,
+      updateId: CANCEL_UPDATE_ID,
+      args: [{ reason: 'customer' }],
+      waitForStage: 'ACCEPTED',
+    }),
+  )
+  while (Date.now() < deadline && isOpen((await requireOrder(orderId, deps)).status)) await pause(POLL_MS)
+}
+
+async function requireOrder(orderId: OrderId, deps: ApiDeps): Promise<Order> {
+  const order = await readOrder(deps.pool, orderId)
+  if (!order) throw new Error(`${orderId} has lost its row`)
+  return order
+}
+
+/** What the list of workflows shows: "HF-100001 · GBP 5.10 · 2 lines". */
+export function summaryOf({
+  number,
+  currency,
+  total,
+  lines,
+}: {
+  number: string
+  currency: string
+  total: number
+  lines: number
+}): string {
+  return `${number} · ${currency} ${formatMajor({ amount: total, currency })} · ${lines} ${lines === 1 ? 'line' : 'lines'}`
+}
+
+/** Lets a key join the attempt that is being made, or the one that paid. */
+export async function joinAttempt(order: Order, idempotency: IdempotencyScope, deps: ApiDeps): Promise<number> {
+  const winner = order.attempts.find((attempt) => attempt.outcome === 'completed')
+  const attempt = (winner ?? order.attempts.at(-1))?.attempt ?? 1
+  await nameAttempt(deps.pool, idempotency, { orderId: order.id, attempt })
+  return attempt
+}

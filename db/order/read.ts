@@ -1,0 +1,172 @@
+import type { Refusal } from '../../domain/checkout'
+import type { CartId, OrderId, PaymentId } from '../../domain/ids'
+import type { CancelReason, OrderStatus, PaymentStatus } from '../../domain/order'
+import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
+import type { Address } from '../cart'
+import type { Db } from '../pool'
+
+/** An order with its lines and attempts, as its answers are built from. Amounts in minor units of `currency`. */
+export interface Order {
+  readonly id: OrderId
+  readonly number: string
+  readonly cartId: CartId
+  readonly status: OrderStatus
+  readonly cancelReason: CancelReason | null
+  readonly paymentStatus: PaymentStatus
+  readonly fulfillmentStatus: string
+  readonly currency: string
+  readonly email: string
+  readonly shippingAddress: Address
+  readonly shippingMethod: string
+  readonly bodyHash: Buffer
+  readonly subtotal: number
+  readonly discount: number
+  readonly shipping: number
+  readonly tax: number
+  readonly total: number
+  readonly holdExpiresAt: Date | null
+  readonly refusal: Refusal | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly lines: readonly OrderLine[]
+  /** Oldest first. */
+  readonly attempts: readonly OrderAttempt[]
+}
+
+export interface OrderLine {
+  readonly sku: string
+  readonly title: string
+  readonly sellerId: string
+  readonly quantity: number
+  readonly unitPrice: number
+  readonly discount: number
+  readonly tax: number
+  readonly total: number
+}
+
+export interface OrderAttempt {
+  readonly id: PaymentId
+  readonly attempt: number
+  readonly provider: string
+  readonly status: AttemptStatus
+  readonly outcome: AttemptOutcome | null
+  readonly amount: number | null
+  readonly captured: number
+  readonly refunded: number
+  readonly declineCode: string | null
+  readonly actionUrl: string | null
+}
+
+/** More lines than a cart may hold are never there; more attempts than this nobody makes before the hold ends. */
+const ATTEMPTS_MAX = 200
+
+const ORDER = `
+  select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason",
+         o.payment_status as "paymentStatus", o.fulfillment_status as "fulfillmentStatus", o.currency, o.email,
+         o.shipping_address as "shippingAddress", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
+         o.subtotal, o.discount, o.shipping, o.tax, o.total, o.hold_expires_at as "holdExpiresAt", o.refusal,
+         o.created_at as "createdAt", o.updated_at as "updatedAt",
+         coalesce((
+           select json_agg(json_build_object('sku', l.sku_written, 'title', l.title, 'sellerId', l.seller_id,
+                    'quantity', l.quantity, 'unitPrice', l.unit_price, 'discount', l.discount, 'tax', l.tax,
+                    'total', l.total) order by l.position)
+           from order_line l
+           where l.order_id = o.id
+         ), '[]') as lines,
+         coalesce((
+           select json_agg(json_build_object('id', p.id, 'attempt', p.attempt, 'provider', p.provider, 'status', p.status,
+                    'outcome', p.outcome, 'amount', p.amount, 'captured', p.captured, 'refunded', p.refunded,
+                    'declineCode', p.decline_code, 'actionUrl', p.action_url) order by p.attempt)
+           from (select * from payment where order_id = o.id order by attempt desc limit ${ATTEMPTS_MAX}) p
+         ), '[]') as attempts
+  from orders o`
+
+/** The order, to the holder of its cart's token. Null: there is none, or it is somebody else's. */
+export async function readOwnOrder(db: Db, orderId: OrderId, tokenHash: Buffer): Promise<Order | null> {
+  const { rows } = await db.query<Order>({
+    name: 'order.readOwn',
+    text: `${ORDER} where o.id = $1 and o.token_hash = $2`,
+    values: [orderId, tokenHash],
+  })
+  return rows[0] ?? null
+}
+
+/** The order, to staff. */
+export async function readOrder(db: Db, orderId: OrderId): Promise<Order | null> {
+  const { rows } = await db.query<Order>({ name: 'order.read', text: `${ORDER} where o.id = $1`, values: [orderId] })
+  return rows[0] ?? null
+}
+
+export interface OrderFilter {
+  readonly status: OrderStatus | null
+  readonly email: string | null
+  readonly attention: boolean | null
+  readonly limit: number
+  /** The last id of the page before. */
+  readonly before: OrderId | null
+}
+
+/** Orders, newest first. */
+export async function listOrders(db: Db, { status, email, attention, limit, before }: OrderFilter): Promise<Order[]> {
+  const { rows } = await db.query<Order>({
+    name: 'order.list',
+    text: `${ORDER}
+      where ($1::text is null or o.status = $1)
+        and ($2::text is null or lower(o.email) = lower($2))
+        and ($3::boolean is null or $3 = exists (select from attention a where a.order_id = o.id and a.closed_at is null))
+        and ($4::text is null or o.id < $4)
+      order by o.id desc
+      limit $5`,
+    values: [status, email, attention, before, limit],
+  })
+  return rows
+}
+
+export interface OrderEvent {
+  readonly id: string
+  readonly seq: number
+  readonly type: string
+  readonly from: OrderStatus | null
+  readonly to: OrderStatus | null
+  readonly data: Record<string, unknown>
+  readonly createdAt: Date
+}
+
+/** An order's events in order; a checkout makes a handful, an attempt two. */
+export async function readEvents(db: Db, orderId: OrderId): Promise<OrderEvent[]> {
+  const { rows } = await db.query<OrderEvent>({
+    name: 'order.events',
+    text: `
+      select id, seq, type, from_status as "from", to_status as "to", data, created_at as "createdAt"
+      from order_event
+      where order_id = $1
+      order by seq
+      limit 1000`,
+    values: [orderId],
+  })
+  return rows
+}
+
+export interface OrderReservation {
+  readonly id: string
+  readonly sku: string
+  readonly warehouseId: string
+  readonly quantity: number
+  readonly state: string
+  readonly expiresAt: Date | null
+}
+
+export async function readReservations(db: Db, orderId: OrderId): Promise<OrderReservation[]> {
+  const { rows } = await db.query<OrderReservation>({
+    name: 'order.reservations',
+    text: `
+      select r.id, v.sku_written as sku, r.warehouse_id as "warehouseId", r.quantity, r.state, r.expires_at as "expiresAt"
+      from reservation r
+      join variant v on v.sku = r.sku
+      where r.owner_id = $1
+      order by r.sku, r.warehouse_id
+      limit 5000`,
+    values: [orderId],
+  })
+  return rows
+}
