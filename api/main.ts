@@ -3,6 +3,7 @@ import { readSettings, SettingsError } from '../config'
 import { createPool } from '../db/pool'
 import { createRedis } from '../db/redis'
 import { noTaxProvider } from '../providers/tax'
+import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
 import { createLog } from './log'
 import { createMetrics } from './metrics'
@@ -21,8 +22,10 @@ async function main(): Promise<void> {
     redis: createRedis(settings),
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
+    providers: createPaymentProviders(settings),
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics: createMetrics(),
+    lifecycle: { stopping: false },
   }
   const server = createHttpServer(createApp(deps))
   await new Promise<void>((resolve, reject) => {
@@ -31,10 +34,9 @@ async function main(): Promise<void> {
   const { address, port } = server.address() as AddressInfo
   deps.log.info({ address, port }, 'listening')
 
-  let stopping = false
   async function stop(signal: string): Promise<void> {
-    if (stopping) return
-    stopping = true
+    if (deps.lifecycle.stopping) return
+    deps.lifecycle.stopping = true
     deps.log.info({ signal }, 'stopping')
     await closeServer(server, STOP_DEADLINE_MS)
     deps.redis.disconnect()

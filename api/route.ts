@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { Client } from '@temporalio/client'
 import type { z } from 'zod'
 import type { Settings } from '../config'
+import type { PaymentProviders } from '../providers/payment'
 import type { Role } from '../db/api-key'
 import type { IdempotencyScope } from '../db/idempotency'
 import type { Pool } from '../db/pool'
@@ -21,8 +22,11 @@ export interface ApiDeps {
   /** Connects by itself, whenever Temporal is there. */
   readonly temporal: Client
   readonly tax: TaxProvider
+  readonly providers: PaymentProviders
   readonly log: Log
   readonly metrics: Metrics
+  /** Turns true once, when the process has been told to stop. */
+  readonly lifecycle: { stopping: boolean }
 }
 
 /** What an admin key may be allowed to touch; `api/auth.ts` says what each role may. */
