@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import cors from 'cors'
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express'
 import { DomainError } from '../domain/errors'
 import { dispatcherOf } from './dispatch'
+import { limitRate } from './rate-limit'
 import { sendEmpty, sendProblem } from './respond'
 import type { ApiDeps, Method, Route } from './route'
 import { routes } from './routes'
@@ -24,6 +26,8 @@ export function createApp(deps: ApiDeps): Express {
   app.set('trust proxy', deps.settings.TRUST_PROXY)
   app.set('case sensitive routing', true)
   app.use(identify)
+  if (deps.settings.CORS_ORIGINS.length > 0) app.use(allowOrigins(deps.settings.CORS_ORIGINS))
+  app.use(limitRate(deps))
   for (const [path, methods] of byPath(routes)) mount(app, path, methods, deps)
   app.use((request: Request, response: Response) => {
     sendProblem(new DomainError('not_found', 'There is no such address.'), request, response, deps.log)
@@ -41,6 +45,25 @@ function identify(request: Request, _response: Response, next: NextFunction): vo
   const given = request.headers['x-request-id']
   request.requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
   next()
+}
+
+/** Browsers on these origins may call; nobody else's pages may read an answer. */
+function allowOrigins(origins: readonly string[]): RequestHandler {
+  return cors({
+    origin: [...origins],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['Content-Type', 'Authorization', 'X-Cart-Token', 'Idempotency-Key', 'If-Match', 'X-Request-Id'],
+    exposedHeaders: [
+      'ETag',
+      'Idempotent-Replayed',
+      'Location',
+      'RateLimit',
+      'RateLimit-Policy',
+      'Retry-After',
+      'X-Request-Id',
+    ],
+    maxAge: 600,
+  })
 }
 
 function byPath(all: readonly Route[]): Map<string, Route[]> {

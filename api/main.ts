@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     deps.log.info({ signal }, 'stopping')
     await closeServer(server, STOP_DEADLINE_MS)
     deps.redis.disconnect()
-    await Promise.allSettled([deps.pool.end(), deps.temporal.connection.close()])
+    await Promise.allSettled([deps.pool.end(), deps.temporal.connection.close(), deps.providers.close()])
     deps.log.info('stopped')
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
