@@ -73,7 +73,7 @@ async function install() {
   // npm writes this file last, so it is there, and newer than the list, only after a whole installation.
   const installed = modified(join(ROOT, 'node_modules', '.package-lock.json'))
   if (installed >= modified(join(ROOT, 'package-lock.json'))) return
-  await step('Installing packages', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund'])
+  await step('Installing packages', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])
 }
 
 function modified(path) {
