@@ -191,7 +191,7 @@ const postHold = defineRoute({
     'To exactly the quantities of the lines, all or none; a second call renews. `hold.expires_at` is the countdown.',
   caller: 'cart',
   params: pathId('cart'),
-  answers: { 200: cartBody, 409: ['out_of_stock', 'cart_empty', ...CHANGE_CODES], 422: ['idempotency_key_reused'] },
+  answers: { 200: cartBody, 409: ['out_of_stock', 'cart_empty', ...CHANGE_CODES] },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const key = keyOf(params.id, caller)
   return changedCart(key, deps, idempotency, (tx) => hold(tx, key, deps))

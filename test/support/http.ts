@@ -1,0 +1,190 @@
+import type { AddressInfo } from 'node:net'
+import Ajv2020 from 'ajv/dist/2020'
+import { createApp } from '../../api/app'
+import { createLog } from '../../api/log'
+import { createMetrics } from '../../api/metrics'
+import { answersOf, openApiDocument } from '../../api/openapi'
+import { type ApiDeps, isMediaAnswer, type Route } from '../../api/route'
+import { routes } from '../../api/routes'
+import { closeServer, createHttpServer } from '../../api/server'
+import { createTemporalClient } from '../../api/temporal'
+import { readSettings, type Settings } from '../../config'
+import { createApiKey, type Role } from '../../db/api-key'
+import { createPool } from '../../db/pool'
+import { createRedis } from '../../db/redis'
+import { createPaymentProviders } from '../../providers/payment'
+import { noTaxProvider } from '../../providers/tax'
+import { testDatabase, type TestDatabase } from './database'
+import { testRedis } from './redis'
+import { testServices } from './services'
+
+/**
+ * The API in this process, on a database and a Redis of its own, and a client for it. Each answer is compared with the
+ * OpenAPI document: its status must be listed for the route, its body must fit the schema.
+ */
+export interface TestApi {
+  readonly url: string
+  readonly deps: ApiDeps
+  readonly database: TestDatabase
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>
+  /** The secret of a new key. */
+  key(role?: Role): Promise<string>
+  /** The statuses that the tag's routes list for themselves and that no call has been answered with: `post /v1/… 409`. */
+  unseen(tag: string): string[]
+  close(): Promise<void>
+}
+
+export interface CallOptions {
+  readonly body?: unknown
+  /** Sent as it is, instead of `body`. */
+  readonly raw?: string | Buffer
+  /** A cart's token. */
+  readonly token?: string | undefined
+  /** An admin key. */
+  readonly key?: string | undefined
+  readonly idempotencyKey?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // The schema has been checked against the document; tests read what they expect to be there.
+  readonly body: any
+}
+
+export async function startApi(overrides: Readonly<Record<string, string>> = {}): Promise<TestApi> {
+  const database = await testDatabase()
+  const settings = readSettings({
+    NODE_ENV: 'test',
+    DATABASE_URL: database.url,
+    REDIS_URL: (await testRedis()).url,
+    TEMPORAL_ADDRESS: testServices().temporal,
+    TEMPORAL_UI_URL: testServices().temporalUi,
+    LOG_LEVEL: 'silent',
+    ...overrides,
+  })
+  const deps = depsOf(settings)
+  const server = createHttpServer(createApp(deps))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const seen = new Set<string>()
+  return {
+    url,
+    deps,
+    database,
+    call: (method, path, options = {}) => call(url, seen, { method, path, options }),
+    key: async (role = 'admin') => (await createApiKey(database.pool, { name: role, role, expiresAt: null })).secret,
+    unseen: (tag) => unseen(tag, seen),
+    close: async () => {
+      await closeServer(server, 1_000)
+      deps.redis.disconnect()
+      await Promise.all([deps.pool.end(), deps.temporal.connection.close(), deps.providers.close()])
+      await database.drop()
+    },
+  }
+}
+
+/** Calls and checks the answer against the document, without a {@link TestApi}: for APIs in processes of their own. */
+export async function callApi(url: string, method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+  return call(url, new Set(), { method, path, options })
+}
+
+function depsOf(settings: Settings): ApiDeps {
+  return {
+    settings,
+    pool: createPool(settings, { name: 'holdfast-test-api' }),
+    redis: createRedis(settings),
+    temporal: createTemporalClient(settings),
+    tax: noTaxProvider,
+    providers: createPaymentProviders(settings),
+    log: createLog(settings.LOG_LEVEL, 'test'),
+    metrics: createMetrics(),
+    lifecycle: { stopping: false },
+  }
+}
+
+async function call(
+  url: string,
+  seen: Set<string>,
+  { method, path, options }: { method: string; path: string; options: CallOptions },
+): Promise<Answer> {
+  const { body, raw, token, key, idempotencyKey, headers } = options
+  const response = await fetch(url + path, {
+    method: method.toUpperCase(),
+    redirect: 'manual',
+    headers: {
+      ...(body !== undefined || raw !== undefined ? { 'content-type': 'application/json' } : {}),
+      ...(token === undefined ? {} : { 'x-cart-token': token }),
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+      ...headers,
+    },
+    ...(raw !== undefined ? { body: raw } : body !== undefined ? { body: JSON.stringify(body) } : {}),
+  })
+  const text = await response.text()
+  const isJson = (response.headers.get('content-type') ?? '').includes('json')
+  const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  const route = routeOf(method, path)
+  if (route) {
+    seen.add(`${route.method} ${route.path} ${answer.status}`)
+    checkAnswer(route, answer)
+  }
+  return answer
+}
+
+/** Throws when the document does not allow this answer. */
+export function checkAnswer(route: Route, { status, headers, body }: Answer): void {
+  const name = `${route.method} ${route.path} → ${status}`
+  const codes = answersOf(route).get(status)
+  if (!codes) throw new Error(`${name} is not listed: ${JSON.stringify(body)}`)
+  if (!headers.get('x-request-id')) throw new Error(`${name} has no X-Request-Id`)
+  if (codes.size > 0 && !codes.has(body.code)) throw new Error(`${name}: the code ${body.code} is not listed`)
+  const spec = route.answers[status]
+  if (spec && isMediaAnswer(spec)) return
+  const problem = codes.size > 0
+  const type = problem ? 'application/problem+json' : 'application/json'
+  if (spec === null) return
+  if (!headers.get('content-type')?.startsWith(type)) throw new Error(`${name} is ${headers.get('content-type')}`)
+  const pointer = `/paths/${escape(route.path)}/${route.method}/responses/${status}/content/${escape(type)}/schema`
+  const validate = schemas().getSchema(`openapi#${pointer}`)
+  if (!validate) throw new Error(`${name} has no schema in the document`)
+  if (!validate(body))
+    throw new Error(`${name} does not fit its schema: ${JSON.stringify(validate.errors)}\n${JSON.stringify(body)}`)
+}
+
+export function routeOf(method: string, path: string): Route | undefined {
+  const pathname = path.split('?')[0] as string
+  return routes.find((route) => route.method === method.toLowerCase() && patternOf(route.path).test(pathname))
+}
+
+function unseen(tag: string, seen: ReadonlySet<string>): string[] {
+  return routes
+    .filter((route) => route.tag === tag)
+    .flatMap((route) => Object.keys(route.answers).map((status) => `${route.method} ${route.path} ${status}`))
+    .filter((name) => !seen.has(name))
+}
+
+let ajv: Ajv2020 | undefined
+
+function schemas(): Ajv2020 {
+  if (!ajv) {
+    ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false })
+    ajv.addSchema({ $id: 'openapi', ...openApiDocument(routes, 'test') })
+  }
+  return ajv
+}
+
+const patterns = new Map<string, RegExp>()
+
+function patternOf(path: string): RegExp {
+  let pattern = patterns.get(path)
+  if (!pattern)
+    patterns.set(path, (pattern = new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`)))
+  return pattern
+}
+
+/** For a JSON pointer inside a URI fragment. */
+function escape(step: string): string {
+  return encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'))
+}
