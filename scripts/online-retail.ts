@@ -88,6 +88,7 @@ const MEASURE = /^\d+(?:\.\d+)?(?:cm|mm|m|g|kg|ml|l|pc|pcs)?(?:x\d+(?:\.\d+)?(?:
 function titleWord(word: string, index: number): string {
   const lower = word.toLowerCase()
   if (CAPITALS.has(word.toUpperCase())) return word.toUpperCase()
+  if (lower === 'w' && index > 0) return 'with'
   if (MEASURE.test(word)) return lower
   if (index > 0 && SMALL_WORDS.has(lower)) return lower
   // A letter begins a word at its start and after anything but a letter, a digit or an apostrophe.
