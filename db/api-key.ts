@@ -55,6 +55,11 @@ export async function findApiKey(db: Db, secret: string): Promise<ApiKey | null>
   return key
 }
 
+export async function findApiKeyById(db: Db, id: ApiKeyId): Promise<ApiKey | null> {
+  const { rows } = await db.query<ApiKey>(`select ${COLUMNS} from api_key where id = $1`, [id])
+  return rows[0] ?? null
+}
+
 /** Newest first, `limit` of them, those made before `before` when it is given. */
 export async function listApiKeys(
   db: Db,

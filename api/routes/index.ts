@@ -1,23 +1,33 @@
 import type { Route } from '../route'
+import { apiKeyRoutes } from './api-key'
 import { cartRoutes } from './cart'
 import { catalogRoutes } from './catalog'
 import { checkoutRoutes } from './checkout'
+import { checkoutEventRoutes } from './checkout-events'
 import { importRoutes } from './import'
 import { inventoryRoutes } from './inventory'
+import { orderRoutes } from './order'
 import { productRoutes } from './product'
 import { settingsRoutes } from './settings'
+import { supportRoutes } from './support'
 import { systemRoutes } from './system'
 import { warehouseRoutes } from './warehouse'
+import { webhookRoutes } from './webhook'
 
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
 export const routes: readonly Route[] = [
   ...catalogRoutes,
   ...cartRoutes,
   ...checkoutRoutes,
+  ...checkoutEventRoutes,
+  ...webhookRoutes,
+  ...orderRoutes,
+  ...supportRoutes,
   ...productRoutes,
   ...inventoryRoutes,
   ...warehouseRoutes,
   ...importRoutes,
   ...settingsRoutes,
+  ...apiKeyRoutes,
   ...systemRoutes(() => routes),
 ]
