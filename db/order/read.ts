@@ -55,6 +55,8 @@ export interface OrderAttempt {
   readonly refunded: number
   readonly declineCode: string | null
   readonly actionUrl: string | null
+  /** RFC 3339. */
+  readonly createdAt: string
 }
 
 /** More lines than a cart may hold are never there; more attempts than this nobody makes before the hold ends. */
@@ -76,7 +78,8 @@ const ORDER = `
          coalesce((
            select json_agg(json_build_object('id', p.id, 'attempt', p.attempt, 'provider', p.provider, 'status', p.status,
                     'outcome', p.outcome, 'amount', p.amount, 'captured', p.captured, 'refunded', p.refunded,
-                    'declineCode', p.decline_code, 'actionUrl', p.action_url) order by p.attempt)
+                    'declineCode', p.decline_code, 'actionUrl', p.action_url,
+                    'createdAt', p.created_at) order by p.attempt)
            from (select * from payment where order_id = o.id order by attempt desc limit ${ATTEMPTS_MAX}) p
          ), '[]') as attempts
   from orders o`

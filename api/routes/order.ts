@@ -1,0 +1,137 @@
+import { z } from 'zod'
+import { readLedger } from '../../db/ledger'
+import { listOrders, type Order, readEvents, readOrder, readOwnOrder, readReservations } from '../../db/order/read'
+import { DomainError } from '../../domain/errors'
+import { type Id, isId, type OrderId } from '../../domain/ids'
+import { ORDER_STATUSES } from '../../domain/order'
+import { orderBody, orderShape, presentOrder } from '../order'
+import { pageFrom, readCursor } from '../page'
+import { type ApiDeps, defineRoute, type Route } from '../route'
+import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+import { describeWorkflow, workflowBody } from '../workflow-link'
+
+const getOwnOrder = defineRoute({
+  method: 'get',
+  path: '/v1/store/orders/{id}',
+  tag: 'Orders',
+  summary: 'Read an order',
+  caller: 'cart',
+  params: pathId('order'),
+  answers: { 200: orderBody },
+}).handle(async ({ params, caller }, deps) => {
+  const order = await readOwnOrder(deps.pool, params.id, caller.tokenHash)
+  return { status: 200, body: presentOrder(found(order)) }
+})
+
+const listAllOrders = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders',
+  tag: 'Orders',
+  summary: 'List orders, newest first',
+  caller: { admin: 'orders', access: 'read' },
+  query: pageQuery.extend({
+    status: z.enum(ORDER_STATUSES).optional(),
+    email: z.string().max(254).optional(),
+    attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
+  }),
+  answers: { 200: pageOf(orderBody).meta({ id: 'OrderPage' }) },
+}).handle(async ({ query }, deps) => {
+  const orders = await listOrders(deps.pool, {
+    status: query.status ?? null,
+    email: query.email ?? null,
+    attention: query.attention === undefined ? null : query.attention === 'true',
+    limit: query.limit + 1,
+    before: readCursor(query.cursor, isOrderId),
+  })
+  return { status: 200, body: pageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentOrder }) }
+})
+
+const adminOrder = z
+  .strictObject({
+    ...orderShape,
+    events: z.array(
+      z.strictObject({
+        id: z.string(),
+        seq: z.int(),
+        type: z.string(),
+        from: z.string().nullable(),
+        to: z.string().nullable(),
+        data: z.record(z.string(), z.unknown()),
+        at: timestamp,
+      }),
+    ),
+    reservations: z.array(
+      z.strictObject({
+        id: idOf('reservation'),
+        sku: z.string(),
+        warehouse_id: idOf('warehouse'),
+        quantity: z.int(),
+        state: z.string(),
+        expires_at: timestamp.nullable(),
+      }),
+    ),
+    ledger: z.array(
+      z.strictObject({
+        payment_id: idOf('payment'),
+        operation: z.string(),
+        account: z.string(),
+        amount: money,
+        at: timestamp,
+      }),
+    ),
+    workflow: workflowBody,
+  })
+  .meta({ id: 'AdminOrder' })
+
+const getOrder = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders/{id}',
+  tag: 'Orders',
+  summary: 'Read an order with all that happened to it',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('order'),
+  answers: { 200: adminOrder },
+}).handle(async ({ params }, deps) => {
+  const order = found(await readOrder(deps.pool, params.id))
+  return { status: 200, body: await presentAdminOrder(order, deps) }
+})
+
+async function presentAdminOrder(order: Order, deps: ApiDeps): Promise<z.input<typeof adminOrder>> {
+  const [events, reservations, ledger, workflow] = await Promise.all([
+    readEvents(deps.pool, order.id),
+    readReservations(deps.pool, order.id),
+    readLedger(deps.pool, order.id),
+    describeWorkflow(order.id, deps),
+  ])
+  return {
+    ...presentOrder(order),
+    events: events.map(({ createdAt, ...event }) => ({ ...event, at: createdAt.toISOString() })),
+    reservations: reservations.map((reservation) => ({
+      id: reservation.id as Id<'reservation'>,
+      sku: reservation.sku,
+      warehouse_id: reservation.warehouseId as Id<'warehouse'>,
+      quantity: reservation.quantity,
+      state: reservation.state,
+      expires_at: reservation.expiresAt?.toISOString() ?? null,
+    })),
+    ledger: ledger.map((entry) => ({
+      payment_id: entry.paymentId as Id<'payment'>,
+      operation: entry.operation,
+      account: entry.account,
+      amount: { amount: entry.amount, currency: entry.currency },
+      at: entry.createdAt.toISOString(),
+    })),
+    workflow,
+  }
+}
+
+function found(order: Order | null): Order {
+  if (!order) throw new DomainError('not_found', 'There is no such order.')
+  return order
+}
+
+function isOrderId(value: unknown): value is OrderId {
+  return typeof value === 'string' && isId('order', value)
+}
+
+export const orderRoutes: Route[] = [getOwnOrder, listAllOrders, getOrder]

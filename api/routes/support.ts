@@ -1,0 +1,269 @@
+import { createHash } from 'node:crypto'
+import {
+  type Client,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client'
+import { z } from 'zod'
+import { closeCase, listOpenCases, type OpenCase, readOpenCases, recordRepair } from '../../db/attention'
+import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
+import { readOrder } from '../../db/order/read'
+import { resetRestarts } from '../../db/order/sweep'
+import { ATTENTION_CASES, type AttentionCase, allowsRepair } from '../../domain/attention'
+import { DomainError } from '../../domain/errors'
+import type { ApiKeyId, OrderId } from '../../domain/ids'
+import { isOpen } from '../../domain/order'
+import { holdsMoney, isUnresolved } from '../../domain/payment'
+import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { pageFrom, readCursor } from '../page'
+import { type ApiDeps, defineRoute, type Route } from '../route'
+import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+import { readTimeline, timelineEntry } from '../timeline'
+import { isTemporalUnavailable } from '../temporal'
+import { workflowUrl } from '../workflow-link'
+
+const attentionCase = z
+  .strictObject({
+    order_id: idOf('order'),
+    number: z.string(),
+    case: z.enum(Object.keys(ATTENTION_CASES) as [AttentionCase, ...AttentionCase[]]),
+    title: z.string(),
+    step: z.string().nullable(),
+    since: timestamp,
+    at_stake: money,
+    allowed_repairs: z.array(z.string()),
+    workflow: z.strictObject({ id: z.string(), url: z.string() }),
+  })
+  .meta({ id: 'AttentionCase' })
+
+const getAttention = defineRoute({
+  method: 'get',
+  path: '/v1/admin/attention',
+  tag: 'Support',
+  summary: 'List the orders that wait for a person, oldest first',
+  caller: { admin: 'support', access: 'read' },
+  query: pageQuery,
+  answers: { 200: pageOf(attentionCase).meta({ id: 'AttentionPage' }) },
+}).handle(async ({ query }, deps) => {
+  const after = readCursor(query.cursor, isCaseKey)
+  const cases = await listOpenCases(deps.pool, {
+    limit: query.limit + 1,
+    after: after && { since: new Date(after[0]), orderId: after[1] },
+  })
+  return {
+    status: 200,
+    body: pageFrom(cases, query.limit, {
+      keyOf: (open) => [open.since.toISOString(), open.orderId],
+      present: (open) => presentCase(open, deps),
+    }),
+  }
+})
+
+function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCase> {
+  const { title, repairs } = ATTENTION_CASES[open.code]
+  return {
+    order_id: open.orderId,
+    number: open.number,
+    case: open.code,
+    title,
+    step: open.step,
+    since: open.since.toISOString(),
+    at_stake: { amount: open.atStake, currency: open.currency },
+    allowed_repairs: [...repairs],
+    workflow: { id: open.workflowId, url: workflowUrl(open.workflowId, deps) },
+  }
+}
+
+function isCaseKey(value: unknown): value is [string, string] {
+  return (
+    Array.isArray(value) &&
+    value.length === 2 &&
+    typeof value[1] === 'string' &&
+    !Number.isNaN(Date.parse(String(value[0])))
+  )
+}
+
+const getTimeline = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders/{id}/timeline',
+  tag: 'Support',
+  summary: 'Read all that happened to an order, as one list',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('order'),
+  answers: {
+    200: z
+      .strictObject({
+        data: z.array(timelineEntry),
+        has_more: z.boolean(),
+        next_cursor: z.string().nullable(),
+        workflow_steps: z.enum(['included', 'unavailable']),
+      })
+      .meta({ id: 'Timeline' }),
+  },
+}).handle(async ({ params }, deps) => {
+  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
+  const { entries, complete } = await readTimeline(params.id, deps)
+  return {
+    status: 200,
+    body: { data: entries, has_more: false, next_cursor: null, workflow_steps: complete ? 'included' : 'unavailable' },
+  }
+})
+
+const repairRequest = z.strictObject({
+  action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
+  step: z.string().min(1).max(100).optional(),
+  outcome: z.enum(['done', 'not_done']).optional(),
+  reason_code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as checked_with_provider.'),
+  note: z.string().max(2_000).optional().meta({ description: 'kept with the repair, never sent to the workflow' }),
+})
+type RepairRequest = z.output<typeof repairRequest>
+
+const repairAccepted = z
+  .strictObject({ id: z.string(), order_id: idOf('order'), action: z.string(), case: z.string() })
+  .meta({ id: 'RepairAccepted' })
+
+const postRepair = defineRoute({
+  method: 'post',
+  path: '/v1/admin/orders/{id}/repairs',
+  tag: 'Support',
+  summary: 'Repair an order that waits for a person',
+  description:
+    '202 once its workflow accepted it. Which repairs a case takes is in `allowed_repairs` of the attention list.',
+  caller: { admin: 'support', access: 'write' },
+  idempotency: 'required',
+  params: pathId('order'),
+  body: repairRequest,
+  answers: {
+    202: repairAccepted,
+    404: ['not_found'],
+    409: ['repair_not_allowed', 'request_in_progress'],
+    422: ['idempotency_key_reused'],
+    503: ['no_worker'],
+  },
+}).handle(async ({ params, body, caller, idempotency }, deps) => {
+  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
+  const id = repairId(idempotency)
+  const { headers } = await withIdempotency(
+    deps.pool,
+    idempotency,
+    async (tx) => {
+      await recordRepair(tx, { ...audited(id, params.id, body, caller.keyId), accepted: false })
+      return { status: 202, resource: id }
+    },
+    async () => null,
+  )
+  const repaired = await repair({ id, orderId: params.id, body, by: caller.keyId }, deps)
+  await recordRepair(deps.pool, { ...audited(id, params.id, body, caller.keyId), accepted: true })
+  return { status: 202, body: { id, order_id: params.id, action: body.action, case: repaired }, headers }
+})
+
+/** The same key is the same repair: the workflow takes an update of one id once. */
+function repairId(idempotency: IdempotencyScope | null): string {
+  const { scope, operation, key } = idempotency as IdempotencyScope
+  return `repair-${createHash('sha256').update(`${scope}\n${operation}\n${key}`).digest('hex').slice(0, 32)}`
+}
+
+function audited(id: string, orderId: OrderId, body: RepairRequest, actor: ApiKeyId) {
+  return {
+    id,
+    orderId,
+    action: body.action,
+    step: body.step ?? null,
+    outcome: body.outcome ?? null,
+    reasonCode: body.reason_code,
+    note: body.note ?? null,
+    actor,
+  }
+}
+
+interface RepairInput {
+  readonly id: string
+  readonly orderId: OrderId
+  readonly body: RepairRequest
+  readonly by: ApiKeyId
+}
+
+/** Sends the repair to the workflow of the case it fits, or does `resume` here. Returns the case. */
+async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase> {
+  const { orderId, body } = input
+  const cases = await readOpenCases(deps.pool, orderId)
+  const fitting = cases.find(
+    ({ code, step }) => allowsRepair(code, body.action) && (body.step === undefined || body.step === step),
+  )
+  if (!fitting) throw notAllowed(cases, body)
+  if (body.action === 'resume') await resume(orderId, deps)
+  else await sendRepair(fitting.workflowId, body.action, input, deps.temporal)
+  return fitting.code
+}
+
+function notAllowed(cases: readonly OpenCase[], { action, step }: RepairRequest): DomainError {
+  const open = cases.map(
+    ({ code, step }) => `${code}${step ? ` (step ${step})` : ''}: ${ATTENTION_CASES[code].repairs.join(', ')}`,
+  )
+  const wanted = `${action}${step ? ` of ${step}` : ''}`
+  const detail =
+    open.length === 0
+      ? 'Nothing of this order waits for a person.'
+      : `${wanted} fits no open case. Open: ${open.join('; ')}.`
+  return new DomainError('repair_not_allowed', detail)
+}
+
+/** A worker has this long to accept a repair. */
+const ACCEPT_MS = 3_000
+
+async function sendRepair(
+  workflowId: string,
+  action: keyof typeof REPAIR_UPDATES,
+  { id, body, by }: RepairInput,
+  temporal: Client,
+): Promise<void> {
+  const { step, outcome, reason_code } = body
+  try {
+    await temporal.withDeadline(Date.now() + ACCEPT_MS, () =>
+      temporal.workflow.getHandle(workflowId).startUpdate(REPAIR_UPDATES[action], {
+        updateId: id,
+        args: [{ ...(step && { step }), ...(outcome && { outcome }), reason_code, by }],
+        waitForStage: 'ACCEPTED',
+      }),
+    )
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError)
+      throw new DomainError('repair_not_allowed', error.cause?.message ?? error.message)
+    if (error instanceof WorkflowNotFoundError)
+      throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isTemporalUnavailable(error)) {
+      throw new DomainError(
+        'no_worker',
+        'No worker took the repair within 3 s. It was not applied; try again once workers run.',
+      )
+    }
+    throw error
+  }
+}
+
+/** Counter 0 and a new run from the rows. A run that hangs in failing tasks is replaced: nothing but the rows counts. */
+async function resume(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<void> {
+  const order = await readOrder(pool, orderId)
+  if (!order) return
+  await resetRestarts(pool, orderId)
+  const replace = { workflowIdConflictPolicy: 'TERMINATE_EXISTING' } as const
+  if (isOpen(order.status)) {
+    await temporal.workflow.start(WORKFLOWS.checkout, {
+      ...checkoutStart(orderId, `Order ${order.number}, resumed by support`),
+      ...replace,
+    })
+  } else {
+    for (const { id, status } of order.attempts) {
+      if (isUnresolved(status) || (order.status === 'cancelled' && holdsMoney(status))) {
+        await temporal.workflow.start(WORKFLOWS.settlement, {
+          ...settlementStart({ orderId, paymentId: id }),
+          ...replace,
+        })
+      }
+    }
+  }
+  await closeCase(pool, { orderId, code: 'workflow_failing' })
+}
+
+export const supportRoutes: Route[] = [getAttention, getTimeline, postRepair]
