@@ -5,6 +5,7 @@ import { failToStart, startSandboxProcess, WEBHOOK_SECRET, type SandboxProcess }
 import { WebhookReceiver } from './receiver'
 
 const running: SandboxProcess[] = []
+const receivers: WebhookReceiver[] = []
 
 async function start(
   journal?: string,
@@ -15,13 +16,22 @@ async function start(
   return { sandbox, client: new SandboxClient(sandbox.url) }
 }
 
-afterEach(() => Promise.all(running.splice(0).map((sandbox) => sandbox.kill())))
+async function receive(): Promise<WebhookReceiver> {
+  const receiver = await new WebhookReceiver().start()
+  receivers.push(receiver)
+  return receiver
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((sandbox) => sandbox.kill()))
+  await Promise.all(receivers.splice(0).map((receiver) => receiver.stop()))
+})
 
 /** As it stands in the journal: the address of its page moves with the port. */
 const settled = ({ action_url: _, ...charge }: PublicCharge) => charge
 
 test('a SIGKILL among many charges forgets none that was answered, and half-does none', async () => {
-  const receiver = await new WebhookReceiver().start()
+  const receiver = await receive()
   let journal: string | undefined
   const answered = new Map<string, PublicCharge>()
   const asked = new Set<string>()
@@ -57,7 +67,6 @@ test('a SIGKILL among many charges forgets none that was answered, and half-does
     expect(['authorized', 'voided']).toContain(charge.status)
   }
   await until('every charge was told of', () => [...found.keys()].every((key) => receiver.about(key).length > 0))
-  await receiver.stop()
 })
 
 test('everything is as before after a restart', async () => {
@@ -95,7 +104,7 @@ test('everything is as before after a restart', async () => {
 })
 
 test('clocks go on: what fell due while it was down is paid at once, and told', async () => {
-  const receiver = await new WebhookReceiver().start()
+  const receiver = await receive()
   const { sandbox, client } = await start(undefined, receiver.url)
   const expires_at = new Date(Date.now() - 4_000).toISOString()
   const [soon, late] = [newKey(), newKey()]
@@ -108,11 +117,10 @@ test('clocks go on: what fell due while it was down is paid at once, and told', 
     await until('it is paid', async () => (await again.byKey(key))[0]?.status === 'authorized')
     await until('it is told', () => receiver.about(key).some(({ event }) => event.charge.status === 'authorized'))
   }
-  await receiver.stop()
 })
 
 test('webhooks that were not delivered are delivered after a restart, others are not sent again', async () => {
-  const receiver = await new WebhookReceiver().start()
+  const receiver = await receive()
   const { sandbox, client } = await start(undefined, receiver.url)
   const delivered = newKey()
   await client.made(delivered)
@@ -127,7 +135,6 @@ test('webhooks that were not delivered are delivered after a restart, others are
   await until('the second is delivered', () => receiver.about(undelivered.key).length > 0)
   expect(receiver.about(undelivered.key)[0]?.event.charge).toEqual(undelivered)
   expect(receiver.about(delivered)).toHaveLength(1)
-  await receiver.stop()
 })
 
 test('a torn last line is cut off, and what is written next is whole', async () => {
