@@ -1,12 +1,9 @@
 import { ApplicationFailure, cancellationSignal, heartbeat } from '@temporalio/activity'
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import {
   deleteLeftovers,
   endImport,
-  failSilentUploads,
   readProgress,
   type ImportProgress,
-  listStalledImports,
   readBytes,
   readImportContext,
 } from '../db/import'
@@ -23,7 +20,6 @@ import {
   readHead,
   readRow,
 } from '../domain/import'
-import { importStart, WORKFLOWS } from '../workflows/contract'
 import type { ActivityDeps } from './deps'
 
 /** Lines per transaction: enough to spread its cost, few enough that a kill costs some 100 ms of work. */
@@ -31,8 +27,6 @@ const BATCH_LINES = 1_000
 /** How long one call works before it lets the workflow show how far it is. */
 const SLICE_MS = 10_000
 const HEARTBEAT_MS = 1_000
-/** A running import that has not moved for so long may have no workflow. */
-const STALLED_SECONDS = 30
 
 export interface EndImportInput {
   readonly importId: ImportId
@@ -69,33 +63,12 @@ export function createImportActivities({ pool }: Pick<ActivityDeps, 'pool'>) {
   async function endImportJob({ importId, state, failure }: EndImportInput): Promise<void> {
     await alive(async () => {
       if (state !== 'completed') await endImport(pool, { id: importId, state, failure })
-      await deleteAllLeftovers(pool, importId)
+      await deleteLeftovers(pool, importId)
       await endImport(pool, { id: importId, state, failure })
     })
   }
 
   return { importLines, endImportJob }
-}
-
-/**
- * Looks after imports that nobody looks after: uploads that broke off are failed, and complete ones whose workflow was
- * never started are started. One whose workflow was ended by hand is failed: somebody wanted that.
- */
-export async function sweepImports({ pool, temporal }: Pick<ActivityDeps, 'pool' | 'temporal'>): Promise<void> {
-  for (const id of await failSilentUploads(pool)) await deleteAllLeftovers(pool, id)
-  for (const id of await listStalledImports(pool, STALLED_SECONDS)) {
-    try {
-      await temporal.workflow.start(WORKFLOWS.import, importStart(id))
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-      await endImport(pool, { id, state: 'failed', failure: 'Its workflow was ended.' })
-      await deleteAllLeftovers(pool, id)
-    }
-  }
-}
-
-async function deleteAllLeftovers(pool: Pool, id: ImportId): Promise<void> {
-  while (await deleteLeftovers(pool, id));
 }
 
 /** The rest of the file in batches, each with where it begins and ends. Nothing when the import is not at work. */

@@ -45,7 +45,7 @@ export async function receiveUpload(
 /** Ends an upload that is not to be imported, visibly, and deletes its bytes. */
 export async function giveUpUpload(pool: Pool, id: ImportId): Promise<void> {
   await endImport(pool, { id, state: 'failed', failure: 'The upload broke off.' })
-  while (await deleteLeftovers(pool, id));
+  await deleteLeftovers(pool, id)
 }
 
 /** A file without a header makes no import. */

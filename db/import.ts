@@ -191,8 +191,13 @@ export async function readImportContext(db: Db): Promise<ImportContext> {
   }
 }
 
-/** Deletes some of what only a running import needs: its bytes, and what its lines have said. False: nothing is left. */
-export async function deleteLeftovers(db: Db, id: ImportId): Promise<boolean> {
+/** Deletes what only a running import needs: its bytes, and what its lines have said. */
+export async function deleteLeftovers(db: Db, id: ImportId): Promise<void> {
+  while (await deleteSomeLeftovers(db, id));
+}
+
+/** False: nothing is left. */
+async function deleteSomeLeftovers(db: Db, id: ImportId): Promise<boolean> {
   const { rows } = await db.query<{ deleted: boolean }>(
     `with chunks as (
        delete from import_chunk

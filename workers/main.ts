@@ -15,7 +15,9 @@ import { noTaxProvider } from '../providers/tax'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { BUNDLE_PATH } from './bundle'
 import { runExpiry } from './expiry'
+import { runImports } from './imports'
 import { runInbox } from './inbox'
+import { createOrderWorkflows } from './order-workflows'
 import { runRelay } from './relay'
 import { createWorkerServer } from './server'
 
@@ -50,7 +52,8 @@ async function main(): Promise<void> {
   const pool = createPool(settings, { name: 'holdfast-worker' })
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)
-  const activities = createActivities({ settings, pool, redis, providers, tax: noTaxProvider, temporal })
+  const orders = createOrderWorkflows(temporal)
+  const activities = createActivities({ settings, pool, redis, providers, tax: noTaxProvider, orders })
 
   const workers = await Promise.all(
     queues.map((queue) =>
@@ -84,8 +87,9 @@ async function main(): Promise<void> {
             stopping.signal,
           ),
         ),
-        runInbox({ pool, temporal, log }, stopping.signal),
+        runInbox({ pool, temporal, orders, log }, stopping.signal),
         runExpiry({ temporal, log }, stopping.signal),
+        runImports({ pool, temporal, log }, stopping.signal),
       ]
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
