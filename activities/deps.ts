@@ -1,7 +1,7 @@
-import type { Client } from '@temporalio/client'
 import type { Settings } from '../config'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
+import type { OrderId, PaymentId } from '../domain/ids'
 import type { PaymentProviders } from '../providers/payment'
 import type { TaxProvider } from '../providers/tax'
 
@@ -12,5 +12,19 @@ export interface ActivityDeps {
   readonly redis: Redis
   readonly providers: PaymentProviders
   readonly tax: TaxProvider
-  readonly temporal: Client
+  readonly orders: OrderWorkflows
+}
+
+/** The workflows of orders, as those see them who must find out whether one is at work, or set one to work again. */
+export interface OrderWorkflows {
+  /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. */
+  listRunning(): Promise<ReadonlySet<OrderId>>
+  /** Orders whose checkout's workflow tasks keep failing. */
+  listFailing(): Promise<OrderId[]>
+  isCheckoutOpen(orderId: OrderId): Promise<boolean>
+  isSettlementOpen(paymentId: PaymentId): Promise<boolean>
+  /** False when it is running already. */
+  startCheckout(order: { orderId: OrderId; number: string }): Promise<boolean>
+  /** False when it is running already. */
+  startSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
 }

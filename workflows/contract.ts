@@ -7,6 +7,9 @@ export const TASK_QUEUES = { checkout: 'checkout', platform: 'platform' } as con
 export type TaskQueue = keyof typeof TASK_QUEUES
 
 export const checkoutWorkflowId = (orderId: OrderId): string => `checkout-${orderId}`
+/** The order of a checkout's workflow id; null for any other id. */
+export const orderIdOf = (workflowId: string): OrderId | null =>
+  workflowId.startsWith('checkout-order_') ? (workflowId.slice('checkout-'.length) as OrderId) : null
 export const settlementWorkflowId = (paymentId: PaymentId): string => `settlement-${paymentId}`
 export const expiryWorkflowId = (shard: number): string => `expiry-${shard}`
 export const importWorkflowId = (importId: ImportId): string => `import-${importId}`

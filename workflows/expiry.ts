@@ -1,5 +1,5 @@
 import { continueAsNew, sleep } from '@temporalio/workflow'
-import type { ExpiryInput } from './contract'
+import { EXPIRY_SHARDS, type ExpiryInput } from './contract'
 import { sweep } from './proxies'
 
 /** A hold that is made now is due later than this. */
@@ -14,7 +14,7 @@ const ROUNDS_PER_RUN = 200
  */
 export async function expiry({ shard }: ExpiryInput): Promise<void> {
   for (let round = 0; round < ROUNDS_PER_RUN; round++) {
-    const { nextDueMs } = await sweep({ shard })
+    const { nextDueMs } = await sweep({ shard, shards: EXPIRY_SHARDS })
     await sleep(Math.max(ROUND_MS_MIN, Math.min(nextDueMs ?? ROUND_MS_MAX, ROUND_MS_MAX)), {
       summary: 'Until the next hold is due, at most 5 s',
     })

@@ -1,0 +1,58 @@
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
+import type { OrderWorkflows } from '../activities/deps'
+import type { OrderId } from '../domain/ids'
+import {
+  checkoutStart,
+  checkoutWorkflowId,
+  orderIdOf,
+  settlementStart,
+  settlementWorkflowId,
+  WORKFLOWS,
+} from '../workflows/contract'
+
+const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ExecutionStatus = 'Running'`
+/** The server sets it on a workflow whose tasks failed five times on end. */
+const FAILING = 'TemporalReportedProblems IS NOT NULL'
+
+export function createOrderWorkflows(temporal: Client): OrderWorkflows {
+  async function listOrders(query: string): Promise<OrderId[]> {
+    const orders: OrderId[] = []
+    for await (const { workflowId } of temporal.workflow.list({ query, pageSize: 1_000 })) {
+      const orderId = orderIdOf(workflowId)
+      if (orderId) orders.push(orderId)
+    }
+    return orders
+  }
+
+  async function isOpen(workflowId: string): Promise<boolean> {
+    try {
+      return (await temporal.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING'
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false
+      throw error
+    }
+  }
+
+  return {
+    listRunning: async () => new Set(await listOrders(RUNNING_CHECKOUTS)),
+    listFailing: () => listOrders(`${RUNNING_CHECKOUTS} AND ${FAILING}`),
+    isCheckoutOpen: (orderId) => isOpen(checkoutWorkflowId(orderId)),
+    isSettlementOpen: (paymentId) => isOpen(settlementWorkflowId(paymentId)),
+    startCheckout: ({ orderId, number }) =>
+      unlessRunning(() =>
+        temporal.workflow.start(WORKFLOWS.checkout, checkoutStart(orderId, `${number}, taken up again`)),
+      ),
+    startSettlement: (payment) =>
+      unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),
+  }
+}
+
+async function unlessRunning(start: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await start()
+    return true
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false
+    throw error
+  }
+}
