@@ -1,0 +1,208 @@
+import { CsvReader } from '../../domain/csv'
+import type { WarehouseId } from '../../domain/ids'
+import { type ImportRow, isRejection, readHead, readRow } from '../../domain/import'
+import { type Known, planBatch, type PresentSku } from '../../domain/import-batch'
+
+const LONDON = 'wh_01h455vb4pex5vsknk084sn02q' as WarehouseId
+const DUBLIN = 'wh_01h455vb4pex5vsknk084sn02r' as WarehouseId
+const CONTEXT = {
+  defaultCurrency: 'GBP',
+  warehouses: new Map([
+    ['london', LONDON],
+    ['dublin', DUBLIN],
+  ]),
+}
+const COLUMNS = 'sku,title,description,brand,category,price,currency,weight_grams,warehouse,on_hand'
+
+describe('the header', () => {
+  it('takes columns in any order, in any case, after a byte order mark', () => {
+    const head = readHead(Buffer.from('\uFEFFPrice, SKU ,title\r\n1,2,3\n'))
+    expect(head).toEqual({ header: { width: 3, position: { price: 0, sku: 1, title: 2 } }, byte: 22, line: 2 })
+  })
+
+  it.each([
+    ['', 'empty'],
+    ['sku,colour\n', '"colour"'],
+    ['title,price\n', '"sku"'],
+    ['sku,title,sku\n', 'twice'],
+    ['"sku,title\n', 'quote'],
+    [Buffer.from([0xff, 0xfe, 0x73, 0x00, 0x6b, 0x00]), 'UTF-8'],
+  ])('refuses %j', (text, reason) => {
+    expect(readHead(Buffer.from(text as string))).toContain(reason)
+  })
+})
+
+describe('a line', () => {
+  it('is understood, with what is empty left out', () => {
+    expect(rowOf('85123a, Heart ,,,Home Décor,2.55,gbp,120,LONDON,7')).toEqual({
+      line: 2,
+      sku: '85123A',
+      skuWritten: '85123a',
+      title: 'Heart',
+      category: { slug: 'home-decor', title: 'Home Décor' },
+      price: { amount: 255, currency: 'GBP' },
+      weightGrams: 120,
+      stock: { warehouseId: LONDON, onHand: 7 },
+    })
+    expect(rowOf('A1,,,,,,,,,')).toEqual({ line: 2, sku: 'A1', skuWritten: 'A1' })
+  })
+
+  it.each([
+    ['1500,JPY', { amount: 1500, currency: 'JPY' }],
+    ['1.234,KWD', { amount: 1234, currency: 'KWD' }],
+    ['2.5,', { amount: 250, currency: 'GBP' }],
+    ['0,GBP', { amount: 0, currency: 'GBP' }],
+  ])('has the price %s in minor units of its currency', (price, money) => {
+    expect(rowOf(`A1,T,,,,${price},,,`)).toMatchObject({ price: money })
+  })
+
+  it.each([
+    ['A1,T,,,,2.555,GBP,,,', 'bad_price'],
+    ['A1,T,,,,1.5,JPY,,,', 'bad_price'],
+    ['A1,T,,,,-1,GBP,,,', 'bad_price'],
+    ['A1,T,,,,1e3,GBP,,,', 'bad_price'],
+    ['A1,T,,,,"1,50",EUR,,,', 'bad_price'],
+    ['A1,T,,,,£2,GBP,,,', 'bad_price'],
+    ['A1,T,,,,99999999999999,GBP,,,', 'bad_price'],
+    ['A1,T,,,,1,DEM,,,', 'unknown_currency'],
+    ['A1,T,,,,1,pounds,,,', 'unknown_currency'],
+    [',T,,,,1,GBP,,,', 'bad_sku'],
+    [`${'x'.repeat(65)},T,,,,1,GBP,,,`, 'bad_sku'],
+    ['Ä1,T,,,,1,GBP,,,', 'bad_sku'],
+    [`A1,${'x'.repeat(256)},,,,,,,,`, 'text_too_long'],
+    ['A1,T,,,,,,-5,,', 'bad_weight'],
+    ['A1,T,,,,,,,Atlantis,5', 'unknown_warehouse'],
+    ['A1,T,,,,,,,,5', 'warehouse_missing'],
+    ['A1,T,,,,,,,London,-5', 'bad_on_hand'],
+    ['A1,T,,,,,,,London,4.5', 'bad_on_hand'],
+    ['A1,T,,,,,,,London,2000000000', 'bad_on_hand'],
+    ['A1,T', 'column_count'],
+    ['A1,5" T,,,,,,,,', 'bad_quotes'],
+  ])('%s is rejected: %s', (text, code) => {
+    expect(lineOf(text)).toMatchObject({ line: 2, code, message: expect.stringMatching(/./) })
+  })
+})
+
+describe('a batch', () => {
+  it('makes one product of several lines of a SKU, whatever its case', () => {
+    const plan = planBatch(
+      [rowOf('a1,Tea,,,Drinks,2,GBP,,London,5'), rowOf('A1,,,,,3,EUR,,Dublin,6', 3), rowOf('A1,Tea,,,,,,,,', 4)],
+      NOTHING,
+    )
+    expect(plan).toMatchObject({ accepted: 3, rejections: [] })
+    expect(plan.newSkus).toEqual([
+      {
+        sku: 'A1',
+        skuWritten: 'a1',
+        title: 'Tea',
+        category: 'drinks',
+        prices: new Map([
+          ['GBP', 200],
+          ['EUR', 300],
+        ]),
+        stock: new Map([
+          [LONDON, 5],
+          [DUBLIN, 6],
+        ]),
+      },
+    ])
+  })
+
+  it.each([
+    ['A1,Coffee,,,,,,,,', 'title'],
+    ['A1,,,,,9,GBP,,,', 'price'],
+    ['A1,,,,,,,,London,9', 'on_hand'],
+    ['A1,,,,Food,,,,,', 'category'],
+  ])('rejects the line %s that contradicts an earlier one, in this batch or before', (text, field) => {
+    const first = rowOf('A1,Tea,,,Drinks,2,GBP,,London,5')
+    const together = planBatch([first, rowOf(text, 3)], NOTHING)
+    const later = planBatch([rowOf(text, 3)], { present: new Map(), facts: planBatch([first], NOTHING).facts })
+    for (const plan of [together, later]) {
+      expect(plan.rejections).toEqual([
+        { line: 3, code: 'conflicting_line', message: `${field} differs from what line 2 says of this SKU.` },
+      ])
+    }
+    expect(together.newSkus).toHaveLength(1)
+  })
+
+  it('rejects a new SKU without a title, and takes it once a line has one', () => {
+    const plan = planBatch([rowOf('A1,,,,,2,GBP,,,'), rowOf('A1,Tea,,,,2,GBP,,,', 3)], NOTHING)
+    expect(plan.rejections).toEqual([expect.objectContaining({ line: 2, code: 'title_missing' })])
+    expect(plan.newSkus).toHaveLength(1)
+  })
+
+  it('writes nothing of what is as the file wants it already', () => {
+    const plan = planBatch([rowOf('A1,Tea,,,Drinks,2,GBP,10,London,5')], known(TEA))
+    expect(plan).toMatchObject({
+      accepted: 1,
+      newSkus: [],
+      products: [],
+      variants: [],
+      prices: [],
+      levels: [],
+      productCategories: [],
+    })
+  })
+
+  it('changes stock without touching the product, and the product when a price changes', () => {
+    expect(planBatch([rowOf('A1,,,,,,,,London,6')], known(TEA))).toMatchObject({
+      products: [],
+      levels: [{ sku: 'A1', warehouseId: LONDON, onHand: 6 }],
+    })
+    expect(planBatch([rowOf('A1,,,,,3,GBP,,,')], known(TEA))).toMatchObject({
+      products: [{ id: TEA.productId, version: 4, title: 'Tea' }],
+      prices: [{ sku: 'A1', currency: 'GBP', amount: 300 }],
+      levels: [],
+    })
+  })
+
+  it('rejects fewer units than are promised, and then changes nothing of that line', () => {
+    const plan = planBatch([rowOf('A1,New title,,,,,,,London,1')], known(TEA))
+    expect(plan.rejections).toEqual([
+      expect.objectContaining({ code: 'below_reserved', message: expect.stringContaining('2 units') }),
+    ])
+    expect(plan).toMatchObject({ accepted: 0, products: [], variants: [], levels: [] })
+  })
+
+  it('renames a product only where the SKU is all there is of it', () => {
+    const one = planBatch([rowOf('A1,Green tea,,,,,,,,')], known(TEA))
+    expect(one).toMatchObject({ products: [{ title: 'Green tea' }], variants: [{ sku: 'A1', title: 'Green tea' }] })
+    const oneOfTwo = { ...TEA, product: { ...TEA.product, variants: 2 } }
+    const two = planBatch([rowOf('A1,Green tea,,,Food,,,,,')], known(oneOfTwo))
+    expect(two).toMatchObject({
+      products: [{ title: 'Tea' }],
+      variants: [{ sku: 'A1', title: 'Green tea' }],
+      productCategories: [],
+    })
+  })
+})
+
+const NOTHING: Known = { present: new Map(), facts: new Map() }
+
+const TEA: PresentSku = {
+  sku: 'A1',
+  productId: 'prod_01h455vb4pex5vsknk084sn02q',
+  title: 'Tea',
+  weightGrams: 10,
+  product: { version: 4, title: 'Tea', description: '', brand: null, category: 'drinks', variants: 1 },
+  prices: { GBP: 200 },
+  levels: { [LONDON]: [5, 2] },
+}
+
+function known(sku: PresentSku): Known {
+  return { present: new Map([[sku.sku, sku]]), facts: new Map() }
+}
+
+function lineOf(text: string) {
+  const file = Buffer.from(`${COLUMNS}\n${text}\n`)
+  const head = readHead(file)
+  const [, record] = new CsvReader({ byte: 0, line: 1 }).push(file)
+  if (typeof head === 'string' || !record) throw new Error('the test has no such line')
+  return readRow(record, head.header, CONTEXT)
+}
+
+function rowOf(text: string, line = 2): ImportRow {
+  const row = lineOf(text)
+  if (isRejection(row)) throw new Error(row.message)
+  return { ...row, line }
+}
