@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Connection } from '@temporalio/client'
+import type { Connection } from '@temporalio/client'
 import { msToTs } from '@temporalio/common/lib/time'
 
 /** temporal.api.enums.v1.IndexedValueType */
@@ -23,7 +23,9 @@ const ALREADY_EXISTS = 6
  * the search attributes. Does nothing a second time.
  */
 export async function prepareNamespace(address: string, namespace: string): Promise<void> {
-  const connection = await Connection.connect({ address, connectTimeout: 10_000 })
+  // Loaded here, as it takes a while: a start has other things to begin before.
+  const client = await import('@temporalio/client')
+  const connection = await client.Connection.connect({ address, connectTimeout: 10_000 })
   try {
     await ensureNamespace(connection, namespace)
     await ensureSearchAttributes(connection, namespace)

@@ -39,7 +39,7 @@ export function purchaseLine(api: string, sku: string): string {
     `C=$(echo "$J" | sed 's/.*"id":"\\(cart_[^"]*\\)".*/\\1/')`,
     `T=$(echo "$J" | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')`,
     `${post} -o /dev/null -H "x-cart-token: $T" $S/$C/lines -d '${JSON.stringify({ sku, quantity: 1 })}'`,
-    `${post} -w '\\n%{http_code}\\n' -H "x-cart-token: $T" -H "idempotency-key: $C" $S/$C/checkout -d '${JSON.stringify(checkout)}'`,
+    `${post} -w '\\nHTTP %{http_code}\\n' -H "x-cart-token: $T" -H "idempotency-key: $C" $S/$C/checkout -d '${JSON.stringify(checkout)}'`,
   ]
   return `(${steps.join('; ')})`
 }

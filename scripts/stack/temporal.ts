@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Connection } from '@temporalio/client'
+import type { Connection } from '@temporalio/client'
 import { findTemporal } from './temporal-binary'
 import type { Program } from './programs'
 import type { Say } from './say'
@@ -90,9 +90,11 @@ export function removeTemporalData(folder: string): void {
 
 /** Up means that the namespace can be read: the port opens earlier. */
 async function serves(address: string): Promise<boolean> {
+  // Loaded here, as it takes a while: the programs are under way by then.
+  const client = await import('@temporalio/client')
   let connection: Connection | undefined
   try {
-    connection = await Connection.connect({ address, connectTimeout: 1_000 })
+    connection = await client.Connection.connect({ address, connectTimeout: 1_000 })
     await connection.workflowService.describeNamespace({ namespace: 'default' })
     return true
   } catch {
