@@ -196,7 +196,8 @@ function known(sku: PresentSku): Known {
 function lineOf(text: string) {
   const file = Buffer.from(`${COLUMNS}\n${text}\n`)
   const head = readHead(file)
-  const [, record] = new CsvReader({ byte: 0, line: 1 }).push(file)
+  const reader = new CsvReader({ byte: 0, line: 1 })
+  const [, record] = [...reader.push(file), ...reader.end()]
   if (typeof head === 'string' || !record) throw new Error('the test has no such line')
   return readRow(record, head.header, CONTEXT)
 }
