@@ -2,17 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { sameRequest, type ChargeRecord, type ChargeRequest, type ChargeStatus, type Refund } from './charge'
 import type { EventNote, JournalLine, Tombstone } from './journal'
 import { behaviourOf } from './methods'
-
-/** Why something was not done. Nothing has changed then. */
-export interface Refusal {
-  readonly status: number
-  readonly code: string
-  readonly message: string
-  /** The charge that stands in the way, as it is. */
-  readonly charge?: ChargeRecord
-}
-
-export type Result<T> = { readonly done: T; readonly refused?: undefined } | { readonly refused: Refusal }
+import { exceeds, keyRefused, keyReused, uncancellable, unavailable, wrongStatus, type Result } from './refusal'
 
 /** What the book is connected to. `record` is called in the same tick as the change. */
 export interface BookPorts {
@@ -85,18 +75,9 @@ export class ChargeBook {
       return { done: { charge: known, created: false } }
     }
     const tombstone = this.#tombstones.get(key)
-    if (tombstone)
-      return {
-        refused: { status: 409, code: 'key_refused', message: `The key ${key} was cancelled before it was used.` },
-      }
-    if (this.#failsNow(key, request.method)) {
-      return { refused: { status: 503, code: 'unavailable', message: 'The provider is not available.' } }
-    }
+    if (tombstone) return { refused: keyRefused(tombstone) }
+    if (this.#failsNow(key, request.method)) return { refused: unavailable() }
     return { done: { charge: this.#make(key, request), created: true } }
-  }
-
-  tombstone(key: string): Tombstone | undefined {
-    return this.#tombstones.get(key)
   }
 
   /** Takes `amount`, or all that is authorized and not yet taken. */
@@ -152,16 +133,8 @@ export class ChargeBook {
   /** Lets an authorized, pending or waiting charge go. */
   void(charge: ChargeRecord): Result<ChargeRecord> {
     if (charge.status === 'voided') return { done: charge }
-    if (charge.status === 'pending' && behaviourOf(charge.method).uncancellable) {
-      return {
-        refused: {
-          status: 409,
-          code: 'charge_not_cancellable',
-          message: 'The charge is pending and cannot be cancelled.',
-          charge,
-        },
-      }
-    }
+    if (charge.status === 'pending' && behaviourOf(charge.method).uncancellable)
+      return { refused: uncancellable(charge) }
     if (charge.status !== 'authorized' && charge.status !== 'pending' && charge.status !== 'requires_action') {
       return { refused: wrongStatus(charge, 'voided') }
     }
@@ -305,23 +278,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 function paid(charge: ChargeRecord): { status: ChargeStatus; captured: number } {
   return charge.capture ? { status: 'captured', captured: charge.amount } : { status: 'authorized', captured: 0 }
-}
-
-function keyReused(key: string): Refusal {
-  return { status: 422, code: 'idempotency_key_reused', message: `The key ${key} was used for another request.` }
-}
-
-function wrongStatus(charge: ChargeRecord, wanted: string): Refusal {
-  return {
-    status: 409,
-    code: `charge_${charge.status}`,
-    message: `A charge that is ${charge.status} cannot be ${wanted}.`,
-    charge,
-  }
-}
-
-function exceeds(charge: ChargeRecord): Refusal {
-  return { status: 409, code: 'amount_exceeds_available', message: 'The amount is more than what is there.', charge }
 }
 
 function newId(prefix: string): string {

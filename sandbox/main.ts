@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util'
-import { Webhook } from 'standardwebhooks'
 import { z } from 'zod'
 import { startSandbox, type SandboxOptions } from './sandbox'
 
@@ -19,7 +18,7 @@ const schema = z.object({
   port: z.coerce.number().int().min(0).max(65_535),
   journal: z.string().min(1),
   'webhook-url': z.url({ protocol: /^https?$/ }),
-  secret: z.string().refine(isWebhookSecret, 'must be whsec_ and base64'),
+  secret: z.string().regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, 'must be whsec_ and base64'),
   host: z.string().min(1).default('127.0.0.1'),
   'public-url': z
     .url({ protocol: /^https?$/ })
@@ -65,13 +64,5 @@ function readOptions(): SandboxOptions {
       console.error(`sandbox: the journal cannot be written: ${String(error)}`)
       process.exit(1)
     },
-  }
-}
-
-function isWebhookSecret(text: string): boolean {
-  try {
-    return new Webhook(text) !== null && text.startsWith('whsec_')
-  } catch {
-    return false
   }
 }

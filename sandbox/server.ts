@@ -1,11 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
-import type { ChargeBook, Refusal, Result } from './book'
+import type { ChargeBook } from './book'
 import { publicCharge, type ChargeRecord, type Refund } from './charge'
 import type { Faults } from './faults'
 import { behaviourOf } from './methods'
 import { decisionPage, resultPage, returnAddress, unknownPage } from './page'
+import { unavailable, type Refusal, type Result } from './refusal'
 import { amountBody, cancelBody, chargeBody, chargeQuery, emptyBody, faultsBody } from './requests'
 
 export interface SandboxParts {
@@ -58,7 +59,7 @@ async function handle(parts: SandboxParts, request: IncomingMessage, response: S
   if (body === null) return write(response, problem(413, 'body_too_large', `A body has at most ${BODY_LIMIT} bytes.`))
   const fate = path.startsWith('/v1/charges') ? parts.faults.next() : null
   if (fate && fate.delayMs > 0) await sleep(fate.delayMs)
-  if (fate?.fails) return write(response, problem(503, 'unavailable', 'The provider is not available.'))
+  if (fate?.fails) return write(response, refusal(parts, unavailable()))
 
   const method = request.method ?? 'GET'
   const answer = route(path, { ...parts, method, query, headers: request.headers, body, id: '' })
@@ -104,22 +105,7 @@ function route(path: string, call: Call): Answer {
 function createCharge(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withBody(call, chargeBody, (request) =>
-    settle(
-      call.book.create(key, request),
-      ({ charge, created }) => {
-        const behaviour = behaviourOf(charge.method)
-        return {
-          status: behaviour.decline ? 402 : 201,
-          body: publicCharge(charge, call.publicUrl),
-          notBefore: Date.parse(charge.created_at) + (behaviour.answerAfterMs ?? 0),
-          dropped: created && behaviour.dropFirstAnswer === true,
-        }
-      },
-      call,
-      { tombstone: call.book.tombstone(key) },
-    ),
-  )
+  return withBody(call, chargeBody, (request) => settle(call, call.book.create(key, request), createdAnswer))
 }
 
 function listCharges(call: Call): Answer {
@@ -136,39 +122,33 @@ function listCharges(call: Call): Answer {
 }
 
 function readCharge(call: Call): Answer {
-  return withCharge(call, (charge) => chargeAnswer(call, charge))
+  return withCharge(call, (charge) => chargeAnswer(charge, call))
 }
 
 function capture(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withAmount(call, (charge, amount) =>
-    settle(call.book.capture(charge, key, amount), (captured) => chargeAnswer(call, captured), call),
-  )
+  return withAmount(call, (charge, amount) => settle(call, call.book.capture(charge, key, amount), chargeAnswer))
 }
 
 function refund(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withAmount(call, (charge, amount) => settle(call.book.refund(charge, key, amount), refundAnswer, call))
+  return withAmount(call, (charge, amount) => settle(call, call.book.refund(charge, key, amount), refundAnswer))
 }
 
 function voidCharge(call: Call): Answer {
   return withBody(call, emptyBody, () =>
-    withCharge(call, (charge) => settle(call.book.void(charge), (voided) => chargeAnswer(call, voided), call)),
+    withCharge(call, (charge) => settle(call, call.book.void(charge), chargeAnswer)),
   )
 }
 
 function cancelByKey(call: Call): Answer {
   return withBody(call, cancelBody, ({ key }) =>
-    settle(
-      call.book.cancel(key),
-      (charge) => ({
-        status: 200,
-        body: { key, charge: charge && publicCharge(charge, call.publicUrl) },
-      }),
-      call,
-    ),
+    settle(call, call.book.cancel(key), (charge) => ({
+      status: 200,
+      body: { key, charge: charge && publicCharge(charge, call.publicUrl) },
+    })),
   )
 }
 
@@ -197,7 +177,17 @@ function decide(call: Call, approved: boolean): Answer {
     : { status: 303, body: null, html, headers: { location } }
 }
 
-function chargeAnswer(call: Call, charge: ChargeRecord): Answer {
+function createdAnswer({ charge, created }: { charge: ChargeRecord; created: boolean }, call: Call): Answer {
+  const behaviour = behaviourOf(charge.method)
+  return {
+    status: behaviour.decline ? 402 : 201,
+    body: publicCharge(charge, call.publicUrl),
+    notBefore: Date.parse(charge.created_at) + (behaviour.answerAfterMs ?? 0),
+    dropped: created && behaviour.dropFirstAnswer === true,
+  }
+}
+
+function chargeAnswer(charge: ChargeRecord, call: Call): Answer {
   return { status: 200, body: publicCharge(charge, call.publicUrl) }
 }
 
@@ -236,18 +226,12 @@ function withAmount(call: Call, act: (charge: ChargeRecord, amount: number | und
   )
 }
 
-function settle<T>(
-  result: Result<T>,
-  answer: (done: T) => Answer,
-  call: Call,
-  extra: Record<string, unknown> = {},
-): Answer {
-  return result.refused ? refusal(call, result.refused, extra) : answer(result.done)
+function settle<T>(call: Call, result: Result<T>, answer: (done: T, call: Call) => Answer): Answer {
+  return result.refused ? refusal(call, result.refused) : answer(result.done, call)
 }
 
-function refusal(call: Call, { status, code, message, charge }: Refusal, extra: Record<string, unknown>): Answer {
-  const shown = charge ? { charge: publicCharge(charge, call.publicUrl) } : {}
-  return { status, body: { code, message, ...extra, ...shown } }
+function refusal({ publicUrl }: SandboxParts, { status, charge, ...rest }: Refusal): Answer {
+  return { status, body: { ...rest, ...(charge ? { charge: publicCharge(charge, publicUrl) } : {}) } }
 }
 
 function idempotencyKey(call: Call): string | Answer {

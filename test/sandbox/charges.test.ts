@@ -122,7 +122,8 @@ describe('what becomes of a charge', () => {
     expect((await post(id, 'refunds', { amount: 500 }, key)).body).toEqual(first.body)
     expect((await post(id, 'refunds', { amount: 400 }, key)).status).toBe(422)
     const rest = await Promise.all(Array.from({ length: 12 }, () => post(id, 'refunds', { amount: 1 })))
-    expect(rest.map(({ status }) => status).sort()).toEqual([...Array(10).fill(201), 409, 409])
+    const count = (wanted: number) => rest.filter(({ status }) => status === wanted).length
+    expect([count(201), count(409)]).toEqual([10, 2])
     expect((await client.call('GET', `/v1/charges/${id}`)).body).toMatchObject({
       status: 'refunded',
       captured: 510,

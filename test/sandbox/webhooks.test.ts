@@ -29,7 +29,7 @@ test('is signed, and shows the charge as its API does', async () => {
   expect(webhook?.headers['content-type']).toBe('application/json')
   const headers = webhook?.headers as Record<string, string>
   expect(new Webhook(WEBHOOK_SECRET).verify(webhook?.body as Buffer, headers)).toEqual(webhook?.event)
-  expect(() => new Webhook(WEBHOOK_SECRET).verify(`${webhook?.body} `, headers)).toThrow()
+  expect(() => new Webhook(WEBHOOK_SECRET).verify(`${webhook?.body} `, headers)).toThrow('No matching signature')
 })
 
 test('tells of every change, each with an id of its own', async () => {
