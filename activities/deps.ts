@@ -21,6 +21,8 @@ export interface OrderWorkflows {
   listRunning(): Promise<ReadonlySet<OrderId>>
   /** Orders whose checkout's workflow tasks keep failing. */
   listFailing(): Promise<OrderId[]>
+  /** Ids of the expiry workflows that ought to be running and are not. */
+  listStoppedExpiry(): Promise<string[]>
   isCheckoutOpen(orderId: OrderId): Promise<boolean>
   isSettlementOpen(paymentId: PaymentId): Promise<boolean>
   /** False when it is running already. */

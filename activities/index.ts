@@ -1,3 +1,4 @@
+import { createAuditActivities } from './audit'
 import { createCheckoutActivities } from './checkout'
 import type { ActivityDeps } from './deps'
 import { createExpiryActivities } from './expiry'
@@ -7,6 +8,7 @@ import { createSupportActivities } from './support'
 /** Every activity, over what they share. */
 export function createActivities(deps: ActivityDeps) {
   return {
+    ...createAuditActivities(deps),
     ...createCheckoutActivities(deps),
     ...createExpiryActivities(deps),
     ...createImportActivities(deps),

@@ -4,6 +4,8 @@ import type { OrderId } from '../domain/ids'
 import {
   checkoutStart,
   checkoutWorkflowId,
+  EXPIRY_SHARDS,
+  expiryWorkflowId,
   orderIdOf,
   settlementStart,
   settlementWorkflowId,
@@ -36,6 +38,11 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   return {
     listRunning: async () => new Set(await listOrders(RUNNING_CHECKOUTS)),
     listFailing: () => listOrders(`${RUNNING_CHECKOUTS} AND ${FAILING}`),
+    async listStoppedExpiry() {
+      const ids = Array.from({ length: EXPIRY_SHARDS }, (_, shard) => expiryWorkflowId(shard))
+      const open = await Promise.all(ids.map(isOpen))
+      return ids.filter((_, shard) => !open[shard])
+    },
     isCheckoutOpen: (orderId) => isOpen(checkoutWorkflowId(orderId)),
     isSettlementOpen: (paymentId) => isOpen(settlementWorkflowId(paymentId)),
     startCheckout: ({ orderId, number }) =>

@@ -114,10 +114,23 @@ export function importStart(importId: ImportId) {
   } as const
 }
 
+/** One per question; what nobody takes, or cannot be asked, ends by itself. */
+export function auditStart(id: string) {
+  return {
+    workflowId: `audit-${id}`,
+    taskQueue: TASK_QUEUES.platform,
+    args: [] as [],
+    workflowTaskTimeout: '5s',
+    workflowExecutionTimeout: '5m',
+    staticSummary: 'Checks every invariant',
+  } as const
+}
+
 /** Workflow types, by the name under which they are registered. */
 export const WORKFLOWS = {
   checkout: 'checkout',
   settlement: 'settlement',
   expiry: 'expiry',
   import: 'importCatalog',
+  audit: 'audit',
 } as const

@@ -1,4 +1,5 @@
 /** Everything that a worker can run, by the name under which it is registered (`WORKFLOWS` in contract.ts). */
+export { audit } from './audit'
 export { checkout } from './checkout'
 export { expiry } from './expiry'
 export { importCatalog } from './import'

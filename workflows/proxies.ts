@@ -6,6 +6,7 @@ import {
   proxyActivities,
   proxyLocalActivities,
 } from '@temporalio/workflow'
+import type { AuditActivities } from '../activities/audit'
 import type { CheckoutActivities } from '../activities/checkout'
 import type { ExpiryActivities } from '../activities/expiry'
 import type { ImportActivities } from '../activities/import'
@@ -91,3 +92,5 @@ export const endImportJob = proxyActivities<ImportActivities>({
   ...LONG,
   summary: 'Delete the uploaded file and end the import',
 }).endImportJob
+
+export const runAudit = proxyActivities<AuditActivities>({ ...LONG, summary: 'Check every invariant' }).audit

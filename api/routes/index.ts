@@ -5,6 +5,7 @@ import { catalogRoutes } from './catalog'
 import { checkoutRoutes } from './checkout'
 import { checkoutEventRoutes } from './checkout-events'
 import { importRoutes } from './import'
+import { invariantRoutes } from './invariant'
 import { inventoryRoutes } from './inventory'
 import { orderRoutes } from './order'
 import { productRoutes } from './product'
@@ -23,6 +24,7 @@ export const routes: readonly Route[] = [
   ...webhookRoutes,
   ...orderRoutes,
   ...supportRoutes,
+  ...invariantRoutes,
   ...productRoutes,
   ...inventoryRoutes,
   ...warehouseRoutes,
