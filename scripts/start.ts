@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { sampleSku, seedDemoShop } from './seed'
 import { seconds, type Say } from './stack/say'
 import type { ServiceAddresses } from './stack/services'
 import { logFolder, makeStackFolder, STACK_FOLDER } from './stack/state'
@@ -42,11 +43,6 @@ async function run(): Promise<void> {
       interrupted: interrupted.signal,
     })
     interrupted.started(stack)
-    const path = './seed'
-    const { seedDemoShop, sampleSku } = await import(path).catch(() => ({
-      seedDemoShop: () => undefined,
-      sampleSku: '85123A',
-    }))
     await seedDemoShop({ api: stack.file.api, adminKey: stack.file.admin_key, onProgress: say })
     say(`Ready in ${seconds(begun)}.\n\n${stackTable(stack.file, sampleSku)}\n`)
     say(process.send === undefined ? 'Ctrl-C stops all of it.' : '`npm stop` ends it.')
