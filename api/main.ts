@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { readSettings, SettingsError } from '../config'
 import { createPool } from '../db/pool'
 import { createRedis } from '../db/redis'
+import { statementName, withFaultPoints } from '../fault-point'
 import { noTaxProvider } from '../providers/tax'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   const settings = readSettings()
   const deps: ApiDeps = {
     settings,
-    pool: createPool(settings, { name: 'holdfast-api' }),
+    pool: withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName),
     redis: createRedis(settings),
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,

@@ -9,6 +9,7 @@ import { appendEvents } from '../db/event-stream'
 import { RELAY_PARTITIONS } from '../db/outbox'
 import { createPool } from '../db/pool'
 import { createRedis } from '../db/redis'
+import { statementName, withFaultPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
 import { createPaymentProviders } from '../providers/payment'
 import { noTaxProvider } from '../providers/tax'
@@ -18,7 +19,7 @@ import { runExpiry } from './expiry'
 import { runImports } from './imports'
 import { runInbox } from './inbox'
 import { createOrderWorkflows } from './order-workflows'
-import { runRelay } from './relay'
+import { runRelay, type Sink } from './relay'
 import { createWorkerServer } from './server'
 
 /** Work in hand gets this long to end when a worker is asked to stop. */
@@ -49,11 +50,19 @@ async function main(): Promise<void> {
   const connection = await connect(settings, log)
   await requireSearchAttributes(connection, settings)
   const temporal = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE })
-  const pool = createPool(settings, { name: 'holdfast-worker' })
+  const pool = withFaultPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR, statementName)
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)
   const orders = createOrderWorkflows(temporal)
-  const activities = createActivities({ settings, pool, redis, providers, tax: noTaxProvider, orders })
+  const activities = withFaultPoints(
+    createActivities({ settings, pool, redis, providers, tax: noTaxProvider, orders }),
+    settings.FAULT_DIR,
+    (activity) => activity,
+  )
+  const sink: Sink = {
+    name: 'redis-stream',
+    publish: async (events) => void (await appendEvents(redis, events)),
+  }
 
   const workers = await Promise.all(
     queues.map((queue) =>
@@ -80,7 +89,7 @@ async function main(): Promise<void> {
           runRelay(
             {
               settings,
-              sinks: [{ name: 'redis-stream', publish: async (events) => void (await appendEvents(redis, events)) }],
+              sinks: [withFaultPoints(sink, settings.FAULT_DIR, (call) => call)],
               log,
             },
             partition,

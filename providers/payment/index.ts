@@ -1,4 +1,5 @@
 import type { Settings } from '../../config'
+import { withFaultPoints } from '../../fault-point'
 import type { PaymentProvider } from './provider'
 import { SandboxProvider } from './sandbox'
 
@@ -14,7 +15,11 @@ export interface PaymentProviders {
 /** Builds every provider that the settings allow. A new one is a file and a line here. */
 export function createPaymentProviders(settings: Settings): PaymentProviders {
   const providers = new Map<string, PaymentProvider>()
-  const add = (provider: PaymentProvider) => providers.set(provider.name, provider)
+  const add = (provider: PaymentProvider) =>
+    providers.set(
+      provider.name,
+      withFaultPoints(provider, settings.FAULT_DIR, (call) => (EFFECTS.has(call) ? `provider.${call}` : null)),
+    )
 
   // Money that is not real has no place in a real shop.
   if (settings.NODE_ENV !== 'production') add(sandbox(settings))
@@ -27,6 +32,9 @@ export function createPaymentProviders(settings: Settings): PaymentProviders {
     },
   }
 }
+
+/** What a process may be killed around. */
+const EFFECTS: ReadonlySet<string> = new Set(['authorize', 'find', 'cancel', 'capture', 'refund'])
 
 function sandbox(settings: Settings): PaymentProvider {
   return new SandboxProvider({

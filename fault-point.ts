@@ -1,0 +1,56 @@
+import { unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * Kill points, for tests of what a sudden death leaves behind. With FAULT_DIR set, a process ends itself by SIGKILL when
+ * it comes to a point for which that folder holds a file of the point's name; whoever removes the file is the one to die.
+ * Points are named after what is called: `place.before`, `place.after`.
+ */
+
+type Method = (...args: never[]) => unknown
+
+/**
+ * The same object, each call that `nameOf` names standing between two kill points. Without a folder it is `target`
+ * itself and costs nothing.
+ */
+export function withFaultPoints<T extends object>(
+  target: T,
+  folder: string,
+  nameOf: (method: string, args: readonly unknown[]) => string | null,
+): T {
+  if (folder === '') return target
+  return new Proxy(target, {
+    get(object, property) {
+      const value: unknown = Reflect.get(object, property, object)
+      if (typeof value !== 'function' || typeof property !== 'string') return value
+      return (...args: unknown[]): unknown => {
+        const call = (): unknown => (value as Method).apply(object, args as never[])
+        const name = nameOf(property, args)
+        return name === null ? call() : betweenPoints(join(folder, name), call)
+      }
+    },
+  })
+}
+
+/** The method becomes asynchronous, if it was not. */
+async function betweenPoints(path: string, call: () => unknown): Promise<unknown> {
+  dieIfArmed(`${path}.before`)
+  const result = await call()
+  dieIfArmed(`${path}.after`)
+  return result
+}
+
+function dieIfArmed(file: string): void {
+  try {
+    unlinkSync(file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  process.kill(process.pid, 'SIGKILL')
+}
+
+/** Names calls of a pool after their statements: `order.place`. */
+export function statementName(method: string, [statement]: readonly unknown[]): string | null {
+  return method === 'query' ? ((statement as { name?: string } | undefined)?.name ?? null) : null
+}
