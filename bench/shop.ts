@@ -1,0 +1,89 @@
+import { Agent, request } from 'undici'
+import type { Stack } from '../scripts/stack/supervisor'
+
+/** A storefront that buys, with as few cycles of its own as it can: it shares the machine with what it measures. */
+export class Shop {
+  private readonly api: string
+  private readonly adminKey: string
+  private readonly agent = new Agent({ connections: 64, pipelining: 1 })
+
+  constructor({ file }: Pick<Stack, 'file'>) {
+    this.api = file.api
+    this.adminKey = file.admin_key
+  }
+
+  async call(
+    method: 'GET' | 'POST' | 'PATCH' | 'PUT',
+    path: string,
+    body: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: string }> {
+    const answer = await request(this.api + path, {
+      method,
+      dispatcher: this.agent,
+      headers: { 'content-type': 'application/json', ...headers },
+      body: body === undefined ? null : JSON.stringify(body),
+    })
+    return { status: answer.statusCode, body: await answer.body.text() }
+  }
+
+  async admin(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
+    const key = `bench-${Math.random()}`
+    const answer = await this.call(method, path, body, {
+      authorization: `Bearer ${this.adminKey}`,
+      'idempotency-key': key,
+    })
+    if (answer.status >= 400) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`)
+    return answer.body
+  }
+
+  /** A cart with these lines, ready to be bought. */
+  async cart(lines: readonly { sku: string; quantity: number }[]): Promise<{ id: string; token: string }> {
+    const made = await this.call('POST', '/v1/store/carts', { currency: 'GBP' })
+    const { id, token } = JSON.parse(made.body) as { id: string; token: string }
+    const filled = await this.call('POST', `/v1/store/carts/${id}/lines`, { lines }, { 'x-cart-token': token })
+    if (filled.status !== 200) throw new Error(`lines: ${filled.status} ${filled.body}`)
+    return { id, token }
+  }
+
+  /** The completing call: anything but 201 ends the measurement. */
+  async buy({ id, token }: { id: string; token: string }): Promise<void> {
+    const answer = await this.call('POST', `/v1/store/carts/${id}/checkout`, CHECKOUT, {
+      'x-cart-token': token,
+      'idempotency-key': id,
+    })
+    if (answer.status !== 201) throw new Error(`checkout: ${answer.status} ${answer.body}`)
+  }
+
+  /** Products with plenty of stock, one SKU each. */
+  async stock(prefix: string, count: number): Promise<string[]> {
+    const warehouse = JSON.parse(
+      await this.admin('POST', '/v1/admin/warehouses', { name: `${prefix} warehouse`, country: 'GB', priority: 10 }),
+    ) as { id: string }
+    const skus = Array.from({ length: count }, (_, n) => `${prefix}-${n}`)
+    for (const sku of skus) {
+      await this.admin('POST', '/v1/admin/products', {
+        title: sku,
+        variants: [{ sku, prices: [{ amount: 255, currency: 'GBP' }] }],
+      })
+      await this.admin('POST', '/v1/admin/inventory/adjustments', {
+        sku,
+        warehouse_id: warehouse.id,
+        set_on_hand: 10_000_000,
+        reason: 'bench',
+      })
+    }
+    return skus
+  }
+
+  async close(): Promise<void> {
+    await this.agent.close()
+  }
+}
+
+const CHECKOUT = {
+  email: 'buyer@example.com',
+  shipping_address: { name: 'Sample Buyer', line1: '1 High St', city: 'Leeds', postal_code: 'LS1 4DY', country: 'GB' },
+  shipping_method: 'standard',
+  payment: { provider: 'sandbox', method: 'pm_card_visa' },
+}
