@@ -21,7 +21,7 @@ import {
   startAttempt,
 } from '../db/payment'
 import { readPricing } from '../db/pricing'
-import { holdSeconds, readStoreSettings } from '../db/settings'
+import { holdSeconds, storeSettings } from '../db/settings'
 import type { Charge } from '../providers/payment/provider'
 import { ProviderUnavailable } from '../providers/payment/provider'
 import type { ActivityDeps } from './deps'
@@ -102,10 +102,10 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
   async function tryToPlace(order: OrderToPlace): Promise<Placed | { outcome: 'over' } | null> {
     const demand: Demand[] = Object.entries(order.snapshot).map(([sku, { quantity }]) => ({ sku, quantity }))
     const skus = demand.map((line) => line.sku)
-    const [priced, supply, seconds] = await Promise.all([
+    const [priced, supply, store] = await Promise.all([
       price(order),
       readSupply(pool, skus, order.cartId),
-      holdSeconds(pool, settings),
+      storeSettings(pool),
     ])
     const routed = route(demand, supply, order.country)
     const refusal = refusalOf(order, priced, routed.outcome === 'short' ? routed.lines : [])
@@ -117,7 +117,7 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
       allocations: routed.allocations,
       lines: priced.lines.map(placedLine),
       totals: priced.totals,
-      holdSeconds: seconds.checkout,
+      holdSeconds: holdSeconds(store, settings).checkout,
     })
     if (!placed) return null
     const due = priced.totals.total
@@ -131,7 +131,7 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
       .map(([sku, line]) => ({ sku, quantity: line.quantity, priceAtAdd: line.price_at_add }))
     const [catalog, { taxInclusive }] = await Promise.all([
       readPricing(pool, { currency: order.currency, skus: lines.map((line) => line.sku), cartId: order.cartId }),
-      readStoreSettings(pool),
+      storeSettings(pool),
     ])
     const rates = await tax.rates({ country: order.country, postalCode: null, skus: lines.map((line) => line.sku) })
     return priceCart({
@@ -251,17 +251,21 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
     orderId: OrderId
     paid: (SeenCharge & { paymentId: PaymentId }) | null
   }): Promise<boolean> {
-    const won = await confirmOrder(pool, { orderId, paid })
+    const cartId = await confirmOrder(pool, { orderId, paid })
+    if (cartId === null) return isCompletedAlready(orderId)
+    await dropCart(redis, cartId)
+    return true
+  }
+
+  async function isCompletedAlready(orderId: OrderId): Promise<boolean> {
     const order = await readOrderToPlace(pool, orderId)
-    if (order) await dropCart(redis, order.cartId)
-    return won || (order !== null && isCompleted(order.status))
+    return order !== null && isCompleted(order.status)
   }
 
   /** Idempotent on `orderId`: an order that is over stays as it is. */
   async function endOrder({ orderId, reason }: { orderId: OrderId; reason: CancelReason }): Promise<void> {
-    await cancelOrder(pool, { orderId, reason })
-    const order = await readOrderToPlace(pool, orderId)
-    if (order) await dropCart(redis, order.cartId)
+    const cartId = await cancelOrder(pool, { orderId, reason })
+    if (cartId !== null) await dropCart(redis, cartId)
   }
 
   /**

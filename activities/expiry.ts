@@ -2,7 +2,7 @@ import { openCase } from '../db/attention'
 import { expireDueHolds } from '../db/inventory'
 import { cancelOrder } from '../db/order/cancel'
 import { countRestart, listOrdersAtWork, type OrderAtWork } from '../db/order/sweep'
-import { holdSeconds } from '../db/settings'
+import { holdSeconds, storeSettings } from '../db/settings'
 import type { OrderId } from '../domain/ids'
 import type { ActivityDeps } from './deps'
 
@@ -40,7 +40,7 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
 
   /** Restarts every order at work without an open workflow. The list of running ones only spares most of the looking up. */
   async function restartOrphans(shard: Shard): Promise<number> {
-    const { checkout } = await holdSeconds(pool, settings)
+    const { checkout } = holdSeconds(await storeSettings(pool), settings)
     let running: ReadonlySet<OrderId> | null = null
     let restarted = 0
     let after = ''
@@ -59,7 +59,7 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
   async function restart(order: OrderAtWork): Promise<boolean> {
     const { orderId, number, paymentId, stale } = order
     if (await orders.isCheckoutOpen(orderId)) return false
-    if (stale) return cancelOrder(pool, { orderId, reason: 'expired' })
+    if (stale) return (await cancelOrder(pool, { orderId, reason: 'expired' })) !== null
     if (paymentId !== null && (await orders.isSettlementOpen(paymentId))) return false
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
       await askForHelp(orderId)

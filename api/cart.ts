@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { storeSettings } from '../db/settings'
 import type { Cart } from '../db/cart'
 import { cacheCart } from '../db/cart-cache'
 import { linesInOrder } from '../domain/cart'
@@ -6,7 +7,6 @@ import type { Money } from '../domain/money'
 import { type CartProblem, type Priced, priceCart } from '../domain/pricing'
 import type { ApiDeps } from './route'
 import { address, currency, idOf, money, orNull, timestamp } from './schemas'
-import { storeSettings } from './store-settings'
 
 /** A cart as it is answered: its shape, and how it is made from a row. */
 

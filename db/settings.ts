@@ -1,6 +1,6 @@
 import type { Settings } from '../config'
 import type { Currency } from '../domain/money'
-import type { Db } from './pool'
+import type { Db, Pool } from './pool'
 
 /** What the shop decides for itself. A hold length of null is as the environment says. */
 export interface StoreSettings {
@@ -26,6 +26,25 @@ export async function readStoreSettings(db: Db): Promise<StoreSettings & { reado
   return settings
 }
 
+/** A change of the settings is seen by every process within this. */
+const FRESH_MS = 2_000
+
+const cache = new WeakMap<Pool, { settings: StoreSettings; until: number }>()
+
+/** The store's settings, at most two seconds old. */
+export async function storeSettings(pool: Pool): Promise<StoreSettings> {
+  const cached = cache.get(pool)
+  if (cached && cached.until > Date.now()) return cached.settings
+  const settings = await readStoreSettings(pool)
+  cache.set(pool, { settings, until: Date.now() + FRESH_MS })
+  return settings
+}
+
+/** For whoever changed them: this process sees its own change at once. */
+export function forgetStoreSettings(pool: Pool): void {
+  cache.delete(pool)
+}
+
 export async function replaceStoreSettings(db: Db, settings: StoreSettings): Promise<void> {
   await db.query(
     `update store_settings
@@ -42,11 +61,10 @@ export async function replaceStoreSettings(db: Db, settings: StoreSettings): Pro
 }
 
 /** How long an unpaid order (`checkout`) and a cart (`cart`) hold their stock: the store's word, else the environment's. */
-export async function holdSeconds(
-  db: Db,
+export function holdSeconds(
+  store: StoreSettings,
   settings: Pick<Settings, 'CHECKOUT_HOLD_SECONDS' | 'CART_HOLD_SECONDS'>,
-): Promise<{ checkout: number; cart: number }> {
-  const store = await readStoreSettings(db)
+): { checkout: number; cart: number } {
   return {
     checkout: store.checkoutHoldSeconds ?? settings.CHECKOUT_HOLD_SECONDS,
     cart: store.cartHoldSeconds ?? settings.CART_HOLD_SECONDS,

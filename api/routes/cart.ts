@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { storeSettings } from '../../db/settings'
 import {
   addLines,
   type Cart,
@@ -24,7 +25,6 @@ import { answerCart, cartBody, presentCart } from '../cart'
 import { invalid } from '../problem'
 import { type ApiDeps, type CartCaller, defineRoute, type Route } from '../route'
 import { address, currency, email, idOf, money, orNull, pathId, sku } from '../schemas'
-import { storeSettings } from '../store-settings'
 
 const CHANGE_CODES = ['cart_closed', 'cart_locked', 'request_in_progress'] as const
 const quantity = z.int().min(1).max(QUANTITY_MAX)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { storeSettings } from '../../db/settings'
 import { type CatalogProduct, type CatalogVariant, findCatalogProduct, listCatalog } from '../../db/catalog'
 import { listCategories } from '../../db/category'
 import { stockHint } from '../../domain/catalog'
@@ -8,7 +9,6 @@ import type { Currency } from '../../domain/money'
 import { pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
 import { currency, idOf, money, pageOf, pageQuery } from '../schemas'
-import { storeSettings } from '../store-settings'
 
 const attributes = z.record(z.string(), z.unknown())
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { storeSettings } from '../../db/settings'
 import { type Cart, readCart } from '../../db/cart'
 import { dropCart } from '../../db/cart-cache'
 import { type AcceptRefusal, readCheckoutKey, refuseCheckout } from '../../db/checkout-key'
@@ -34,7 +35,6 @@ import { orderBody } from '../order'
 import { type FieldError, invalid } from '../problem'
 import { type ApiDeps, type CartCaller, defineRoute, type Route } from '../route'
 import { address, email, money, pathId } from '../schemas'
-import { storeSettings } from '../store-settings'
 
 const provider = z.string().min(1).max(50).default('sandbox')
 const method = z

@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import type { Settings } from '../../config'
 import type { Pool } from '../../db/pool'
-import { holdSeconds, readStoreSettings, replaceStoreSettings } from '../../db/settings'
+import { holdSeconds, readStoreSettings, replaceStoreSettings, forgetStoreSettings } from '../../db/settings'
 import { defineRoute, type Route } from '../route'
 import { currency, timestamp } from '../schemas'
-import { forgetStoreSettings } from '../store-settings'
 
 const HOLD_SECONDS_MAX = 86_400
 
@@ -26,7 +25,7 @@ const settingsBody = z
 const getSettings = defineRoute({
   method: 'get',
   path: '/v1/admin/settings',
-  tag: 'Admin settings',
+  tag: 'Settings',
   summary: "Read the store's settings",
   caller: { admin: 'settings', access: 'read' },
   answers: { 200: settingsBody },
@@ -35,7 +34,7 @@ const getSettings = defineRoute({
 const putSettings = defineRoute({
   method: 'put',
   path: '/v1/admin/settings',
-  tag: 'Admin settings',
+  tag: 'Settings',
   summary: "Replace the store's settings",
   description: 'Every API process goes by them within 2 seconds. Holds that run keep the length they began with.',
   caller: { admin: 'settings', access: 'write' },
@@ -73,7 +72,7 @@ async function present(pool: Pool, settings: Settings): Promise<z.input<typeof s
     tax_inclusive: store.taxInclusive,
     checkout_hold_seconds: store.checkoutHoldSeconds,
     cart_hold_seconds: store.cartHoldSeconds,
-    effective_hold_seconds: await holdSeconds(pool, settings),
+    effective_hold_seconds: holdSeconds(await readStoreSettings(pool), settings),
     updated_at: store.updatedAt.toISOString(),
   }
 }

@@ -1,4 +1,4 @@
-import type { OrderId } from '../../domain/ids'
+import type { CartId, OrderId } from '../../domain/ids'
 import type { CancelReason } from '../../domain/order'
 import { newId } from '../id'
 import { GIVE_BACK } from '../inventory'
@@ -8,13 +8,13 @@ import type { Db } from '../pool'
  * Ends an open order unpaid, in one statement: cancelled, its stock given back, the cart free again. What was asked for
  * and never sent is over; an attempt that the provider may still know of stays unresolved until it is settled, but the
  * keys that wait for it get their answer now. Whatever arrives later finds a cancelled order: the tombstone.
- * False when it was not open any more.
+ * Returns its cart; null when it was not open any more.
  */
 export async function cancelOrder(
   db: Db,
   { orderId, reason }: { orderId: OrderId; reason: CancelReason },
-): Promise<boolean> {
-  const { rows } = await db.query<{ over: boolean }>({
+): Promise<CartId | null> {
+  const { rows } = await db.query<{ cartId: CartId }>({
     name: 'order.cancel',
     text: `
       with before as (
@@ -54,8 +54,8 @@ export async function cancelOrder(
         select $3, id, event_seq, 'order.cancelled', was, 'cancelled', jsonb_build_object('reason', $2::text)
         from over
       )
-      select true as over, (select count(*) from freed_stock) from over`,
+      select cart_id as "cartId", (select count(*) from freed_stock) from over`,
     values: [orderId, reason, newId('event')],
   })
-  return rows[0]?.over ?? false
+  return rows[0]?.cartId ?? null
 }

@@ -1,4 +1,4 @@
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import { newId } from '../id'
 import { LEDGER_OF_PAYMENT } from '../ledger'
 import type { Db } from '../pool'
@@ -12,14 +12,14 @@ export interface Paid {
 
 /**
  * Commit 3: the order has won. Payment, ledger, reservations, cart and events in one statement, only while the order
- * waits for this payment. `paid` is null when nothing was due. False when it did not apply: the order is over, or was
- * confirmed before.
+ * waits for this payment. `paid` is null when nothing was due. Returns the order's cart; null when it did not apply: the
+ * order is over, or was confirmed before.
  */
 export async function confirmOrder(
   db: Db,
   { orderId, paid }: { orderId: OrderId; paid: Paid | null },
-): Promise<boolean> {
-  const { rowCount } = await db.query({
+): Promise<CartId | null> {
+  const { rows } = await db.query<{ cartId: CartId }>({
     name: 'order.confirm',
     text: `
       with won as (
@@ -70,7 +70,7 @@ export async function confirmOrder(
         select $6, won.id, event_seq, 'order.confirmed', 'payment_pending', 'confirmed', '{}'
         from won
       )
-      select 1 from won`,
+      select cart_id as "cartId" from won`,
     values: [
       orderId,
       paid?.paymentId ?? null,
@@ -80,5 +80,5 @@ export async function confirmOrder(
       newId('event'),
     ],
   })
-  return rowCount === 1
+  return rows[0]?.cartId ?? null
 }

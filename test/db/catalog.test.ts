@@ -156,10 +156,10 @@ it('makes a category once, whoever asks for it, and lists them', async () => {
 
 it('lets the store override how long stock is held', async () => {
   const environment = { CHECKOUT_HOLD_SECONDS: 900, CART_HOLD_SECONDS: 600 }
-  expect(await holdSeconds(database.pool, environment)).toEqual({ checkout: 900, cart: 600 })
+  expect(holdSeconds(await readStoreSettings(database.pool), environment)).toEqual({ checkout: 900, cart: 600 })
   const store = await readStoreSettings(database.pool)
   await replaceStoreSettings(database.pool, { ...store, checkoutHoldSeconds: 30 })
-  expect(await holdSeconds(database.pool, environment)).toEqual({ checkout: 30, cart: 600 })
+  expect(holdSeconds(await readStoreSettings(database.pool), environment)).toEqual({ checkout: 30, cart: 600 })
 })
 
 function create(input: ProductInput): Promise<ProductId> {
