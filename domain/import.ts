@@ -99,8 +99,9 @@ export function readHead(start: Buffer): ImportHead | string {
 function readHeader(record: CsvRecord | undefined): ImportHeader | string {
   if (!record) return 'The file is empty: its first line names the columns.'
   if ('problem' in record) return PROBLEM_MESSAGES[record.problem]
-  const names = record.fields.map((field) => field.trim().toLowerCase())
-  const unknown = names.filter((name) => !(IMPORT_COLUMNS as readonly string[]).includes(name))
+  const written = record.fields.map((field) => field.trim())
+  const names = written.map((name) => name.toLowerCase())
+  const unknown = written.filter((_name, index) => !(IMPORT_COLUMNS as readonly string[]).includes(names[index] ?? ''))
   if (unknown.length > 0) {
     const shown = unknown
       .slice(0, 5)

@@ -29,7 +29,7 @@ const importBody = z
 const postImport = defineRoute({
   method: 'post',
   path: '/v1/admin/imports',
-  tag: 'Admin catalog',
+  tag: 'Imports',
   summary: 'Import a catalog file',
   description:
     `CSV in UTF-8, up to 1 GiB. The first line names the columns, in any order, of: ${IMPORT_COLUMNS.join(', ')}. ` +
@@ -77,7 +77,7 @@ const postImport = defineRoute({
 const getImport = defineRoute({
   method: 'get',
   path: '/v1/admin/imports/{id}',
-  tag: 'Admin catalog',
+  tag: 'Imports',
   summary: 'Read how far an import is, and what it rejected',
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('import'),

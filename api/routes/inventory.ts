@@ -55,7 +55,7 @@ const adjustment = z
 const postAdjustment = defineRoute({
   method: 'post',
   path: '/v1/admin/inventory/adjustments',
-  tag: 'Admin inventory',
+  tag: 'Inventory',
   summary: 'Change what is on hand',
   description: 'Never below what is promised to customers. Writes a movement with the reason.',
   caller: { admin: 'inventory', access: 'write' },
@@ -95,7 +95,7 @@ const postAdjustment = defineRoute({
 const getInventory = defineRoute({
   method: 'get',
   path: '/v1/admin/inventory/{sku}',
-  tag: 'Admin inventory',
+  tag: 'Inventory',
   summary: 'Read the stock of a SKU, by warehouse and in sum',
   caller: { admin: 'inventory', access: 'read' },
   params: z.object({ sku }),
@@ -116,7 +116,7 @@ const getInventory = defineRoute({
 const getMovements = defineRoute({
   method: 'get',
   path: '/v1/admin/inventory/{sku}/movements',
-  tag: 'Admin inventory',
+  tag: 'Inventory',
   summary: 'List every change of what is on hand, newest first',
   caller: { admin: 'inventory', access: 'read' },
   params: z.object({ sku }),

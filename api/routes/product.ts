@@ -111,7 +111,7 @@ const product = z
 const postProduct = defineRoute({
   method: 'post',
   path: '/v1/admin/products',
-  tag: 'Admin catalog',
+  tag: 'Products',
   summary: 'Make a product',
   caller: { admin: 'catalog', access: 'write' },
   body: newProduct,
@@ -139,7 +139,7 @@ const postProduct = defineRoute({
 const getProduct = defineRoute({
   method: 'get',
   path: '/v1/admin/products/{id}',
-  tag: 'Admin catalog',
+  tag: 'Products',
   summary: 'Read a product with all its prices, whatever its status',
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('product'),
@@ -152,7 +152,7 @@ const getProduct = defineRoute({
 const patchProduct = defineRoute({
   method: 'patch',
   path: '/v1/admin/products/{id}',
-  tag: 'Admin catalog',
+  tag: 'Products',
   summary: 'Change a product',
   description:
     'Takes the ETag of what you read in `If-Match`. What is left out stays; `"status": "archived"` takes it off sale.',

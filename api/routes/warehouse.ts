@@ -27,7 +27,7 @@ const warehouse = z
 const getWarehouses = defineRoute({
   method: 'get',
   path: '/v1/admin/warehouses',
-  tag: 'Admin inventory',
+  tag: 'Inventory',
   summary: 'List the warehouses',
   caller: { admin: 'inventory', access: 'read' },
   query: pageQuery,
@@ -41,7 +41,7 @@ const getWarehouses = defineRoute({
 const postWarehouse = defineRoute({
   method: 'post',
   path: '/v1/admin/warehouses',
-  tag: 'Admin inventory',
+  tag: 'Inventory',
   summary: 'Make a warehouse',
   caller: { admin: 'inventory', access: 'write' },
   body: z.strictObject({
