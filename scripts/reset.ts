@@ -5,23 +5,30 @@ import { removePostgresData } from './stack/postgres'
 import { endLeftovers } from './stack/programs'
 import { lockFile, readRecords, STACK_FOLDER } from './stack/state'
 
-/** Forgets all data of this clone's own stack. Services given by an address are not touched. */
+/** The ports stay: whoever noted an address finds it again. */
+const KEPT = new Set(['ports.json', 'build.lock'])
+
+/** Forgets all data of this clone's own stack and of its tests. Services given by an address are not touched. */
 async function reset(): Promise<void> {
+  const holder = holderOf(lockFile(STACK_FOLDER))
+  if (holder !== undefined) throw new Error(`Holdfast is running (process ${holder.pid}). Stop it first: \`npm stop\`.`)
+  const used: string[] = []
   for (const folder of stackFolders(STACK_FOLDER)) {
-    const holder = holderOf(lockFile(folder))
-    if (holder !== undefined)
-      throw new Error(`${folder} is in use by process ${holder.pid}. Stop it first (\`npm stop\`).`)
+    if (holderOf(lockFile(folder)) === undefined) await forget(folder)
+    else used.push(folder)
   }
-  for (const folder of stackFolders(STACK_FOLDER)) {
-    await endLeftovers(readRecords(folder), console.log)
-    removePostgresData(folder)
-  }
-  // The ports stay: whoever noted an address finds it again.
-  const kept = new Set(['ports.json', 'build.lock'])
   for (const name of existsSync(STACK_FOLDER) ? readdirSync(STACK_FOLDER) : []) {
-    if (!kept.has(name)) rmSync(join(STACK_FOLDER, name), { recursive: true, force: true })
+    const path = join(STACK_FOLDER, name)
+    const inUse = used.some((folder) => `${folder}/`.startsWith(`${path}/`))
+    if (!KEPT.has(name) && !inUse) rmSync(path, { recursive: true, force: true })
   }
+  for (const folder of used) console.log(`${folder} is in use and stays.`)
   console.log('All data is forgotten. `npm start` begins anew.')
+}
+
+async function forget(folder: string): Promise<void> {
+  await endLeftovers(readRecords(folder), console.log)
+  removePostgresData(folder)
 }
 
 /** The clone's own stack, and those of tests and experiments inside its folder, innermost first. */

@@ -85,7 +85,9 @@ async function build() {
   const sources = sourcesBelow(ROOT)
   const settings = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'].map((name) => join(ROOT, name))
   const stamp = join(DIST, '.stamp')
-  const state = digest([...sources, ...settings].map((path) => `${path} ${modified(path)} ${fs.statSync(path).size}`))
+  const state = digest(
+    [...sources, ...settings].map((path) => `${relative(ROOT, path)} ${modified(path)} ${fs.statSync(path).size}`),
+  )
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === state) return true
   removeOrphans(sources)
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
@@ -100,7 +102,7 @@ async function bundle() {
   const parts = ['workflows', 'domain'].flatMap((folder) => filesBelow(join(DIST, folder), '.js'))
   const files = [...parts, BUNDLER, join(ROOT, 'package-lock.json')].filter((path) => fs.existsSync(path))
   const stamp = join(DIST, '.bundle-stamp')
-  const state = digest(files.flatMap((path) => [path, fs.readFileSync(path)]))
+  const state = digest(files.flatMap((path) => [relative(ROOT, path), fs.readFileSync(path)]))
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === state) return
   const script = `require(${JSON.stringify(BUNDLER)}).buildWorkflowBundle().catch((error) => { console.error(error); process.exit(1) })`
   await step('Bundling the workflows', process.execPath, ['-e', script])
