@@ -6,6 +6,7 @@ import {
   type ImportProgress,
   readBytes,
   readImportContext,
+  analyzeCatalog,
 } from '../db/import'
 import { applyBatch, type Batch } from '../db/import-batch'
 import type { Pool } from '../db/pool'
@@ -64,6 +65,7 @@ export function createImportActivities({ pool }: Pick<ActivityDeps, 'pool'>) {
     await alive(async () => {
       if (state !== 'completed') await endImport(pool, { id: importId, state, failure })
       await deleteLeftovers(pool, importId)
+      await analyzeCatalog(pool)
       await endImport(pool, { id: importId, state, failure })
     })
   }

@@ -92,6 +92,14 @@ export async function endImport(
   )
 }
 
+/**
+ * Tells Postgres how large the catalog has become. Without this a first import leaves it planning for empty tables until
+ * its own housekeeping comes by, and a page of products takes seconds.
+ */
+export async function analyzeCatalog(db: Db): Promise<void> {
+  await db.query('analyze product, product_category, variant, price, stock_level')
+}
+
 /** Ends every upload that fell silent: its sender, or the API process that received it, died. */
 export async function failSilentUploads(db: Db): Promise<ImportId[]> {
   const { rows } = await db.query<{ id: ImportId }>(
