@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { ROOT } from '../../config'
 import { issueStackKey } from '../../db/api-key'
 import { createPool } from '../../db/pool'
 import { apiProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
@@ -30,6 +31,8 @@ export interface StackOptions {
   readonly workers?: number
   /** Added to the environment of sandbox, workers and APIs. */
   readonly env?: Record<string, string>
+  /** The folder of the compiled programs; default `dist`. */
+  readonly programs?: string
   /** Services that run elsewhere and are not started. */
   readonly given?: Partial<ServiceAddresses>
   /** The Temporal namespace, made where it is missing. */
@@ -131,9 +134,10 @@ class Supervisor {
     const databases = options.databases === undefined ? {} : { databases: options.databases }
     const services = await startServices({ ...common, ...databases, ports, secrets, given, namespace })
 
+    const programs = options.programs ?? join(ROOT, 'dist')
     const env = { ...settingsFor(services, secrets, ports), TEMPORAL_NAMESPACE: namespace, ...options.env }
     const adminKey =
-      names.apis.length > 0 ? await this.startApplication({ folder: this.folder, env }, names, ports) : ''
+      names.apis.length > 0 ? await this.startApplication({ folder: this.folder, env, programs }, names, ports) : ''
     const apis = names.apis.map((name) => `http://127.0.0.1:${ports[name]}`)
     this.addresses = {
       api: apis[0] ?? '',

@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import { CELLS, type Cell, FAULTS, STEPS } from './chaos/matrix'
+import { startRig } from './chaos/rig'
+import { runSeed, type SeedResult } from './chaos/run'
+import { ROOT } from '../config'
+
+const options = new Command('npm run chaos --')
+  .description(
+    'Breaks a stack of its own while buyers are at work, and checks what is left. A seed repeats its schedule.',
+  )
+  .option('--seeds <number>', 'how many seeds', wholeNumber, 200)
+  .option('--from <number>', 'the first seed', wholeNumber, 1)
+  .option('--short', 'fewer buyers per seed')
+  .option('--keep', 'leave the data and logs of the stack when a seed fails')
+  .parse()
+  .opts<{ seeds: number; from: number; short?: true; keep?: true }>()
+
+const PORT_OFFSET = 40_000
+
+async function main(): Promise<void> {
+  const folder = join(ROOT, '.holdfast', 'chaos')
+  const rig = await startRig({ folder, portOffset: PORT_OFFSET })
+  const stop = (): void => void rig.stop().finally(() => process.exit(1))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  const results: SeedResult[] = []
+  for (let seed = options.from; seed < options.from + options.seeds; seed++) {
+    const result = await runSeed(rig, seed, { short: options.short === true })
+    results.push(result)
+    report(result)
+  }
+  const failed = results.filter(({ faults }) => faults.length > 0)
+  printCoverage(results)
+  console.log(
+    `${results.length - failed.length} seeds passed, ${failed.length} failed${failed.length > 0 ? `: ${failed.map(({ schedule }) => schedule.seed).join(', ')}` : ''}`,
+  )
+  if (failed.length > 0 && options.keep) await rig.stack.stop()
+  else await rig.stop()
+  process.exit(failed.length > 0 ? 1 : 0)
+}
+
+function report({ schedule, faults, missed, seconds }: SeedResult): void {
+  const cells = schedule.buyers.flatMap(({ fault }) => (fault ? [`${fault.step} × ${fault.point ?? fault.fault}`] : []))
+  const late = missed.length > 0 ? `  not reached: ${missed.map(nameOf).join(', ')}` : ''
+  console.log(
+    `seed ${schedule.seed}  ${faults.length === 0 ? 'ok' : 'FAILED'}  ${seconds.toFixed(1)} s  ${cells.join(', ')}${late}`,
+  )
+  if (faults.length === 0) return
+  for (const fault of faults) console.log(`    ${fault}`)
+  console.log(`    schedule: ${JSON.stringify(schedule)}`)
+}
+
+/** How often each step met each fault. */
+function printCoverage(results: readonly SeedResult[]): void {
+  const hits = results.flatMap(({ hit }) => hit.map(nameOf))
+  const count = (cell: Cell): number => hits.filter((name) => name === nameOf(cell)).length
+  const width = Math.max(...FAULTS.map((fault) => fault.length))
+  console.log(`\n${''.padEnd(width)}  ${STEPS.join('  ')}`)
+  for (const fault of FAULTS)
+    console.log(
+      `${fault.padEnd(width)}  ${STEPS.map((step) => String(count({ step, fault })).padStart(step.length)).join('  ')}`,
+    )
+  console.log(
+    `\n${CELLS.filter((cell) => count(cell) > 0).length} of ${CELLS.length} pairs of step and fault were hit.`,
+  )
+}
+
+function nameOf({ step, fault }: Cell): string {
+  return `${step} × ${fault}`
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('A whole number from 1.')
+  return number
+}
+
+void main()

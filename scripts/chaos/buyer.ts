@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Answer, Client } from './client'
+import type { Step } from './matrix'
+import type { BuyerPlan } from './schedule'
+
+/** What a buyer did and was promised, for the oracle. */
+export interface History {
+  readonly plan: BuyerPlan
+  readonly client: Client
+  readonly cartId: string
+  readonly token: string
+  /** SKU and quantity, as the acknowledged changes of the cart add up. */
+  readonly lines: ReadonlyMap<string, number>
+  /** In mail address and name; nobody else may ever read it. */
+  readonly marker: string
+  /** Orders this buyer was told of. */
+  readonly orders: Set<string>
+  /** Keys of checkouts and payments, and what they were sent with. */
+  readonly purchases: Purchase[]
+  cancelAsked: boolean
+  /** When the customer's bank said "approved", and until when the stock was held. */
+  approved: { readonly at: number; readonly holdUntil: number } | null
+}
+
+export interface Purchase {
+  readonly path: string
+  readonly key: string
+  readonly body: unknown
+}
+
+export interface Surroundings {
+  readonly apis: readonly string[]
+  readonly skus: Readonly<Record<BuyerPlan['product'], string>>
+  /** Tells that this buyer's order now comes to these steps. */
+  reached(history: History, ...steps: Step[]): Promise<void>
+}
+
+const POLL_MS = 200
+/** Before a hold ends: what is then done at its end is under way. */
+const JUST_BEFORE_MS = 150
+const END_PATIENCE_MS = 60_000
+
+/** Plays one buyer to the end of its order. Throws when an order does not end. */
+export async function playBuyer(plan: BuyerPlan, number: number, around: Surroundings): Promise<History> {
+  await delay(plan.startMs)
+  const history = await fillCart(plan, number, around)
+  await SCRIPTS[plan.script](history, around)
+  for (const orderId of history.orders) await ended(history, orderId)
+  return history
+}
+
+const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, around: Surroundings) => Promise<void>>> = {
+  async buy(history, around) {
+    await around.reached(history, 'accept', 'place', 'charge', 'confirm', 'webhook', 'relay')
+    await checkout(history, history.plan.method, around)
+  },
+
+  async buy_twice(history, around) {
+    await around.reached(history, 'accept', 'place', 'charge', 'confirm', 'relay')
+    const key = randomUUID()
+    await Promise.all([
+      checkout(history, history.plan.method, around, key),
+      checkout(history, history.plan.method, around, key),
+      checkout(history, history.plan.method, around),
+    ])
+  },
+
+  async pay_again(history, around) {
+    const declined = await checkout(history, 'pm_card_chargeDeclined', around)
+    if (declined.status !== 402) return
+    await around.reached(history, 'next_attempt')
+    await payment(history, orderOf(declined), 'pm_card_visa')
+  },
+
+  async cancel_declined(history, around) {
+    const declined = await checkout(history, 'pm_card_chargeDeclinedExpiredCard', around)
+    if (declined.status !== 402) return
+    await around.reached(history, 'undo_place')
+    await cancel(history, orderOf(declined))
+  },
+
+  async leave_declined(history, around) {
+    const declined = await checkout(history, 'pm_card_chargeDeclined', around)
+    if (declined.status !== 402) return
+    await until(holdEnd(declined) - JUST_BEFORE_MS)
+    await around.reached(history, 'undo_place')
+  },
+
+  async approve(history, around) {
+    const challenged = await challenge(history, around)
+    if (!challenged) return
+    await around.reached(history, 'sweep', 'webhook')
+    await approve(history, challenged)
+  },
+
+  async cancel_challenged(history, around) {
+    const challenged = await challenge(history, around)
+    if (!challenged) return
+    await around.reached(history, 'undo_charge')
+    await cancel(history, challenged.orderId)
+  },
+
+  async leave_challenged(history, around) {
+    const challenged = await challenge(history, around)
+    if (!challenged) return
+    await until(challenged.holdUntil - JUST_BEFORE_MS)
+    await around.reached(history, 'undo_charge')
+  },
+
+  async switch_card(history, around) {
+    const challenged = await challenge(history, around)
+    if (!challenged) return
+    await around.reached(history, 'next_attempt')
+    await payment(history, challenged.orderId, 'pm_card_mastercard')
+  },
+
+  async hold_and_leave(history, around) {
+    const held = await hold(history)
+    if (!held) return
+    await until(held - JUST_BEFORE_MS)
+    await around.reached(history, 'expiry')
+  },
+
+  async hold_and_buy(history, around) {
+    await hold(history)
+    await around.reached(history, 'accept', 'place', 'charge', 'confirm', 'relay')
+    await checkout(history, history.plan.method, around)
+  },
+}
+
+/** Settlement begins when the checkout gave up waiting: late money is on its way. */
+async function checkout(history: History, method: string, around: Surroundings, key = randomUUID()): Promise<Answer> {
+  const { cartId, marker } = history
+  const answer = await purchase(history, {
+    path: `/v1/store/carts/${cartId}/checkout`,
+    key,
+    body: { ...detailsOf(marker), payment: { provider: 'sandbox', method }, return_url: 'https://shop.example/return' },
+  })
+  if (answer.status === 202 && history.plan.fault?.step === 'settlement') {
+    await until(holdEnd(answer) + LATE_MS - JUST_BEFORE_MS)
+    await around.reached(history, 'settlement')
+  }
+  return answer
+}
+
+/** The sandbox's late card pays so long after the charge's time. */
+const LATE_MS = 5_000
+
+async function payment(history: History, orderId: string, method: string): Promise<Answer> {
+  return purchase(history, {
+    path: `/v1/store/checkouts/${orderId}/payments`,
+    key: randomUUID(),
+    body: { provider: 'sandbox', method },
+  })
+}
+
+async function purchase(history: History, { path, key, body }: Purchase): Promise<Answer> {
+  history.purchases.push({ path, key, body })
+  const answer = await history.client.send({ method: 'POST', path, key, body, token: history.token })
+  const orderId = orderOf(answer)
+  if (orderId !== '') history.orders.add(orderId)
+  return answer
+}
+
+async function cancel(history: History, orderId: string): Promise<void> {
+  history.cancelAsked = true
+  await history.client.send({
+    method: 'POST',
+    path: `/v1/store/checkouts/${orderId}/cancel`,
+    key: randomUUID(),
+    body: {},
+    token: history.token,
+  })
+}
+
+interface Challenge {
+  readonly orderId: string
+  readonly url: string
+  readonly holdUntil: number
+}
+
+/** Null when it did not come to that: sold out, say. */
+async function challenge(history: History, around: Surroundings): Promise<Challenge | null> {
+  const answer = await checkout(history, 'pm_card_authenticationRequired', around)
+  let body = answer.body
+  const orderId = orderOf(answer)
+  while (answer.status === 202 && body['state'] === 'in_progress') {
+    await delay(POLL_MS)
+    body = (await read(history, orderId)).body
+  }
+  const action = body['action'] as { url: string } | null | undefined
+  if (!action) return null
+  return { orderId, url: action.url, holdUntil: Date.parse(body['hold_expires_at'] as string) }
+}
+
+/** At the bank's page, which never fails. */
+async function approve(history: History, { url, holdUntil }: Challenge): Promise<void> {
+  const response = await fetch(`${url}/approve`, { method: 'POST', redirect: 'manual' })
+  const location = response.headers.get('location') ?? ''
+  await response.body?.cancel()
+  if (location.includes('approved')) history.approved = { at: Date.now(), holdUntil }
+}
+
+async function hold(history: History): Promise<number | null> {
+  const answer = await history.client.send({
+    method: 'POST',
+    path: `/v1/store/carts/${history.cartId}/hold`,
+    key: randomUUID(),
+    token: history.token,
+  })
+  const held = answer.body['hold'] as { expires_at: string } | null | undefined
+  return held ? Date.parse(held.expires_at) : null
+}
+
+/** Two changes of the cart, each sent until it is acknowledged. */
+async function fillCart(plan: BuyerPlan, number: number, { apis, skus }: Surroundings): Promise<History> {
+  const client = new Client(apis, number)
+  const made = await client.send({ method: 'POST', path: '/v1/store/carts', body: { currency: 'GBP' } })
+  const cartId = made.body['id'] as string
+  const token = made.body['token'] as string
+  const sku = skus[plan.product]
+  for (let unit = 0; unit < plan.quantity; unit++) {
+    await client.send({
+      method: 'POST',
+      path: `/v1/store/carts/${cartId}/lines`,
+      body: { sku, quantity: 1 },
+      key: randomUUID(),
+      token,
+    })
+  }
+  return {
+    plan,
+    client,
+    cartId,
+    token,
+    lines: new Map([[sku, plan.quantity]]),
+    marker: `canary${randomUUID().replaceAll('-', '')}`,
+    orders: new Set(),
+    purchases: [],
+    cancelAsked: false,
+    approved: null,
+  }
+}
+
+function detailsOf(marker: string) {
+  return {
+    email: `${marker}@shop.example`,
+    shipping_address: {
+      name: `${marker} Buyer`,
+      line1: `1 ${marker} Street`,
+      line2: null,
+      city: 'Leeds',
+      postal_code: 'LS1 4DY',
+      region: null,
+      country: 'GB',
+    },
+    shipping_method: 'standard',
+  }
+}
+
+async function ended(history: History, orderId: string): Promise<void> {
+  const deadline = Date.now() + END_PATIENCE_MS
+  for (;;) {
+    const { body } = await read(history, orderId)
+    if (body['state'] === 'completed' || body['state'] === 'cancelled' || body['state'] === 'expired') return
+    if (Date.now() > deadline) throw new Error(`${orderId} is still ${String(body['state'])}`)
+    await delay(POLL_MS)
+  }
+}
+
+function read(history: History, orderId: string): Promise<Answer> {
+  return history.client.send({ method: 'GET', path: `/v1/store/checkouts/${orderId}`, token: history.token })
+}
+
+/** Of an order, a checkout, or a problem that tells of one; empty when there is none. */
+function orderOf({ status, body }: Answer): string {
+  const checkout = (body['checkout'] ?? body) as { order_id?: string; id?: string }
+  return checkout.order_id ?? (status === 201 ? (checkout.id ?? '') : '')
+}
+
+function holdEnd({ body }: Answer): number {
+  const checkout = (body['checkout'] ?? body) as { hold_expires_at?: string | null }
+  return checkout.hold_expires_at ? Date.parse(checkout.hold_expires_at) : Date.now()
+}
+
+async function until(time: number): Promise<void> {
+  await delay(Math.max(0, time - Date.now()))
+}

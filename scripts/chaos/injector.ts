@@ -1,0 +1,151 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Client, WorkflowNotFoundError } from '@temporalio/client'
+import type { Redis } from 'ioredis'
+import type { Pool } from '../../db/pool'
+import { checkoutWorkflowId, EXPIRY_SHARDS, expiryWorkflowId } from '../../workflows/contract'
+import type { Stack } from '../stack/supervisor'
+import type { History } from './buyer'
+import type { Fault } from './matrix'
+import type { FaultPlan } from './schedule'
+
+export interface InjectorDeps {
+  readonly stack: Stack
+  readonly pool: Pool
+  readonly redis: Redis
+  readonly temporal: Client
+  /** FAULT_DIR of the processes. */
+  readonly faultFolder: string
+}
+
+interface ProviderFault {
+  readonly delay_ms?: number
+  readonly error_rate?: number
+  readonly drop_answer_rate?: number
+}
+
+const PROVIDER_FAULTS: Partial<Record<Fault, ProviderFault>> = {
+  provider_times_out: { delay_ms: 1_600 },
+  provider_answers_late: { delay_ms: 700 },
+  provider_drops_answers: { drop_answer_rate: 0.8 },
+}
+const PROVIDER_FAULT_MS = 2_500
+const WORKFLOW_PATIENCE_MS = 3_000
+const POLL_MS = 50
+
+/** Breaks things as a schedule says, and remembers what really broke. */
+export class Injector {
+  private readonly deps: InjectorDeps
+  private readonly armed: { readonly file: string; readonly plan: FaultPlan }[] = []
+  private readonly provider = new Set<ProviderFault>()
+  private readonly running: Promise<void>[] = []
+  /** Faults that had their moment. */
+  readonly hit: FaultPlan[] = []
+
+  constructor(deps: InjectorDeps) {
+    this.deps = deps
+    mkdirSync(deps.faultFolder, { recursive: true })
+  }
+
+  /** Begins a fault at the moment its step is reached. Resolves when it may go on: a kill point has to be armed by then. */
+  async begin(plan: FaultPlan, history: History): Promise<void> {
+    // What the sweep is for has to happen first.
+    if (plan.step === 'sweep') await this.terminateCheckout(history)
+    if (plan.point !== null) return this.arm(plan.point, plan)
+    this.running.push(this.inject(plan, history).then(() => void this.hit.push(plan)))
+  }
+
+  /** Waits until what was begun is over, and ends what would go on. Returns the plans whose moment never came. */
+  async end(): Promise<FaultPlan[]> {
+    await Promise.all(this.running)
+    this.provider.clear()
+    await this.tellProvider()
+    return this.disarm()
+  }
+
+  private arm(point: string, plan: FaultPlan): void {
+    const file = join(this.deps.faultFolder, point)
+    writeFileSync(file, '')
+    this.armed.push({ file, plan })
+  }
+
+  private disarm(): FaultPlan[] {
+    const missed = this.armed.filter(({ file }) => existsSync(file)).map(({ plan }) => plan)
+    this.hit.push(...this.armed.map(({ plan }) => plan).filter((plan) => !missed.includes(plan)))
+    for (const name of readdirSync(this.deps.faultFolder)) rmSync(join(this.deps.faultFolder, name), { force: true })
+    return missed
+  }
+
+  private async inject({ fault, step, afterMs }: FaultPlan, history: History): Promise<void> {
+    const { stack, redis } = this.deps
+    await delay(afterMs)
+    const provider = PROVIDER_FAULTS[fault]
+    if (provider) return this.breakProvider(provider)
+    switch (fault) {
+      case 'api_killed':
+        await stack.kill(afterMs % 2 === 0 ? 'api-1' : 'api-2')
+        return
+      case 'redis_flushed':
+        await redis.flushall().catch(() => undefined)
+        return
+      case 'redis_killed':
+        return stack.kill('redis')
+      case 'postgres_restarted':
+        // An immediate shutdown: what was not committed is gone, every session breaks.
+        return stack.kill('postgres', 'SIGQUIT')
+      case 'temporal_restarted':
+        return stack.kill('temporal')
+      case 'workflow_terminated':
+        if (step === 'expiry') return this.terminateExpiry()
+        if (step !== 'sweep') await this.terminateCheckout(history)
+        return
+      default:
+        // The payment method does it: answers twice.
+        return
+    }
+  }
+
+  private async breakProvider(fault: ProviderFault): Promise<void> {
+    this.provider.add(fault)
+    await this.tellProvider()
+    await delay(PROVIDER_FAULT_MS)
+    this.provider.delete(fault)
+    await this.tellProvider()
+  }
+
+  /** All that is on at the moment, as one. */
+  private async tellProvider(): Promise<void> {
+    const response = await fetch(`${this.deps.stack.file.sandbox}/v1/faults`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(this.provider.size === 0 ? {} : Object.assign({ seed: 1 }, ...this.provider)),
+    })
+    await response.body?.cancel()
+  }
+
+  /** Waits for the buyer's order, then ends its workflow as a person in the Web UI could. */
+  private async terminateCheckout({ cartId }: History): Promise<void> {
+    for (const deadline = Date.now() + WORKFLOW_PATIENCE_MS; Date.now() < deadline; await delay(POLL_MS)) {
+      const { rows } = await this.deps.pool
+        .query<{ id: `order_${string}` }>('select id from orders where cart_id = $1 order by id desc limit 1', [cartId])
+        .catch(() => ({ rows: [] }))
+      if (rows[0] && (await this.terminate(checkoutWorkflowId(rows[0].id)))) return
+    }
+  }
+
+  private async terminateExpiry(): Promise<void> {
+    for (let shard = 0; shard < EXPIRY_SHARDS; shard++) await this.terminate(expiryWorkflowId(shard))
+  }
+
+  /** False when it is not there (yet), or over. */
+  private async terminate(workflowId: string): Promise<boolean> {
+    try {
+      await this.deps.temporal.workflow.getHandle(workflowId).terminate('chaos')
+      return true
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false
+      return false
+    }
+  }
+}

@@ -1,0 +1,139 @@
+/** What is broken where: every step of a purchase against every fault. */
+
+export const STEPS = [
+  'accept',
+  'place',
+  'charge',
+  'confirm',
+  'undo_place',
+  'undo_charge',
+  'next_attempt',
+  'webhook',
+  'expiry',
+  'sweep',
+  'settlement',
+  'relay',
+] as const
+export type Step = (typeof STEPS)[number]
+
+export const FAULTS = [
+  'kill_before',
+  'kill_after',
+  'provider_times_out',
+  'provider_answers_twice',
+  'provider_answers_late',
+  'provider_drops_answers',
+  'api_killed',
+  'redis_flushed',
+  'redis_killed',
+  'postgres_restarted',
+  'temporal_restarted',
+  'workflow_terminated',
+] as const
+export type Fault = (typeof FAULTS)[number]
+
+/** How a buyer behaves; each brings its order to some of the steps. */
+export type Script =
+  | 'buy'
+  | 'buy_twice'
+  | 'pay_again'
+  | 'cancel_declined'
+  | 'leave_declined'
+  | 'approve'
+  | 'cancel_challenged'
+  | 'leave_challenged'
+  | 'switch_card'
+  | 'hold_and_leave'
+  | 'hold_and_buy'
+
+interface StepPlan {
+  /** Which buyers come to this step. */
+  readonly scripts: readonly Script[]
+  /** Which payment methods bring them there; empty: whatever the script uses. */
+  readonly methods: readonly string[]
+  /** Kill points before the step's effect, and after it when nobody has written it down yet. */
+  readonly before: readonly string[]
+  readonly after: readonly string[]
+}
+
+export const PLANS: Readonly<Record<Step, StepPlan>> = {
+  accept: {
+    scripts: ['buy', 'buy_twice'],
+    methods: ['pm_card_visa'],
+    before: ['order.accept.before'],
+    after: ['order.accept.after'],
+  },
+  place: {
+    scripts: ['buy', 'hold_and_buy'],
+    methods: ['pm_card_visa'],
+    before: ['place.before', 'order.place.before'],
+    after: ['order.place.after', 'place.after'],
+  },
+  charge: {
+    scripts: ['buy'],
+    methods: ['pm_card_visa', 'pm_card_mastercard'],
+    before: ['charge.before', 'provider.authorize.before'],
+    after: ['provider.authorize.after', 'charge.after'],
+  },
+  confirm: {
+    scripts: ['buy', 'buy_twice'],
+    methods: ['pm_card_visa'],
+    before: ['confirm.before', 'order.confirm.before'],
+    after: ['order.confirm.after', 'confirm.after'],
+  },
+  undo_place: {
+    scripts: ['cancel_declined', 'leave_declined'],
+    methods: [],
+    before: ['endOrder.before', 'order.cancel.before'],
+    after: ['order.cancel.after', 'endOrder.after'],
+  },
+  undo_charge: {
+    scripts: ['cancel_challenged', 'leave_challenged'],
+    methods: [],
+    before: ['stopCharge.before', 'provider.cancel.before'],
+    after: ['provider.cancel.after', 'stopCharge.after'],
+  },
+  next_attempt: {
+    scripts: ['pay_again', 'switch_card'],
+    methods: [],
+    before: ['payment.request.before', 'startNextAttempt.before', 'payment.start.before'],
+    after: ['payment.request.after', 'payment.start.after', 'startNextAttempt.after'],
+  },
+  webhook: {
+    scripts: ['buy'],
+    methods: ['pm_sandbox_async'],
+    before: ['inbox.receive.before', 'inbox.due.before'],
+    after: ['inbox.receive.after', 'inbox.due.after'],
+  },
+  expiry: {
+    scripts: ['hold_and_leave'],
+    methods: [],
+    before: ['sweep.before', 'inventory.expireDueHolds.before'],
+    after: ['inventory.expireDueHolds.after', 'sweep.after'],
+  },
+  sweep: {
+    scripts: ['approve'],
+    methods: [],
+    before: ['order.countRestart.before'],
+    after: ['order.countRestart.after', 'sweep.after'],
+  },
+  settlement: {
+    scripts: ['buy'],
+    methods: ['pm_sandbox_late'],
+    before: ['learnFate.before', 'payment.late.before', 'returnMoney.before', 'payment.return.before'],
+    after: ['payment.late.after', 'learnFate.after', 'payment.return.after', 'returnMoney.after'],
+  },
+  relay: {
+    scripts: ['buy'],
+    methods: ['pm_card_visa'],
+    before: ['publish.before'],
+    after: ['publish.after'],
+  },
+}
+
+export interface Cell {
+  readonly step: Step
+  readonly fault: Fault
+}
+
+export const CELLS: readonly Cell[] = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })))

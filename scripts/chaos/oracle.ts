@@ -1,0 +1,179 @@
+import type { Pool } from '../../db/pool'
+import type { History } from './buyer'
+import type { Answer, Told } from './client'
+
+/** What the sandbox's journal says of a charge. */
+interface JournalCharge {
+  readonly key: string
+  readonly reference: string
+  readonly amount: number
+  readonly currency: string
+  readonly status: string
+  readonly captured: number
+  readonly refunded: number
+}
+
+interface OrderRow {
+  readonly id: string
+  readonly status: string
+  readonly total: number
+  readonly createdAt: Date
+  readonly lines: Readonly<Record<string, number>> | null
+}
+
+/** A 5xx may come while an order is being accepted, not after: this much later it was known. */
+const ACCEPTED_MS = 1_500
+/** An approval so shortly before the end of the hold may come too late. */
+const APPROVAL_MARGIN_MS = 1_000
+/** Outcomes that a key keeps. */
+const KEPT = new Set([201, 402, 409])
+const NOT_OUTCOMES = new Set([
+  'payment_in_progress',
+  'checkout_in_progress',
+  'request_in_progress',
+  'cart_closed',
+  'cart_locked',
+  'checkout_expired',
+])
+
+export interface OracleDeps {
+  readonly pool: Pool
+  readonly sandbox: string
+}
+
+/** Compares what a buyer was told with what became true. Returns what does not agree. */
+export async function judge(history: History, deps: OracleDeps): Promise<string[]> {
+  const orders = await readOrders(history.cartId, deps.pool)
+  const charges = (await Promise.all(orders.map((order) => readCharges(order.id, deps.sandbox)))).flat()
+  const faults = [
+    ...judgeOrders(history, orders, charges),
+    ...judgeAnswers(history, orders, charges),
+    ...(await judgeReplays(history)),
+    ...(await judgeCart(history, orders)),
+  ]
+  return faults.map((fault) => `${history.plan.script} with ${history.plan.method}, ${history.cartId}: ${fault}`)
+}
+
+function judgeOrders(history: History, orders: readonly OrderRow[], charges: readonly JournalCharge[]): string[] {
+  const faults: string[] = []
+  const live = orders.filter((order) => order.status !== 'cancelled')
+  if (live.length > 1) faults.push(`the cart has ${live.length} live orders`)
+  for (const order of orders) {
+    const holding = charges.filter((charge) => charge.reference === order.id && holdsMoney(charge))
+    if (order.status === 'cancelled') {
+      if (holding.length > 0)
+        faults.push(`${order.id} is cancelled, ${holding.map((charge) => charge.key).join(', ')} keeps money`)
+    } else if (order.status !== 'confirmed') faults.push(`${order.id} is still ${order.status}`)
+    else if (holding.length !== 1 || holding[0]?.amount !== order.total)
+      faults.push(
+        `${order.id} is confirmed for ${order.total} with ${holding.length} charges: ${holding.map((charge) => charge.amount).join(', ')}`,
+      )
+    if (order.status === 'confirmed' && !sameLines(history.lines, order.lines))
+      faults.push(`${order.id} sold other lines than were in the cart`)
+  }
+  const { approved, cancelAsked } = history
+  const inTime = approved !== null && approved.at < approved.holdUntil - APPROVAL_MARGIN_MS
+  if (inTime && !cancelAsked && live.length === 0)
+    faults.push('the customer approved the payment in time, the order is cancelled')
+  return faults
+}
+
+function judgeAnswers(history: History, orders: readonly OrderRow[], charges: readonly JournalCharge[]): string[] {
+  const faults: string[] = []
+  const first = orders[0]
+  for (const told of history.client.told) {
+    const what = `${told.request.method} ${told.request.path.replace(/\/[a-z]+_[0-9a-z]{26}/g, '')} → ${told.status} ${String(told.body['code'] ?? '')}`
+    if (told.status === 500) faults.push(what)
+    const accepted =
+      first && told.request.path.endsWith('/checkout') && told.at - ACCEPTED_MS > first.createdAt.getTime()
+    if (accepted && told.status > 500) faults.push(`${what}, though ${first.id} was accepted`)
+    if (told.status === 201 && isPurchase(told)) {
+      const order = orders.find(({ id }) => id === told.body['id'])
+      if (order?.status !== 'confirmed') faults.push(`${what}, but the order is ${order?.status ?? 'gone'}`)
+    }
+    if (told.status === 409 && told.body['code'] === 'out_of_stock' && charges.length > 0)
+      faults.push(`${what}, but something was charged`)
+    if (
+      told.status === 200 &&
+      told.request.path.endsWith('/cancel') &&
+      orders.some((order) => order.status !== 'cancelled')
+    )
+      faults.push(`${what}, but the order goes on`)
+  }
+  for (const orderId of history.orders)
+    if (!orders.some((order) => order.id === orderId)) faults.push(`${orderId} was acknowledged and is gone`)
+  return faults
+}
+
+/** Every key answers once more what it answered first. */
+async function judgeReplays({ client, purchases, token }: History): Promise<string[]> {
+  const faults: string[] = []
+  for (const purchase of purchases) {
+    const before = client.told.filter(({ request }) => request.key === purchase.key).filter(isOutcome)
+    const now = await client.send({ method: 'POST', ...purchase, token })
+    const outcomes = new Set([...before, now].filter(isOutcome).map(outcomeOf))
+    if (outcomes.size > 1) faults.push(`one key was told ${[...outcomes].join(' and ')}`)
+    const orderIds = new Set(
+      [...before, now].map(({ body }) => (body['status'] === 'confirmed' ? body['id'] : undefined)).filter(Boolean),
+    )
+    if (orderIds.size > 1) faults.push(`one key bought ${[...orderIds].join(' and ')}`)
+  }
+  return faults
+}
+
+/** A cart that was not bought is open, and all that was acknowledged is in it. */
+async function judgeCart({ client, cartId, token, lines }: History, orders: readonly OrderRow[]): Promise<string[]> {
+  const { body } = await client.send({ method: 'GET', path: `/v1/store/carts/${cartId}`, token })
+  const bought = orders.some((order) => order.status !== 'cancelled')
+  if (body['state'] !== (bought ? 'bought' : 'open')) return [`the cart is ${String(body['state'])}`]
+  const there = body['lines'] as { sku: string; quantity: number }[]
+  const same = sameLines(lines, Object.fromEntries(there.map(({ sku, quantity }) => [sku, quantity])))
+  return same ? [] : ['the cart has lost a change']
+}
+
+/** Nobody reads of anybody else. */
+export function judgePrivacy(histories: readonly History[]): string[] {
+  return histories.flatMap((history) => {
+    const told = JSON.stringify(history.client.told.map(({ body }) => body))
+    const others = histories.filter((other) => other !== history && told.includes(other.marker))
+    return others.map((other) => `${history.cartId} was told of the buyer of ${other.cartId}`)
+  })
+}
+
+async function readOrders(cartId: string, pool: Pool): Promise<OrderRow[]> {
+  const { rows } = await pool.query<OrderRow>(
+    `select o.id, o.status, o.total, o.created_at as "createdAt",
+            (select jsonb_object_agg(l.sku_written, l.quantity) from order_line l where l.order_id = o.id) as lines
+     from orders o
+     where o.cart_id = $1
+     order by o.id`,
+    [cartId],
+  )
+  return rows
+}
+
+async function readCharges(orderId: string, sandbox: string): Promise<JournalCharge[]> {
+  const response = await fetch(`${sandbox}/v1/charges?reference=${orderId}`)
+  return ((await response.json()) as { data: JournalCharge[] }).data
+}
+
+function holdsMoney({ status, captured, refunded }: JournalCharge): boolean {
+  return status === 'authorized' || (status === 'captured' && captured > refunded)
+}
+
+function isPurchase({ request }: Told): boolean {
+  return request.path.endsWith('/checkout') || request.path.endsWith('/payments')
+}
+
+function isOutcome({ status, body }: Answer): boolean {
+  return KEPT.has(status) && !NOT_OUTCOMES.has(String(body['code']))
+}
+
+function outcomeOf({ status, body }: Answer): string {
+  return `${status} ${String(body['code'] ?? '')}`.trim()
+}
+
+function sameLines(expected: ReadonlyMap<string, number>, found: Readonly<Record<string, number>> | null): boolean {
+  const entries = Object.entries(found ?? {})
+  return entries.length === expected.size && entries.every(([sku, quantity]) => expected.get(sku) === quantity)
+}

@@ -1,0 +1,111 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type History, playBuyer } from './buyer'
+import { Injector } from './injector'
+import type { Cell } from './matrix'
+import { judge, judgePrivacy } from './oracle'
+import type { AuditAnswer, Rig } from './rig'
+import { type Schedule, scheduleOf } from './schedule'
+
+export interface SeedResult {
+  readonly schedule: Schedule
+  /** What was not as it has to be, in words; empty: the seed passed. */
+  readonly faults: readonly string[]
+  readonly hit: readonly Cell[]
+  /** Faults whose moment never came. */
+  readonly missed: readonly Cell[]
+  readonly seconds: number
+}
+
+const PLENTY = 60
+const SCARCE = 4
+const SETTLE_MS = 60_000
+/** Temporal's index of workflows is a little behind. */
+const CALM_MS = 8_000
+const POLL_MS = 400
+
+/** Plays one seed's schedule and judges what is left. */
+export async function runSeed(rig: Rig, seed: number, options: { short: boolean }): Promise<SeedResult> {
+  const begun = Date.now()
+  const schedule = scheduleOf(seed, options)
+  const injector = new Injector(rig)
+  await rig.setHolds({ checkout: schedule.holdSeconds, cart: schedule.cartHoldSeconds })
+  const skus = { plenty: await rig.sell('plenty', PLENTY), scarce: await rig.sell('scarce', SCARCE) }
+  const around = {
+    apis: rig.stack.file.apis,
+    skus,
+    async reached(history: History, ...steps: string[]): Promise<void> {
+      const { fault } = history.plan
+      if (fault && steps.includes(fault.step)) await injector.begin(fault, history)
+    },
+  }
+  const played = await Promise.allSettled(schedule.buyers.map((plan, number) => playBuyer(plan, number, around)))
+  const missed = await injector.end()
+  const histories = played.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const faults = played.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
+  faults.push(...(await settle(rig)))
+  for (const history of histories)
+    faults.push(...(await judge(history, { pool: rig.pool, sandbox: rig.stack.file.sandbox })))
+  faults.push(...judgePrivacy(histories))
+  faults.push(...(await judgeStock(rig, Object.values(skus))))
+  for (const file of rig.search(histories.map(({ marker }) => marker))) faults.push(`${file} holds personal data`)
+  return { schedule, faults, hit: injector.hit, missed, seconds: (Date.now() - begun) / 1000 }
+}
+
+/** Waits until nothing is in flight and every invariant holds; says what does not. */
+export async function settle(rig: Rig): Promise<string[]> {
+  const deadline = Date.now() + SETTLE_MS
+  let calm = 0
+  let last: AuditAnswer | null = null
+  while (Date.now() < deadline) {
+    last = await rig.audit()
+    if (last?.settled && last.ok) return []
+    calm = last?.settled ? calm || Date.now() : 0
+    if (calm > 0 && Date.now() - calm > CALM_MS) break
+    await delay(POLL_MS)
+  }
+  if (!last) return ['the invariants could not be checked']
+  const wrong = last.checks.filter((check) => !check.ok)
+  return [
+    ...(last.settled
+      ? []
+      : [`something is still in flight after ${SETTLE_MS / 1000} s: ${await describeInFlight(rig)}`]),
+    ...wrong.map(({ name, violations, sample }) => `${name}: ${violations} (${sample.join('; ')})`),
+  ]
+}
+
+async function describeInFlight({ pool }: Rig): Promise<string> {
+  const { rows } = await pool.query<{ what: string }>(`
+    select o.id || ' is ' || o.status || ', restarts ' || o.restarts as what
+    from orders o where o.status in ('pending', 'inventory_reserved', 'payment_pending')
+    union all
+    select p.key || ' is ' || p.status || ', its order ' || o.status
+    from payment p join orders o on o.id = p.order_id
+    where p.status in ('sent', 'requires_action', 'pending') or p.status in ('authorized', 'captured') and o.status = 'cancelled'
+    union all
+    select 'event ' || event_id || ' of ' || payment_key || ' is not acted on' from inbox where done_at is null
+    union all
+    select aggregate || ' #' || seq || ' is not published' from outbox where published_at is null
+    limit 10`)
+  return rows.map(({ what }) => what).join('; ')
+}
+
+/** What is reserved is what was bought: every hold that did not become an order has ended, in its time. */
+async function judgeStock({ pool }: Rig, skus: readonly string[]): Promise<string[]> {
+  const deadline = Date.now() + CALM_MS
+  for (;;) {
+    const { rows } = await pool.query<{ sku: string; reserved: number; bought: number; on_hand: number }>(
+      `select s.sku, s.reserved, s.on_hand, coalesce(sum(l.quantity) filter (where o.status = 'confirmed'), 0)::int as bought
+       from stock_level s
+       left join order_line l on l.sku = s.sku
+       left join orders o on o.id = l.order_id
+       where s.sku = any ($1::text[])
+       group by s.sku, s.warehouse_id`,
+      [skus],
+    )
+    const wrong = rows.filter((row) => row.reserved !== row.bought || row.bought > row.on_hand)
+    if (wrong.length === 0) return []
+    if (Date.now() > deadline)
+      return wrong.map((row) => `${row.sku}: ${row.reserved} reserved, ${row.bought} bought of ${row.on_hand}`)
+    await delay(POLL_MS)
+  }
+}

@@ -1,0 +1,114 @@
+import { CELLS, type Cell, FAULTS, PLANS, type Script, STEPS } from './matrix'
+import { Random } from './random'
+
+/** Everything that a seed decides. Running it again repeats it, but for the order in which the system itself does things. */
+export interface Schedule {
+  readonly seed: number
+  /** How long stock is held for an unpaid order, and for a cart. */
+  readonly holdSeconds: number
+  readonly cartHoldSeconds: number
+  readonly buyers: readonly BuyerPlan[]
+}
+
+export interface BuyerPlan {
+  readonly startMs: number
+  readonly script: Script
+  readonly method: string
+  /** Everybody wants the scarce product but those whose step is to be reached. */
+  readonly product: 'plenty' | 'scarce'
+  readonly quantity: number
+  /** What happens when this buyer comes to a step. */
+  readonly fault: FaultPlan | null
+}
+
+export interface FaultPlan extends Cell {
+  /** From the moment the step is reached. */
+  readonly afterMs: number
+  /** Where a process kills itself, of a kill fault. */
+  readonly point: string | null
+}
+
+const CELLS_PER_SEED = 4
+const SHORT_BYSTANDERS = 4
+const BYSTANDERS = 8
+
+const METHODS = [
+  'pm_card_visa',
+  'pm_card_visa',
+  'pm_card_mastercard',
+  'pm_card_chargeDeclinedInsufficientFunds',
+  'pm_sandbox_timeout_after_charge',
+  'pm_sandbox_flaky',
+  'pm_sandbox_async',
+  'pm_sandbox_duplicate_webhooks',
+  'pm_sandbox_slow',
+] as const
+const SCRIPTS: readonly Script[] = [
+  'buy',
+  'buy',
+  'buy_twice',
+  'pay_again',
+  'cancel_declined',
+  'approve',
+  'cancel_challenged',
+  'leave_challenged',
+  'switch_card',
+  'hold_and_buy',
+]
+
+export function scheduleOf(seed: number, { short }: { short: boolean }): Schedule {
+  const random = new Random(seed)
+  const cells = cellsOf(seed)
+  const bystanders = short ? SHORT_BYSTANDERS : BYSTANDERS
+  return {
+    seed,
+    // The sweep takes up an order five seconds after it was left: some of its hold has to be there still.
+    holdSeconds: cells.some(({ step }) => step === 'sweep') ? 16 : random.whole(3, 5),
+    cartHoldSeconds: 3,
+    buyers: [
+      ...cells.map((cell) => focusedBuyer(cell, random)),
+      ...Array.from({ length: bystanders }, () => bystander(random)),
+    ],
+  }
+}
+
+/**
+ * Each seed takes some cells of the matrix: neighbours share neither step nor fault, and as many seeds as there are cells
+ * divided by {@link CELLS_PER_SEED} take every cell once.
+ */
+function cellsOf(seed: number): Cell[] {
+  return Array.from({ length: CELLS_PER_SEED }, (_, index) => {
+    const turn = (seed - 1) * CELLS_PER_SEED + index
+    const round = Math.floor(turn / STEPS.length)
+    const step = STEPS[turn % STEPS.length]
+    const fault = FAULTS[(turn * 5 + round) % FAULTS.length]
+    return CELLS.find((cell) => cell.step === step && cell.fault === fault) as Cell
+  })
+}
+
+function focusedBuyer(cell: Cell, random: Random): BuyerPlan {
+  const { scripts, methods, before, after } = PLANS[cell.step]
+  const points = cell.fault === 'kill_before' ? before : cell.fault === 'kill_after' ? after : null
+  return {
+    startMs: random.whole(0, 1_500),
+    script: random.pick(scripts),
+    method:
+      cell.fault === 'provider_answers_twice' && methods.includes('pm_card_visa')
+        ? 'pm_sandbox_duplicate_webhooks'
+        : random.pick(methods.length > 0 ? methods : ['pm_card_visa']),
+    product: 'plenty',
+    quantity: random.whole(1, 3),
+    fault: { ...cell, afterMs: random.whole(0, 120), point: points && random.pick(points) },
+  }
+}
+
+function bystander(random: Random): BuyerPlan {
+  return {
+    startMs: random.whole(0, 2_500),
+    script: random.pick(SCRIPTS),
+    method: random.pick(METHODS),
+    product: random.next() < 0.75 ? 'scarce' : 'plenty',
+    quantity: random.whole(1, 2),
+    fault: null,
+  }
+}
