@@ -30,7 +30,7 @@ const SEEDED: [file: string, source: string, rule: string | null][] = [
   ['api/routes/b.ts', "import { x } from '../../workflows/x'\nexport const b = x", 'no-restricted-imports'],
   ['api/routes/c.ts', "import { x } from '../../workflows/contract'\nexport const c = x", null],
   ['api/routes/d.ts', "import type { X } from '../../workflows/x'\nexport type D = X", null],
-  ['api/routes/e.ts', "import { x } from '../../providers/tax/x'\nexport const e = x", 'no-restricted-imports'],
+  ['api/routes/e.ts', "import { x } from '../../providers/mail/x'\nexport const e = x", 'no-restricted-imports'],
   ['sandbox/a.ts', "import { x } from '../domain/x'\nexport const a = x", 'no-restricted-imports'],
   ['sandbox/b.ts', "import type { X } from '../domain/x'\nexport type B = X", null],
   ['sandbox/c.ts', "import { x } from '../config'\nexport const c = x", 'no-restricted-imports'],
@@ -51,7 +51,7 @@ test('each rule of the house is kept by the linter', async () => {
     for (const name of ['.oxlintrc.json', 'tsconfig.json']) cpSync(join(ROOT, name), join(folder, name))
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
     const targets = ['domain', 'db', 'providers', 'activities', 'workflows', 'api'].map((name) => `${name}/x.ts`)
-    for (const file of [...targets, 'workflows/contract.ts', 'providers/tax/x.ts']) {
+    for (const file of [...targets, 'workflows/contract.ts', 'providers/mail/x.ts']) {
       write(folder, file, 'export const x = 1\nexport const y = 2\nexport type X = number')
     }
     for (const [file, source] of SEEDED) write(folder, file, source)
