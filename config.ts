@@ -113,7 +113,8 @@ export function readSettings(environment: Record<string, string | undefined> = p
     throw new SettingsError(`These settings are wrong:\n${lines.join('\n')}\nThey are listed in docs/operations.md.`)
   }
   refuseDefaultSecrets(parsed.data)
-  return parsed.data
+  const { API_HOST, API_PORT, PUBLIC_URL } = parsed.data
+  return { ...parsed.data, PUBLIC_URL: PUBLIC_URL || `http://${API_HOST}:${API_PORT}` }
 }
 
 function refuseDefaultSecrets(settings: Settings): void {

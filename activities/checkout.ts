@@ -173,14 +173,17 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
     return record(attempt, known ?? (await send(attempt)))
   }
 
-  /** Asks what became of an attempt that waits. */
+  /** Asks what became of an attempt that waits. No answer is `unknown`, as of `charge`. */
   async function lookUp({ paymentId }: { paymentId: PaymentId }): Promise<Verdict> {
     const attempt = await attemptOf(paymentId)
     if (!isUnresolved(attempt.status)) return verdictOfFinal(attempt)
-    const known = await providerOf(attempt).find(attempt.key)
-    return known
-      ? record(attempt, known)
-      : { verdict: 'waiting', status: attempt.status === 'requires_action' ? 'requires_action' : 'pending' }
+    try {
+      const known = await providerOf(attempt).find(attempt.key)
+      return known ? await record(attempt, known) : { verdict: 'unknown' }
+    } catch (error) {
+      if (error instanceof ProviderUnavailable) return { verdict: 'unknown' }
+      throw error
+    }
   }
 
   function send(attempt: Attempt): Promise<Charge> {
@@ -480,7 +483,12 @@ function refusalOf(order: OrderToPlace, priced: Priced, short: readonly Shortage
     sku: priced.lines.find(({ sku }) => sku === line.sku)?.skuWritten ?? line.sku,
   }))
   if (lines.length > 0) return { code: 'out_of_stock', lines }
-  return guardPrice({ lines: priced.lines, total: priced.totals.total, expectedTotal: order.expectedTotal })
+  return guardPrice({
+    lines: priced.lines,
+    total: priced.totals.total,
+    expectedTotal: order.expectedTotal,
+    currency: order.currency,
+  })
 }
 
 function placedLine(line: PricedLine) {

@@ -23,7 +23,7 @@ import {
 } from '../workflows/contract'
 import { type OrderBody, orderBody, presentOrder } from './order'
 import type { ApiDeps } from './route'
-import { idOf, timestamp } from './schemas'
+import { idOf, orNull, timestamp } from './schemas'
 import { streamToken } from './stream-token'
 
 /** A checkout as it is answered. It is a view of its order's rows: Temporal says when to answer, never what. */
@@ -37,7 +37,7 @@ export const checkoutBody = z
     action: z.strictObject({ type: z.literal('redirect'), url: z.string() }).nullable(),
     problems: z.array(z.unknown()),
     events_url: z.string(),
-    order: orderBody.nullable(),
+    order: orNull(orderBody),
   })
   .meta({ id: 'Checkout' })
 export type CheckoutBody = z.input<typeof checkoutBody>
@@ -148,9 +148,11 @@ const POLL_MS = 150
  * Whatever fails on the way, the order is accepted: it goes on without the caller.
  */
 export async function awaitAttempt(
-  { orderId, attempt, summary, deadline }: { orderId: OrderId; attempt: number; summary: string; deadline: number },
+  { orderId, attempt, summary, fresh, deadline }: AwaitedAttempt,
   deps: ApiDeps,
 ): Promise<CheckoutAnswer> {
+  const known = fresh ? null : decidedAnswer(await requireOrder(orderId, deps), attempt, deps)
+  if (known) return known
   await nudge({ orderId, attempt, summary, deadline, reuse: 'REJECT_DUPLICATE' }, deps)
   for (;;) {
     const order = await requireOrder(orderId, deps)
@@ -160,6 +162,15 @@ export async function awaitAttempt(
     if (left <= 0) return asItStands(order, deps)
     await pause(Math.min(POLL_MS, left))
   }
+}
+
+interface AwaitedAttempt {
+  readonly orderId: OrderId
+  readonly attempt: number
+  readonly summary: string
+  /** Made just now: there is no answer in the rows to look for. */
+  readonly fresh: boolean
+  readonly deadline: number
 }
 
 interface Nudge {

@@ -91,6 +91,9 @@ export async function requestAttempt(db: Db, input: RequestAttempt): Promise<{ a
         insert into idempotency (scope, operation, key, body_hash, order_id, attempt)
         select $6, $7, $8, $9, $1, attempt
         from requested
+      ),
+      touched as (
+        update orders set updated_at = now() from requested where id = $1
       )
       select attempt from requested`,
     values: [

@@ -98,14 +98,16 @@ class Checkout {
   private async pursue(attempt: OpenAttempt): Promise<boolean> {
     const verdict = await this.saga.step({
       undo: () => this.stop(attempt),
-      run: () => (attempt.status === 'sent' ? this.send(attempt) : lookUp({ paymentId: attempt.paymentId })),
+      run: () => this.ask(attempt),
     })
     return this.act(attempt, verdict)
   }
 
   /** No answer within seconds means unknown: look it up by its key. */
-  private async send(attempt: OpenAttempt): Promise<Verdict> {
-    const verdict = await charge({ paymentId: attempt.paymentId }).catch((error: unknown): Verdict => {
+  private async ask(attempt: OpenAttempt): Promise<Verdict> {
+    const { paymentId } = attempt
+    const asked = attempt.status === 'sent' ? charge({ paymentId }) : lookUp({ paymentId })
+    const verdict = await asked.catch((error: unknown): Verdict => {
       if (isCancellation(error)) throw error
       return { verdict: 'unknown' }
     })
@@ -160,7 +162,7 @@ class Checkout {
       () => this.mustEnd(),
     )
     if (end.by === 'resolved' && end.outcome === 'done') return this.act(attempt, { verdict: 'paid', charge })
-    this.cancelled ??= 'merchant'
+    if (end.by !== 'interrupted') this.cancelled ??= 'merchant'
     return false
   }
 
@@ -319,6 +321,7 @@ class Checkout {
 
   private setDeadline(holdMs: number): void {
     this.deadline = Date.now() + Math.max(0, holdMs)
+    this.late = false
     const watching = this.clock !== null
     this.clock?.cancel()
     this.clock = null

@@ -68,9 +68,8 @@ export const recordReturned = step('recordReturned', 'Write down that the money 
 export const readSettlement = step('readSettlement', 'Read what there is to settle')
 export const decideAttempt = step('decideAttempt', 'Write down what support decided about a charge')
 
-/** The first try to charge: what it does not learn is unknown, never an error. */
-export const charge = proxyLocalActivities<CheckoutActivities>(ONE_TRY).charge
-export const lookUp = step('lookUp', 'Ask the payment provider what became of the charge')
+/** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
+export const { charge, lookUp } = proxyLocalActivities<CheckoutActivities>(ONE_TRY)
 export const settleCharge = patient(
   'Ask the payment provider what became of the charge, and send it again if it knows nothing',
 ).settleCharge

@@ -103,6 +103,8 @@ interface Begun {
   readonly orderId: OrderId
   readonly attempt: number
   readonly summary: string
+  /** This request has made the attempt: nothing can be decided yet. */
+  readonly fresh: boolean
   readonly replayed: boolean
 }
 
@@ -127,7 +129,7 @@ async function findByKey(
     throw new DomainError('idempotency_key_reused', 'This Idempotency-Key was used with another body. Use a new key.')
   }
   if (key.kind === 'refused') return { problem: refused(key.refusal), headers: REPLAYED }
-  return { orderId: key.orderId, attempt: key.attempt, summary: key.orderId, replayed: true }
+  return { orderId: key.orderId, attempt: key.attempt, summary: key.orderId, fresh: false, replayed: true }
 }
 
 /** The cart has an order: joins it while it runs, pays it again after a decline, or answers it when it is paid. */
@@ -152,11 +154,16 @@ async function joinOrder(
     }
   }
   const next = await requestNext(order, request.body.payment, request, deps)
-  return next && { ...begunWith(order), attempt: next.attempt }
+  return next && { ...begunWith(order), attempt: next.attempt, fresh: true }
 }
 
 function begunWith(order: Order) {
-  return { orderId: order.id, summary: summaryOf({ ...order, lines: order.lines.length }), replayed: false }
+  return {
+    orderId: order.id,
+    summary: summaryOf({ ...order, lines: order.lines.length }),
+    fresh: false,
+    replayed: false,
+  }
 }
 
 async function requestNext(
@@ -210,7 +217,7 @@ async function accept(cart: Cart, request: Request, deps: ApiDeps): Promise<Begu
     total: priced.totals.total,
     lines: priced.lines.length,
   })
-  return { orderId, attempt: 1, summary, replayed: false }
+  return { orderId, attempt: 1, summary, fresh: true, replayed: false }
 }
 
 /** What the body leaves out the cart must know. Names every field that neither has. */
@@ -291,6 +298,7 @@ function refusalOf(cart: Cart, body: CheckoutRequest, priced: Priced): AcceptRef
     lines: priced.lines,
     total: priced.totals.total,
     expectedTotal: body.expected_total?.amount ?? null,
+    currency: cart.currency,
   })
 }
 
@@ -354,17 +362,22 @@ async function beginPayment(
     if (known) return known
     if (isCompleted(order.status)) return { ...begunWith(order), attempt: await joinAttempt(order, idempotency, deps) }
     if (order.status === 'cancelled') return { problem: expired(order, deps) }
-    if (standingOf(order) === 'running') {
+    if (isBeingSent(order)) {
       const checkout = presentCheckout(order, deps)
       return {
         problem: new DomainError('payment_in_progress', 'Another payment of this order is being made.', { checkout }),
       }
     }
     const next = await requestNext(order, payment, { caller, idempotency }, deps)
-    if (next) return { ...begunWith(order), attempt: next.attempt }
+    if (next) return { ...begunWith(order), attempt: next.attempt, fresh: true }
     if (order.holdExpiresAt && order.holdExpiresAt.getTime() <= Date.now()) return { problem: expired(order, deps) }
   }
   throw new DomainError('unavailable', 'The order changes too fast. Try again.', { dependency: 'postgres' })
+}
+
+/** The provider is being asked. What it has taken to decide on later can still be cancelled there, or refuses to be. */
+function isBeingSent(order: Order): boolean {
+  return order.status === 'pending' || order.attempts.some(({ status }) => status === 'requested' || status === 'sent')
 }
 
 const getCheckout = defineRoute({
