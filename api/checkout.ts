@@ -18,6 +18,7 @@ import {
   attemptUpdateId,
   CANCEL_UPDATE_ID,
   cancelUpdate,
+  type CheckoutLabel,
   checkoutStart,
   WORKFLOWS,
 } from '../workflows/contract'
@@ -148,12 +149,12 @@ const POLL_MS = 150
  * Whatever fails on the way, the order is accepted: it goes on without the caller.
  */
 export async function awaitAttempt(
-  { orderId, attempt, summary, fresh, deadline }: AwaitedAttempt,
+  { orderId, attempt, label, fresh, deadline }: AwaitedAttempt,
   deps: ApiDeps,
 ): Promise<CheckoutAnswer> {
   const known = fresh ? null : decidedAnswer(await requireOrder(orderId, deps), attempt, deps)
   if (known) return known
-  await nudge({ orderId, attempt, summary, deadline, reuse: 'REJECT_DUPLICATE' }, deps)
+  await nudge({ orderId, attempt, label, deadline, reuse: 'REJECT_DUPLICATE' }, deps)
   for (;;) {
     const order = await requireOrder(orderId, deps)
     const answer = decidedAnswer(order, attempt, deps)
@@ -167,7 +168,7 @@ export async function awaitAttempt(
 interface AwaitedAttempt {
   readonly orderId: OrderId
   readonly attempt: number
-  readonly summary: string
+  readonly label: CheckoutLabel
   /** Made just now: there is no answer in the rows to look for. */
   readonly fresh: boolean
   readonly deadline: number
@@ -176,7 +177,7 @@ interface AwaitedAttempt {
 interface Nudge {
   readonly orderId: OrderId
   readonly attempt: number
-  readonly summary: string
+  readonly label: CheckoutLabel
   readonly deadline: number
   readonly reuse: WorkflowIdReusePolicy
 }
@@ -185,9 +186,9 @@ interface Nudge {
  * Starts the order's workflow, or finds it, and waits for the attempt in it. A closed workflow is no error: when its order
  * is open all the same (somebody terminated it), it is started once more, as the sweep would.
  */
-async function nudge({ orderId, attempt, summary, deadline, reuse }: Nudge, deps: ApiDeps): Promise<void> {
+async function nudge({ orderId, attempt, label, deadline, reuse }: Nudge, deps: ApiDeps): Promise<void> {
   const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.checkout, {
-    ...checkoutStart(orderId, summary),
+    ...checkoutStart(orderId, label),
     workflowIdConflictPolicy: 'USE_EXISTING',
     workflowIdReusePolicy: reuse,
   })
@@ -206,7 +207,7 @@ async function nudge({ orderId, attempt, summary, deadline, reuse }: Nudge, deps
     }
     const order = await requireOrder(orderId, deps)
     if (reuse === 'REJECT_DUPLICATE' && isOpen(order.status)) {
-      await nudge({ orderId, attempt, summary, deadline, reuse: 'ALLOW_DUPLICATE' }, deps)
+      await nudge({ orderId, attempt, label, deadline, reuse: 'ALLOW_DUPLICATE' }, deps)
     }
   }
 }
@@ -216,12 +217,12 @@ async function nudge({ orderId, attempt, summary, deadline, reuse }: Nudge, deps
  * call does. Throws when Temporal cannot be told: nothing has happened then.
  */
 export async function cancelCheckout(
-  { orderId, summary }: { orderId: OrderId; summary: string },
+  { orderId, label }: { orderId: OrderId; label: CheckoutLabel },
   deps: ApiDeps,
 ): Promise<void> {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
   const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.checkout, {
-    ...checkoutStart(orderId, summary),
+    ...checkoutStart(orderId, label),
     workflowIdConflictPolicy: 'USE_EXISTING',
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
   })
@@ -242,19 +243,30 @@ async function requireOrder(orderId: OrderId, deps: ApiDeps): Promise<Order> {
   return order
 }
 
-/** What the list of workflows shows: "HF-100001 · GBP 5.10 · 2 lines". */
-export function summaryOf({
-  number,
-  currency,
-  total,
-  lines,
-}: {
-  number: string
-  currency: string
-  total: number
-  lines: number
-}): string {
-  return `${number} · ${currency} ${formatMajor({ amount: total, currency })} · ${lines} ${lines === 1 ? 'line' : 'lines'}`
+const LABEL_LINES_MAX = 15
+
+/** What support sees first: "HF-100001 · GBP 5.10 · 2 lines", and the lines. */
+export function labelOf({ number, currency, total, cartId, lines }: Labelled): CheckoutLabel {
+  const major = (amount: number): string => `${currency} ${formatMajor({ amount, currency })}`
+  const rows = lines
+    .slice(0, LABEL_LINES_MAX)
+    .map((line) => `| ${line.sku} | ${line.quantity} | ${major(line.total)} |`)
+  const more = lines.length - rows.length
+  return {
+    summary: `${number} · ${major(total)} · ${lines.length} ${lines.length === 1 ? 'line' : 'lines'}`,
+    details: [
+      `**Order ${number}** of \`${cartId}\`, ${major(total)} when it was accepted.`,
+      '',
+      '| SKU | Quantity | Price |',
+      '|---|---|---|',
+      ...rows,
+      ...(more > 0 ? [`| and ${more} more | | |`] : []),
+    ].join('\n'),
+  }
+}
+
+type Labelled = Pick<Order, 'number' | 'currency' | 'total' | 'cartId'> & {
+  readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly total: number }[]
 }
 
 /** Lets a key join the attempt that is being made, or the one that paid. */

@@ -47,7 +47,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     isSettlementOpen: (paymentId) => isOpen(settlementWorkflowId(paymentId)),
     startCheckout: ({ orderId, number }) =>
       unlessRunning(() =>
-        temporal.workflow.start(WORKFLOWS.checkout, checkoutStart(orderId, `${number}, taken up again`)),
+        temporal.workflow.start(WORKFLOWS.checkout, checkoutStart(orderId, { summary: `${number}, taken up again` })),
       ),
     startSettlement: (payment) =>
       unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),

@@ -77,17 +77,24 @@ export const REPAIR_UPDATES = {
 } as const
 export type RepairAction = keyof typeof REPAIR_UPDATES
 
+/** What support sees of a checkout before any of its code runs: one line, and Markdown. No personal data. */
+export interface CheckoutLabel {
+  readonly summary: string
+  readonly details?: string
+}
+
 /**
  * Recovery needs these: a killed worker's task is given to another after 5 s, its sticky queue is left after 2 s.
  * The static summary is what the list of workflows shows.
  */
-export function checkoutStart(orderId: OrderId, summary: string) {
+export function checkoutStart(orderId: OrderId, { summary, details }: CheckoutLabel) {
   return {
     workflowId: checkoutWorkflowId(orderId),
     taskQueue: TASK_QUEUES.checkout,
     args: [{ orderId }] as [CheckoutInput],
     workflowTaskTimeout: '5s',
     staticSummary: summary,
+    ...(details !== undefined && { staticDetails: details }),
   } as const
 }
 

@@ -17,6 +17,7 @@ import { isCompleted, isOpen } from '../../domain/order'
 import { chargeKey } from '../../domain/payment'
 import { type Priced, priceCart } from '../../domain/pricing'
 import { SHIPPING_METHODS } from '../../domain/shipping'
+import type { CheckoutLabel } from '../../workflows/contract'
 import { hashOfJson } from '../body'
 import {
   asItStands,
@@ -29,7 +30,7 @@ import {
   presentCheckout,
   refused,
   standingOf,
-  summaryOf,
+  labelOf,
 } from '../checkout'
 import { orderBody } from '../order'
 import { type FieldError, invalid } from '../problem'
@@ -102,8 +103,10 @@ interface Request {
 interface Begun {
   readonly orderId: OrderId
   readonly attempt: number
-  readonly summary: string
+  readonly label: CheckoutLabel
   /** This request has made the attempt: nothing can be decided yet. */
+  readonly fresh: boolean
+  /** Made by this very request: nothing can be decided yet. */
   readonly fresh: boolean
   readonly replayed: boolean
 }
@@ -129,7 +132,7 @@ async function findByKey(
     throw new DomainError('idempotency_key_reused', 'This Idempotency-Key was used with another body. Use a new key.')
   }
   if (key.kind === 'refused') return { problem: refused(key.refusal), headers: REPLAYED }
-  return { orderId: key.orderId, attempt: key.attempt, summary: key.orderId, fresh: false, replayed: true }
+  return { orderId: key.orderId, attempt: key.attempt, label: { summary: key.orderId }, fresh: false, replayed: true }
 }
 
 /** The cart has an order: joins it while it runs, pays it again after a decline, or answers it when it is paid. */
@@ -158,12 +161,7 @@ async function joinOrder(
 }
 
 function begunWith(order: Order) {
-  return {
-    orderId: order.id,
-    summary: summaryOf({ ...order, lines: order.lines.length }),
-    fresh: false,
-    replayed: false,
-  }
+  return { orderId: order.id, label: labelOf(order), fresh: false, replayed: false }
 }
 
 async function requestNext(
@@ -211,13 +209,10 @@ async function accept(cart: Cart, request: Request, deps: ApiDeps): Promise<Begu
   )
   if (!accepted) return null
   await dropCart(deps.redis, cart.id)
-  const summary = summaryOf({
-    number: accepted.number,
-    currency: cart.currency,
-    total: priced.totals.total,
-    lines: priced.lines.length,
-  })
-  return { orderId, attempt: 1, summary, fresh: true, replayed: false }
+  const lines = priced.lines.map((line) => ({ ...line, sku: line.skuWritten }))
+  const { total } = priced.totals
+  const label = labelOf({ number: accepted.number, currency: cart.currency, cartId: cart.id, total, lines })
+  return { orderId, attempt: 1, label, fresh: true, replayed: false }
 }
 
 /** What the body leaves out the cart must know. Names every field that neither has. */
@@ -406,7 +401,7 @@ const postCancel = defineRoute({
   answers: { 200: checkoutBody, 202: checkoutBody, 409: ['order_completed'] },
 }).handle(async ({ params, caller }, deps) => {
   const order = await requireOwn(params.id, caller, deps)
-  if (isOpen(order.status)) await cancelCheckout({ orderId: order.id, summary: begunWith(order).summary }, deps)
+  if (isOpen(order.status)) await cancelCheckout({ orderId: order.id, label: labelOf(order) }, deps)
   const now = await requireOwn(params.id, caller, deps)
   if (isCompleted(now.status))
     throw new DomainError('order_completed', 'The order is paid already.', { checkout: presentCheckout(now, deps) })

@@ -250,7 +250,7 @@ async function resume(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<vo
   const replace = { workflowIdConflictPolicy: 'TERMINATE_EXISTING' } as const
   if (isOpen(order.status)) {
     await temporal.workflow.start(WORKFLOWS.checkout, {
-      ...checkoutStart(orderId, `Order ${order.number}, resumed by support`),
+      ...checkoutStart(orderId, { summary: `${order.number}, resumed by support` }),
       ...replace,
     })
   } else {
