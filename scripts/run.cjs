@@ -46,7 +46,9 @@ function requireNode() {
 async function alone(work) {
   fs.mkdirSync(join(ROOT, '.holdfast'), { recursive: true, mode: 0o700 })
   const lock = join(ROOT, '.holdfast', 'build.lock')
+  const reminder = setInterval(() => console.error(`Waiting for another command that compiles (${lock}) …`), 10_000)
   while (!taken(lock)) await new Promise((done) => setTimeout(done, 100))
+  clearInterval(reminder)
   try {
     return await work()
   } finally {

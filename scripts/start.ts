@@ -48,8 +48,9 @@ async function run(): Promise<void> {
     say(process.send === undefined ? 'Ctrl-C stops all of it.' : '`npm stop` ends it.')
     finish('ready')
   } catch (error) {
-    say(`Could not start. ${error instanceof Error ? error.message : String(error)}`)
+    const reason = error instanceof Error ? error.message : String(error)
     await interrupted.stop()
+    say(interrupted.signal.aborted ? 'Stopped.' : `Could not start. ${reason}`)
     finish('failed')
     process.exit(1)
   }
@@ -83,6 +84,7 @@ function tellParent(line: string): void {
 }
 
 function finish(done: 'ready' | 'failed'): void {
+  process.removeAllListeners('disconnect')
   if (process.connected) process.send?.({ done } satisfies Message, () => process.disconnect())
 }
 
@@ -102,6 +104,8 @@ function stopOnSignals(say: Say): { signal: AbortSignal; started(stack: Stack): 
     })
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  // The command that waits for the background process was interrupted.
+  process.once('disconnect', onSignal)
   return { signal: controller.signal, started: (stack) => (running = stack), stop }
 }
 

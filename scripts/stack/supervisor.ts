@@ -92,7 +92,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     return await supervisor.start(options)
   } catch (error) {
     await supervisor.stop()
-    throw options.interrupted?.aborted ? new Error('It was interrupted.') : error
+    throw options.interrupted?.aborted ? new Error('It was stopped before it was ready.') : error
   } finally {
     options.interrupted?.removeEventListener('abort', giveUp)
   }
