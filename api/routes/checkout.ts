@@ -106,8 +106,6 @@ interface Begun {
   readonly label: CheckoutLabel
   /** This request has made the attempt: nothing can be decided yet. */
   readonly fresh: boolean
-  /** Made by this very request: nothing can be decided yet. */
-  readonly fresh: boolean
   readonly replayed: boolean
 }
 
