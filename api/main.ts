@@ -6,11 +6,11 @@ import { statementName, withFaultPoints } from '../fault-point'
 import { noTaxProvider } from '../providers/tax'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
-import { createLog } from './log'
+import { createLog } from '../log'
 import { createMetrics } from './metrics'
 import type { ApiDeps } from './route'
 import { closeServer, createHttpServer } from './server'
-import { createTemporalClient } from './temporal'
+import { closeTemporalClient, createTemporalClient } from './temporal'
 
 /** How long a stopping process waits for the requests in hand: a checkout may wait for its outcome. */
 const STOP_DEADLINE_MS = 15_000
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
     deps.log.info({ signal }, 'stopping')
     await closeServer(server, STOP_DEADLINE_MS)
     deps.redis.disconnect()
-    await Promise.allSettled([deps.pool.end(), deps.temporal.connection.close(), deps.providers.close()])
+    await Promise.allSettled([deps.pool.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
     deps.log.info('stopped')
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import type { z } from 'zod'
 import { isPostgresUnavailable } from '../db/pool'
 import { DomainError, ERROR_CODES, type ErrorCode } from '../domain/errors'
@@ -115,5 +116,5 @@ function escapePointer(step: string): string {
 
 /** Express's router throws URIErrors with status 400 for addresses that cannot be decoded. */
 function isBadRequest(error: unknown): boolean {
-  return error instanceof Error && (error as { status?: unknown }).status === 400
+  return isNativeError(error) && (error as { status?: unknown }).status === 400
 }

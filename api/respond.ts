@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Request, Response } from 'express'
-import type { Log } from './log'
+import type { Log } from '../log'
 import { problemOf } from './problem'
 
 type Headers = Readonly<Record<string, string>>

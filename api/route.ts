@@ -11,7 +11,7 @@ import type { Redis } from '../db/redis'
 import type { DomainError, ErrorCode } from '../domain/errors'
 import type { ApiKeyId } from '../domain/ids'
 import type { TaxProvider } from '../providers/tax'
-import type { Log } from './log'
+import type { Log } from '../log'
 import type { Metrics } from './metrics'
 
 /** What the handlers work with. Made once per process, in `main.ts`. */

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { Pool, type PoolClient, types } from 'pg'
 import type { Settings } from '../config'
 
@@ -57,7 +58,7 @@ export async function withTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T
 
 /** True when the error says that Postgres could not be reached, is starting or stopping, or has no connection left. */
 export function isPostgresUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
+  if (!isNativeError(error)) return false
   const { code } = error as { code?: unknown }
   if (typeof code === 'string') return UNAVAILABLE_CODES.has(code) || /^(?:08|57P0|53)/.test(code)
   return UNAVAILABLE_MESSAGE.test(error.message)

@@ -1,13 +1,14 @@
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import Ajv2020 from 'ajv/dist/2020'
 import { createApp } from '../../api/app'
-import { createLog } from '../../api/log'
+import { createLog } from '../../log'
 import { createMetrics } from '../../api/metrics'
 import { answersOf, openApiDocument } from '../../api/openapi'
 import { type ApiDeps, isMediaAnswer, type Route } from '../../api/route'
 import { routes } from '../../api/routes'
 import { closeServer, createHttpServer } from '../../api/server'
-import { createTemporalClient } from '../../api/temporal'
+import { closeTemporalClient, createTemporalClient } from '../../api/temporal'
 import { readSettings, type Settings } from '../../config'
 import { createApiKey, type Role } from '../../db/api-key'
 import { createPool } from '../../db/pool'
@@ -53,7 +54,11 @@ export interface Answer {
   readonly body: any
 }
 
-export async function startApi(overrides: Readonly<Record<string, string>> = {}): Promise<TestApi> {
+/** @param logTo receives the lines of the log; without it there are none */
+export async function startApi(
+  overrides: Readonly<Record<string, string>> = {},
+  logTo?: (line: Record<string, unknown>) => void,
+): Promise<TestApi> {
   const database = await testDatabase()
   const settings = readSettings({
     NODE_ENV: 'test',
@@ -61,12 +66,14 @@ export async function startApi(overrides: Readonly<Record<string, string>> = {})
     REDIS_URL: (await testRedis()).url,
     TEMPORAL_ADDRESS: testServices().temporal,
     TEMPORAL_UI_URL: testServices().temporalUi,
-    LOG_LEVEL: 'silent',
+    LOG_LEVEL: logTo ? 'debug' : 'silent',
     ...overrides,
   })
-  const deps = depsOf(settings)
+  const deps = depsOf(settings, logTo)
   const server = createHttpServer(createApp(deps))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  // A count or a cached cart that goes past a Redis still connecting would make a test see two truths.
+  if (!overrides['REDIS_URL'] && deps.redis.status !== 'ready') await once(deps.redis, 'ready')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const seen = new Set<string>()
   return {
@@ -79,7 +86,7 @@ export async function startApi(overrides: Readonly<Record<string, string>> = {})
     close: async () => {
       await closeServer(server, 1_000)
       deps.redis.disconnect()
-      await Promise.all([deps.pool.end(), deps.temporal.connection.close(), deps.providers.close()])
+      await Promise.all([deps.pool.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
       await database.drop()
     },
   }
@@ -90,7 +97,7 @@ export async function callApi(url: string, method: string, path: string, options
   return call(url, new Set(), { method, path, options })
 }
 
-function depsOf(settings: Settings): ApiDeps {
+function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => void): ApiDeps {
   return {
     settings,
     pool: createPool(settings, { name: 'holdfast-test-api' }),
@@ -98,7 +105,7 @@ function depsOf(settings: Settings): ApiDeps {
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
     providers: createPaymentProviders(settings),
-    log: createLog(settings.LOG_LEVEL, 'test'),
+    log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
     metrics: createMetrics(),
     lifecycle: { stopping: false },
   }
@@ -124,7 +131,11 @@ async function call(
   })
   const text = await response.text()
   const isJson = (response.headers.get('content-type') ?? '').includes('json')
-  const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  const answer = {
+    status: response.status,
+    headers: response.headers,
+    body: isJson && text !== '' ? JSON.parse(text) : text,
+  }
   const route = routeOf(method, path)
   if (route) {
     seen.add(`${route.method} ${route.path} ${answer.status}`)
