@@ -10,6 +10,7 @@ const CHECKS: readonly (readonly [name: string, script: string, ...args: string[
   ['lint', 'node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings'],
   ['unused code', 'node_modules/knip/bin/knip.js', '--no-progress'],
   ['schema.sql', 'dist/scripts/schema.js', '--check'],
+  ['openapi.json', 'dist/scripts/openapi.js', '--check'],
 ]
 
 /** Runs all checks, shows what the failing ones said, and ends with a line that counts them. */
