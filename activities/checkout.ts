@@ -359,7 +359,7 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
   async function learnFate({ paymentId }: { paymentId: PaymentId }): Promise<{ fate: 'dead' | 'money' }> {
     heartbeat()
     const attempt = await attemptOf(paymentId)
-    if (!isUnresolved(attempt.status)) return { fate: holdsMoney(attempt.status) ? 'money' : 'dead' }
+    if (!isUnresolved(attempt.status)) return { fate: owesMoney(attempt) ? 'money' : 'dead' }
     const { orderId } = attempt
     const provider = providerOf(attempt)
     const known = await provider.find(attempt.key)
@@ -382,7 +382,7 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
   async function returnMoney({ paymentId }: { paymentId: PaymentId }): Promise<void> {
     heartbeat()
     const attempt = await attemptOf(paymentId)
-    if (!holdsMoney(attempt.status)) return
+    if (!owesMoney(attempt)) return
     if (attempt.status === 'authorized') await giveAuthorizationBack(attempt)
     else await refundAll(attempt)
     await recordReturn(pool, { orderId: attempt.orderId, paymentId })
@@ -494,6 +494,11 @@ function refusalOf(order: OrderToPlace, priced: Priced, short: readonly Shortage
 function placedLine(line: PricedLine) {
   if (line.productId === null) throw new Error(`${line.sku} has no product`)
   return { ...line, productId: line.productId }
+}
+
+/** Money of an order that has won is nobody's to return here. */
+function owesMoney({ orderStatus, status }: Attempt): boolean {
+  return orderStatus === 'cancelled' && holdsMoney(status)
 }
 
 function isPaid(charge: Charge): boolean {

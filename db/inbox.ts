@@ -41,6 +41,11 @@ export interface DueEvent {
   readonly number: string
 }
 
+/** News of this attempt may still change something: it is not final, or its money has to go back. */
+const UNDECIDED = `
+  (p.status in ('requested', 'sent', 'requires_action', 'pending')
+   or o.status = 'cancelled' and p.status in ('authorized', 'captured'))`
+
 /**
  * Ends what needs nothing more: the row says so already, or the key is not ours. Then takes up to `limit` of the others
  * that are due; each is due again in five seconds, until its effect is committed.
@@ -56,9 +61,7 @@ export async function takeDueEvents(db: Db, limit: number): Promise<DueEvent[]> 
         and not exists (
           select from payment p
           join orders o on o.id = p.order_id
-          where p.key = i.payment_key
-            and (p.status in ('requested', 'sent', 'requires_action', 'pending')
-                 or o.status = 'cancelled' and p.status in ('authorized', 'captured')))`,
+          where p.key = i.payment_key and ${UNDECIDED})`,
   })
   const { rows } = await db.query<DueEvent>({
     name: 'inbox.due',
@@ -81,7 +84,8 @@ export async function takeDueEvents(db: Db, limit: number): Promise<DueEvent[]> 
       select t.provider, t.event_id as "eventId", p.id as "paymentId", o.id as "orderId", o.status as "orderStatus", o.number
       from taken t
       join payment p on p.key = t.payment_key
-      join orders o on o.id = p.order_id`,
+      join orders o on o.id = p.order_id
+      where ${UNDECIDED}`,
     values: [limit, AGAIN_SECONDS],
   })
   return rows

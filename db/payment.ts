@@ -277,7 +277,10 @@ export async function recordLateMoney(
   return rowCount === 1
 }
 
-/** Records that the money of a payment went back: an authorization voided, a capture refunded. False when it had before. */
+/**
+ * Records that the money of a cancelled order's payment went back: an authorization voided, a capture refunded. False when
+ * it had before.
+ */
 export async function recordReturn(
   db: Db,
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId },
@@ -289,7 +292,7 @@ export async function recordReturn(
         update orders
         set payment_status = case p.status when 'captured' then 'refunded' else 'voided' end, event_seq = event_seq + 1, updated_at = now()
         from payment p
-        where orders.id = $1 and p.id = $2 and p.status in ('authorized', 'captured')
+        where orders.id = $1 and orders.status = 'cancelled' and p.id = $2 and p.status in ('authorized', 'captured')
         returning orders.id, event_seq, p.status as was
       ),
       returned as (

@@ -24,7 +24,8 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
       where o.status not in ('pending', 'inventory_reserved')
       group by o.id
       having count(p.id) <> case when o.confirmed_at is not null and o.total > 0 then 1 else 0 end
-          or count(p.id) > 0 and sum(p.amount) <> o.total`,
+          or count(p.id) > 0 and sum(p.amount) <> o.total
+          or o.status <> 'cancelled' and bool_or(p.status not in ('authorized', 'captured', 'refunded'))`,
   },
   {
     name: 'attempts_ask_for_the_total',
