@@ -58,8 +58,9 @@ export async function settle(rig: Rig): Promise<string[]> {
   let last: AuditAnswer | null = null
   while (Date.now() < deadline) {
     last = await rig.audit()
-    if (last?.settled && last.ok) return []
-    calm = last?.settled ? calm || Date.now() : 0
+    const parked = await countParked(rig)
+    if (last?.settled && last.ok && parked === 0) return []
+    calm = last?.settled && parked === 0 ? calm || Date.now() : 0
     if (calm > 0 && Date.now() - calm > CALM_MS) break
     await delay(POLL_MS)
   }
@@ -73,6 +74,12 @@ export async function settle(rig: Rig): Promise<string[]> {
   ]
 }
 
+/** Nothing here is for good, so every case that was opened has to close by itself. */
+async function countParked({ pool }: Rig): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>('select count(*) from attention where closed_at is null')
+  return rows[0]?.count ?? 0
+}
+
 async function describeInFlight({ pool }: Rig): Promise<string> {
   const { rows } = await pool.query<{ what: string }>(`
     select o.id || ' is ' || o.status || ', restarts ' || o.restarts as what
@@ -83,6 +90,8 @@ async function describeInFlight({ pool }: Rig): Promise<string> {
     where p.status in ('sent', 'requires_action', 'pending') or p.status in ('authorized', 'captured') and o.status = 'cancelled'
     union all
     select 'event ' || event_id || ' of ' || payment_key || ' is not acted on' from inbox where done_at is null
+    union all
+    select order_id || ' waits for a person: ' || code from attention where closed_at is null
     union all
     select aggregate || ' #' || seq || ' is not published' from outbox where published_at is null
     limit 10`)
