@@ -3,7 +3,11 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT } from '../config'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
+import { benchCart } from './cart'
 import { benchCheckout } from './checkout'
+import { benchRecovery } from './recovery'
+import { benchReservation } from './reservation'
+import { benchMemory, benchStart } from './rest'
 
 /** One row of the table. `bar` is empty for what is only printed. */
 export interface Figure {
@@ -16,28 +20,46 @@ export interface Figure {
 
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
+  reservation: benchReservation,
+  cart: benchCart,
+}
+/** Those that start and kill stacks of their own, beside nothing else. */
+const ALONE: Record<string, () => Promise<Figure[]>> = {
+  start: benchStart,
+  memory: benchMemory,
+  recovery: benchRecovery,
+}
+const NAMES = [...Object.keys(BENCHES), ...Object.keys(ALONE)]
+
+/** `npm run bench [-- --only checkout,cart]`: measures on stacks of its own and prints one table. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { only: { type: 'string', default: NAMES.join(',') } } })
+  const wanted = values.only.split(',')
+  const unknown = wanted.filter((name) => !NAMES.includes(name))
+  if (unknown.length > 0) throw new Error(`There is no bench ${unknown.join(', ')}, only ${NAMES.join(', ')}.`)
+  const figures = await measureTogether(wanted)
+  for (const [name, bench] of Object.entries(ALONE)) {
+    if (wanted.includes(name)) figures.push(...(await announced(name, bench)))
+  }
+  print(figures)
 }
 
-/** `npm run bench [-- --only checkout,cart]`: measures a stack of its own and prints one table. */
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: Object.keys(BENCHES).join(',') } } })
-  const stack = await startStack({
-    folder: join(ROOT, '.holdfast', 'bench'),
-    portOffset: 5_000,
-    say: (text) => console.error(text),
-  })
+async function measureTogether(wanted: readonly string[]): Promise<Figure[]> {
+  const benches = Object.entries(BENCHES).filter(([name]) => wanted.includes(name))
+  if (benches.length === 0) return []
+  const stack = await startStack({ folder: join(ROOT, '.holdfast', 'bench'), portOffset: 5_000 })
   const figures: Figure[] = []
   try {
-    for (const name of values.only.split(',')) {
-      const bench = BENCHES[name]
-      if (!bench) throw new Error(`There is no bench ${name}, only ${Object.keys(BENCHES).join(', ')}.`)
-      console.error(`Measuring ${name} …`)
-      figures.push(...(await bench(stack)))
-    }
+    for (const [name, bench] of benches) figures.push(...(await announced(name, () => bench(stack))))
   } finally {
     await stack.stop()
   }
-  print(figures)
+  return figures
+}
+
+async function announced(name: string, bench: () => Promise<Figure[]>): Promise<Figure[]> {
+  console.error(`Measuring ${name} …`)
+  return bench()
 }
 
 function print(figures: readonly Figure[]): void {
