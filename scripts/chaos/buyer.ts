@@ -39,6 +39,8 @@ export interface Surroundings {
 const POLL_MS = 200
 /** Before a hold ends: what is then done at its end is under way. */
 const JUST_BEFORE_MS = 150
+/** So long before the end of the hold a customer who approves is in time. */
+const APPROVAL_TAKES_MS = 1_500
 const END_PATIENCE_MS = 60_000
 
 /** Plays one buyer to the end of its order. Throws when an order does not end. */
@@ -91,6 +93,8 @@ const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, around: S
     const challenged = await challenge(history, around)
     if (!challenged) return
     await around.reached(history, 'sweep', 'webhook')
+    // The bank's word would bring the order back before the sweep does.
+    if (history.plan.fault?.step === 'sweep') await until(challenged.holdUntil - APPROVAL_TAKES_MS)
     await approve(history, challenged)
   },
 
@@ -104,6 +108,7 @@ const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, around: S
   async leave_challenged(history, around) {
     const challenged = await challenge(history, around)
     if (!challenged) return
+    await around.reached(history, 'sweep')
     await until(challenged.holdUntil - JUST_BEFORE_MS)
     await around.reached(history, 'undo_charge')
   },

@@ -112,7 +112,7 @@ export const PLANS: Readonly<Record<Step, StepPlan>> = {
     after: ['inventory.expireDueHolds.after', 'sweep.after'],
   },
   sweep: {
-    scripts: ['approve'],
+    scripts: ['leave_challenged', 'approve'],
     methods: [],
     before: ['order.countRestart.before'],
     after: ['order.countRestart.after', 'sweep.after'],

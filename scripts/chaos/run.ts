@@ -23,12 +23,49 @@ const SETTLE_MS = 60_000
 const CALM_MS = 8_000
 const POLL_MS = 400
 
-/** Plays one seed's schedule and judges what is left. */
-export async function runSeed(rig: Rig, seed: number, options: { short: boolean }): Promise<SeedResult> {
+/**
+ * Plays the schedules of some seeds side by side, each with products of its own, and judges what is left. What can only be
+ * told of the whole stack counts against each of them.
+ */
+export async function runSeeds(rig: Rig, seeds: readonly number[], options: { short: boolean }): Promise<SeedResult[]> {
   const begun = Date.now()
-  const schedule = scheduleOf(seed, options)
   const injector = new Injector(rig)
-  await rig.setHolds({ checkout: schedule.holdSeconds, cart: schedule.cartHoldSeconds })
+  const schedules = seeds.map((seed) => scheduleOf(seed, options))
+  await rig.setHolds({
+    checkout: Math.max(...schedules.map((schedule) => schedule.holdSeconds)),
+    cart: Math.max(...schedules.map((schedule) => schedule.cartHoldSeconds)),
+  })
+  const played = await Promise.all(schedules.map((schedule) => play(rig, schedule, injector)))
+  const missed = await injector.end()
+  const common = await settle(rig)
+  const histories = played.flatMap((one) => one.histories)
+  common.push(...judgePrivacy(histories))
+  for (const file of rig.search(histories.map(({ marker }) => marker))) common.push(`${file} holds personal data`)
+  const results: SeedResult[] = []
+  for (const { schedule, histories, skus, faults } of played) {
+    for (const history of histories)
+      faults.push(...(await judge(history, { pool: rig.pool, sandbox: rig.stack.file.sandbox })))
+    faults.push(...(await judgeStock(rig, skus)))
+    const planned = schedule.buyers.map(({ fault }) => fault)
+    results.push({
+      schedule,
+      faults: [...faults, ...common],
+      hit: injector.hit.filter((plan) => planned.includes(plan)),
+      missed: missed.filter((plan) => planned.includes(plan)),
+      seconds: (Date.now() - begun) / 1000,
+    })
+  }
+  return results
+}
+
+interface Played {
+  readonly schedule: Schedule
+  readonly histories: readonly History[]
+  readonly skus: readonly string[]
+  readonly faults: string[]
+}
+
+async function play(rig: Rig, schedule: Schedule, injector: Injector): Promise<Played> {
   const skus = { plenty: await rig.sell('plenty', PLENTY), scarce: await rig.sell('scarce', SCARCE) }
   const around = {
     apis: rig.stack.file.apis,
@@ -39,16 +76,12 @@ export async function runSeed(rig: Rig, seed: number, options: { short: boolean 
     },
   }
   const played = await Promise.allSettled(schedule.buyers.map((plan, number) => playBuyer(plan, number, around)))
-  const missed = await injector.end()
-  const histories = played.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-  const faults = played.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
-  faults.push(...(await settle(rig)))
-  for (const history of histories)
-    faults.push(...(await judge(history, { pool: rig.pool, sandbox: rig.stack.file.sandbox })))
-  faults.push(...judgePrivacy(histories))
-  faults.push(...(await judgeStock(rig, Object.values(skus))))
-  for (const file of rig.search(histories.map(({ marker }) => marker))) faults.push(`${file} holds personal data`)
-  return { schedule, faults, hit: injector.hit, missed, seconds: (Date.now() - begun) / 1000 }
+  return {
+    schedule,
+    histories: played.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+    skus: Object.values(skus),
+    faults: played.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : [])),
+  }
 }
 
 /** Waits until nothing is in flight and every invariant holds; says what does not. */

@@ -62,8 +62,8 @@ export function scheduleOf(seed: number, { short }: { short: boolean }): Schedul
   const bystanders = short ? SHORT_BYSTANDERS : BYSTANDERS
   return {
     seed,
-    // The sweep takes up an order five seconds after it was left: some of its hold has to be there still.
-    holdSeconds: cells.some(({ step }) => step === 'sweep') ? 16 : random.whole(3, 5),
+    // The sweep takes up an order five to ten seconds after it was left: now before the end of its hold, now after.
+    holdSeconds: !short && seed % 2 === 0 ? 12 : 4,
     cartHoldSeconds: 3,
     buyers: [
       ...cells.map((cell) => focusedBuyer(cell, random)),
