@@ -16,8 +16,7 @@ import { isUnresolved } from '../domain/payment'
 import {
   attemptUpdate,
   attemptUpdateId,
-  CANCEL_UPDATE_ID,
-  cancelUpdate,
+  cancelSignal,
   type CheckoutLabel,
   checkoutStart,
   WORKFLOWS,
@@ -221,17 +220,13 @@ export async function cancelCheckout(
   deps: ApiDeps,
 ): Promise<void> {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
-  const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.checkout, {
-    ...checkoutStart(orderId, label),
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-  })
   await deps.temporal.withDeadline(deadline, () =>
-    deps.temporal.workflow.startUpdateWithStart(cancelUpdate, {
-      startWorkflowOperation,
-      updateId: CANCEL_UPDATE_ID,
-      args: [{ reason: 'customer' }],
-      waitForStage: 'ACCEPTED',
+    deps.temporal.workflow.signalWithStart(WORKFLOWS.checkout, {
+      ...checkoutStart(orderId, label),
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      signal: cancelSignal,
+      signalArgs: [],
     }),
   )
   while (Date.now() < deadline && isOpen((await requireOrder(orderId, deps)).status)) await pause(POLL_MS)

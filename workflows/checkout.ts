@@ -9,7 +9,7 @@ import {
 import type { OpenAttempt, Placed, Verdict } from '../activities/checkout'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
-import { attemptUpdate, type CheckoutInput, cancelUpdate, providerNewsSignal } from './contract'
+import { attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
 import { Desk } from './desk'
 import {
   charge,
@@ -296,10 +296,9 @@ class Checkout {
       { description: 'Waits for the answer to a payment attempt. For the API.' },
     )
     setHandler(
-      cancelUpdate,
-      async ({ reason }) => {
-        this.cancelled ??= reason
-        await condition(() => this.over)
+      cancelSignal,
+      () => {
+        this.cancelled ??= 'customer'
       },
       { description: 'Ends the checkout: the customer wants it so.' },
     )
@@ -307,6 +306,7 @@ class Checkout {
       providerNewsSignal,
       () => {
         this.news = true
+        this.desk.hurry()
       },
       { description: 'The payment provider has news: look it up.' },
     )

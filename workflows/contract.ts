@@ -46,9 +46,8 @@ export interface ImportInput {
 export const attemptUpdate = defineUpdate<void, [{ readonly attempt: number }]>('attempt')
 export const attemptUpdateId = (attempt: number): string => `attempt-${attempt}`
 
-/** The customer (or staff) wants the checkout to end. Read the rows for what became of it. */
-export const cancelUpdate = defineUpdate<void, [{ readonly reason: 'customer' | 'merchant' }]>('cancel')
-export const CANCEL_UPDATE_ID = 'cancel'
+/** The customer wants the checkout to end: kept by Temporal even while no worker runs. The rows say what became of it. */
+export const cancelSignal = defineSignal('cancel')
 
 /** The provider has news of an attempt: look it up. */
 export const providerNewsSignal = defineSignal<[{ readonly paymentId: PaymentId }]>('providerNews')

@@ -34,8 +34,15 @@ export type DutyEnd<T> =
 
 interface OpenCase {
   readonly duty: Duty
+  readonly since: number
   parked: boolean
+  /** How often news made it try again at once, and whether some has come in since. */
+  hurried: number
+  hurry: boolean
 }
+
+/** News that help nothing must not fill the history: it goes on being tried anyway. */
+const HURRIES_MAX = 10
 
 /**
  * Where support meets a workflow: it shows what the workflow waits for, parks what does not come right by itself, and
@@ -56,7 +63,7 @@ export class Desk {
    * success or a repair closes the case. `interrupted` ends the waiting for another reason.
    */
   async see<T>(duty: Duty, work: () => Promise<T>, interrupted: () => boolean = () => false): Promise<DutyEnd<T>> {
-    const open: OpenCase = { duty, parked: false }
+    const open: OpenCase = { duty, since: Date.now(), parked: false, hurried: 0, hurry: false }
     this.current = open
     this.repair = null
     try {
@@ -70,12 +77,19 @@ export class Desk {
     }
   }
 
+  /** There is news of what the duty waits for: it is tried again now, not when its next retry is due. */
+  hurry(): void {
+    if (this.current && this.current.hurried < HURRIES_MAX) this.current.hurry = true
+  }
+
   private async tryOnce<T>(
     open: OpenCase,
     work: () => Promise<T>,
     interrupted: () => boolean,
   ): Promise<DutyEnd<T> | 'again'> {
     const attempt: { done: { result: T } | null; failed: boolean } = { done: null, failed: false }
+    if (open.hurry) open.hurried++
+    open.hurry = false
     const scope = new CancellationScope()
     const running = scope.run(work).then(
       (result) => {
@@ -85,9 +99,10 @@ export class Desk {
         attempt.failed = true
       },
     )
-    const ready = (): boolean => attempt.done !== null || this.repair !== null || interrupted()
+    const ready = (): boolean => attempt.done !== null || this.repair !== null || open.hurry || interrupted()
     if (!open.parked) {
-      const inTime = await condition(() => ready() || attempt.failed, open.duty.patienceMs)
+      const patienceMs = Math.max(1, open.duty.patienceMs - (Date.now() - open.since))
+      const inTime = await condition(() => ready() || attempt.failed, patienceMs)
       if (!inTime || !ready()) await this.open(open)
     }
     await condition(ready)
