@@ -187,6 +187,14 @@ export class Buyer {
     )
   }
 
+  /** The order of a checkout whose answer is not there yet. */
+  async accepted(): Promise<string> {
+    return (await until('the order is accepted', async () => {
+      const { body } = await this.cart('get')
+      return body.checkout?.order_id ?? null
+    })) as string
+  }
+
   pay(orderId: string, method: string, key: string = randomUUID(), api = 0): Promise<Answer> {
     return this.shop.call(
       'post',
