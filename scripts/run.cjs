@@ -72,10 +72,24 @@ function taken(lock) {
 }
 
 async function install() {
-  // npm writes this file last, so it is there, and newer than the list, only after a whole installation.
-  const installed = modified(join(ROOT, 'node_modules', '.package-lock.json'))
-  if (installed >= modified(join(ROOT, 'package-lock.json'))) return
+  const folder = join(ROOT, 'node_modules')
+  if (isInstalled(folder)) return
+  if (fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Error(`${folder} is a link to packages that package-lock.json does not list. Install them there.`)
+  }
   await step('Installing packages', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])
+}
+
+/** npm notes last, in a file of its own, what it has installed. Packages for other platforms are optional. */
+function isInstalled(folder) {
+  const note = join(folder, '.package-lock.json')
+  if (!fs.existsSync(note)) return false
+  const installed = JSON.parse(fs.readFileSync(note, 'utf8')).packages
+  const wanted = JSON.parse(fs.readFileSync(join(ROOT, 'package-lock.json'), 'utf8')).packages
+  return Object.entries(wanted).every(
+    ([path, { version, optional, devOptional }]) =>
+      path === '' || optional || devOptional || installed[path]?.version === version,
+  )
 }
 
 function modified(path) {

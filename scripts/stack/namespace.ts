@@ -24,7 +24,7 @@ const ALREADY_EXISTS = 6
  */
 export async function prepareNamespace(address: string, namespace: string): Promise<void> {
   // Loaded here, as it takes a while: a start has other things to begin before.
-  const client = await import('@temporalio/client')
+  const client = require('@temporalio/client') as typeof import('@temporalio/client')
   const connection = await client.Connection.connect({ address, connectTimeout: 10_000 })
   try {
     await ensureNamespace(connection, namespace)

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { claim, release } from './claim'
@@ -41,6 +41,19 @@ export async function choosePorts(
   }
   writeJson(file, { ...remembered, ...ports })
   return { ports, release: () => claims.forEach(release) }
+}
+
+/** True when something listens there. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    const finish = (open: boolean): void => {
+      socket.destroy()
+      resolve(open)
+    }
+    socket.once('connect', () => finish(true))
+    socket.once('error', () => finish(false))
+  })
 }
 
 function claimPath(port: number): string {

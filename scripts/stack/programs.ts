@@ -79,7 +79,7 @@ export class Keeper {
       if (!this.wanted) throw new Error(`${this.name} was stopped.`)
       if (this.failures >= limit) throw this.failure('ended while it started')
       if (this.child !== undefined && (await this.program.isReady())) return
-      await delay(40)
+      await delay(60)
     }
     throw this.failure(`was not ready in ${Math.round((options.withinMs ?? READY_MS) / 1000)} s`)
   }

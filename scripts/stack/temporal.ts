@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Connection } from '@temporalio/client'
+import { accepts } from './ports'
 import { findTemporal } from './temporal-binary'
 import type { Program } from './programs'
 import type { Say } from './say'
@@ -75,7 +76,7 @@ export async function temporalProgram(options: TemporalOptions): Promise<Program
     ],
     cwd: data,
     isReady: async () => {
-      if (!(await serves(`127.0.0.1:${options.port}`))) return false
+      if (!(await accepts(options.port)) || !(await serves(`127.0.0.1:${options.port}`))) return false
       writeFileSync(complete, '')
       return true
     },
@@ -90,8 +91,8 @@ export function removeTemporalData(folder: string): void {
 
 /** Up means that the namespace can be read: the port opens earlier. */
 async function serves(address: string): Promise<boolean> {
-  // Loaded here, as it takes a while: the programs are under way by then.
-  const client = await import('@temporalio/client')
+  // Loaded here, as it takes a while: the programs are under way by then. `import()` would take twice as long.
+  const client = require('@temporalio/client') as typeof import('@temporalio/client')
   let connection: Connection | undefined
   try {
     connection = await client.Connection.connect({ address, connectTimeout: 1_000 })
