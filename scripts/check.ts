@@ -11,6 +11,7 @@ const CHECKS: readonly (readonly [name: string, script: string, ...args: string[
   ['unused code', 'node_modules/knip/bin/knip.js', '--no-progress'],
   ['schema.sql', 'dist/scripts/schema.js', '--check'],
   ['openapi.json', 'dist/scripts/openapi.js', '--check'],
+  ['settings', 'dist/scripts/settings-doc.js', '--check'],
 ]
 
 /** Runs all checks, shows what the failing ones said, and ends with a line that counts them. */
