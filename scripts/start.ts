@@ -46,12 +46,12 @@ async function run(): Promise<void> {
     await seedDemoShop({ api: stack.file.api, adminKey: stack.file.admin_key, onProgress: say })
     say(`Ready in ${seconds(begun)}.\n\n${stackTable(stack.file, sampleSku)}\n`)
     say(process.send === undefined ? 'Ctrl-C stops all of it.' : '`npm stop` ends it.')
-    finish('ready')
+    await finish('ready')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     await interrupted.stop()
     say(interrupted.signal.aborted ? 'Stopped.' : `Could not start. ${reason}`)
-    finish('failed')
+    await finish('failed')
     process.exit(1)
   }
 }
@@ -83,9 +83,15 @@ function tellParent(line: string): void {
   if (process.connected) process.send?.({ line } satisfies Message)
 }
 
-function finish(done: 'ready' | 'failed'): void {
+function finish(done: 'ready' | 'failed'): Promise<void> {
   process.removeAllListeners('disconnect')
-  if (process.connected) process.send?.({ done } satisfies Message, () => process.disconnect())
+  return new Promise((resolve) => {
+    if (!process.connected) return resolve()
+    process.send?.({ done } satisfies Message, () => {
+      process.disconnect()
+      resolve()
+    })
+  })
 }
 
 /** A signal ends the stack in order, also one that is still starting. */
