@@ -132,7 +132,7 @@ class Checkout {
     )
     if (end.by === 'done') return end.result
     if (end.by === 'resolved') return decideAttempt({ paymentId: attempt.paymentId, happened: end.outcome === 'done' })
-    if (end.by === 'forced') this.cancelled = 'merchant'
+    if (end.by === 'forced') this.endNow()
     return { verdict: 'unknown' }
   }
 
@@ -267,6 +267,12 @@ class Checkout {
     } as const
     const end = await this.desk.see(duty, () => endOrder({ orderId: this.orderId, reason: this.reason() }))
     if (end.by === 'resolved' && end.outcome === 'not_done') await this.release()
+  }
+
+  /** Support wants the stock back at once; the charge is settled afterwards. */
+  private endNow(): void {
+    this.cancelled = 'merchant'
+    this.outOfPatience = true
   }
 
   private reason(): CancelReason {
