@@ -275,15 +275,9 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
    * Begins the attempt that the buyer asked for. The one that waits is cancelled at the provider first; `paid` when it
    * turns out to have succeeded, `refused` when it cannot be cancelled.
    */
-  async function startNextAttempt({
-    orderId,
-    supersedes,
-  }: {
-    orderId: OrderId
-    supersedes: PaymentId | null
-  }): Promise<NextAttempt> {
+  async function startNextAttempt({ orderId, current, supersedes }: StartNextAttempt): Promise<NextAttempt> {
     const requested = await readRequestedAttempt(pool, orderId)
-    if (!requested) return { outcome: 'none' }
+    if (!requested) return startedBefore(orderId, current)
     if (supersedes) {
       const stopped = await stopQuietly(supersedes)
       if (stopped?.fate === 'paid') return { outcome: 'paid', charge: stopped.charge }
@@ -295,10 +289,15 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
     const answerSeconds = (settings.PAYMENT_TIMEOUT_MS / 1000) * 2
     const started = await startAttempt(pool, { orderId, paymentId: requested.paymentId, answerSeconds })
     if (started) return { outcome: 'started', attempt: { ...requested, status: 'sent' }, holdMs: started.holdMs }
-    const attempt = await attemptOf(requested.paymentId)
-    if (attempt.status === 'sent') return { outcome: 'started', attempt: { ...requested, status: 'sent' }, holdMs: 0 }
     await refuseAttempt(pool, requested.paymentId, 'expired')
     return { outcome: 'refused', attempt: requested.attempt }
+  }
+
+  /** A worker may have died after it began the attempt and before the workflow knew. */
+  async function startedBefore(orderId: OrderId, current: PaymentId | null): Promise<NextAttempt> {
+    const order = await readOrderToPlace(pool, orderId)
+    if (!order?.attempt || order.attempt.paymentId === current) return { outcome: 'none' }
+    return { outcome: 'started', attempt: order.attempt, holdMs: order.holdMs ?? 0 }
   }
 
   async function stopQuietly(paymentId: PaymentId): Promise<Stopped | null> {
@@ -459,6 +458,14 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
     recordReturned,
     readSettlement,
   }
+}
+
+export interface StartNextAttempt {
+  readonly orderId: OrderId
+  /** The attempt that the workflow knows of, over or not. */
+  readonly current: PaymentId | null
+  /** That attempt when it is not over: it has to end first. */
+  readonly supersedes: PaymentId | null
 }
 
 export type NextAttempt =

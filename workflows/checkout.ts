@@ -182,7 +182,8 @@ class Checkout {
   private async takeNextAttempt(): Promise<boolean> {
     this.asked = false
     const waiting = this.attempt && !this.attempt.final ? this.attempt : null
-    const next = await startNextAttempt({ orderId: this.orderId, supersedes: waiting?.paymentId ?? null })
+    const current = this.attempt?.paymentId ?? null
+    const next = await startNextAttempt({ orderId: this.orderId, current, supersedes: waiting?.paymentId ?? null })
     if (next.outcome === 'paid' && waiting) return this.act(waiting, { verdict: 'paid', charge: next.charge })
     if (next.outcome === 'refused') this.answered = Math.max(this.answered, next.attempt)
     if (next.outcome === 'started') {
