@@ -1,6 +1,7 @@
 import { heartbeat } from '@temporalio/activity'
 import { guardPrice, type Refusal } from '../domain/checkout'
 import type { OrderId, PaymentId } from '../domain/ids'
+import type { Currency, Money } from '../domain/money'
 import { type CancelReason, isCompleted } from '../domain/order'
 import { type AttemptStatus, holdsMoney, isUnresolved, refundKey } from '../domain/payment'
 import { type Priced, type PricedLine, priceCart } from '../domain/pricing'
@@ -53,6 +54,7 @@ export interface Placed {
   readonly outcome: 'placed'
   /** Minor units still to be paid. */
   readonly due: number
+  readonly currency: Currency
   readonly attempt: AttemptToCharge | null
   readonly holdMs: number
   /** How long an answer is waited for before somebody is told. */
@@ -92,6 +94,7 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
     return {
       outcome: 'placed',
       due: order.total,
+      currency: order.currency,
       attempt: order.attempt,
       holdMs: order.holdMs ?? 0,
       patienceMs,
@@ -122,7 +125,15 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
     if (!placed) return null
     const due = priced.totals.total
     const attempt = order.attempt && due > 0 ? { ...order.attempt, status: 'sent' as const } : null
-    return { outcome: 'placed', due, attempt, holdMs: placed.holdMs, patienceMs, repeated: false }
+    return {
+      outcome: 'placed',
+      due,
+      currency: order.currency,
+      attempt,
+      holdMs: placed.holdMs,
+      patienceMs,
+      repeated: false,
+    }
   }
 
   async function price(order: OrderToPlace): Promise<Priced> {
@@ -427,8 +438,13 @@ export function createCheckoutActivities({ pool, redis, providers, tax, settings
     await recordReturn(pool, { orderId, paymentId })
   }
 
-  async function readSettlement({ paymentId }: { paymentId: PaymentId }): Promise<{ key: string; patienceMs: number }> {
-    return { key: (await attemptOf(paymentId)).key, patienceMs }
+  async function readSettlement({
+    paymentId,
+  }: {
+    paymentId: PaymentId
+  }): Promise<{ key: string; patienceMs: number; money: Money }> {
+    const { key, amount, currency } = await attemptOf(paymentId)
+    return { key, patienceMs, money: { amount, currency } }
   }
 
   async function attemptOf(paymentId: PaymentId): Promise<Attempt> {

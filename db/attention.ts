@@ -1,5 +1,6 @@
 import type { AttentionCase } from '../domain/attention'
 import type { OrderId, PaymentId } from '../domain/ids'
+import type { OrderStatus } from '../domain/order'
 import type { Db } from './pool'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
@@ -7,6 +8,7 @@ import type { Db } from './pool'
 export interface OpenCase {
   readonly orderId: OrderId
   readonly number: string
+  readonly orderStatus: OrderStatus
   readonly code: AttentionCase
   readonly step: string | null
   readonly paymentId: PaymentId | null
@@ -53,7 +55,7 @@ export async function closeCase(
 
 const OPEN_CASES = `
   select a.order_id as "orderId", o.number, a.code, a.step, a.payment_id as "paymentId", a.workflow_id as "workflowId",
-         a.since, coalesce(p.amount, o.total) as "atStake", o.currency
+         a.since, coalesce(p.amount, o.total) as "atStake", o.currency, o.status as "orderStatus"
   from attention a
   join orders o on o.id = a.order_id
   left join payment p on p.id = a.payment_id

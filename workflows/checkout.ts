@@ -10,7 +10,7 @@ import type { OpenAttempt, Placed, Verdict } from '../activities/checkout'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
 import { attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
-import { Desk } from './desk'
+import { Desk, readable } from './desk'
 import {
   charge,
   confirm,
@@ -116,8 +116,9 @@ class Checkout {
 
   private async settle(attempt: OpenAttempt): Promise<Verdict> {
     this.watchDeadline()
-    this.desk.tell(
-      `Waits for the payment provider to say what became of charge \`${attempt.key}\`, which it did not answer in time. The stock is held. Nothing needs to be done yet.`,
+    this.desk.tellWaiting(
+      `the payment provider to say what became of charge \`${attempt.key}\`, which it did not answer in time.`,
+      'It is asked again every few seconds. The stock is held.',
     )
     const end = await this.desk.see(
       {
@@ -169,7 +170,7 @@ class Checkout {
   /** Waits for whatever comes next. False when the checkout has to end: it was cancelled, or its time is over. */
   private async nextMessage(): Promise<boolean> {
     this.watchDeadline()
-    this.desk.tell(this.describeWaiting())
+    this.tellWaiting()
     await condition(() => this.asked || this.news || this.mustEnd())
     this.news = false
     return !this.mustEnd()
@@ -209,6 +210,7 @@ class Checkout {
         key: attempt.key,
         code,
         patienceMs: 1,
+        returnPatienceMs: this.patienceMs,
       })
     }
     return this.finish('cancelled')
@@ -228,7 +230,10 @@ class Checkout {
   private async tryToStop(attempt: OpenAttempt, keepIfPaid: boolean) {
     if (this.outOfPatience) return null
     const clock = this.startPatience()
-    this.desk.tell(`Cancels charge \`${attempt.key}\` at the payment provider before the stock goes back.`)
+    this.desk.tellWaiting(
+      `the payment provider to cancel charge \`${attempt.key}\`.`,
+      `It is tried until ${readable(Date.now() + this.patienceMs)}; then the stock goes back, and the charge is settled afterwards.`,
+    )
     const end = await this.desk.see(
       {
         step: 'stopCharge',
@@ -321,6 +326,7 @@ class Checkout {
 
   private remember(placed: Placed): void {
     this.patienceMs = placed.patienceMs
+    this.desk.learnMoney({ amount: placed.due, currency: placed.currency })
     this.attempt = placed.attempt && { ...placed.attempt, final: false }
     this.asked = placed.repeated
     this.setDeadline(placed.holdMs)
@@ -346,15 +352,17 @@ class Checkout {
       }, ignoreCancellation)
   }
 
-  private describeWaiting(): string {
-    const until = new Date(this.deadline).toISOString()
-    const waits =
-      this.attempt && !this.attempt.final
-        ? this.attempt.status === 'requires_action'
-          ? 'the customer to approve the payment'
-          : 'the payment provider to decide'
-        : 'the customer to pay with another card'
-    return `Waits for ${waits}, at the longest until ${until}. The stock is held until then and goes back by itself. Nothing needs to be done.`
+  private tellWaiting(): void {
+    const waiting = this.attempt && !this.attempt.final
+    const forWhom = !waiting
+      ? 'the customer to pay with another card.'
+      : this.attempt?.status === 'requires_action'
+        ? 'the customer to approve the payment.'
+        : 'the payment provider to decide.'
+    this.desk.tellWaiting(
+      forWhom,
+      `At the longest until ${readable(this.deadline)}. The stock is held until then and goes back by itself.`,
+    )
   }
 }
 

@@ -8,8 +8,9 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow'
-import { ATTENTION_CASES, type AttentionCase, allowsRepair } from '../domain/attention'
-import type { OrderId, PaymentId } from '../domain/ids'
+import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../domain/attention'
+import { isId, type OrderId, type PaymentId } from '../domain/ids'
+import { formatMajor, type Money } from '../domain/money'
 import { REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
 import { auditRepair, park, unpark } from './proxies'
 
@@ -23,6 +24,8 @@ export interface Duty {
   readonly waitsFor: string
   /** How long it is tried before a person is asked. */
   readonly patienceMs: number
+  /** The order is over: it cannot be cancelled once more. */
+  readonly isOver?: boolean
 }
 
 /** How a duty ended: by itself, or by what a person decided. `interrupted`: something else came first. */
@@ -50,6 +53,8 @@ const HURRIES_MAX = 10
  */
 export class Desk {
   private readonly orderId: OrderId
+  /** "GBP 5.10", once it is known. */
+  private money: string | null = null
   private current: OpenCase | null = null
   private repair: { readonly action: RepairAction; readonly outcome: Repair['outcome'] } | null = null
 
@@ -162,11 +167,15 @@ export class Desk {
     const open = this.current
     if (!repair || typeof repair !== 'object')
       throw refused('Send one JSON object, such as {"reason_code": "…", "by": "key_…"}')
-    if (typeof repair.reason_code !== 'string' || repair.reason_code === '') throw refused('`reason_code` is missing')
-    if (typeof repair.by !== 'string' || !repair.by.startsWith('key_'))
+    const unknown = Object.keys(repair).filter((field) => !REPAIR_FIELDS.has(field))
+    if (unknown.length > 0) throw refused(`Leave out ${unknown.join(', ')}: notes go by the API`)
+    if (typeof repair.reason_code !== 'string' || !REASON_CODE.test(repair.reason_code))
+      throw refused('`reason_code` must be a short code, such as "checked_with_provider"')
+    if (typeof repair.by !== 'string' || !isId('apiKey', repair.by))
       throw refused('`by` must be the id of your admin key (key_…)')
     if (!open?.parked) throw refused('Nothing waits for a person here')
-    const { code, step } = open.duty
+    const { code, step, isOver } = open.duty
+    if (isOver && action === 'forceCancel') throw refused('The order is cancelled already')
     if (!allowsRepair(code, action))
       throw refused(`${code} takes ${ATTENTION_CASES[code].repairs.join(', ')}, not ${action}`)
     if (repair.step !== undefined && repair.step !== step) throw refused(`The step that waits is ${step}`)
@@ -175,26 +184,49 @@ export class Desk {
     }
   }
 
+  /** What is at stake, for what the desk shows. */
+  learnMoney(money: Money): void {
+    this.money = `${money.currency} ${formatMajor(money)}`
+  }
+
   /** Current details of the workflow, as Markdown: free, and never part of the history. */
   tell(markdown: string): void {
     setCurrentDetails(markdown)
   }
 
-  private describeCase(duty: Duty): string {
-    const { title, repairs } = ATTENTION_CASES[duty.code]
-    const examples = repairs.map(
-      (repair) =>
-        `- \`${repair}\`: \`${JSON.stringify(example(repair, duty.step))}\` — ${REPAIR_DESCRIPTIONS[repair as RepairAction]}`,
+  /** What it waits for while all is well. `since` is now. */
+  tellWaiting(waitsFor: string, until: string): void {
+    const money = this.money === null ? '' : ` · ${this.money}`
+    this.tell(
+      `**Waits for** ${waitsFor}\n\nSince ${readable(Date.now())}${money}\n\n${until}\n\nNothing needs to be done.`,
     )
+  }
+
+  private describeCase({ code, step, waitsFor, isOver }: Duty): string {
+    const { title, choices } = ATTENTION_CASES[code]
+    const fitting = choices.filter(({ repair }) => !(isOver && repair === 'forceCancel'))
     return [
       `### ⚠ ${title}`,
-      `Waits for: ${duty.waitsFor}. It is still being tried.`,
-      `Parked: ${new Date().toISOString()}`,
       '',
-      '**What you can do** (More Actions → Send an Update; put your own admin key id):',
-      ...examples,
+      `**Waits for** ${waitsFor}. It goes on being tried, and the case closes by itself when that works.`,
+      '',
+      `**A person has been asked since** ${readable(Date.now())}`,
+      ...(this.money === null ? [] : ['', `**At stake** ${this.money}`]),
+      '',
+      '**What to do** Choose what fits below, then *More Actions → Send an Update*: take the update of that name and paste its JSON, with the id of your own admin key instead of `key_…`.',
+      ...fitting.flatMap((choice) => ['', ...describeChoice(choice, step)]),
     ].join('\n')
   }
+}
+
+function describeChoice({ repair, when, ...outcome }: RepairChoice, step: string): string[] {
+  const json = { step, ...outcome, reason_code: 'checked_with_provider', by: 'key_…' }
+  return [`- ${when}`, `  Update \`${repair}\`:`, '  ```json', `  ${JSON.stringify(json)}`, '  ```']
+}
+
+/** "2026-11-21 03:05 UTC" */
+export function readable(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 const REPAIR_DESCRIPTIONS: Readonly<Record<RepairAction, string>> = {
@@ -204,10 +236,9 @@ const REPAIR_DESCRIPTIONS: Readonly<Record<RepairAction, string>> = {
   forceCancel: 'Cancel the order now; its money is settled afterwards.',
 }
 
-function example(action: string, step: string): Record<string, string> {
-  const common = { reason_code: 'checked_with_provider', by: 'key_…' }
-  return action === 'resolveStep' ? { step, outcome: 'done', ...common } : { step, ...common }
-}
+const REPAIR_FIELDS: ReadonlySet<string> = new Set(['step', 'outcome', 'reason_code', 'by'])
+/** A code, never a sentence: nothing personal may come into a history. */
+const REASON_CODE = /^[a-z][a-z0-9_]{0,63}$/
 
 function refused(message: string): ApplicationFailure {
   return ApplicationFailure.create({ type: 'repair_not_allowed', message, nonRetryable: true })

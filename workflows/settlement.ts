@@ -11,7 +11,9 @@ interface LateAttempt {
   readonly key: string
   /** The case it becomes when nobody can say what happened. */
   readonly code: Extract<AttentionCase, 'provider_unreachable' | 'undo_failed'>
+  /** How long it may take to learn what happened, and to give the money back, before a person is asked. */
   readonly patienceMs: number
+  readonly returnPatienceMs: number
 }
 
 /**
@@ -20,8 +22,10 @@ interface LateAttempt {
  */
 export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
   const desk = new Desk(orderId)
-  const { key, patienceMs } = await readSettlement({ paymentId })
-  await returnLateMoney(desk, { orderId, paymentId, key, code: 'provider_unreachable', patienceMs })
+  const { key, patienceMs, money } = await readSettlement({ paymentId })
+  desk.learnMoney(money)
+  const patience = { patienceMs, returnPatienceMs: patienceMs }
+  await returnLateMoney(desk, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
   await condition(allHandlersFinished)
 }
 
@@ -31,10 +35,13 @@ export async function returnLateMoney(desk: Desk, late: LateAttempt): Promise<vo
 }
 
 async function tookMoney(desk: Desk, { paymentId, key, code, patienceMs }: LateAttempt): Promise<boolean> {
-  desk.tell(`The order is over. Finds out whether charge \`${key}\` took money, to give it back.`)
+  desk.tellWaiting(
+    `the payment provider to say whether charge \`${key}\` took money.`,
+    'The order is over: what was taken goes back.',
+  )
   const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
   for (;;) {
-    const end = await desk.see({ step: 'learnFate', code, paymentId, waitsFor, patienceMs }, () =>
+    const end = await desk.see({ step: 'learnFate', code, paymentId, waitsFor, patienceMs, isOver: true }, () =>
       learnFate({ paymentId }),
     )
     if (end.by === 'done') return end.result.fate === 'money'
@@ -43,14 +50,15 @@ async function tookMoney(desk: Desk, { paymentId, key, code, patienceMs }: LateA
   }
 }
 
-async function giveBack(desk: Desk, { orderId, paymentId, key }: LateAttempt): Promise<void> {
-  desk.tell(`The order is over, and charge \`${key}\` took money. Gives it back.`)
+async function giveBack(desk: Desk, { orderId, paymentId, key, returnPatienceMs }: LateAttempt): Promise<void> {
+  desk.tellWaiting(`the money of charge \`${key}\` to go back.`, 'The order is over.')
   const duty = {
     step: 'returnMoney',
     code: 'late_money',
     paymentId,
     waitsFor: `the money of charge \`${key}\` to go back`,
-    patienceMs: LATE_MONEY_PATIENCE_MS,
+    patienceMs: Math.min(returnPatienceMs, LATE_MONEY_PATIENCE_MS),
+    isOver: true,
   } as const
   for (;;) {
     const end = await desk.see(duty, () => returnMoney({ paymentId }))
@@ -60,4 +68,4 @@ async function giveBack(desk: Desk, { orderId, paymentId, key }: LateAttempt): P
 }
 
 /** Money that was seen goes back within a minute, or somebody is told. */
-const LATE_MONEY_PATIENCE_MS = 60_000
+const LATE_MONEY_PATIENCE_MS = 55_000

@@ -10,7 +10,7 @@ import { closeCase, listOpenCases, type OpenCase, readOpenCases, recordRepair } 
 import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
 import { readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
-import { ATTENTION_CASES, type AttentionCase, allowsRepair } from '../../domain/attention'
+import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../../domain/attention'
 import { DomainError } from '../../domain/errors'
 import type { ApiKeyId, OrderId } from '../../domain/ids'
 import { isOpen } from '../../domain/order'
@@ -33,6 +33,9 @@ const attentionCase = z
     since: timestamp,
     at_stake: money,
     allowed_repairs: z.array(z.string()),
+    choices: z
+      .array(z.strictObject({ action: z.string(), outcome: z.string().nullable(), when: z.string() }))
+      .meta({ description: 'what a person may do, and when it is right' }),
     workflow: z.strictObject({ id: z.string(), url: z.string() }),
   })
   .meta({ id: 'AttentionCase' })
@@ -61,7 +64,10 @@ const getAttention = defineRoute({
 })
 
 function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCase> {
-  const { title, repairs } = ATTENTION_CASES[open.code]
+  const { title } = ATTENTION_CASES[open.code]
+  const choices: readonly RepairChoice[] = ATTENTION_CASES[open.code].choices
+  // What is over cannot be cancelled once more.
+  const fitting = choices.filter(({ repair }) => repair !== 'forceCancel' || open.orderStatus !== 'cancelled')
   return {
     order_id: open.orderId,
     number: open.number,
@@ -70,7 +76,8 @@ function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCas
     step: open.step,
     since: open.since.toISOString(),
     at_stake: { amount: open.atStake, currency: open.currency },
-    allowed_repairs: [...repairs],
+    allowed_repairs: [...new Set(fitting.map(({ repair }) => repair))],
+    choices: fitting.map(({ repair, outcome, when }) => ({ action: repair, outcome: outcome ?? null, when })),
     workflow: { id: open.workflowId, url: workflowUrl(open.workflowId, deps) },
   }
 }
