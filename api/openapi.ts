@@ -1,8 +1,10 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from '@asteasolutions/zod-to-openapi'
 import { z } from 'zod'
+import { ROLES } from '../db/api-key'
 import { ERROR_CODES, type ErrorCode } from '../domain/errors'
 import { PROBLEM_DOCS } from './problem'
-import { isCodes, isMediaAnswer, isRawBody, type Route } from './route'
+import { allows } from './auth'
+import { isCodes, isMediaAnswer, isRawBody, type CallerRule, type Route } from './route'
 
 /** An OpenAPI 3.1 document. */
 export type OpenApiDocument = ReturnType<OpenApiGeneratorV31['generateDocument']>
@@ -48,7 +50,7 @@ export function answersOf(route: Route): Map<number, Set<ErrorCode>> {
 function genericCodes(route: Route): ErrorCode[] {
   const codes: ErrorCode[] = []
   if (route.caller !== 'anyone') codes.push('unauthenticated')
-  if (typeof route.caller === 'object') codes.push('insufficient_scope')
+  if (typeof route.caller === 'object' && isRestricted(route.caller)) codes.push('insufficient_scope')
   if (route.params) codes.push('not_found')
   if (route.query) codes.push('validation_failed')
   if (route.idempotency !== 'none') codes.push('validation_failed')
@@ -58,8 +60,14 @@ function genericCodes(route: Route): ErrorCode[] {
     if (!isRawBody(route.body)) codes.push('invalid_json', 'validation_failed', 'body_too_large', 'request_timeout')
     else if (route.body.raw === 'whole') codes.push('body_too_large', 'request_timeout')
   }
-  if (route.path.startsWith('/v1/')) codes.push('rate_limited', 'unavailable')
+  if (route.path.startsWith('/v1/')) codes.push('rate_limited')
+  if (/^\/(?:v1|webhooks)\//.test(route.path)) codes.push('unavailable')
   return codes
+}
+
+/** Some roles may not: otherwise nobody is ever told `insufficient_scope`. */
+function isRestricted({ admin, access }: Exclude<CallerRule, string>): boolean {
+  return ROLES.some((role) => !allows(role, admin, access))
 }
 
 const problem = z

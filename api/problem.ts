@@ -64,8 +64,7 @@ export function refusalOf(error: unknown): DomainError {
   if (error instanceof DomainError) return error
   if (isTemporalUnavailable(error)) return unavailable('temporal')
   if (isPostgresUnavailable(error)) return unavailable('postgres')
-  if (isBadRequest(error))
-    return invalid([{ in: 'query', pointer: '', code: 'malformed', message: 'The address is malformed.' }])
+  if (isUndecodable(error)) return new DomainError('not_found', 'There is no such address.')
   return new DomainError('internal', 'Something went wrong on our side. Tell us the request_id.')
 }
 
@@ -114,7 +113,7 @@ function escapePointer(step: string): string {
   return step.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
-/** Express's router throws URIErrors with status 400 for addresses that cannot be decoded. */
-function isBadRequest(error: unknown): boolean {
+/** Express's router throws a URIError with status 400 for a path that cannot be decoded: nothing can be there. */
+function isUndecodable(error: unknown): boolean {
   return isNativeError(error) && (error as { status?: unknown }).status === 400
 }
