@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import type { Readable } from 'node:stream'
 import { readBytes } from '../../db/import'
 import { type Answer, startApi, type TestApi } from '../support/http'
+import { until } from '../support/wait'
 
 let api: TestApi
 let key: string
@@ -64,7 +65,7 @@ describe('POST /imports', () => {
     await holder.query('lock table idempotency in access exclusive mode')
     const first = post(FILE, 'at-once')
     const waiting = "select count(*)::int as n from pg_locks where locktype = 'relation' and not granted"
-    for (let n = 0; n === 0; ) n = (await api.database.pool.query<{ n: number }>(waiting)).rows[0]?.n ?? 0
+    await until('the first waits', async () => (await api.database.pool.query<{ n: number }>(waiting)).rows[0]?.n)
     expect(await post(FILE, 'at-once')).toMatchObject({ status: 409, body: { code: 'request_in_progress' } })
     await holder.query('rollback')
     holder.release()
@@ -113,10 +114,14 @@ describe('POST /imports', () => {
     const before = await count("state = 'failed'")
     const { answer, upload } = open({})
     upload.write(FILE + 'x'.repeat(2_000_000))
-    while ((await count("state = 'receiving'")) === 0);
+    await until('the upload has begun', () => count("state = 'receiving'"))
     upload.destroy()
     await expect(answer).rejects.toThrow()
-    while ((await count("state = 'failed'")) === before);
+    await until(
+      'the upload is given up',
+      () => count("state = 'failed'"),
+      (failed) => failed > before,
+    )
     expect(await lastImport()).toMatchObject({ state: 'failed', failure: 'The upload broke off.' })
   })
 })

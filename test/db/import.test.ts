@@ -16,6 +16,7 @@ import { readLevel } from '../../db/stock'
 import type { ImportId, ProductId, WarehouseId } from '../../domain/ids'
 import type { ImportRow } from '../../domain/import'
 import { testDatabase, type TestDatabase } from '../support/database'
+import { until } from '../support/wait'
 
 let database: TestDatabase
 let london: WarehouseId
@@ -273,5 +274,5 @@ async function rowVersions() {
 /** Until some statement of this database waits for a lock. */
 async function untilWaiting(): Promise<void> {
   const waiting = `select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()) as yes`
-  for (let yes = false; !yes; ) yes = (await database.pool.query<{ yes: boolean }>(waiting)).rows[0]?.yes ?? false
+  await until('a statement waits', async () => (await database.pool.query<{ yes: boolean }>(waiting)).rows[0]?.yes)
 }
