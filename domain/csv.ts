@@ -60,9 +60,8 @@ export class CsvReader {
   }
 
   #take(text: Buffer, start: number, cut: NonNullable<Cut>, records: CsvRecord[]): number {
-    let { end } = cut
-    let parsed: string[] | CsvProblem = cut.bad ?? parseRecord(text.toString('utf8', start, end))
-    if (parsed === 'bad_quotes') end = Math.min(indexOf(text, NEWLINE, start), end)
+    const parsed = cut.bad ?? parseRecord(text.toString('utf8', start, cut.end))
+    const end = parsed === 'bad_quotes' ? Math.min(indexOf(text, NEWLINE, start), cut.end) : cut.end
     const next = Math.min(end + 1, text.length)
     const line = this.#line
     this.#line += countNewlines(text, start, next)

@@ -1,4 +1,4 @@
-import type { CategoryId, ProductId, Sku, WarehouseId } from './ids'
+import type { ProductId, Sku, WarehouseId } from './ids'
 import type { ImportRow, Rejection } from './import'
 import type { Currency } from './money'
 
@@ -66,8 +66,6 @@ export interface BatchPlan {
   readonly prices: readonly { readonly sku: Sku; readonly currency: Currency; readonly amount: number }[]
   readonly levels: readonly { readonly sku: Sku; readonly warehouseId: WarehouseId; readonly onHand: number }[]
 }
-
-export type CategoryIds = ReadonlyMap<string, CategoryId>
 
 /**
  * Decides what the lines of one batch change. Several lines may speak of one SKU (its warehouses, its currencies); one

@@ -88,7 +88,7 @@ const postAdjustment = defineRoute({
       if (adjusted.outcome === 'refused') throw refusal(adjusted.level, body.delta ?? 0)
       return { status: 200, resource: { sku: adjusted.level.sku, warehouseId: adjusted.level.warehouseId } }
     },
-    async (resource, db) => presentLevel(await requireLevel(await readLevel(db, resource.sku, resource.warehouseId))),
+    async (resource, db) => presentLevel(requireLevel(await readLevel(db, resource.sku, resource.warehouseId))),
   ),
 )
 
