@@ -1,8 +1,9 @@
+import { rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { holderOf } from './stack/claim'
 import { isAlive } from './stack/identity'
 import { endLeftovers } from './stack/programs'
-import { lockFile, readRecords, STACK_FOLDER } from './stack/state'
+import { lockFile, readRecords, STACK_FOLDER, stackFile } from './stack/state'
 
 const PATIENCE_MS = 60_000
 
@@ -11,6 +12,7 @@ async function stop(): Promise<void> {
   const parent = holderOf(lockFile(STACK_FOLDER))
   if (parent === undefined) {
     await endLeftovers(readRecords(STACK_FOLDER), console.log)
+    rmSync(stackFile(STACK_FOLDER), { force: true })
     return console.log('Holdfast is not running.')
   }
   process.kill(parent.pid, 'SIGTERM')

@@ -88,6 +88,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const giveUp = (): void => void supervisor.stop()
   options.interrupted?.addEventListener('abort', giveUp)
   try {
+    rmSync(stackFile(folder), { force: true })
     await endLeftovers(readRecords(folder), say)
     return await supervisor.start(options)
   } catch (error) {
@@ -189,8 +190,7 @@ class Supervisor {
   private handle(services: ServiceAddresses, secrets: Secrets, env: Record<string, string>): Stack {
     const keeper = (name: string): Keeper => {
       const found = this.keepers.get(name)
-      if (found === undefined)
-        throw new Error(`There is no process ${name}, only ${[...this.keepers.keys()].join(', ')}.`)
+      if (found === undefined) throw new Error(`There is no process ${name}.`)
       return found
     }
     const file = (): StackFile => this.file()
