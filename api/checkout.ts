@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { nameAttempt } from '../db/checkout-key'
 import type { IdempotencyScope } from '../db/idempotency'
 import { type Order, type OrderAttempt, readOrder } from '../db/order/read'
+import { isPostgresUnavailable } from '../db/pool'
 import { DomainError } from '../domain/errors'
 import type { OrderId } from '../domain/ids'
 import { formatMajor } from '../domain/money'
@@ -45,7 +46,6 @@ export type CheckoutBody = z.input<typeof checkoutBody>
 export function presentCheckout(order: Order, { settings }: Pick<ApiDeps, 'settings'>): CheckoutBody {
   const state = stateOf(order)
   const waiting = order.attempts.find((attempt) => attempt.status === 'requires_action')
-  const token = streamToken(settings.TOKEN_SECRET, order.id)
   return {
     order_id: order.id,
     state,
@@ -53,9 +53,13 @@ export function presentCheckout(order: Order, { settings }: Pick<ApiDeps, 'setti
     hold_expires_at: order.holdExpiresAt?.toISOString() ?? null,
     action: state === 'requires_action' && waiting?.actionUrl ? { type: 'redirect', url: waiting.actionUrl } : null,
     problems: [],
-    events_url: `${settings.PUBLIC_URL}/v1/store/checkouts/${order.id}/events?stream=${token}`,
+    events_url: eventsUrl(order.id, settings),
     order: isCompleted(order.status) ? presentOrder(order) : null,
   }
+}
+
+function eventsUrl(orderId: OrderId, { PUBLIC_URL, TOKEN_SECRET }: ApiDeps['settings']): string {
+  return `${PUBLIC_URL}/v1/store/checkouts/${orderId}/events?stream=${streamToken(TOKEN_SECRET, orderId)}`
 }
 
 function stateOf(order: Order): CheckoutBody['state'] {
@@ -151,17 +155,47 @@ export async function awaitAttempt(
   { orderId, attempt, label, fresh, deadline }: AwaitedAttempt,
   deps: ApiDeps,
 ): Promise<CheckoutAnswer> {
-  const known = fresh ? null : decidedAnswer(await requireOrder(orderId, deps), attempt, deps)
+  const known = fresh ? null : await decided(orderId, attempt, deps)
   if (known) return known
   await nudge({ orderId, attempt, label, deadline, reuse: 'REJECT_DUPLICATE' }, deps)
   for (;;) {
-    const order = await requireOrder(orderId, deps)
-    const answer = decidedAnswer(order, attempt, deps)
+    const order = await readIfUp(orderId, deps)
+    const answer = order && decidedAnswer(order, attempt, deps)
     if (answer) return answer
     const left = deadline - Date.now()
-    if (left <= 0) return asItStands(order, deps)
+    if (left <= 0) return order ? asItStands(order, deps) : accepted(orderId, deps)
     await pause(Math.min(POLL_MS, left))
   }
+}
+
+async function decided(orderId: OrderId, attempt: number, deps: ApiDeps): Promise<CheckoutAnswer | null> {
+  const order = await readIfUp(orderId, deps)
+  return order && decidedAnswer(order, attempt, deps)
+}
+
+/** Null while Postgres is away: somebody whose order is accepted is not told of that. */
+async function readIfUp(orderId: OrderId, deps: ApiDeps): Promise<Order | null> {
+  try {
+    return await requireOrder(orderId, deps)
+  } catch (error) {
+    if (isPostgresUnavailable(error)) return null
+    throw error
+  }
+}
+
+/** All that is certain of an accepted order whose row cannot be read. */
+function accepted(orderId: OrderId, deps: ApiDeps): Extract<CheckoutAnswer, { status: 202 }> {
+  const body: CheckoutBody = {
+    order_id: orderId,
+    state: 'in_progress',
+    reason: null,
+    hold_expires_at: null,
+    action: null,
+    problems: [],
+    events_url: eventsUrl(orderId, deps.settings),
+    order: null,
+  }
+  return { status: 202, body, headers: { Location: `/v1/store/checkouts/${orderId}` } }
 }
 
 interface AwaitedAttempt {
@@ -204,8 +238,8 @@ async function nudge({ orderId, attempt, label, deadline, reuse }: Nudge, deps: 
       deps.log.debug({ err: error, order_id: orderId }, 'the wait for a checkout ended early')
       return
     }
-    const order = await requireOrder(orderId, deps)
-    if (reuse === 'REJECT_DUPLICATE' && isOpen(order.status)) {
+    const order = await readIfUp(orderId, deps)
+    if (reuse === 'REJECT_DUPLICATE' && order && isOpen(order.status)) {
       await nudge({ orderId, attempt, label, deadline, reuse: 'ALLOW_DUPLICATE' }, deps)
     }
   }
