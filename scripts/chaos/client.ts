@@ -20,6 +20,7 @@ export interface Request {
 /** One thing a client was told. */
 export interface Told extends Answer {
   readonly request: Request
+  readonly sentAt: number
   readonly at: number
 }
 
@@ -53,6 +54,7 @@ export class Client {
 
   /** Null: no answer came. */
   private async once(request: Request): Promise<Answer | null> {
+    const sentAt = Date.now()
     const api = this.apis[this.turn++ % this.apis.length] as string
     try {
       const response = await fetch(api + request.path, {
@@ -72,7 +74,7 @@ export class Client {
         replayed: response.headers.get('idempotent-replayed') === 'true',
         body: text === '' ? {} : (JSON.parse(text) as Answer['body']),
       }
-      this.told.push({ ...answer, request, at: Date.now() })
+      this.told.push({ ...answer, request, sentAt, at: Date.now() })
       return answer
     } catch {
       return null

@@ -17,11 +17,10 @@ interface OrderRow {
   readonly id: string
   readonly status: string
   readonly total: number
-  readonly createdAt: Date
   readonly lines: Readonly<Record<string, number>> | null
 }
 
-/** A 5xx may come while an order is being accepted, not after: this much later it was known. */
+/** Once its order is accepted a request gets no 5xx any more; so much later the process knew. */
 const ACCEPTED_MS = 1_500
 /** An approval so shortly before the end of the hold may come too late. */
 const APPROVAL_MARGIN_MS = 1_000
@@ -45,10 +44,12 @@ export interface OracleDeps {
 export async function judge(history: History, deps: OracleDeps): Promise<string[]> {
   const orders = await readOrders(history.cartId, deps.pool)
   const charges = (await Promise.all(orders.map((order) => readCharges(order.id, deps.sandbox)))).flat()
+  const keys = await readKeys(history, deps.pool)
   const faults = [
     ...judgeOrders(history, orders, charges),
     ...judgeAnswers(history, orders, charges),
-    ...(await judgeReplays(history)),
+    ...judgeFailures(history, keys),
+    ...(await judgeReplays(history, keys)),
     ...(await judgeCart(history, orders)),
   ]
   return faults.map((fault) => `${history.plan.script} with ${history.plan.method}, ${history.cartId}: ${fault}`)
@@ -80,13 +81,9 @@ function judgeOrders(history: History, orders: readonly OrderRow[], charges: rea
 
 function judgeAnswers(history: History, orders: readonly OrderRow[], charges: readonly JournalCharge[]): string[] {
   const faults: string[] = []
-  const first = orders[0]
   for (const told of history.client.told) {
-    const what = `${told.request.method} ${told.request.path.replace(/\/[a-z]+_[0-9a-z]{26}/g, '')} → ${told.status} ${String(told.body['code'] ?? '')}`
+    const what = describe(told)
     if (told.status === 500) faults.push(what)
-    const accepted =
-      first && told.request.path.endsWith('/checkout') && told.at - ACCEPTED_MS > first.createdAt.getTime()
-    if (accepted && told.status > 500) faults.push(`${what}, though ${first.id} was accepted`)
     if (told.status === 201 && isPurchase(told)) {
       const order = orders.find(({ id }) => id === told.body['id'])
       if (order?.status !== 'confirmed') faults.push(`${what}, but the order is ${order?.status ?? 'gone'}`)
@@ -105,11 +102,26 @@ function judgeAnswers(history: History, orders: readonly OrderRow[], charges: re
   return faults
 }
 
+/** A request that was accepted while it ran is never told that it failed. */
+function judgeFailures({ client }: History, keys: ReadonlyMap<string, number>): string[] {
+  return client.told
+    .filter(({ status, request, sentAt, at }) => {
+      const acceptedAt = keys.get(request.key ?? '')
+      return status >= 500 && acceptedAt !== undefined && sentAt < acceptedAt && acceptedAt < at - ACCEPTED_MS
+    })
+    .map((told) => `${describe(told)}, though its order was accepted`)
+}
+
 /** Every key answers once more what it answered first. */
-async function judgeReplays({ client, purchases, token }: History): Promise<string[]> {
+async function judgeReplays(
+  { client, purchases, token }: History,
+  keys: ReadonlyMap<string, number>,
+): Promise<string[]> {
   const faults: string[] = []
   for (const purchase of purchases) {
     const before = client.told.filter(({ request }) => request.key === purchase.key).filter(isOutcome)
+    // A key that nothing was stored for would buy anew.
+    if (before.length === 0 && !keys.has(purchase.key)) continue
     const now = await client.send({ method: 'POST', ...purchase, token })
     const outcomes = new Set([...before, now].filter(isOutcome).map(outcomeOf))
     if (outcomes.size > 1) faults.push(`one key was told ${[...outcomes].join(' and ')}`)
@@ -140,9 +152,18 @@ export function judgePrivacy(histories: readonly History[]): string[] {
   })
 }
 
+/** When each key of this buyer was stored, with the order that it names. */
+async function readKeys({ purchases }: History, pool: Pool): Promise<Map<string, number>> {
+  const { rows } = await pool.query<{ key: string; createdAt: Date }>(
+    'select key, created_at as "createdAt" from idempotency where key = any ($1::text[]) and order_id is not null',
+    [purchases.map(({ key }) => key)],
+  )
+  return new Map(rows.map(({ key, createdAt }) => [key, createdAt.getTime()]))
+}
+
 async function readOrders(cartId: string, pool: Pool): Promise<OrderRow[]> {
   const { rows } = await pool.query<OrderRow>(
-    `select o.id, o.status, o.total, o.created_at as "createdAt",
+    `select o.id, o.status, o.total,
             (select jsonb_object_agg(l.sku_written, l.quantity) from order_line l where l.order_id = o.id) as lines
      from orders o
      where o.cart_id = $1
@@ -167,6 +188,11 @@ function isPurchase({ request }: Told): boolean {
 
 function isOutcome({ status, body }: Answer): boolean {
   return KEPT.has(status) && !NOT_OUTCOMES.has(String(body['code']))
+}
+
+function describe({ request, status, body }: Told): string {
+  const path = request.path.replace(/\/[a-z]+_[0-9a-z]{26}/g, '')
+  return `${request.method} ${path} → ${status} ${String(body['code'] ?? '')}`
 }
 
 function outcomeOf({ status, body }: Answer): string {
