@@ -1,4 +1,4 @@
-import { openCase } from '../db/attention'
+import { closeSettledCases, openCase } from '../db/attention'
 import { expireDueHolds } from '../db/inventory'
 import { cancelOrder } from '../db/order/cancel'
 import { countRestart, listOrdersAtWork, type OrderAtWork } from '../db/order/sweep'
@@ -25,6 +25,7 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
   async function sweep(shard: Shard): Promise<{ expired: number; restarted: number; nextDueMs: number | null }> {
     const holds = await expireHolds(shard)
     const restarted = await restartOrphans(shard)
+    await closeSettledCases(pool, shard)
     if (shard.shard === 0) await reportFailing()
     return { ...holds, restarted }
   }

@@ -53,6 +53,31 @@ export async function closeCase(
   return rowCount === 1
 }
 
+/**
+ * Closes cases, of one shard (`shards` a power of two), of orders for which nothing is left to do: whoever opened one may
+ * have been ended before it could close it.
+ */
+export async function closeSettledCases(db: Db, { shard, shards }: { shard: number; shards: number }): Promise<number> {
+  const { rowCount } = await db.query({
+    name: 'attention.closeSettled',
+    text: `
+      update attention a
+      set closed_at = now(), closed_by = 'sweep'
+      from orders o
+      where a.closed_at is null
+        and hashtext(a.order_id) & ($2 - 1) = $1
+        and o.id = a.order_id
+        and o.status not in ('pending', 'inventory_reserved', 'payment_pending')
+        and not exists (
+          select from payment p
+          where p.order_id = o.id
+            and (p.status in ('requested', 'sent', 'requires_action', 'pending')
+                 or p.status in ('authorized', 'captured') and o.status = 'cancelled'))`,
+    values: [shard, shards],
+  })
+  return rowCount ?? 0
+}
+
 const OPEN_CASES = `
   select a.order_id as "orderId", o.number, a.code, a.step, a.payment_id as "paymentId", a.workflow_id as "workflowId",
          a.since, coalesce(p.amount, o.total) as "atStake", o.currency, o.status as "orderStatus"
