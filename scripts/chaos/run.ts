@@ -99,10 +99,9 @@ export async function settle(rig: Rig): Promise<string[]> {
   }
   if (!last) return ['the invariants could not be checked']
   const wrong = last.checks.filter((check) => !check.ok)
+  const rest = last.settled && (await countParked(rig)) === 0
   return [
-    ...(last.settled
-      ? []
-      : [`something is still in flight after ${SETTLE_MS / 1000} s: ${await describeInFlight(rig)}`]),
+    ...(rest ? [] : [`something is still in flight after ${SETTLE_MS / 1000} s: ${await describeInFlight(rig)}`]),
     ...wrong.map(({ name, violations, sample }) => `${name}: ${violations} (${sample.join('; ')})`),
   ]
 }
