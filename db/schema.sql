@@ -336,7 +336,8 @@ create table payment (
 ) with (fillfactor=70);
 CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_id) WHERE (status = 'requested'::text);
 CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
-CREATE INDEX payment_unresolved ON public.payment USING btree (updated_at) WHERE (status = ANY (ARRAY['requested'::text, 'sent'::text, 'requires_action'::text, 'pending'::text]));
+CREATE INDEX payment_at_work ON public.payment USING btree (updated_at) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
+CREATE INDEX payment_holding ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['authorized'::text, 'captured'::text]));
 
 create table price (
   sku sku not null,
