@@ -138,6 +138,8 @@ create table import_chunk (
   bytes bytea not null,
   primary key (import_id, first_byte)
 );
+-- Read in parts, and gone soon: not worth compressing.
+alter table import_chunk alter column bytes set storage external;
 create table import_rejection (
   import_id typeid not null references import on delete cascade,
   line integer not null,

@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { ROOT } from '../../config'
+import { CsvReader } from '../../domain/csv'
+import type { WarehouseId } from '../../domain/ids'
+import { type ImportRow, isRejection, readHead, readRow } from '../../domain/import'
+import { planBatch } from '../../domain/import-batch'
+import { cleanDescription, sellsGoods, titleOf, usualDescription, usualPrice } from '../../scripts/online-retail'
+import { sampleSku } from '../../scripts/seed'
+
+describe('the rules of the Online Retail file', () => {
+  it.each([
+    ['WHITE HANGING HEART T-LIGHT HOLDER', 'White Hanging Heart T-Light Holder'],
+    ['SET OF 3 CAKE TINS PANTRY DESIGN ', 'Set of 3 Cake Tins Pantry Design'],
+    ['POLYESTER FILLER PAD 40x40cm', 'Polyester Filler Pad 40x40cm'],
+    ['BAG 125g SWIRLY MARBLES', 'Bag 125g Swirly Marbles'],
+    ["PETIT TRAY CHIC W CHILDREN'S NAMES", "Petit Tray Chic with Children's Names"],
+    ['*USB  Office Mirror Ball', 'USB Office Mirror Ball'],
+    ['FOLK ART GREETING CARD,pack/12', 'Folk Art Greeting Card, Pack/12'],
+    ['A COLOURFUL "TEA FOR ONE"', 'A Colourful "Tea for One"'],
+  ])('make of %j the title %j', (description, title) => {
+    expect(titleOf(cleanDescription(description))).toBe(title)
+  })
+
+  it.each(['?', '??', ' ', 'sold as sets?'])('take %j for a note', (description) => {
+    expect(cleanDescription(description)).toBe('')
+  })
+
+  it('know a sale of goods from what else stands in the file', () => {
+    const line = {
+      invoice: '536365',
+      sku: '85123A',
+      description: 'HEART',
+      quantity: 6,
+      date: '2010-12-01 08:26:00',
+      unitPrice: '2.55',
+      price: 255,
+      customer: '17850',
+    }
+    expect(sellsGoods(line)).toBe(true)
+    for (const other of [
+      { invoice: 'C536379' },
+      { invoice: 'A563185' },
+      { sku: 'POST' },
+      { sku: 'BANK CHARGES' },
+      { sku: 'DCGS0076' },
+      { sku: '85123AXX' },
+      { quantity: 0 },
+      { quantity: -6 },
+      { price: 0 },
+      { price: null },
+      { description: 'Next Day Carriage' },
+      { description: 'SAMPLES' },
+    ]) {
+      expect(sellsGoods({ ...line, ...other })).toBe(false)
+    }
+  })
+
+  it('choose the price at which most units were sold, of several the lowest', () => {
+    expect(
+      usualPrice(
+        new Map([
+          [295, 10],
+          [255, 12],
+          [325, 1],
+        ]),
+      ),
+    ).toBe(255)
+    expect(
+      usualPrice(
+        new Map([
+          [295, 10],
+          [255, 10],
+        ]),
+      ),
+    ).toBe(255)
+  })
+
+  it('choose the description that stands there most often, of several the first in the alphabet', () => {
+    expect(
+      usualDescription(
+        new Map([
+          ['HEARTS', 1],
+          ['HEART', 3],
+        ]),
+      ),
+    ).toBe('HEART')
+    expect(
+      usualDescription(
+        new Map([
+          ['B', 2],
+          ['A', 2],
+        ]),
+      ),
+    ).toBe('A')
+  })
+})
+
+describe('the demo shop', () => {
+  const file = gunzipSync(readFileSync(join(ROOT, 'data', 'demo-shop.csv.gz')))
+  const rows = rowsOf(file)
+  const plan = planBatch(rows, { present: new Map(), facts: new Map() })
+
+  it('is imported without a rejection, thousands of products in three warehouses', () => {
+    expect(plan.rejections).toEqual([])
+    expect(plan.newSkus.length).toBeGreaterThan(3_000)
+    expect(
+      plan.newSkus.every(
+        ({ title, category, prices, stock }) => title && category && prices.size === 1 && stock.size === 3,
+      ),
+    ).toBe(true)
+    expect(plan.categories.size).toBe(8)
+  })
+
+  it('has the sample in plenty, some products low and a few out of stock', () => {
+    const units = new Map(
+      plan.newSkus.map(({ sku, stock }) => [sku, [...stock.values()].reduce((sum, one) => sum + one, 0)]),
+    )
+    expect(units.get(sampleSku)).toBeGreaterThan(1_000)
+    expect(plan.newSkus.find(({ sku }) => sku === sampleSku)).toMatchObject({
+      title: 'White Hanging Heart T-Light Holder',
+      category: 'home',
+      prices: new Map([['GBP', 255]]),
+    })
+    const few = (from: number, to: number) =>
+      [...units.values()].filter((count) => count >= from && count <= to).length / units.size
+    expect(few(0, 0)).toBeGreaterThan(0.005)
+    expect(few(0, 0)).toBeLessThan(0.03)
+    expect(few(1, 5)).toBeGreaterThan(0.02)
+    expect(few(1, 5)).toBeLessThan(0.08)
+  })
+})
+
+function rowsOf(file: Buffer): ImportRow[] {
+  const head = readHead(file.subarray(0, 100_000))
+  if (typeof head === 'string') throw new Error(head)
+  const warehouses = new Map(['london', 'manchester', 'dublin'].map((name) => [name, `wh_${name}` as WarehouseId]))
+  const reader = new CsvReader(head)
+  const records = [...reader.push(file.subarray(head.byte)), ...reader.end()]
+  return records.map((record) => {
+    const row = readRow(record, head.header, { defaultCurrency: 'GBP', warehouses })
+    if (isRejection(row)) throw new Error(`line ${row.line}: ${row.message}`)
+    return row
+  })
+}
