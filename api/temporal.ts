@@ -62,5 +62,8 @@ export function isTemporalUnavailable(error: unknown): boolean {
   return false
 }
 
-/** gRPC: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE. */
-const UNAVAILABLE_STATUS: ReadonlySet<number> = new Set([4, 8, 14])
+/**
+ * gRPC: CANCELLED (the connection went away), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION (a workflow whose
+ * task has just failed), ABORTED, INTERNAL (a server that is starting), UNAVAILABLE.
+ */
+const UNAVAILABLE_STATUS: ReadonlySet<number> = new Set([1, 4, 8, 9, 10, 13, 14])
