@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client as TemporalClient, Connection } from '@temporalio/client'
 import { Redis } from 'ioredis'
 import { createPool, type Pool } from '../../db/pool'
+import { holderOf } from '../stack/claim'
 import { removePostgresData } from '../stack/postgres'
-import type { Say } from '../stack/say'
-import { logFolder } from '../stack/state'
-import { type Stack, startStack } from '../stack/supervisor'
+import { endLeftovers } from '../stack/programs'
+import { lockFile, logFolder, readRecords } from '../stack/state'
+import { type Stack, type StackOptions, startStack } from '../stack/supervisor'
 import { Client } from './client'
 
 /** A stack of its own to break, and what looks at it from outside. */
@@ -42,29 +43,18 @@ const QUICK = {
   LOG_LEVEL: 'info',
 }
 
-export interface RigOptions {
-  readonly folder: string
-  readonly apis?: number
-  readonly workers?: number
-  readonly portOffset: number
-  readonly env?: Record<string, string>
-  /** Compiled programs to run instead of the project's own. */
-  readonly programs?: string
-  readonly say?: Say
-}
+export type RigOptions = StackOptions & { readonly folder: string }
 
 export async function startRig(options: RigOptions): Promise<Rig> {
-  const { folder, apis = 2, workers = 2, portOffset, env, programs, say } = options
+  const { folder, apis = 2, workers = 2, env } = options
+  await forget(folder)
   const faultFolder = join(folder, 'faults')
   const stack = await startStack({
-    folder,
+    ...options,
     apis,
     workers,
-    portOffset,
     durable: false,
     env: { ...QUICK, FAULT_DIR: faultFolder, ...env },
-    ...(programs === undefined ? {} : { programs }),
-    ...(say === undefined ? {} : { say }),
   })
   const { file } = stack
   const pool = createPool({ DATABASE_URL: file.postgres, DATABASE_POOL_MAX: 4 }, { name: 'holdfast-chaos' })
@@ -82,7 +72,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     faultFolder,
     pool,
     redis,
-    temporal: new TemporalClient({ connection }),
+    temporal: new TemporalClient({ connection, namespace: options.namespace ?? 'default' }),
     admin,
 
     async sell(name, stock) {
@@ -118,9 +108,9 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     },
 
     search(texts) {
-      const files = [logFolder(folder), join(folder, 'temporal')].flatMap((path) =>
-        readdirSync(path).map((name) => join(path, name)),
-      )
+      const files = [logFolder(folder), join(folder, 'temporal')]
+        .filter(existsSync)
+        .flatMap((path) => readdirSync(path).map((name) => join(path, name)))
       return files.filter((path) => {
         const content = readFileSync(path)
         return texts.some((text) => content.includes(text))
@@ -131,8 +121,15 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       redis.disconnect()
       await Promise.all([pool.end(), connection.close()])
       await stack.stop()
-      removePostgresData(folder)
-      rmSync(folder, { recursive: true, force: true })
+      await forget(folder)
     },
   }
+}
+
+/** Also what a killed run left behind; one that still runs is left alone, and starting beside it is refused. */
+async function forget(folder: string): Promise<void> {
+  if (holderOf(lockFile(folder)) !== undefined) return
+  await endLeftovers(readRecords(folder), () => undefined)
+  removePostgresData(folder)
+  rmSync(folder, { recursive: true, force: true })
 }
