@@ -25,9 +25,8 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     return done.map((migration) => migration.name)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`Migration ${current} failed, none was applied: ${reason}\n${failingLine(complaint)}`, {
-      cause: error,
-    })
+    const where = current === '' ? '' : ` in ${current}`
+    throw new Error(`The database could not be migrated${where}: ${reason}\n${failingLine(complaint)}`, { cause: error })
   }
 }
 
