@@ -26,7 +26,9 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     const where = current === '' ? '' : ` in ${current}`
-    throw new Error(`The database could not be migrated${where}: ${reason}\n${failingLine(complaint)}`, { cause: error })
+    throw new Error(`The database could not be migrated${where}: ${reason}\n${failingLine(complaint)}`, {
+      cause: error,
+    })
   }
 }
 

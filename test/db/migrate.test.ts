@@ -23,7 +23,9 @@ test('of several processes one migrates, and the others wait and find nothing to
 test('a database that is not there is named in the error', async () => {
   const absent = new URL(url)
   absent.pathname = '/absent'
-  await expect(migrate(absent.href)).rejects.toThrow('The database could not be migrated: database "absent" does not exist')
+  await expect(migrate(absent.href)).rejects.toThrow(
+    'The database could not be migrated: database "absent" does not exist',
+  )
 })
 
 async function run(statement: string): Promise<void> {
