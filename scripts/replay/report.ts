@@ -55,6 +55,7 @@ export function describeFile(file: SalesFile, plan: Plan): string {
     'Price: of a SKU with several, the one at which most of its units were sold in the whole file; of several, the lowest.',
     `Stock: exactly what is asked for, of ${figure(plan.articles.size)} SKUs; ${scarce.length - none} of them run out half-way (each asked for`,
     `always in the same quantity), ${none} are not there at all.`,
+    `To come: ${FIGURES.map(({ figure: key, name, show }) => `${show(plan.expected[key])} ${name}`).join(', ')}.`,
   ].join('\n')
 }
 
