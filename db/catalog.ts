@@ -40,8 +40,9 @@ const CATALOG_PRODUCT = `
     from variant v
     join price on price.sku = v.sku and price.currency = $1
     where v.product_id = p.id
+    having count(*) > 0
   ) as priced
-  where p.status = 'active' and priced.variants is not null`
+  where p.status = 'active'`
 
 /** One page of products after the id `after` (null: the first), oldest first. One statement, whatever the page's size. */
 export async function listCatalog(
