@@ -1,7 +1,7 @@
 import { closeSettledCases, openCase } from '../db/attention'
 import { expireDueHolds } from '../db/inventory'
 import { cancelOrder } from '../db/order/cancel'
-import { countRestart, listOrdersAtWork, type OrderAtWork } from '../db/order/sweep'
+import { countRestart, listOrdersAtWork, type OrderAtWork, RESTARTS_MAX } from '../db/order/sweep'
 import { holdSeconds, storeSettings } from '../db/settings'
 import type { OrderId } from '../domain/ids'
 import type { ActivityDeps } from './deps'
@@ -11,7 +11,6 @@ export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
 const HOLDS_PER_BATCH = 500
 const ORDERS_PER_PAGE = 500
 const PAGES_MAX = 20
-const RESTARTS_MAX = 3
 
 interface Shard {
   readonly shard: number

@@ -13,7 +13,7 @@ export interface InboxEvent {
   readonly eventId: string
   readonly type: string
   readonly paymentKey: string
-  readonly payload: unknown
+  readonly payload: { readonly order_id: string; readonly state: string }
 }
 
 /** Keeps an event; due at once when its attempt waits for it. False when it was here before. */
@@ -47,7 +47,8 @@ const UNDECIDED = `
    or o.status = 'cancelled' and p.status in ('authorized', 'captured'))`
 
 /**
- * Ends what needs nothing more: the row says so already, or the key is not ours. Then takes up to `limit` of the others
+ * Ends what needs nothing more: the row says so already, the key is not ours, or it told of a charge that was still
+ * waiting, and its workflow has heard of that once. Then takes up to `limit` of the others
  * that are due; each is due again in five seconds, until its effect is committed.
  */
 export async function takeDueEvents(db: Db, limit: number): Promise<DueEvent[]> {
@@ -61,7 +62,9 @@ export async function takeDueEvents(db: Db, limit: number): Promise<DueEvent[]> 
         and not exists (
           select from payment p
           join orders o on o.id = p.order_id
-          where p.key = i.payment_key and ${UNDECIDED})`,
+          where p.key = i.payment_key and ${UNDECIDED}
+            and not (i.payload ->> 'state' in ('requires_action', 'pending')
+                     and (i.tries > 0 or i.payload ->> 'state' = p.status)))`,
   })
   const { rows } = await db.query<DueEvent>({
     name: 'inbox.due',

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../activities/deps'
 import { type DueEvent, takeDueEvents } from '../db/inbox'
+import { countRestart, RESTARTS_MAX } from '../db/order/sweep'
 import type { Pool } from '../db/pool'
 import { isOpen } from '../domain/order'
 import type { Log } from '../log'
@@ -33,15 +34,19 @@ export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<vo
   }
 }
 
-/** The order's own workflow hears of it; without one, an open order's is started anew, and one that is over is settled. */
+/**
+ * The order's own workflow hears of it; without one, an open order's is started anew, and one that is over is settled.
+ * As often as the sweep would: then the sweep asks for a person.
+ */
 async function actOn(
-  { temporal, orders }: InboxDeps,
+  { pool, temporal, orders }: InboxDeps,
   { orderId, orderStatus, paymentId, number }: DueEvent,
 ): Promise<void> {
   try {
     await temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(providerNewsSignal, { paymentId })
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error
+    if (!(await countRestart(pool, orderId, RESTARTS_MAX))) return
     if (isOpen(orderStatus)) await orders.startCheckout({ orderId, number })
     else await orders.startSettlement({ orderId, paymentId })
   }

@@ -3,6 +3,7 @@ import {
   type Client,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
+  type WorkflowUpdateHandle,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client'
 import { z } from 'zod'
@@ -227,13 +228,14 @@ async function sendRepair(
 ): Promise<void> {
   const { step, outcome, reason_code } = body
   try {
-    await temporal.withDeadline(Date.now() + ACCEPT_MS, () =>
+    const update = await temporal.withDeadline(Date.now() + ACCEPT_MS, () =>
       temporal.workflow.getHandle(workflowId).startUpdate(REPAIR_UPDATES[action], {
         updateId: id,
         args: [{ ...(step && { step }), ...(outcome && { outcome }), reason_code, by }],
         waitForStage: 'ACCEPTED',
       }),
     )
+    await refusalOf(update, temporal)
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError)
       throw new DomainError('repair_not_allowed', error.cause?.message ?? error.message)
@@ -246,6 +248,15 @@ async function sendRepair(
       )
     }
     throw error
+  }
+}
+
+/** A refusal is an update's result, there at once; what was accepted is done in a moment, or a little later. */
+async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): Promise<void> {
+  try {
+    await temporal.withDeadline(Date.now() + ACCEPT_MS, () => update.result())
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError) throw error
   }
 }
 

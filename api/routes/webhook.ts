@@ -29,7 +29,7 @@ const postPaymentWebhook = defineRoute({
     eventId: event.eventId,
     type: event.type,
     paymentKey: event.chargeKey,
-    payload: { order_id: event.orderId },
+    payload: { order_id: event.orderId, state: event.state },
   })
   return { status: 204 }
 })

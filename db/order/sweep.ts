@@ -55,6 +55,9 @@ export async function listOrdersAtWork(
   return rows
 }
 
+/** How often the workflow of an order is taken up again before a person is asked. */
+export const RESTARTS_MAX = 3
+
 /** Counts a restart of this order's workflow. False when it had `max` already. */
 export async function countRestart(db: Db, orderId: OrderId, max: number): Promise<boolean> {
   const { rowCount } = await db.query({

@@ -97,6 +97,8 @@ export interface WebhookEvent {
   readonly type: string
   readonly chargeKey: string
   readonly orderId: string
+  /** As it was when the hint was sent. */
+  readonly state: ChargeState
 }
 
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>

@@ -105,9 +105,9 @@ export class SandboxProvider implements PaymentProvider {
       throw new InvalidSignature('The webhook was not signed by the sandbox', { cause: error })
     }
     const { id, type, charge } = (event ?? {}) as Partial<WireEvent>
-    if (!id || !type || !charge?.key || !charge.reference)
+    if (!id || !type || !charge?.key || !charge.reference || !charge.status)
       throw new InvalidSignature('The webhook is not an event of the sandbox')
-    return { eventId: id, type, chargeKey: charge.key, orderId: charge.reference }
+    return { eventId: id, type, chargeKey: charge.key, orderId: charge.reference, state: charge.status }
   }
 
   close(): Promise<void> {

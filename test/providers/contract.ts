@@ -266,7 +266,7 @@ export function paymentProviderContract(name: string, rig: () => ProviderRig): v
         )
       }
 
-      test('name the event, the key and the order', async () => {
+      test('name the event, the key, the order and its state', async () => {
         const asked = request()
         const { rawBody, headers } = await received(asked)
         const event = provider().verifyWebhook(rawBody, headers)
@@ -275,6 +275,7 @@ export function paymentProviderContract(name: string, rig: () => ProviderRig): v
           type: expect.any(String),
           chargeKey: asked.key,
           orderId: asked.orderId,
+          state: 'authorized',
         })
         expect(provider().verifyWebhook(rawBody, headers).eventId).toBe(event.eventId)
       })
