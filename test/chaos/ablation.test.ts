@@ -1,0 +1,301 @@
+import { randomUUID } from 'node:crypto'
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { PoolClient } from 'pg'
+import { ROOT } from '../../config'
+import { type History, playBuyer } from '../../scripts/chaos/buyer'
+import { judge } from '../../scripts/chaos/oracle'
+import { type Rig, startRig } from '../../scripts/chaos/rig'
+import { settle } from '../../scripts/chaos/run'
+import type { BuyerPlan } from '../../scripts/chaos/schedule'
+import { type TestDatabase, testDatabase } from '../support/database'
+import { testRedis } from '../support/redis'
+import { testServices } from '../support/services'
+import { testNamespace } from '../support/temporal'
+import { until } from '../support/wait'
+
+/**
+ * Shows that the checker sees: each safeguard is taken out of a copy of the compiled programs, one at a time, and what
+ * goes wrong then has to be noticed. With all of them in place the same scenes leave nothing to complain of.
+ */
+
+const PORT_OFFSET = 14_000
+const HOLD_SECONDS = 4
+
+interface Patch {
+  /** Below dist/. */
+  readonly file: string
+  /** Stands there exactly once: when the code has moved on, the test has to follow. */
+  readonly find: string
+  readonly replace: string
+}
+
+interface Safeguard {
+  readonly name: string
+  readonly patches: readonly Patch[]
+  readonly schema: readonly string[]
+  readonly scene: (rig: Rig) => Promise<History[]>
+  /** How it is found out. */
+  readonly noticed: RegExp
+}
+
+const SAFEGUARDS: readonly Safeguard[] = [
+  {
+    name: "the reserve statement's condition and its constraint",
+    patches: [
+      {
+        file: 'db/inventory.js',
+        find: 'having count(*) = count(locked.sku) and bool_and(locked.available >= change.quantity)',
+        replace: 'having count(*) = count(locked.sku)',
+      },
+      { file: 'db/inventory.js', find: 'and s.on_hand - s.reserved >= change.quantity', replace: '' },
+    ],
+    schema: ['alter table stock_level drop constraint never_oversold'],
+    scene: manyForTheLastUnit,
+    noticed: /stock_not_oversold/,
+  },
+  {
+    name: "the charge's idempotency key",
+    patches: [
+      {
+        file: 'providers/payment/sandbox.js',
+        find: "'/v1/charges', signal, key, {",
+        replace: "'/v1/charges', signal, require('node:crypto').randomUUID(), {",
+      },
+    ],
+    schema: [],
+    scene: anAnswerIsLost,
+    noticed: /an_order_is_charged_once|charges_agree_with_the_payments/,
+  },
+  {
+    name: 'the unique live order of a cart',
+    patches: [{ file: 'db/order/accept.js', find: 'and order_id is null', replace: '' }],
+    schema: ['drop index one_live_order_per_cart'],
+    scene: twoTabs,
+    noticed: /one_live_order_per_cart/,
+  },
+  {
+    name: 'the undo of a reservation',
+    patches: [
+      {
+        file: 'db/order/cancel.js',
+        find: "where r.owner_id = over.id and r.state = 'held'",
+        replace: 'where r.owner_id = over.id and false',
+      },
+    ],
+    schema: [],
+    scene: aCancelledCheckout,
+    noticed: /orders_reserve_their_lines/,
+  },
+  {
+    name: "the deadline's look-up",
+    patches: [{ file: 'activities/checkout.js', find: 'if (keepIfPaid) {', replace: 'if (false) {' }],
+    schema: [],
+    scene: approvedWithoutAWebhook,
+    noticed: /the customer approved the payment in time, the order is cancelled/,
+  },
+  {
+    name: "the inbox's key",
+    patches: [],
+    schema: ['alter table inbox drop constraint inbox_pkey'],
+    scene: eventsThreeTimes,
+    noticed: /events_from_providers_are_kept_once/,
+  },
+]
+
+let database: TestDatabase | undefined
+let rig: Rig | undefined
+afterEach(async () => {
+  await rig?.stop()
+  await database?.drop()
+  rig = database = undefined
+}, 60_000)
+
+it('with every safeguard in place there is nothing to complain of', async () => {
+  const intact = await start(undefined)
+  for (const { scene } of SAFEGUARDS) {
+    const histories = await scene(intact)
+    expect(await settle(intact)).toEqual([])
+    expect(await complaints(histories, intact)).toEqual([])
+  }
+}, 150_000)
+
+it.each(SAFEGUARDS)(
+  '$name: its loss is noticed',
+  async ({ patches, schema, scene, noticed }) => {
+    const programs = join(testServices().folder, 'stacks', `${randomUUID()}-programs`)
+    try {
+      const weakened = await start(patchedCopy(programs, patches))
+      for (const statement of schema) await weakened.pool.query(statement)
+      const histories = await scene(weakened)
+      await until(
+        `somebody says ${noticed}`,
+        () => everythingWrong(histories, weakened),
+        (faults) => faults.some((fault) => noticed.test(fault)),
+        30_000,
+      )
+    } finally {
+      rmSync(programs, { recursive: true, force: true })
+    }
+  },
+  120_000,
+)
+
+async function start(programs: string | undefined): Promise<Rig> {
+  const { temporalUi, folder } = testServices()
+  const [own, redis, temporal] = await Promise.all([testDatabase(), testRedis(), testNamespace()])
+  database = own
+  rig = await startRig({
+    folder: join(folder, 'stacks', randomUUID()),
+    portOffset: PORT_OFFSET,
+    apis: 1,
+    workers: 1,
+    namespace: temporal.namespace,
+    given: {
+      DATABASE_URL: own.url,
+      REDIS_URL: redis.url,
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_UI_URL: temporalUi,
+    },
+    ...(programs === undefined ? {} : { programs }),
+  })
+  await rig.setHolds({ checkout: HOLD_SECONDS, cart: HOLD_SECONDS })
+  return rig
+}
+
+function patchedCopy(folder: string, patches: readonly Patch[]): string {
+  cpSync(join(ROOT, 'dist'), folder, { recursive: true })
+  for (const { file, find, replace } of patches) {
+    const path = join(folder, file)
+    const parts = readFileSync(path, 'utf8').split(find)
+    if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${find}`)
+    writeFileSync(path, parts.join(replace))
+  }
+  return folder
+}
+
+async function complaints(histories: readonly History[], { pool, stack }: Rig): Promise<string[]> {
+  const judged = histories.map((history) => judge(history, { pool, sandbox: stack.file.sandbox }))
+  return (await Promise.all(judged)).flat()
+}
+
+/** What checker and buyers say together; what only holds at rest counts at rest. */
+async function everythingWrong(histories: readonly History[], weakened: Rig): Promise<string[]> {
+  const audit = await weakened.audit()
+  const failed = audit?.checks.filter((check) => !check.ok && (check.holds === 'always' || audit.settled)) ?? []
+  return [...failed.map(({ name }) => name), ...(await complaints(histories, weakened))]
+}
+
+/** Everybody has seen the last unit before anybody takes it. */
+async function manyForTheLastUnit(on: Rig): Promise<History[]> {
+  const scarce = await on.sell('last', 1)
+  return whileLocked(on, 'select from stock_level where sku = $1 for update', scarce, 3, () =>
+    Promise.all([1, 2, 3].map((number) => play(on, { script: 'buy', product: 'scarce' }, { number, scarce }))),
+  )
+}
+
+async function anAnswerIsLost(on: Rig): Promise<History[]> {
+  const journal = join(on.folder, 'sandbox.journal')
+  const lose = async (): Promise<void> => {
+    const before = existsSync(journal) ? readFileSync(journal).length : 0
+    await tellProvider(on, { drop_answer_rate: 1 })
+    void until('a charge is made', () => existsSync(journal) && readFileSync(journal).length > before).finally(() =>
+      tellProvider(on, {}),
+    )
+  }
+  return [await play(on, { script: 'buy' }, { reached: lose })]
+}
+
+/** Both have seen an open cart before either takes it. */
+async function twoTabs(on: Rig): Promise<History[]> {
+  let unlocked: Promise<unknown> = Promise.resolve()
+  const lock = ({ cartId }: History): Promise<void> =>
+    new Promise((locked) => {
+      unlocked = whileLocked(on, 'select from cart where id = $1 for update', cartId, 2, async () => locked())
+    })
+  const history = await play(on, { script: 'buy_twice' }, { reached: lock })
+  await unlocked
+  return [history]
+}
+
+async function aCancelledCheckout(on: Rig): Promise<History[]> {
+  return [await play(on, { script: 'cancel_declined' })]
+}
+
+/** Only who asks the provider at the deadline learns of it. */
+async function approvedWithoutAWebhook(on: Rig): Promise<History[]> {
+  await on.pool.query(`create or replace function lose() returns trigger language plpgsql as 'begin return null; end'`)
+  await on.pool.query('create trigger lost before insert on inbox for each row execute function lose()')
+  try {
+    return [await play(on, { script: 'approve' })]
+  } finally {
+    await on.pool.query('drop trigger lost on inbox')
+  }
+}
+
+async function eventsThreeTimes(on: Rig): Promise<History[]> {
+  return [await play(on, { script: 'buy', method: 'pm_sandbox_duplicate_webhooks' })]
+}
+
+interface Scene {
+  readonly number?: number
+  readonly scarce?: string
+  readonly reached?: (history: History) => Promise<void>
+}
+
+async function play(
+  on: Rig,
+  plan: Partial<BuyerPlan>,
+  { number = 0, scarce = '', reached }: Scene = {},
+): Promise<History> {
+  const skus = { plenty: await on.sell('plenty', 5), scarce }
+  let first = true
+  return playBuyer(
+    { startMs: 0, script: 'buy', method: 'pm_card_visa', product: 'plenty', quantity: 1, fault: null, ...plan },
+    number,
+    {
+      apis: on.stack.file.apis,
+      skus,
+      reached: async (history) => {
+        if (first) await reached?.(history)
+        first = false
+      },
+    },
+  )
+}
+
+/** Begins `work` under a row lock, and lets go once so many others wait for it. */
+async function whileLocked<T>(
+  on: Rig,
+  lock: string,
+  value: string,
+  waiters: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const holder: PoolClient = await on.pool.connect()
+  try {
+    await holder.query('begin')
+    await holder.query(lock, [value])
+    const running = work()
+    await until(`${waiters} wait for the lock`, async () => (await countWaiting(on)) >= waiters, Boolean, 10_000)
+    await holder.query('commit')
+    return await running
+  } finally {
+    holder.release()
+  }
+}
+
+async function countWaiting({ pool }: Rig): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return rows[0]?.count ?? 0
+}
+
+async function tellProvider({ stack }: Rig, faults: Record<string, number>): Promise<void> {
+  await fetch(`${stack.file.sandbox}/v1/faults`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(faults),
+  })
+}
