@@ -16,8 +16,3 @@ export async function testNamespace(): Promise<TestNamespace> {
   await prepareNamespace(address, namespace)
   return { address, namespace }
 }
-
-/** A task queue, or workflow id, nobody else uses. */
-export function unique(prefix: string): string {
-  return `${prefix}-${randomUUID()}`
-}
