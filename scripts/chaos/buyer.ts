@@ -39,9 +39,8 @@ export interface Surroundings {
 const POLL_MS = 200
 /** Before a hold ends: what is then done at its end is under way. */
 const JUST_BEFORE_MS = 150
-/** So long before the end of the hold a customer who approves is in time. */
-const APPROVAL_TAKES_MS = 1_500
-const END_PATIENCE_MS = 60_000
+/** Also when everything was killed on a busy machine. */
+const END_PATIENCE_MS = 120_000
 
 /** Plays one buyer to the end of its order. Throws when an order does not end. */
 export async function playBuyer(plan: BuyerPlan, number: number, around: Surroundings): Promise<History> {
@@ -69,32 +68,31 @@ const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, around: S
   },
 
   async pay_again(history, around) {
-    const declined = await checkout(history, 'pm_card_chargeDeclined', around)
-    if (declined.status !== 402) return
+    const declined = await decline(history, around)
+    if (!declined) return
     await around.reached(history, 'next_attempt')
-    await payment(history, orderOf(declined), 'pm_card_visa')
+    await payment(history, declined.orderId, 'pm_card_visa')
   },
 
   async cancel_declined(history, around) {
-    const declined = await checkout(history, 'pm_card_chargeDeclinedExpiredCard', around)
-    if (declined.status !== 402) return
+    const declined = await decline(history, around)
+    if (!declined) return
     await around.reached(history, 'undo_place')
-    await cancel(history, orderOf(declined))
+    await cancel(history, declined.orderId)
   },
 
   async leave_declined(history, around) {
-    const declined = await checkout(history, 'pm_card_chargeDeclined', around)
-    if (declined.status !== 402) return
-    await until(holdEnd(declined) - JUST_BEFORE_MS)
+    const declined = await decline(history, around)
+    if (!declined) return
+    await around.reached(history, 'sweep')
+    await until(declined.holdUntil - JUST_BEFORE_MS)
     await around.reached(history, 'undo_place')
   },
 
   async approve(history, around) {
     const challenged = await challenge(history, around)
     if (!challenged) return
-    await around.reached(history, 'sweep', 'webhook')
-    // The bank's word would bring the order back before the sweep does.
-    if (history.plan.fault?.step === 'sweep') await until(challenged.holdUntil - APPROVAL_TAKES_MS)
+    await around.reached(history, 'webhook')
     await approve(history, challenged)
   },
 
@@ -108,7 +106,6 @@ const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, around: S
   async leave_challenged(history, around) {
     const challenged = await challenge(history, around)
     if (!challenged) return
-    await around.reached(history, 'sweep')
     await until(challenged.holdUntil - JUST_BEFORE_MS)
     await around.reached(history, 'undo_charge')
   },
@@ -179,28 +176,43 @@ async function cancel(history: History, orderId: string): Promise<void> {
   })
 }
 
-interface Challenge {
+/** An order that waits for its buyer. */
+interface Waiting {
   readonly orderId: string
+  /** Of the bank, when it is its approval that is missing. */
   readonly url: string
   readonly holdUntil: number
 }
 
-/** Null when it did not come to that: sold out, say. */
-async function challenge(history: History, around: Surroundings): Promise<Challenge | null> {
-  const answer = await checkout(history, 'pm_card_authenticationRequired', around)
-  let body = answer.body
-  const orderId = orderOf(answer)
-  while (answer.status === 202 && body['state'] === 'in_progress') {
+function decline(history: History, around: Surroundings): Promise<Waiting | null> {
+  return waitForBuyer(history, 'pm_card_chargeDeclined', 'ready_for_payment', around)
+}
+
+function challenge(history: History, around: Surroundings): Promise<Waiting | null> {
+  return waitForBuyer(history, 'pm_card_authenticationRequired', 'requires_action', around)
+}
+
+/** Null when it did not come to that: sold out, say, or the time was over. */
+async function waitForBuyer(
+  history: History,
+  method: string,
+  wanted: string,
+  around: Surroundings,
+): Promise<Waiting | null> {
+  const orderId = orderOf(await checkout(history, method, around))
+  if (orderId === '') return null
+  let { body } = await read(history, orderId)
+  for (const deadline = Date.now() + END_PATIENCE_MS; body['state'] === 'in_progress' && Date.now() < deadline; ) {
     await delay(POLL_MS)
     body = (await read(history, orderId)).body
   }
-  const action = body['action'] as { url: string } | null | undefined
-  if (!action) return null
-  return { orderId, url: action.url, holdUntil: Date.parse(body['hold_expires_at'] as string) }
+  if (body['state'] !== wanted) return null
+  const action = body['action'] as { url: string } | null
+  return { orderId, url: action?.url ?? '', holdUntil: Date.parse(body['hold_expires_at'] as string) }
 }
 
 /** At the bank's page, which never fails. */
-async function approve(history: History, { url, holdUntil }: Challenge): Promise<void> {
+async function approve(history: History, { url, holdUntil }: Waiting): Promise<void> {
   const response = await fetch(`${url}/approve`, { method: 'POST', redirect: 'manual' })
   const location = response.headers.get('location') ?? ''
   await response.body?.cancel()

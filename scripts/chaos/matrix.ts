@@ -112,7 +112,8 @@ export const PLANS: Readonly<Record<Step, StepPlan>> = {
     after: ['inventory.expireDueHolds.after', 'sweep.after'],
   },
   sweep: {
-    scripts: ['leave_challenged', 'approve'],
+    // An order whose provider has nothing more to say: only the sweep brings it back.
+    scripts: ['leave_declined'],
     methods: [],
     before: ['order.countRestart.before'],
     after: ['order.countRestart.after', 'sweep.after'],

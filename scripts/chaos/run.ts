@@ -18,7 +18,7 @@ export interface SeedResult {
 
 const PLENTY = 60
 const SCARCE = 4
-const SETTLE_MS = 60_000
+const SETTLE_MS = 120_000
 /** Temporal's index of workflows is a little behind. */
 const CALM_MS = 8_000
 const POLL_MS = 400
