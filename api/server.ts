@@ -1,5 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Express } from 'express'
+import { DomainError, type ErrorCode } from '../domain/errors'
+import { problemOf } from './problem'
 
 const HEADERS_TIMEOUT_MS = 10_000
 /** A whole request, body and all: an upload of 1 GiB on a slow line. JSON bodies have a deadline of their own. */
@@ -23,7 +27,28 @@ export function createHttpServer(app: Express): Server {
     },
     app,
   )
+  server.on('clientError', answerClientError)
   return server
+}
+
+/** What never became a request: no HTTP, headers too long or too slow. Express sees none of it. */
+function answerClientError(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const [status, code]: [string, ErrorCode] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'validation_failed']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'request_timeout']
+        : ['400 Bad Request', 'validation_failed']
+  const { problem } = problemOf(new DomainError(code, 'This is no HTTP request that we can read.'), randomUUID())
+  const body = JSON.stringify({ ...problem, status: Number(status.slice(0, 3)) })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
+      `X-Request-Id: ${problem.request_id}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
 }
 
 /** Stops accepting, lets what is in hand finish, and cuts off what is still there after `deadlineMs`. */
