@@ -20,10 +20,6 @@ export interface ShippingOption {
   readonly price: number
 }
 
-export function isShippingMethod(id: string): id is ShippingMethod {
-  return METHODS.some((method) => method.id === id)
-}
-
 /** What can be chosen for a parcel priced in `currency`. */
 export function shippingOptions(currency: Currency): ShippingOption[] {
   return METHODS.map(({ id, label, estimate, hundredths }) => ({
