@@ -173,14 +173,16 @@ export async function readStock(db: Db, sku: Sku): Promise<{ sku: string; levels
   return { sku: first.written, levels }
 }
 
-/** One level as it stands; null when the SKU was never in that warehouse. */
+/** One level as it stands, its SKU as it was written; null when the SKU was never in that warehouse. */
 export async function readLevel(db: Db, sku: Sku, warehouseId: WarehouseId): Promise<StockLevel | null> {
   const { rows } = await db.query<StockLevel>({
     name: 'stock.level',
     text: `
-      select sku, warehouse_id as "warehouseId", on_hand as "onHand", reserved, on_hand - reserved as available
-      from stock_level
-      where sku = $1 and warehouse_id = $2`,
+      select v.sku_written as sku, s.warehouse_id as "warehouseId", s.on_hand as "onHand", s.reserved,
+             s.on_hand - s.reserved as available
+      from stock_level s
+      join variant v on v.sku = s.sku
+      where s.sku = $1 and s.warehouse_id = $2`,
     values: [skuKey(sku), warehouseId],
   })
   return rows[0] ?? null

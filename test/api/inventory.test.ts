@@ -80,7 +80,7 @@ describe('adjustments', () => {
     const keyId = (await api.database.pool.query('select id from api_key')).rows[0].id
     expect(await adjust({ sku: 'cup', delta: 7 })).toMatchObject({
       status: 200,
-      body: { sku: 'CUP', warehouse_id: main, on_hand: 7, reserved: 0, available: 7 },
+      body: { sku: 'Cup', warehouse_id: main, on_hand: 7, reserved: 0, available: 7 },
     })
     expect(await adjust({ sku: 'CUP', set_on_hand: 3 })).toMatchObject({ status: 200, body: { on_hand: 3 } })
     const page = await api.call('get', '/v1/admin/inventory/CUP/movements?limit=1', { key })
