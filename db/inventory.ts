@@ -9,7 +9,7 @@ import {
   type Supply,
 } from '../domain/routing'
 import { newId } from './id'
-import type { Db } from './pool'
+import { type Db, type Pool, type Tx, withTransaction } from './pool'
 
 /**
  * Reservations. Stock is never sold twice because of two things in this file and one in the schema: demand is reserved by
@@ -20,7 +20,8 @@ import type { Db } from './pool'
  * The heart of `reserve`, `holdCart` and `placeOrder`, as the middle of a `with` list. Parameters:
  * $1 owner, $2 the cart whose soft holds are consumed, $3 SKUs, $4 warehouses, $5 quantities, $6 reservation ids.
  * A preceding `claimed` has one row when the owner may reserve. `fit` then has one row when everything was there,
- * else none, and nothing changed.
+ * else none, and nothing changed. Only `locked` sees the rows as they are now: the statement's own view of them is as old
+ * as the statement, so `stock` must not look at them again.
  */
 export const RESERVE = `
   demand as (
@@ -59,10 +60,7 @@ export const RESERVE = `
     update stock_level s
     set reserved = s.reserved + change.quantity
     from change, fit
-    where s.sku = change.sku
-      and s.warehouse_id = change.warehouse_id
-      and change.quantity <> 0
-      and s.on_hand - s.reserved >= change.quantity
+    where s.sku = change.sku and s.warehouse_id = change.warehouse_id and change.quantity <> 0
     returning s.sku
   )`
 
@@ -176,12 +174,15 @@ const HOLD_TRIES = 5
  * Holds all lines of a cart softly, to exactly these quantities, for `seconds` from now; a second call renews.
  * All or nothing: a short line leaves the hold as it was. Throws nothing for a cart that is closed or locked:
  * the caller has checked that, and an expired hold of a closed cart is swept.
+ *
+ * In a transaction, because the cart has to be locked before the statement that reads its hold begins.
  */
 export async function holdCart(
-  db: Db,
+  db: Tx,
   { cartId, lines, country, seconds }: { cartId: CartId; lines: readonly Demand[]; country: string; seconds: number },
 ): Promise<Held> {
   const skus = lines.map((line) => line.sku)
+  await lockCart(db, cartId)
   let routed: Routed = { outcome: 'short', lines: [] }
   for (let tries = 0; tries < HOLD_TRIES; tries++) {
     routed = route(lines, await readSupply(db, skus, cartId), country)
@@ -192,8 +193,13 @@ export async function holdCart(
   return { held: false, short: lines.map((line) => ({ sku: line.sku, requested: line.quantity, available: 0 })) }
 }
 
+/** A cart goes before its reservations, and these before stock. */
+async function lockCart(db: Tx, cartId: CartId): Promise<void> {
+  await db.query({ name: 'inventory.lockCart', text: 'select from cart where id = $1 for update', values: [cartId] })
+}
+
 async function setCartHold(
-  db: Db,
+  db: Tx,
   cartId: CartId,
   allocations: readonly Allocation[],
   seconds: number,
@@ -231,10 +237,16 @@ async function setCartHold(
 }
 
 /** Ends the soft hold of a cart. Repeated, or without a hold, it does nothing. */
-export async function releaseCartHold(db: Db, cartId: CartId): Promise<void> {
-  await db.query({
-    name: 'inventory.releaseCartHold',
-    text: `
+export async function releaseCartHold(pool: Pool, cartId: CartId): Promise<void> {
+  await withTransaction(pool, async (tx) => {
+    await lockCart(tx, cartId)
+    await tx.query(cartHoldRelease(cartId))
+  })
+}
+
+const cartHoldRelease = (cartId: CartId) => ({
+  name: 'inventory.releaseCartHold',
+  text: `
       with freed as (
         update reservation
         set state = 'released', updated_at = now()
@@ -244,9 +256,8 @@ export async function releaseCartHold(db: Db, cartId: CartId): Promise<void> {
       update cart
       set hold_expires_at = null, updated_at = now()
       where id = $1 and (select count(*) from freed_stock) >= 0`,
-    values: [cartId],
-  })
-}
+  values: [cartId],
+})
 
 /**
  * Releases up to `limit` soft holds that are past their time, of the owners of one shard (`shards` a power of two).
@@ -277,7 +288,10 @@ export async function expireDueHolds(
       carts as (
         update cart
         set hold_expires_at = null, updated_at = now()
-        where id in (select owner_id from freed)
+        where id in (
+          -- One that is locked is being held anew, and waits for what this statement has locked.
+          select id from cart where id in (select owner_id from freed) for update skip locked
+        )
         returning 1
       )
       select (select count(*)::int from freed) as expired,

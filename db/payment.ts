@@ -6,6 +6,11 @@ import { LEDGER_OF_PAYMENT, LEDGER_OF_RETURN } from './ledger'
 import type { AttemptToCharge } from './order/place'
 import type { Db } from './pool'
 
+/**
+ * A statement sees rows as they were when it began; only a row that it locks it sees as it is. So each of these locks the
+ * order and its attempt together first, and decides by what it then finds.
+ */
+
 /** One attempt to take the money, with what the provider has to be told. Amounts in minor units. */
 export interface Attempt {
   readonly id: PaymentId
@@ -125,18 +130,23 @@ export async function startAttempt(
       with needed as (
         select now() + make_interval(secs => $3) as until
       ),
+      open as (
+        select o.id
+        from orders o
+        join payment p on p.order_id = o.id
+        where o.id = $1 and o.status = 'payment_pending' and p.id = $2 and p.status = 'requested'
+        for update of o, p
+      ),
       ready as (
         update orders
         set payment_status = 'pending', event_seq = event_seq + 1, updated_at = now(),
             hold_extended = hold_extended or hold_expires_at < needed.until,
             hold_expires_at = greatest(hold_expires_at, needed.until)
-        from needed
-        where id = $1
-          and status = 'payment_pending'
+        from needed, open
+        where orders.id = open.id
           and (hold_expires_at >= needed.until or not hold_extended)
-          and exists (select from payment where id = $2 and status = 'requested')
           and not exists (select from payment where order_id = $1 and status in ('sent', 'requires_action', 'pending'))
-        returning id, total, hold_expires_at, event_seq
+        returning orders.id, total, hold_expires_at, event_seq
       ),
       sent as (
         update payment
@@ -187,12 +197,19 @@ export async function changeAttempt(
   const { rowCount } = await db.query({
     name: 'payment.change',
     text: `
-      with known as (
+      with open as (
+        select o.id
+        from orders o
+        join payment p on p.order_id = o.id
+        where o.id = $1 and p.id = $2 and p.status in ('sent', 'requires_action', 'pending') and p.status <> $3
+        for update of o, p
+      ),
+      known as (
         update orders
         set payment_status = case when $3 = 'declined' then 'failed' else $3 end, event_seq = event_seq + 1, updated_at = now()
-        where id = $1
-          and exists (select from payment where id = $2 and status in ('sent', 'requires_action', 'pending') and status <> $3)
-        returning id, event_seq
+        from open
+        where orders.id = open.id
+        returning orders.id, event_seq
       ),
       changed as (
         update payment
@@ -248,19 +265,25 @@ export async function recordLateMoney(
   const { rowCount } = await db.query({
     name: 'payment.late',
     text: `
-      with late as (
+      with open as (
+        select o.id
+        from orders o
+        join payment p on p.order_id = o.id
+        where o.id = $1 and o.status = 'cancelled' and p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
+        for update of o, p
+      ),
+      late as (
         update orders
         set payment_status = $3, event_seq = event_seq + 1, updated_at = now()
-        where id = $1
-          and status = 'cancelled'
-          and exists (select from payment where id = $2 and status in ('sent', 'requires_action', 'pending'))
-        returning id, event_seq
+        from open
+        where orders.id = open.id
+        returning orders.id, event_seq
       ),
       paid as (
         update payment p
         set status = $3, reference = $4, action_url = null, captured = case when $3 = 'captured' then amount else 0 end, updated_at = now()
         from late
-        where p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
+        where p.id = $2
         returning p.id, p.order_id, p.amount, p.currency
       ),
       ledger as (
@@ -288,19 +311,26 @@ export async function recordReturn(
   const { rowCount } = await db.query({
     name: 'payment.return',
     text: `
-      with back as (
+      with holding as (
+        select o.id, p.status as was
+        from orders o
+        join payment p on p.order_id = o.id
+        where o.id = $1 and o.status = 'cancelled' and p.id = $2 and p.status in ('authorized', 'captured')
+        for update of o, p
+      ),
+      back as (
         update orders
-        set payment_status = case p.status when 'captured' then 'refunded' else 'voided' end, event_seq = event_seq + 1, updated_at = now()
-        from payment p
-        where orders.id = $1 and orders.status = 'cancelled' and p.id = $2 and p.status in ('authorized', 'captured')
-        returning orders.id, event_seq, p.status as was
+        set payment_status = case was when 'captured' then 'refunded' else 'voided' end, event_seq = event_seq + 1, updated_at = now()
+        from holding
+        where orders.id = holding.id
+        returning orders.id, event_seq, was
       ),
       returned as (
         update payment p
         set status = case back.was when 'captured' then 'refunded' else 'voided' end, refunded = captured,
             outcome = coalesce(outcome, 'cancelled'), updated_at = now()
         from back
-        where p.id = $2 and p.status in ('authorized', 'captured')
+        where p.id = $2
         returning p.id, p.order_id, p.amount, p.currency, back.was
       ),
       ledger as (

@@ -15,7 +15,7 @@ import { cartToken, hashToken } from '../../db/cart-token'
 import { newId } from '../../db/id'
 import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
 import { holdCart, releaseCartHold } from '../../db/inventory'
-import type { Db } from '../../db/pool'
+import type { Db, Tx } from '../../db/pool'
 import { CART_LINES_MAX, type LineChange, linesInOrder, QUANTITY_MAX, sumLines } from '../../domain/cart'
 import { DomainError } from '../../domain/errors'
 import { type CartId, SKU_PATTERN, type Sku, skuKey } from '../../domain/ids'
@@ -236,7 +236,7 @@ async function changedCart(
   key: CartKey,
   deps: ApiDeps,
   idempotency: IdempotencyScope | null,
-  change: (tx: Db) => Promise<unknown>,
+  change: (tx: Tx) => Promise<unknown>,
 ): Promise<{ status: 200; json: string; headers: Record<string, string> }> {
   const { status, body, headers } = await withIdempotency(
     deps.pool,
@@ -250,7 +250,7 @@ async function changedCart(
   return { status, json: body, headers }
 }
 
-async function hold(tx: Db, key: CartKey, deps: ApiDeps): Promise<void> {
+async function hold(tx: Tx, key: CartKey, deps: ApiDeps): Promise<void> {
   const cart = await requireCart(tx, key)
   requireOpen(cart)
   const lines = linesInOrder(cart.lines)

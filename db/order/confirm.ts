@@ -22,14 +22,21 @@ export async function confirmOrder(
   const { rows } = await db.query<{ cartId: CartId }>({
     name: 'order.confirm',
     text: `
-      with won as (
+      with free as (
+        select id from orders where id = $1 and status = 'payment_pending' and $2::text is null and total = 0 for update
+      ),
+      payable as (
+        select o.id
+        from orders o
+        join payment p on p.order_id = o.id
+        where o.id = $1 and o.status = 'payment_pending' and p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
+        for update of o, p
+      ),
+      won as (
         update orders
         set status = 'confirmed', payment_status = coalesce($3, 'none'), hold_expires_at = null,
             event_seq = event_seq + case when $2::text is null then 1 else 2 end, confirmed_at = now(), updated_at = now()
-        where id = $1
-          and status = 'payment_pending'
-          and case when $2::text is null then total = 0
-              else exists (select from payment where id = $2 and status in ('sent', 'requires_action', 'pending')) end
+        where id in (select id from free union all select id from payable)
         returning id, cart_id, event_seq
       ),
       paid as (
@@ -37,7 +44,7 @@ export async function confirmOrder(
         set status = $3, outcome = 'completed', reference = $4, action_url = null,
             captured = case when $3 = 'captured' then p.amount else 0 end, updated_at = now()
         from won
-        where p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
+        where p.id = $2
         returning p.id, p.order_id, p.amount, p.currency
       ),
       superseded as (
