@@ -5,7 +5,7 @@ import { ORDER_INVARIANTS } from './order'
 import { PAYMENT_INVARIANTS } from './payment'
 import { STOCK_INVARIANTS } from './stock'
 
-export { type Check, checkOf, type Holds, SAMPLE_MAX } from './check'
+export { type Check, checkOf } from './check'
 
 const INVARIANTS = [...STOCK_INVARIANTS, ...ORDER_INVARIANTS, ...PAYMENT_INVARIANTS, ...DELIVERY_INVARIANTS]
 
