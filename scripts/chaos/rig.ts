@@ -39,7 +39,7 @@ export interface AuditAnswer {
 const QUICK = {
   PAYMENT_TIMEOUT_MS: '1000',
   CHECKOUT_WAIT_MS: '3000',
-  ATTENTION_AFTER_SECONDS: '4',
+  ATTENTION_AFTER_SECONDS: '3',
   LOG_LEVEL: 'info',
 }
 

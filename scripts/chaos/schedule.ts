@@ -63,7 +63,7 @@ export function scheduleOf(seed: number, { short }: { short: boolean }): Schedul
   return {
     seed,
     // The sweep takes up an order five to ten seconds after it was left: now before the end of its hold, now after.
-    holdSeconds: !short && seed % 2 === 0 ? 12 : 4,
+    holdSeconds: !short && seed % 2 === 0 ? 12 : 5,
     cartHoldSeconds: 3,
     buyers: [
       ...cells.map((cell) => focusedBuyer(cell, random)),
