@@ -76,13 +76,14 @@ const postCheckout = defineRoute({
     409: [...REFUSALS, 'cart_closed', 'checkout_in_progress', 'checkout_expired', 'payment_in_progress'],
     422: ['idempotency_key_reused', 'amount_out_of_range'],
   },
-}).handle(async ({ params, body, caller, idempotency }, deps) => {
+}).handle(async ({ params, body, caller, idempotency, log }, deps) => {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
   const request = { cartId: params.id, body, caller, idempotency: required(idempotency) }
   for (let tries = 0; tries < BEGIN_TRIES; tries++) {
     const begun = await begin(request, deps)
     if (!begun) continue
     if ('problem' in begun) return begun
+    log.info({ order_id: begun.orderId, attempt: begun.attempt, fresh: begun.fresh }, 'checkout')
     const answer = await awaitAttempt({ ...begun, deadline }, deps)
     if (answerEndsIt(answer)) await dropCart(deps.redis, params.id)
     return counted(begun.replayed ? replayed(answer) : answer, deps)
