@@ -13,6 +13,8 @@ export interface TestStack {
   readonly adminKey: string
   readonly database: TestDatabase
   readonly stack: Stack
+  /** What it keeps: data, `logs/`. */
+  readonly folder: string
   /** Ends its processes and forgets its data. */
   stop(): Promise<void>
 }
@@ -46,6 +48,7 @@ export async function testStack(
     adminKey: stack.file.admin_key,
     database,
     stack,
+    folder: own,
     stop: async () => {
       await stack.stop()
       await database.drop()
