@@ -197,7 +197,7 @@ function returning(statement: string): string {
            case when state = 'open' and expires_at <= now() and order_id is null then 'expired' else state end as state,
            order_id as "orderId", expires_at as "expiresAt",
            case when hold_expires_at > now() then hold_expires_at end as "holdExpiresAt",
-           ${catalogEntries({ skus: 'jsonb_object_keys(c.lines) as l (sku)', currency: 'c.currency', holder: 'c.id' })} as entries
+           ${catalogEntries({ skus: 'array(select jsonb_object_keys(c.lines))', currency: 'c.currency', holder: 'c.id' })} as entries
     from c`
 }
 
