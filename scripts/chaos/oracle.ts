@@ -47,7 +47,7 @@ export async function judge(history: History, deps: OracleDeps): Promise<string[
   const keys = await readKeys(history, deps.pool)
   const faults = [
     ...judgeOrders(history, orders, charges),
-    ...judgeAnswers(history, orders, charges),
+    ...judgeAnswers(history, { orders, charges, keys }),
     ...judgeFailures(history, keys),
     ...(await judgeReplays(history, keys)),
     ...(await judgeCart(history, orders)),
@@ -79,7 +79,10 @@ function judgeOrders(history: History, orders: readonly OrderRow[], charges: rea
   return faults
 }
 
-function judgeAnswers(history: History, orders: readonly OrderRow[], charges: readonly JournalCharge[]): string[] {
+function judgeAnswers(
+  history: History,
+  { orders, charges, keys }: { orders: readonly OrderRow[]; charges: readonly JournalCharge[]; keys: Keys },
+): string[] {
   const faults: string[] = []
   for (const told of history.client.told) {
     const what = describe(told)
@@ -88,7 +91,8 @@ function judgeAnswers(history: History, orders: readonly OrderRow[], charges: re
       const order = orders.find(({ id }) => id === told.body['id'])
       if (order?.status !== 'confirmed') faults.push(`${what}, but the order is ${order?.status ?? 'gone'}`)
     }
-    if (told.status === 409 && told.body['code'] === 'out_of_stock' && charges.length > 0)
+    const named = keys.get(told.request.key ?? '')?.orderId
+    if (told.body['code'] === 'out_of_stock' && charges.some(({ reference }) => reference === named))
       faults.push(`${what}, but something was charged`)
     if (
       told.status === 200 &&
@@ -103,20 +107,17 @@ function judgeAnswers(history: History, orders: readonly OrderRow[], charges: re
 }
 
 /** A request that was accepted while it ran is never told that it failed. */
-function judgeFailures({ client }: History, keys: ReadonlyMap<string, number>): string[] {
+function judgeFailures({ client }: History, keys: Keys): string[] {
   return client.told
     .filter(({ status, request, sentAt, at }) => {
-      const acceptedAt = keys.get(request.key ?? '')
+      const acceptedAt = keys.get(request.key ?? '')?.storedAt
       return status >= 500 && acceptedAt !== undefined && sentAt < acceptedAt && acceptedAt < at - ACCEPTED_MS
     })
     .map((told) => `${describe(told)}, though its order was accepted`)
 }
 
 /** Every key answers once more what it answered first. */
-async function judgeReplays(
-  { client, purchases, token }: History,
-  keys: ReadonlyMap<string, number>,
-): Promise<string[]> {
+async function judgeReplays({ client, purchases, token }: History, keys: Keys): Promise<string[]> {
   const faults: string[] = []
   for (const purchase of purchases) {
     const before = client.told.filter(({ request }) => request.key === purchase.key).filter(isOutcome)
@@ -152,13 +153,17 @@ export function judgePrivacy(histories: readonly History[]): string[] {
   })
 }
 
-/** When each key of this buyer was stored, with the order that it names. */
-async function readKeys({ purchases }: History, pool: Pool): Promise<Map<string, number>> {
-  const { rows } = await pool.query<{ key: string; createdAt: Date }>(
-    'select key, created_at as "createdAt" from idempotency where key = any ($1::text[]) and order_id is not null',
+/** When each key of this buyer was stored, and the order that it names. */
+type Keys = ReadonlyMap<string, { readonly orderId: string; readonly storedAt: number }>
+
+async function readKeys({ purchases }: History, pool: Pool): Promise<Keys> {
+  const { rows } = await pool.query<{ key: string; orderId: string; createdAt: Date }>(
+    `select key, order_id as "orderId", created_at as "createdAt"
+     from idempotency
+     where key = any ($1::text[]) and order_id is not null`,
     [purchases.map(({ key }) => key)],
   )
-  return new Map(rows.map(({ key, createdAt }) => [key, createdAt.getTime()]))
+  return new Map(rows.map(({ key, orderId, createdAt }) => [key, { orderId, storedAt: createdAt.getTime() }]))
 }
 
 async function readOrders(cartId: string, pool: Pool): Promise<OrderRow[]> {
