@@ -42,7 +42,7 @@ export const DELIVERY_INVARIANTS: readonly Invariant[] = [
     name: 'every_event_from_a_provider_is_acted_on',
     holds: 'at_rest',
     text: `
-      select i.provider || ' ' || i.event_id || ' of ' || i.payment_key || ', ' || i.tries || ' tries' as what
+      select i.provider || ' ' || i.event_id || ' of ' || coalesce(i.payment_key, 'nothing') || ', ' || i.tries || ' tries' as what
       from inbox i
       left join payment p on p.key = i.payment_key
       where i.done_at is null

@@ -17,11 +17,13 @@ export interface DatabaseAudit {
 
 /** Every invariant that Postgres alone can tell, on one snapshot. */
 export async function auditDatabase(pool: Pool): Promise<DatabaseAudit> {
-  return onSnapshot(pool, async (tx) => {
-    const checks: Check[] = []
-    for (const invariant of INVARIANTS) checks.push(await check(tx, invariant))
-    return { checks, inFlight: await countInFlight(tx) }
-  })
+  return onSnapshot(pool, async (tx) => ({ checks: await checkDatabase(tx), inFlight: await countInFlight(tx) }))
+}
+
+export async function checkDatabase(tx: Tx): Promise<Check[]> {
+  const checks: Check[] = []
+  for (const invariant of INVARIANTS) checks.push(await check(tx, invariant))
+  return checks
 }
 
 async function countInFlight(tx: Tx): Promise<number> {
