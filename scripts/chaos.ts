@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { CELLS, type Cell, FAULTS, STEPS } from './chaos/matrix'
-import { startRig } from './chaos/rig'
+import { type Rig, startRig } from './chaos/rig'
 import { runSeeds, type SeedResult } from './chaos/run'
 import { ROOT } from '../config'
 
@@ -12,7 +12,7 @@ const options = new Command('npm run chaos --')
   .option('--seeds <number>', 'how many seeds', wholeNumber, 200)
   .option('--from <number>', 'the first seed', wholeNumber, 1)
   .option('--short', 'fewer buyers and shorter holds')
-  .option('--together <number>', 'so many seeds side by side', wholeNumber, 1)
+  .option('--together <number>', 'so many seeds side by side', wholeNumber, 4)
   .option('--keep', 'leave the data and logs of the stack when a seed fails')
   .parse()
   .opts<{ seeds: number; from: number; together: number; short?: true; keep?: true }>()
@@ -21,10 +21,16 @@ const options = new Command('npm run chaos --')
 const PORT_OFFSET = 10_000
 
 async function main(): Promise<void> {
+  const interrupted = new AbortController()
+  let running: Rig | undefined
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      interrupted.abort()
+      void running?.stop().finally(() => process.exit(1))
+    })
   const folder = join(ROOT, '.holdfast', 'chaos')
-  const rig = await startRig({ folder, portOffset: PORT_OFFSET })
-  const stop = (): void => void rig.stop().finally(() => process.exit(1))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  const rig = await startRig({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
+  running = rig
   const results: SeedResult[] = []
   const end = options.from + options.seeds
   for (let from = options.from; from < end; from += options.together) {
@@ -79,4 +85,7 @@ function wholeNumber(text: string): number {
   return number
 }
 
-void main()
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exit(1)
+})
