@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { CELLS, type Cell, FAULTS, STEPS } from './chaos/matrix'
-import { type Rig, startRig } from './chaos/rig'
+import { startRig } from './chaos/rig'
 import { runSeeds, type SeedResult } from './chaos/run'
 import { ROOT } from '../config'
 
@@ -22,15 +22,10 @@ const PORT_OFFSET = 10_000
 
 async function main(): Promise<void> {
   const interrupted = new AbortController()
-  let running: Rig | undefined
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
-      interrupted.abort()
-      void running?.stop().finally(() => process.exit(1))
-    })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
   const folder = join(ROOT, '.holdfast', 'chaos')
   const rig = await startRig({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
-  running = rig
+  interrupted.signal.addEventListener('abort', () => void rig.stop().finally(() => process.exit(1)))
   const results: SeedResult[] = []
   const end = options.from + options.seeds
   for (let from = options.from; from < end; from += options.together) {
