@@ -26,7 +26,7 @@ export interface ProcessRecord extends ProcessIdentity {
   readonly stopSignal: NodeJS.Signals
 }
 
-const READY_MS = 60_000
+const READY_MS = 120_000
 const LOG_LIMIT = 20_000_000
 
 /**

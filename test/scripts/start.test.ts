@@ -74,7 +74,7 @@ test('a start sells at once, survives kills, and a stop leaves nothing', async (
   expect(await command('scripts/stop')).toContain('Holdfast is stopped.')
   expect(existsSync(join(clone, '.holdfast', 'stack.json'))).toBe(false)
   for (const { pid } of [...stack.processes, ...again.processes]) expect(identityOf(pid)).toBeUndefined()
-}, 240_000)
+}, 400_000)
 
 async function command(program: string, ...args: string[]): Promise<string> {
   const run = await promisify(execFile)(process.execPath, [join(clone, 'scripts', 'run.cjs'), program, ...args], {
