@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { CELLS, type Cell, FAULTS, STEPS } from './chaos/matrix'
-import { startRig } from './chaos/rig'
+import { type Rig, startRig } from './chaos/rig'
 import { runSeeds, type SeedResult } from './chaos/run'
 import { ROOT } from '../config'
 
@@ -26,6 +26,17 @@ async function main(): Promise<void> {
   const folder = join(ROOT, '.holdfast', 'chaos')
   const rig = await startRig({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
   interrupted.signal.addEventListener('abort', () => void rig.stop().finally(() => process.exit(1)))
+  try {
+    await run(rig)
+  } catch (error) {
+    // A rig that is being stopped fails whoever uses it; the listener above ends the process.
+    if (interrupted.signal.aborted) return
+    await rig.stop()
+    throw error
+  }
+}
+
+async function run(rig: Rig): Promise<void> {
   const results: SeedResult[] = []
   const end = options.from + options.seeds
   for (let from = options.from; from < end; from += options.together) {

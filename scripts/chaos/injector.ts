@@ -53,7 +53,10 @@ export class Injector {
     // What the sweep is for has to happen first.
     if (plan.step === 'sweep') await this.terminateCheckout(history)
     if (plan.point !== null) return this.arm(plan.point, plan)
-    this.running.push(this.inject(plan, history).then(() => void this.hit.push(plan)))
+    const running = this.inject(plan, history).then(() => void this.hit.push(plan))
+    // It is looked at when everything ends; until then nobody listens.
+    running.catch(() => undefined)
+    this.running.push(running)
   }
 
   /** Waits until what was begun is over, and ends what would go on. Returns the plans whose moment never came. */
