@@ -3,6 +3,7 @@ import { createCheckoutActivities } from './checkout'
 import type { ActivityDeps } from './deps'
 import { createExpiryActivities } from './expiry'
 import { createImportActivities } from './import'
+import { createPaymentActivities } from './payment'
 import { createSupportActivities } from './support'
 
 /** Every activity, over what they share. */
@@ -10,6 +11,7 @@ export function createActivities(deps: ActivityDeps) {
   return {
     ...createAuditActivities(deps),
     ...createCheckoutActivities(deps),
+    ...createPaymentActivities(deps),
     ...createExpiryActivities(deps),
     ...createImportActivities(deps),
     ...createSupportActivities(deps),

@@ -6,7 +6,8 @@ import {
   setHandler,
   sleep,
 } from '@temporalio/workflow'
-import type { OpenAttempt, Placed, Verdict } from '../activities/checkout'
+import type { Placed } from '../activities/checkout'
+import type { OpenAttempt, Verdict } from '../activities/payment'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
 import { attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'

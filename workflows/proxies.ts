@@ -10,6 +10,7 @@ import type { AuditActivities } from '../activities/audit'
 import type { CheckoutActivities } from '../activities/checkout'
 import type { ExpiryActivities } from '../activities/expiry'
 import type { ImportActivities } from '../activities/import'
+import type { PaymentActivities } from '../activities/payment'
 import type { SupportActivities } from '../activities/support'
 
 /**
@@ -37,11 +38,13 @@ const LONG: ActivityOptions = {
   retry: { initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s' },
 }
 
-const quick = proxyLocalActivities<CheckoutActivities & SupportActivities>(QUICK)
-const patient = (summary: string) => proxyActivities<CheckoutActivities & SupportActivities>({ ...PATIENT, summary })
+type OrderActivities = CheckoutActivities & PaymentActivities & SupportActivities
 
-type Names = keyof CheckoutActivities | keyof SupportActivities
-type Step<N extends Names> = (CheckoutActivities & SupportActivities)[N]
+const quick = proxyLocalActivities<OrderActivities>(QUICK)
+const patient = (summary: string) => proxyActivities<OrderActivities>({ ...PATIENT, summary })
+
+type Names = keyof OrderActivities
+type Step<N extends Names> = OrderActivities[N]
 
 /** Quick first, then patient under this summary. */
 function step<N extends Names>(name: N, summary: string): Step<N> {
@@ -69,7 +72,7 @@ export const readSettlement = step('readSettlement', 'Read what there is to sett
 export const decideAttempt = step('decideAttempt', 'Write down what support decided about a charge')
 
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
-export const { charge, lookUp } = proxyLocalActivities<CheckoutActivities>(ONE_TRY)
+export const { charge, lookUp } = proxyLocalActivities<PaymentActivities>(ONE_TRY)
 export const settleCharge = patient(
   'Ask the payment provider what became of the charge, and send it again if it knows nothing',
 ).settleCharge

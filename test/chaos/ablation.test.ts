@@ -82,7 +82,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: "the deadline's look-up",
-    patches: [{ file: 'activities/checkout.js', find: 'if (keepIfPaid) {', replace: 'if (false) {' }],
+    patches: [{ file: 'activities/payment.js', find: 'if (keepIfPaid) {', replace: 'if (false) {' }],
     scene: approvedWithoutAWebhook,
     noticed: /the customer approved the payment in time, the order is cancelled/,
   },
