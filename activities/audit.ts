@@ -1,4 +1,3 @@
-import { heartbeat } from '@temporalio/activity'
 import { EVENT_STREAM } from '../db/event-stream'
 import { auditDatabase, type Check, checkOf } from '../db/invariant'
 import {
@@ -15,6 +14,7 @@ import {
 import type { OrderId } from '../domain/ids'
 import { holdsMoney, isUnresolved } from '../domain/payment'
 import type { Charge, PaymentProvider } from '../providers/payment/provider'
+import { alive } from './alive'
 import type { ActivityDeps } from './deps'
 
 export type AuditActivities = ReturnType<typeof createAuditActivities>
@@ -37,7 +37,6 @@ const GRACE_SECONDS = 30
 export function createAuditActivities({ pool, redis, providers, orders }: ActivityDeps) {
   /** May be repeated. Throws while something cannot be asked. */
   async function audit(): Promise<Audit> {
-    heartbeat()
     const workflows = await auditWorkflows()
     const outside = await Promise.all([auditCharges(), auditCarts(), auditStream()])
     const { checks, inFlight } = await auditDatabase(pool)
@@ -58,7 +57,6 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       const book = new Map<string, number>()
       for (let cursor: string | null = null; ; ) {
         const page = await provider.list(cursor)
-        heartbeat()
         const attempts = new Map(
           (
             await readAttemptsByKey(
@@ -123,7 +121,6 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
         else if (row && json && Number(version) === row.version && quantitiesOf(json) !== quantitiesIn(row.lines))
           violations.push(`${id}: other lines in Redis than in Postgres at version ${version}`)
       })
-      heartbeat()
     } while (cursor !== '0' && looked < CARTS_MAX)
     return [checkOf('carts_in_redis_are_copies', 'at_rest', violations)]
   }
@@ -143,7 +140,6 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       }
       const ofOrders = events.filter((event) => event.aggregate.startsWith('order_'))
       uncommitted.push(...(await findUncommitted(pool, ofOrders)))
-      heartbeat()
       if (entries.length < PAGE) break
       from = `(${entries.at(-1)?.[0]}`
     }
@@ -170,13 +166,11 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       if (standing?.atWork) atWork++
       else if ((standing?.quietSeconds ?? Infinity) > GRACE_SECONDS && (await orders.isCheckoutOpen(orderId)))
         leftOver.push(orderId)
-      heartbeat()
     }
     const alone: OrderId[] = []
     for (const { orderId, quietSeconds } of await listOpenOrders(pool, ORDERS_MAX)) {
       if (quietSeconds < GRACE_SECONDS || open.has(orderId)) continue
       if (!(await orders.isCheckoutOpen(orderId))) alone.push(orderId)
-      heartbeat()
     }
     return {
       atWork,
@@ -193,7 +187,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     }
   }
 
-  return { audit }
+  return { audit: () => alive(audit) }
 }
 
 interface StreamedEvent {

@@ -1,4 +1,4 @@
-import { ApplicationFailure, cancellationSignal, heartbeat } from '@temporalio/activity'
+import { ApplicationFailure } from '@temporalio/activity'
 import {
   deleteLeftovers,
   endImport,
@@ -21,13 +21,13 @@ import {
   readHead,
   readRow,
 } from '../domain/import'
+import { alive } from './alive'
 import type { ActivityDeps } from './deps'
 
 /** Lines per transaction: enough to spread its cost, few enough that a kill costs some 100 ms of work. */
 const BATCH_LINES = 1_000
 /** How long one call works before it lets the workflow show how far it is. */
 const SLICE_MS = 10_000
-const HEARTBEAT_MS = 1_000
 
 export interface EndImportInput {
   readonly importId: ImportId
@@ -124,16 +124,6 @@ function toBatch(
     to: last ? { byte: last.endByte, line: last.endLine } : from,
     rows: lines.filter((line): line is ImportRow => !isRejection(line)),
     rejections: lines.filter((line) => isRejection(line)),
-  }
-}
-
-/** Heartbeats while `work` runs, which is also how it hears that it should stop. */
-async function alive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const timer = setInterval(() => heartbeat(), HEARTBEAT_MS)
-  try {
-    return await work(cancellationSignal())
-  } finally {
-    clearInterval(timer)
   }
 }
 
