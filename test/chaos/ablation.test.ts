@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PoolClient } from 'pg'
 import { ROOT } from '../../config'
@@ -23,8 +23,8 @@ const PORT_OFFSET = 14_000
 const HOLD_SECONDS = 4
 
 interface Patch {
-  /** Below dist/. */
-  readonly file: string
+  /** A file or folder of dist/. */
+  readonly where: string
   /** Stands there exactly once: when the code has moved on, the test has to follow. */
   readonly find: string
   readonly replace: string
@@ -44,7 +44,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: "the reserve statement's condition and its constraint",
     patches: [
       {
-        file: 'db/inventory.js',
+        where: 'db/inventory.js',
         find: 'having count(*) = count(locked.sku) and bool_and(locked.available >= change.quantity)',
         replace: 'having count(*) = count(locked.sku)',
       },
@@ -60,7 +60,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: "the charge's idempotency key",
     patches: [
       {
-        file: 'providers/payment/sandbox.js',
+        where: 'providers/payment/sandbox.js',
         find: "'/v1/charges', signal, key, {",
         replace: "'/v1/charges', signal, require('node:crypto').randomUUID(), {",
       },
@@ -72,7 +72,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the undo of a reservation',
     patches: [
       {
-        file: 'db/order/cancel.js',
+        where: 'db/order/cancel.js',
         find: "where r.owner_id = over.id and r.state = 'held'",
         replace: 'where r.owner_id = over.id and false',
       },
@@ -82,7 +82,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: "the deadline's look-up",
-    patches: [{ file: 'activities/payment.js', find: 'if (keepIfPaid) {', replace: 'if (false) {' }],
+    patches: [{ where: 'activities', find: 'if (keepIfPaid) {', replace: 'if (false) {' }],
     scene: approvedWithoutAWebhook,
     noticed: /the customer approved the payment in time, the order is cancelled/,
   },
@@ -98,7 +98,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: 'the unique live order of a cart',
-    patches: [{ file: 'db/order/accept.js', find: 'and order_id is null', replace: '' }],
+    patches: [{ where: 'db/order/accept.js', find: 'and order_id is null', replace: '' }],
     // It cannot be made again on what came of its loss: the last of the list.
     schema: { drop: 'drop index one_live_order_per_cart' },
     scene: twoTabs,
@@ -155,16 +155,23 @@ it.each(SAFEGUARDS)(
     const histories = await scene(rig)
     await until(`somebody says ${noticed}`, () => everythingWrong(histories, rig), seen, 60_000)
     if (schema?.restore) await rig.pool.query(schema.restore)
-    for (const { file } of patches) cpSync(join(ROOT, 'dist', file), join(programs, file))
+    for (const { where } of patches) cpSync(join(ROOT, 'dist', where), join(programs, where), { recursive: true })
   },
   180_000,
 )
 
-function apply({ file, find, replace }: Patch): void {
-  const path = join(programs, file)
-  const parts = readFileSync(path, 'utf8').split(find)
-  if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${find}`)
-  writeFileSync(path, parts.join(replace))
+function apply({ where, find, replace }: Patch): void {
+  const files = filesOf(join(programs, where)).filter((file) => readFileSync(file, 'utf8').includes(find))
+  const parts = files.length === 1 ? readFileSync(files[0] as string, 'utf8').split(find) : []
+  if (parts.length !== 2) throw new Error(`${where} does not hold exactly once: ${find}`)
+  writeFileSync(files[0] as string, parts.join(replace))
+}
+
+function filesOf(path: string): string[] {
+  if (path.endsWith('.js')) return [path]
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => join(path, name))
 }
 
 /** They read their files anew. */
