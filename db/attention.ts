@@ -145,6 +145,22 @@ export async function recordRepair(db: Db, repair: RepairRequest): Promise<void>
   })
 }
 
+/** Of an order's cases, newest first, those that were there when this repair was accepted; none while it was not. */
+export async function readCasesOfRepair(db: Db, orderId: OrderId, id: string): Promise<AttentionCase[]> {
+  const { rows } = await db.query<{ code: AttentionCase }>({
+    name: 'repair.cases',
+    text: `
+      select a.code
+      from repair r
+      join attention a on a.order_id = r.order_id and a.since <= r.accepted_at
+      where r.order_id = $1 and r.id = $2
+      order by a.since desc
+      limit 20`,
+    values: [orderId, id],
+  })
+  return rows.map((row) => row.code)
+}
+
 export interface RecordedRepair {
   readonly id: string
   readonly action: string

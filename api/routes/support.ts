@@ -7,7 +7,14 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client'
 import { z } from 'zod'
-import { closeCase, listOpenCases, type OpenCase, readOpenCases, recordRepair } from '../../db/attention'
+import {
+  closeCase,
+  listOpenCases,
+  type OpenCase,
+  readCasesOfRepair,
+  readOpenCases,
+  recordRepair,
+} from '../../db/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
 import { readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
@@ -199,7 +206,12 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
   const fitting = cases.find(
     ({ code, step }) => allowsRepair(code, body.action) && (body.step === undefined || body.step === step),
   )
-  if (!fitting) throw notAllowed(cases, body)
+  if (!fitting) {
+    // A busy worker may have taken it after an earlier request had given up waiting.
+    const done = (await readCasesOfRepair(deps.pool, orderId, input.id)).find((code) => allowsRepair(code, body.action))
+    if (done) return done
+    throw notAllowed(cases, body)
+  }
   if (body.action === 'resume') await resume(orderId, deps)
   else await sendRepair(fitting.workflowId, body.action, input, deps.temporal)
   return fitting.code
@@ -244,7 +256,7 @@ async function sendRepair(
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isTemporalUnavailable(error)) {
       throw new DomainError(
         'no_worker',
-        'No worker took the repair within 3 s. It was not applied; try again once workers run.',
+        'No worker took the repair within 3 s. Try again with the same Idempotency-Key once workers run.',
       )
     }
     throw error
