@@ -1,9 +1,5 @@
-import { randomUUID } from 'node:crypto'
 import { Client, Connection } from '@temporalio/client'
-import { hashToken } from '../../db/cart-token'
-import { newId } from '../../db/id'
-import { acceptOrder } from '../../db/order/accept'
-import { type Buyer, ADDRESS, Shop } from '../support/shop'
+import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { together } from '../support/together'
 import { until } from '../support/wait'
@@ -47,31 +43,6 @@ async function waitingOrder(): Promise<{ buyer: Buyer & { sku: string }; orderId
 }
 
 const terminate = (orderId: string) => temporal.workflow.getHandle(`checkout-${orderId}`).terminate('by hand')
-
-/** What API and Temporal would have done next does not happen: the API was killed right after commit 1. */
-async function acceptOnly(buyer: Buyer, key: string): Promise<string> {
-  const orderId = newId('order')
-  const { body } = await buyer.cart('get')
-  await acceptOrder(shop.address.database.pool, {
-    orderId,
-    paymentId: newId('payment'),
-    cartId: buyer.cartId as `cart_${string}`,
-    tokenHash: hashToken(buyer.token),
-    cartVersion: body.version,
-    email: 'buyer@example.com',
-    shippingAddress: ADDRESS,
-    billingAddress: null,
-    shippingMethod: 'standard',
-    returnUrl: null,
-    expectedTotal: null,
-    provider: 'sandbox',
-    method: 'pm_card_visa',
-    paymentKey: `${orderId}/charge/1`,
-    bodyHash: Buffer.alloc(32),
-    idempotency: { scope: randomUUID(), operation: 'test', key, bodyHash: Buffer.alloc(32) },
-  })
-  return orderId
-}
 
 /** Paid and confirmed, or cancelled with everything given back: nothing in between. */
 async function endsWhole(orderId: string, sku: string): Promise<void> {
@@ -229,7 +200,7 @@ describe('a workflow that is gone', () => {
 
     'accepted and never started, longer ago than a hold lasts: cancelled, and the cart sells': async () => {
       const buyer = await shop.buyerOf({ stock: 1 })
-      const orderId = await acceptOnly(buyer, randomUUID())
+      const orderId = await buyer.acceptOnly()
       await buyer.stateBecomes(orderId, 'expired', 20_000)
       expect(await shop.chargeStates(orderId)).toEqual([])
       expect(await buyer.checkout()).toMatchObject({ status: 201 })
@@ -237,7 +208,7 @@ describe('a workflow that is gone', () => {
 
     'accepted and never started: the next submission finishes it': async () => {
       const buyer = await shop.buyerOf({ stock: 1 })
-      const orderId = await acceptOnly(buyer, randomUUID())
+      const orderId = await buyer.acceptOnly()
       expect(await buyer.checkout()).toMatchObject({ status: 201, body: { id: orderId } })
     },
   })

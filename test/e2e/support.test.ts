@@ -154,8 +154,10 @@ describe('provider_unreachable', () => {
       provider.heal(orderId)
       await buyer.stateBecomes(orderId, 'completed')
       await caseCloses(orderId)
-      const after = await temporal.workflow.getHandle(open.workflow.id).describe()
-      expect(after.searchAttributes).toMatchObject({ NeedsAttention: [false] })
+      await until('the search attribute says so', async () => {
+        const { searchAttributes } = await temporal.workflow.getHandle(open.workflow.id).describe()
+        return searchAttributes['NeedsAttention']?.[0] === false
+      })
     },
 
     'retryPayment asks again at once': async () => {
@@ -315,32 +317,50 @@ describe('late_money', () => {
   })
 })
 
+/** Terminated again and again, until the sweep gives up. */
+async function failing(): Promise<{ buyer: Buyer; orderId: string; url: string; open: Case }> {
+  const buyer = await shop.buyerOf()
+  const { body } = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
+  const orderId = body.order_id
+  const handle = temporal.workflow.getHandle(`checkout-${orderId}`)
+  const ended = new Set<string>()
+  for (let run = 0; run < 4; run++) {
+    const { runId } = await until(
+      `run ${run} is there`,
+      () => handle.describe(),
+      ({ status, runId: id }) => status.name === 'RUNNING' && !ended.has(id),
+      20_000,
+    )
+    ended.add(runId)
+    await handle.terminate('by hand')
+  }
+  const open = await shop.waitForCase(orderId, 'workflow_failing')
+  return { buyer, orderId, url: body.action.url, open }
+}
+
 describe('workflow_failing', () => {
   together({
-    'terminated again and again: after three restarts a person is asked, and resume goes on from the rows':
-      async () => {
-        const buyer = await shop.buyerOf()
-        const { body } = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
-        const orderId = body.order_id
-        const handle = temporal.workflow.getHandle(`checkout-${orderId}`)
-        const ended = new Set<string>()
-        for (let run = 0; run < 4; run++) {
-          const { runId } = await until(
-            `run ${run} is there`,
-            () => handle.describe(),
-            ({ status, runId: id }) => status.name === 'RUNNING' && !ended.has(id),
-            20_000,
-          )
-          ended.add(runId)
-          await handle.terminate('by hand')
-        }
-        const open = await shop.waitForCase(orderId, 'workflow_failing', 20_000)
-        expect(open).toMatchObject({ step: null, allowed_repairs: ['resume'] })
-        expect(await repair(orderId, { action: 'resume' })).toMatchObject({ status: 202 })
-        await caseCloses(orderId)
-        await shop.decide(body.action.url, 'approve')
-        await buyer.stateBecomes(orderId, 'completed')
-      },
+    'after three restarts a person is asked, and resume goes on from the rows': async () => {
+      const { buyer, orderId, url, open } = await failing()
+      expect(open).toMatchObject({ step: null, allowed_repairs: ['resume'] })
+      expect(await repair(orderId, { action: 'resume' })).toMatchObject({ status: 202 })
+      await caseCloses(orderId)
+      await shop.decide(url, 'approve')
+      await buyer.stateBecomes(orderId, 'completed')
+    },
+
+    'a buyer who pays nevertheless closes the case': async () => {
+      const { buyer, orderId } = await failing()
+      expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
+      await caseCloses(orderId)
+    },
+
+    'an order that was accepted and never started needs nobody: the sweep starts it': async () => {
+      const buyer = await shop.buyerOf()
+      const orderId = await buyer.acceptOnly()
+      await buyer.stateBecomes(orderId, 'completed', 20_000)
+      expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
+    },
   })
 })
 

@@ -1,4 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { hashToken } from '../../db/cart-token'
+import { newId } from '../../db/id'
+import { acceptOrder } from '../../db/order/accept'
+import type { CartId } from '../../domain/ids'
 import { seedProducts } from './catalog'
 import type { TestDatabase } from './database'
 import { type Answer, callApi } from './http'
@@ -193,6 +197,31 @@ export class Buyer {
       const { body } = await this.cart('get')
       return body.checkout?.order_id ?? null
     })) as string
+  }
+
+  /** What a checkout leaves behind whose API is killed right after commit 1: an order that nobody works on. */
+  async acceptOnly(): Promise<string> {
+    const orderId = newId('order')
+    const { body } = await this.cart('get')
+    await acceptOrder(this.shop.address.database.pool, {
+      orderId,
+      paymentId: newId('payment'),
+      cartId: this.cartId as CartId,
+      tokenHash: hashToken(this.token),
+      cartVersion: body.version,
+      email: 'buyer@example.com',
+      shippingAddress: ADDRESS,
+      billingAddress: null,
+      shippingMethod: 'standard',
+      returnUrl: null,
+      expectedTotal: null,
+      provider: 'sandbox',
+      method: 'pm_card_visa',
+      paymentKey: `${orderId}/charge/1`,
+      bodyHash: Buffer.alloc(32),
+      idempotency: { scope: 'test', operation: 'test', key: randomUUID(), bodyHash: Buffer.alloc(32) },
+    })
+    return orderId
   }
 
   pay(orderId: string, method: string, key: string = randomUUID(), api = 0): Promise<Answer> {
