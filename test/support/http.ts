@@ -30,8 +30,7 @@ export interface TestApi {
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
   /** The secret of a new key. */
   key(role?: Role): Promise<string>
-  /** The statuses that the tag's routes list for themselves and that no call has been answered with: `post /v1/… 409`. */
-  unseen(tag: string): string[]
+  readonly unseen: typeof unseen
   close(): Promise<void>
 }
 
@@ -75,14 +74,13 @@ export async function startApi(
   // A count or a cached cart that goes past a Redis still connecting would make a test see two truths.
   if (!overrides['REDIS_URL'] && deps.redis.status !== 'ready') await once(deps.redis, 'ready')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const seen = new Set<string>()
   return {
     url,
     deps,
     database,
-    call: (method, path, options = {}) => call(url, seen, { method, path, options }),
+    call: (method, path, options) => callApi(url, method, path, options),
     key: async (role = 'admin') => (await createApiKey(database.pool, { name: role, role, expiresAt: null })).secret,
-    unseen: (tag) => unseen(tag, seen),
+    unseen,
     close: async () => {
       await closeServer(server, 1_000)
       deps.redis.disconnect()
@@ -92,9 +90,15 @@ export async function startApi(
   }
 }
 
-/** Calls and checks the answer against the document, without a {@link TestApi}: for APIs in processes of their own. */
-export async function callApi(url: string, method: string, path: string, options: CallOptions = {}): Promise<Answer> {
-  return call(url, new Set(), { method, path, options })
+/** What this test file's calls were answered with: `post /v1/store/carts 201`. */
+const seen = new Set<string>()
+
+/** The statuses that the tag's routes list for themselves and that no call of this file has been answered with. */
+export function unseen(tag: string): string[] {
+  return routes
+    .filter((route) => route.tag === tag)
+    .flatMap((route) => Object.keys(route.answers).map((status) => `${route.method} ${route.path} ${status}`))
+    .filter((name) => !seen.has(name))
 }
 
 function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => void): ApiDeps {
@@ -111,11 +115,8 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
   }
 }
 
-async function call(
-  url: string,
-  seen: Set<string>,
-  { method, path, options }: { method: string; path: string; options: CallOptions },
-): Promise<Answer> {
+/** Calls an API, whichever process it is in, and compares the answer with the document. */
+export async function callApi(url: string, method: string, path: string, options: CallOptions = {}): Promise<Answer> {
   const { body, raw, token, key, idempotencyKey, headers } = options
   const response = await fetch(url + path, {
     method: method.toUpperCase(),
@@ -167,13 +168,6 @@ export function checkAnswer(route: Route, { status, headers, body }: Answer): vo
 export function routeOf(method: string, path: string): Route | undefined {
   const pathname = path.split('?')[0] as string
   return routes.find((route) => route.method === method.toLowerCase() && patternOf(route.path).test(pathname))
-}
-
-function unseen(tag: string, seen: ReadonlySet<string>): string[] {
-  return routes
-    .filter((route) => route.tag === tag)
-    .flatMap((route) => Object.keys(route.answers).map((status) => `${route.method} ${route.path} ${status}`))
-    .filter((name) => !seen.has(name))
 }
 
 let ajv: Ajv2020 | undefined

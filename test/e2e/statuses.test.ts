@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto'
+import { Webhook } from 'standardwebhooks'
+import { startApi, type TestApi, unseen } from '../support/http'
+import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
+import { Shop } from '../support/shop'
+import { type TestStack, testStack } from '../support/stack'
+import { testNamespace } from '../support/temporal'
+import { until } from '../support/wait'
+
+/**
+ * Each status that the routes around an order list for themselves, once: what leads to it is told in full by the other
+ * tests. (`unseen` counts per file, so they stand together here.)
+ */
+
+let stack: TestStack
+let shop: Shop
+let provider: ProviderProxy
+/** An API in this process whose Temporal has no workers. */
+let alone: TestApi
+beforeAll(async () => {
+  provider = await startProviderProxy()
+  // A cancel is waited for less long than an attempt that cannot be settled is tried.
+  stack = await testStack({
+    env: { ATTENTION_AFTER_SECONDS: '2', CHECKOUT_WAIT_MS: '1200', SANDBOX_URL: provider.url },
+  })
+  provider.target = stack.stack.file.sandbox
+  shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
+  alone = await startApi({ CHECKOUT_WAIT_MS: '1000', TEMPORAL_NAMESPACE: (await testNamespace()).namespace })
+}, 60_000)
+afterAll(async () => {
+  await stack?.stop()
+  await alone?.close()
+  await provider?.close()
+}, 30_000)
+
+it('a checkout and its payments', async () => {
+  const paid = await shop.buyerOf()
+  const key = randomUUID()
+  const order = await eventually(201, () => paid.checkout({ key }))
+  expect((await paid.checkout({ key, body: { return_url: 'https://shop.example/other' } })).status).toBe(422)
+  expect((await (await shop.buyer()).checkout()).status).toBe(409)
+  expect((await paid.cancel(order.id)).status).toBe(409)
+
+  const declined = await shop.buyerOf()
+  const { order_id } = (await eventually(402, () => declined.checkout({ method: 'pm_card_chargeDeclined', key })))
+    .checkout
+  expect((await declined.state(order_id)).state).toBe('ready_for_payment')
+  const again = randomUUID()
+  await eventually(402, () => declined.pay(order_id, 'pm_card_chargeDeclined', again))
+  expect((await declined.pay(order_id, 'pm_card_visa', again)).status).toBe(422)
+  expect((await declined.pay(order_id, 'pm_card_authenticationRequired')).status).toBe(202)
+  const second = randomUUID()
+  await eventually(201, () => declined.pay(order_id, 'pm_card_visa', second))
+
+  const left = await shop.buyerOf()
+  const begun = await left.checkout({ method: 'pm_card_authenticationRequired' })
+  expect(begun.status).toBe(202)
+  await eventually(200, () => left.cancel(begun.body.order_id, key))
+  expect((await left.pay(begun.body.order_id, 'pm_card_visa')).status).toBe(409)
+
+  const late = await shop.buyerOf()
+  const pending = await late.checkout({ method: 'pm_sandbox_late' })
+  await until(
+    'the charge is at the provider',
+    () => shop.charges(pending.body.order_id),
+    (charges) => charges.length > 0,
+  )
+  expect((await late.cancel(pending.body.order_id)).status).toBe(202)
+
+  const events = new URL((await paid.state(order.id)).events_url as string)
+  expect((await shop.call('get', events.pathname + events.search)).body).toContain('event: checkout')
+  expect((await shop.call('get', `/v1/store/checkouts/${order.id}/events`)).status).toBe(404)
+  expect(unseen('Checkout')).toEqual([])
+
+  expect((await paid.order(order.id)).status).toBe(200)
+  expect((await shop.order(order.id)).status).toBe(200)
+  expect((await shop.admin('get', '/v1/admin/orders')).status).toBe(200)
+  expect(unseen('Orders')).toEqual([])
+})
+
+it('support', async () => {
+  const stuck = await shop.buyerOf()
+  void stuck.checkout({ method: 'pm_sandbox_slow' }).catch(() => undefined)
+  const orderId = await stuck.accepted()
+  provider.fail(orderId)
+  await shop.waitForCase(orderId, 'provider_unreachable')
+  const repairs = `/v1/admin/orders/${orderId}/repairs`
+  const body = { action: 'retryPayment', reason_code: 'checked_with_provider' }
+  expect((await shop.admin('post', repairs, { ...body, action: 'resume' })).status).toBe(409)
+  provider.heal(orderId)
+  const key = randomUUID()
+  await eventually(202, () => shop.admin('post', repairs, body, key))
+  expect((await shop.admin('post', repairs, { ...body, note: 'other' }, key)).status).toBe(422)
+  expect((await shop.admin('post', `/v1/admin/orders/${orderId.slice(0, -4)}0000/repairs`, body)).status).toBe(404)
+  expect((await shop.admin('get', `/v1/admin/orders/${orderId}/timeline`)).status).toBe(200)
+  await eventually(200, () => shop.admin('get', '/v1/admin/invariants'))
+
+  const key503 = await alone.key()
+  expect((await alone.call('get', '/v1/admin/invariants', { key: key503 })).status).toBe(503)
+  expect(
+    (await alone.call('post', await caseWithoutWorker(), { key: key503, body, idempotencyKey: randomUUID() })).status,
+  ).toBe(503)
+  expect(unseen('Support')).toEqual([])
+})
+
+it('webhooks', async () => {
+  const raw = JSON.stringify({
+    id: `evt_${randomUUID()}`,
+    type: 'charge.updated',
+    charge: {
+      id: 'ch_1',
+      key: 'order_x/charge/1',
+      reference: 'order_x',
+      amount: 1,
+      currency: 'GBP',
+      method: 'pm_card_visa',
+      status: 'authorized',
+      decline_code: null,
+      captured: 0,
+      refunded: 0,
+      action_url: null,
+      created_at: new Date().toISOString(),
+    },
+  })
+  const at = new Date()
+  const signature = new Webhook(alone.deps.settings.SANDBOX_WEBHOOK_SECRET).sign('msg_1', at, raw)
+  const headers = {
+    'webhook-id': 'msg_1',
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+    'webhook-signature': signature,
+  }
+  expect((await alone.call('post', '/webhooks/payments/sandbox', { raw, headers })).status).toBe(204)
+  expect(
+    (await alone.call('post', '/webhooks/payments/sandbox', { raw: raw.replace('ch_1', 'ch_2'), headers })).status,
+  ).toBe(401)
+  expect(unseen('Webhooks')).toEqual([])
+})
+
+/** A slow machine may answer 202 (or 503) first: asked again under the same key the answer is the outcome. */
+async function eventually(status: number, ask: () => ReturnType<Shop['call']>) {
+  const answer = await until(
+    `an answer ${status}`,
+    ask,
+    (one) => one.status === status || ![202, 503].includes(one.status),
+    30_000,
+  )
+  expect(answer.status).toBe(status)
+  return answer.body
+}
+
+/** An accepted order whose workflow nobody works on, with a case: where its repairs go. */
+async function caseWithoutWorker(): Promise<string> {
+  const here = new Shop({ apis: [alone.url], adminKey: await alone.key(), sandbox: '', database: alone.database })
+  const buyer = await here.buyerOf()
+  const { body } = await buyer.checkout()
+  await alone.database.pool.query(
+    `insert into attention (order_id, code, workflow_id) values ($1, 'provider_unreachable', $2)`,
+    [body.order_id, `checkout-${body.order_id}`],
+  )
+  return `/v1/admin/orders/${body.order_id}/repairs`
+}
