@@ -6,6 +6,8 @@ import { until } from '../support/wait'
 const BUYERS = 1_000
 const UNITS = 20
 const AT_ONCE = 25
+/** A minute, on a machine that does nothing else; here other tests run beside it. */
+const OVER_WITHIN_MS = 180_000
 
 let stack: TestStack
 let shop: Shop
@@ -30,7 +32,7 @@ async function crowdOf(size: number, sku: string): Promise<Buyer[]> {
 
 /** What each was told in the end: a 202 is an answer once its checkout is over. */
 async function finalAnswers(crowd: readonly Buyer[], answers: readonly Answer[]): Promise<string[]> {
-  await until('every checkout is over', countOpen, (open) => open === 0, 60_000)
+  await until('every checkout is over', countOpen, (open) => open === 0, OVER_WITHIN_MS)
   const ends: string[] = []
   for (const [number, answer] of answers.entries()) ends.push(await finalAnswer(crowd[number] as Buyer, answer))
   return ends
@@ -82,7 +84,7 @@ describe('a thousand buyers for twenty units', () => {
     expect(orders).toHaveLength(UNITS)
     expect(await chargesOf(orders)).toBe(UNITS)
     expect(await shop.stock(sku)).toEqual({ on_hand: UNITS, reserved: UNITS, available: 0 })
-  }, 180_000)
+  }, 300_000)
 
   it('a refused cart sells once the stock is back', async () => {
     await shop.setStock(sku, UNITS + 1)
@@ -107,7 +109,7 @@ describe('the same cart submitted ten times at once', () => {
     expect(orders).toHaveLength(UNITS)
     expect(await chargesOf(orders)).toBe(UNITS)
     expect(await shop.stock(sku)).toMatchObject({ reserved: UNITS })
-  }, 120_000)
+  }, 240_000)
 
   it('the checker agrees', async () => {
     const { body } = await until(
@@ -117,5 +119,5 @@ describe('the same cart submitted ten times at once', () => {
       30_000,
     )
     expect(body.checks.filter((check: { ok: boolean }) => !check.ok)).toEqual([])
-  }, 120_000)
+  }, 240_000)
 })
