@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress'
 
-export interface Counts {
+interface Counts {
   readonly done: number
   readonly lines: number
   readonly refused: number
@@ -46,7 +46,7 @@ function linesOf(total: number): Progress {
   const timer = setInterval(say, LINE_EVERY_MS)
   return {
     update: (counts) => {
-      latest = counts
+      latest = { ...counts }
     },
     stop: () => {
       clearInterval(timer)

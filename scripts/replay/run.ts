@@ -5,7 +5,7 @@ import { buy, type Purchase } from './buyer'
 import { Client, Unreachable } from './client'
 import { inParallel } from './parallel'
 import type { Plan } from './plan'
-import type { Counts } from './progress'
+import type { Progress } from './progress'
 import type { Outcome } from './report'
 import { readLeftOver, stockShelves } from './stock'
 
@@ -13,16 +13,19 @@ export interface ReplayOptions {
   readonly apis: readonly string[]
   readonly adminKey: string
   readonly concurrency: number
-  /** Called after each basket. */
-  readonly onProgress: (counts: Counts) => void
+  /** Begins to show how far the buying is, once the shelves are full. */
+  readonly showProgress: (baskets: number) => Progress
 }
 
 export interface Replayed extends Outcome {
   readonly seconds: number
-  readonly invariants: Invariants
+  readonly audit: Audit
   /** How often a call was made again, by reason. */
   readonly repeated: ReadonlyMap<string, number>
 }
+
+/** The invariants once nothing is in flight, or as they were when that took too long; or why nobody could tell. */
+export type Audit = { readonly invariants: Invariants } | { readonly failure: string }
 
 const SETTLE_POLL_MS = 2_000
 const SETTLE_DEADLINE_MS = 15 * 60_000
@@ -32,18 +35,18 @@ const FAILURES_MAX = 50
 
 /**
  * Puts the plan's articles on the shelves, buys all baskets in order of time, `concurrency` at once, and waits until
- * everything has settled. Throws when the shop cannot be stocked, does not answer or does not settle.
+ * everything has settled. Throws when the shop cannot be stocked or does not answer.
  */
 export async function replay(plan: Plan, options: ReplayOptions): Promise<Replayed> {
   const client = new Client({ ...options, connections: options.concurrency })
   try {
-    await stockShelves(client, plan, async () => void (await settledInvariants(client)))
+    await stockShelves(client, plan, async () => requireSettled(await auditAtRest(client)))
     const begun = Date.now()
     const bought = await buyAll(client, plan, options)
     const seconds = (Date.now() - begun) / 1000
-    const invariants = await settledInvariants(client)
+    const audit = await auditAtRest(client)
     const leftOver = await readLeftOver(client, plan)
-    return { ...bought, seconds, invariants, leftOver, repeated: client.repeated }
+    return { ...bought, seconds, audit, leftOver, repeated: client.repeated }
   } finally {
     await client.close()
   }
@@ -52,12 +55,13 @@ export async function replay(plan: Plan, options: ReplayOptions): Promise<Replay
 async function buyAll(
   client: Client,
   { baskets, articles }: Plan,
-  { concurrency, onProgress }: ReplayOptions,
+  { concurrency, showProgress }: ReplayOptions,
 ): Promise<Pick<Outcome, 'purchases' | 'failures'>> {
   const shop = { client, articles, run: randomUUID() }
   const purchases: Purchase[] = []
   const failures: { invoice: string; message: string }[] = []
   const counts = { done: 0, lines: 0, refused: 0 }
+  const progress = showProgress(baskets.length)
   await inParallel(baskets, concurrency, async (basket) => {
     try {
       const purchase = await buy(shop, basket)
@@ -70,18 +74,31 @@ async function buyAll(
     }
     counts.done++
     counts.lines += basket.lines.size
-    onProgress(counts)
-  })
+    progress.update(counts)
+  }).finally(() => progress.stop())
   return { purchases, failures }
 }
 
-/** The invariants once nothing is in flight any more. */
-async function settledInvariants(client: Client): Promise<Invariants> {
+async function auditAtRest(client: Client): Promise<Audit> {
   const deadline = Date.now() + SETTLE_DEADLINE_MS
   for (;;) {
-    const call = { timeoutMs: AUDIT_TIMEOUT_MS, expected: [200] }
-    const answer = await client.json<Invariants>('GET', '/v1/admin/invariants', call)
-    if (answer.settled || Date.now() > deadline) return answer
+    const audit = await auditOnce(client)
+    if (('invariants' in audit && audit.invariants.settled) || Date.now() > deadline) return audit
     await delay(SETTLE_POLL_MS)
   }
+}
+
+async function auditOnce(client: Client): Promise<Audit> {
+  try {
+    const call = { timeoutMs: AUDIT_TIMEOUT_MS, expected: [200] }
+    return { invariants: await client.json<Invariants>('GET', '/v1/admin/invariants', call) }
+  } catch (error) {
+    return { failure: (error as Error).message }
+  }
+}
+
+/** What an earlier replay has in flight would change what is on the shelves. */
+function requireSettled(audit: Audit): void {
+  if ('failure' in audit) throw new Error(`The shop cannot be checked: ${audit.failure}`)
+  if (!audit.invariants.settled) throw new Error('The shop has orders in flight that do not come to an end.')
 }

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { readRetailFile } from '../../scripts/online-retail'
 import { type Plan, planReplay } from '../../scripts/replay/plan'
+import type { Progress } from '../../scripts/replay/progress'
 import { describeFile, differencesOf, sumsOf } from '../../scripts/replay/report'
-import { replay, type Replayed, type ReplayOptions } from '../../scripts/replay/run'
+import { replay, type Replayed } from '../../scripts/replay/run'
 import { readSales, type SalesFile } from '../../scripts/replay/sales'
 import { testStack, type TestStack } from '../support/stack'
 
@@ -148,12 +149,13 @@ describe('on a running shop', () => {
     await replayWith(plan, () => undefined)
   }, 180_000)
 
-  async function replayWith(plan: Plan, onProgress: ReplayOptions['onProgress']): Promise<Replayed> {
-    const options = { apis: shop.stack.file.apis, adminKey: shop.adminKey, concurrency: 4 }
-    const outcome = await replay(plan, { ...options, onProgress })
+  async function replayWith(plan: Plan, update: Progress['update']): Promise<Replayed> {
+    const showProgress = (): Progress => ({ update, stop: () => undefined })
+    const options = { apis: shop.stack.file.apis, adminKey: shop.adminKey, concurrency: 4, showProgress }
+    const outcome = await replay(plan, options)
     expect(differencesOf(plan, outcome)).toEqual([])
     expect(sumsOf(outcome.purchases)).toEqual(plan.expected)
-    expect(outcome.invariants).toMatchObject({ ok: true, settled: true })
+    expect(outcome.audit).toMatchObject({ invariants: { ok: true, settled: true } })
     return outcome
   }
 })
