@@ -96,17 +96,6 @@ describe('deadlines', () => {
       )
     },
 
-    'another card in the last seconds extends the hold once': async () => {
-      const { buyer, orderId } = await declinedOrder()
-      const before = (await buyer.state(orderId)).hold_expires_at
-      expect(await buyer.pay(orderId, 'pm_card_chargeDeclined')).toMatchObject({ status: 402 })
-      const after = (await buyer.state(orderId)).hold_expires_at
-      expect(Date.parse(after)).toBeGreaterThan(Date.parse(before))
-      const late = await buyer.pay(orderId, 'pm_card_visa')
-      expect(late).toMatchObject({ status: 409, body: { code: 'checkout_expired' } })
-      await buyer.stateBecomes(orderId, 'expired')
-    },
-
     'a soft hold expires within seconds of its time': async () => {
       const buyer = await shop.buyerOf({ stock: 4 }, 3)
       const { body } = await buyer.cart('post', '/hold')

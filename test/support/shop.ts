@@ -47,7 +47,10 @@ export class Shop {
   /** A product of its own, in stock; returns its SKU. `price` in pence. */
   async product({ price = 1_000, stock = 100 }: { price?: number; stock?: number } = {}): Promise<string> {
     const sku = `SKU-${randomUUID().slice(0, 13).toUpperCase()}`
-    await seedProducts(this.address.database.pool, [{ sku, title: `Product ${sku}`, prices: { GBP: price }, stock }])
+    const seed = () =>
+      seedProducts(this.address.database.pool, [{ sku, title: `Product ${sku}`, prices: { GBP: price }, stock }])
+    // On a busy machine a first connection may take longer than the pool waits for it.
+    await seed().catch((error: Error) => (/timeout/.test(error.message) ? seed() : Promise.reject(error)))
     return sku
   }
 
