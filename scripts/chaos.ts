@@ -22,7 +22,12 @@ const PORT_OFFSET = 10_000
 
 async function main(): Promise<void> {
   const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      console.error(`Stopping at ${signal} …`)
+      interrupted.abort()
+    })
+  }
   const folder = join(ROOT, '.holdfast', 'chaos')
   const rig = await startRig({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
   interrupted.signal.addEventListener('abort', () => void rig.stop().finally(() => process.exit(1)))
