@@ -1,5 +1,5 @@
 import type { OrderId, PaymentId } from '../domain/ids'
-import type { Money } from '../domain/money'
+import { formatMajor, type Money } from '../domain/money'
 import type { CancelReason } from '../domain/order'
 import { type AttemptStatus, holdsMoney, isUnresolved, refundKey } from '../domain/payment'
 import { type AttemptToCharge, readOrderToPlace } from '../db/order/place'
@@ -368,7 +368,9 @@ function seenOf(charge: Charge): SeenCharge {
 function mismatchOf(attempt: Attempt, charge: Charge): string | null {
   const { amount, currency } = charge.amount
   if (amount === attempt.amount && currency === attempt.currency && charge.orderId === attempt.orderId) return null
-  return `somebody to decide: the order asks ${attempt.amount} ${attempt.currency} (minor units), the provider says ${amount} ${currency} for ${charge.orderId}`
+  const asked = `${attempt.currency} ${formatMajor({ amount: attempt.amount, currency: attempt.currency })}`
+  const told = `${currency} ${formatMajor({ amount, currency })}`
+  return `somebody to decide: for charge \`${attempt.key}\` the order asks ${asked}, the provider says ${told} for \`${charge.orderId}\``
 }
 
 function ignoreUnavailable(error: unknown): void {

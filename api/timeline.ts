@@ -54,7 +54,7 @@ async function paymentEntries(orderId: OrderId, { pool }: ApiDeps): Promise<Time
   return (order?.attempts ?? []).map((attempt) => ({
     at: new Date(attempt.createdAt).toISOString(),
     kind: 'payment',
-    title: `Payment attempt ${attempt.attempt} by ${attempt.provider}: ${attempt.status}`,
+    title: `Payment attempt ${attempt.attempt} by ${attempt.provider} was asked for (now ${attempt.status})`,
     data: {
       payment_id: attempt.id,
       status: attempt.status,

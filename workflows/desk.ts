@@ -208,7 +208,7 @@ export class Desk {
     return [
       `### ⚠ ${title}`,
       '',
-      `**Waits for** ${waitsFor}. It goes on being tried, and the case closes by itself when that works.`,
+      `**Waits for** ${waitsFor}. ${MEANWHILE[code] ?? 'It goes on being tried, and the case closes by itself when that works.'}`,
       '',
       `**A person has been asked since** ${readable(Date.now())}`,
       ...(this.money === null ? [] : ['', `**At stake** ${this.money}`]),
@@ -227,6 +227,10 @@ function describeChoice({ repair, when, ...outcome }: RepairChoice, step: string
 /** "2026-11-21 03:05 UTC" */
 export function readable(time: number): string {
   return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+const MEANWHILE: Partial<Record<AttentionCase, string>> = {
+  amount_mismatch: 'When nobody does before the hold ends, the order is cancelled, and the charge too.',
 }
 
 const REPAIR_DESCRIPTIONS: Readonly<Record<RepairAction, string>> = {

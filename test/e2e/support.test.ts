@@ -267,7 +267,7 @@ describe('amount_mismatch', () => {
     'accepted by resolveStep from the Web UI': async () => {
       const { buyer, orderId, open } = await mismatch()
       expect(await buyer.state(orderId)).toMatchObject({ state: 'in_progress' })
-      expect(await currentDetails(open.workflow.id)).toMatch(/the order asks .* the provider says/)
+      expect(await currentDetails(open.workflow.id)).toMatch(/the order asks GBP 1000\.\d\d, the provider says GBP/)
       await updateFromDetails(open, 'resolveStep', 'done')
       await buyer.stateBecomes(orderId, 'completed')
       await caseCloses(orderId)
