@@ -10,7 +10,8 @@ export type { Pool }
 const STATEMENT_TIMEOUT_MS = 10_000
 /** Half-open connections answer nothing: the client gives up a little after the server would have. */
 const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 2_000
-const CONNECT_TIMEOUT_MS = 3_000
+/** Of a connection attempt and, since pg has one setting for both, of a place in the queue for one: a burst waits there. */
+const CONNECT_TIMEOUT_MS = 8_000
 const CONFLICT_TRIES_MAX = 4
 
 const INT8 = 20
