@@ -110,9 +110,10 @@ export async function reserve(
   db: Db,
   { ownerId, allocations, seconds }: { ownerId: string; allocations: readonly Allocation[]; seconds: number },
 ): Promise<boolean> {
-  const { rows } = await db.query<{ held: boolean }>({
-    name: 'inventory.reserve',
-    text: `
+  const { rows } = await unlessOversold(() =>
+    db.query<{ held: boolean }>({
+      name: 'inventory.reserve',
+      text: `
       with claimed as (
         select 1 where not exists (select from reservation where owner_id = $1)
       ), ${RESERVE},
@@ -124,9 +125,22 @@ export async function reserve(
       )
       select exists (select from reserved)
           or exists (select from reservation where owner_id = $1 and state in ('held', 'committed')) as held`,
-    values: [...reserveValues(ownerId, null, allocations), seconds],
-  })
+      values: [...reserveValues(ownerId, null, allocations), seconds],
+    }),
+  )
   return rows[0]?.held ?? false
+}
+
+/** The schema has the last word: what it refuses was not there any more. */
+export async function unlessOversold<T extends object>(
+  statement: () => Promise<{ rows: T[] }>,
+): Promise<{ rows: T[] }> {
+  try {
+    return await statement()
+  } catch (error) {
+    if ((error as { constraint?: unknown }).constraint === 'never_oversold') return { rows: [] }
+    throw error
+  }
 }
 
 /** Gives back what `ownerId` holds. Returns how many reservations ended; 0 when there was nothing, or not any more. */
