@@ -62,14 +62,15 @@ export function sum(amounts: Iterable<number>): number {
   return total
 }
 
-/** `"2.55"`, GBP → 255. Null when it is no plain decimal or has more digits than the currency. */
+/** `"2.55"`, GBP → 255. Null when it is no plain decimal, has more digits than the currency, or is not exact. */
 export function parseMajor(text: string, currency: Currency): number | null {
-  const match = /^(\d{1,12})(?:\.(\d+))?$/.exec(text)
+  const match = /^(\d{1,16})(?:\.(\d+))?$/.exec(text)
   if (!match) return null
   const digits = minorDigits(currency)
   const fraction = (match[2] ?? '').replace(/0+$/, '')
   if (fraction.length > digits) return null
-  return Number(`${match[1]}${fraction.padEnd(digits, '0')}`)
+  const amount = Number(`${match[1]}${fraction.padEnd(digits, '0')}`)
+  return Number.isSafeInteger(amount) ? amount : null
 }
 
 /** 255, GBP → `"2.55"`; 255, JPY → `"255"`. */
