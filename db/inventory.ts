@@ -20,8 +20,11 @@ import { type Db, type Pool, type Tx, withTransaction } from './pool'
  * The heart of `reserve`, `holdCart` and `placeOrder`, as the middle of a `with` list. Parameters:
  * $1 owner, $2 the cart whose soft holds are consumed, $3 SKUs, $4 warehouses, $5 quantities, $6 reservation ids.
  * A preceding `claimed` has one row when the owner may reserve. `fit` then has one row when everything was there,
- * else none, and nothing changed. Only `locked` sees the rows as they are now: the statement's own view of them is as old
- * as the statement, so `stock` must not look at them again.
+ * else none, and nothing changed.
+ *
+ * Only `locked` sees the rows as they are now; the statement's own view of them is as old as the statement. So `stock` may
+ * neither judge by that view nor compute from it: an update's checks are first tried on the old row, and on a row that was
+ * full then they refuse what has become free since. Both columns are written as they were locked.
  */
 export const RESERVE = `
   demand as (
@@ -44,7 +47,7 @@ export const RESERVE = `
     group by sku, warehouse_id
   ),
   locked as (
-    select s.sku, s.warehouse_id, s.on_hand - s.reserved as available
+    select s.sku, s.warehouse_id, s.on_hand, s.reserved
     from stock_level s
     join change using (sku, warehouse_id), claimed
     order by s.sku, s.warehouse_id
@@ -54,19 +57,20 @@ export const RESERVE = `
     select 1
     from change
     left join locked using (sku, warehouse_id)
-    having count(*) = count(locked.sku) and bool_and(locked.available >= change.quantity)
+    having count(*) = count(locked.sku) and bool_and(locked.on_hand - locked.reserved >= change.quantity)
   ),
   stock as (
     update stock_level s
-    set reserved = s.reserved + change.quantity
-    from change, fit
+    set on_hand = locked.on_hand, reserved = locked.reserved + change.quantity
+    from change
+    join locked using (sku, warehouse_id), fit
     where s.sku = change.sku and s.warehouse_id = change.warehouse_id and change.quantity <> 0
     returning s.sku
   )`
 
 /**
  * Gives back what `freed` (sku, warehouse_id, quantity) held, as the end of a `with` list.
- * Its rows are locked in the same order as in {@link RESERVE}.
+ * Its rows are locked in the same order as in {@link RESERVE}, and written as they were locked for the same reason.
  */
 export const GIVE_BACK = `
   freed_sum as (
@@ -75,7 +79,7 @@ export const GIVE_BACK = `
     group by sku, warehouse_id
   ),
   freed_locked as (
-    select s.sku, s.warehouse_id, f.quantity
+    select s.sku, s.warehouse_id, s.on_hand, s.reserved - f.quantity as reserved
     from stock_level s
     join freed_sum f using (sku, warehouse_id)
     order by s.sku, s.warehouse_id
@@ -83,7 +87,7 @@ export const GIVE_BACK = `
   ),
   freed_stock as (
     update stock_level s
-    set reserved = s.reserved - f.quantity
+    set on_hand = f.on_hand, reserved = f.reserved
     from freed_locked f
     where s.sku = f.sku and s.warehouse_id = f.warehouse_id
     returning s.sku
@@ -110,10 +114,9 @@ export async function reserve(
   db: Db,
   { ownerId, allocations, seconds }: { ownerId: string; allocations: readonly Allocation[]; seconds: number },
 ): Promise<boolean> {
-  const { rows } = await unlessOversold(() =>
-    db.query<{ held: boolean }>({
-      name: 'inventory.reserve',
-      text: `
+  const { rows } = await db.query<{ held: boolean }>({
+    name: 'inventory.reserve',
+    text: `
       with claimed as (
         select 1 where not exists (select from reservation where owner_id = $1)
       ), ${RESERVE},
@@ -125,22 +128,9 @@ export async function reserve(
       )
       select exists (select from reserved)
           or exists (select from reservation where owner_id = $1 and state in ('held', 'committed')) as held`,
-      values: [...reserveValues(ownerId, null, allocations), seconds],
-    }),
-  )
+    values: [...reserveValues(ownerId, null, allocations), seconds],
+  })
   return rows[0]?.held ?? false
-}
-
-/** The schema has the last word: what it refuses was not there any more. */
-export async function unlessOversold<T extends object>(
-  statement: () => Promise<{ rows: T[] }>,
-): Promise<{ rows: T[] }> {
-  try {
-    return await statement()
-  } catch (error) {
-    if ((error as { constraint?: unknown }).constraint === 'never_oversold') return { rows: [] }
-    throw error
-  }
 }
 
 /** Gives back what `ownerId` holds. Returns how many reservations ended; 0 when there was nothing, or not any more. */

@@ -44,7 +44,10 @@ export type Adjusted =
   | { readonly outcome: 'unknown_sku' }
   | { readonly outcome: 'unknown_warehouse' }
 
-/** Changes what is on hand, with the movement that says why: all of it or nothing. */
+/**
+ * Changes what is on hand, with the movement that says why: all of it or nothing. Judges and writes the row as it was
+ * locked, for the reason that `RESERVE` in `db/inventory.ts` gives.
+ */
 export async function adjustStock(db: Db, adjustment: Adjustment): Promise<Adjusted> {
   const sku = skuKey(adjustment.sku)
   const known = await makeLevel(db, sku, adjustment.warehouseId)
@@ -60,10 +63,10 @@ export async function adjustStock(db: Db, adjustment: Adjustment): Promise<Adjus
       ),
       changed as (
         update stock_level s
-        set on_hand = b.wanted
+        set on_hand = b.wanted, reserved = b.reserved
         from before b
         where s.sku = b.sku and s.warehouse_id = b.warehouse_id
-          and b.wanted between s.reserved and ${ON_HAND_MAX} and b.wanted <> b.on_hand
+          and b.wanted between b.reserved and ${ON_HAND_MAX} and b.wanted <> b.on_hand
         returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta
       ),
       moved as (
@@ -110,7 +113,7 @@ export async function setLevels(
         select * from unnest($3::text[], $4::text[], $5::int[]) as n (sku, warehouse_id, on_hand)
       ),
       before as materialized (
-        select s.sku, s.warehouse_id, s.on_hand
+        select s.sku, s.warehouse_id, s.on_hand, s.reserved
         from stock_level s
         join wanted w on w.sku = s.sku and w.warehouse_id = s.warehouse_id
         order by s.sku, s.warehouse_id
@@ -118,10 +121,10 @@ export async function setLevels(
       ),
       changed as (
         update stock_level s
-        set on_hand = w.on_hand
+        set on_hand = w.on_hand, reserved = b.reserved
         from wanted w
         join before b on b.sku = w.sku and b.warehouse_id = w.warehouse_id
-        where s.sku = w.sku and s.warehouse_id = w.warehouse_id and s.reserved <= w.on_hand
+        where s.sku = w.sku and s.warehouse_id = w.warehouse_id and b.reserved <= w.on_hand
         returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta
       ),
       made as (

@@ -4,7 +4,7 @@ import type { CancelReason, OrderStatus } from '../../domain/order'
 import type { AttemptStatus } from '../../domain/payment'
 import type { Allocation } from '../../domain/routing'
 import { newId } from '../id'
-import { RESERVE, reserveValues, unlessOversold } from '../inventory'
+import { RESERVE, reserveValues } from '../inventory'
 import type { Db } from '../pool'
 
 /** What a checkout works on: its order as accepted, and the newest attempt that is not over. */
@@ -93,10 +93,9 @@ export interface PlaceOrder {
  * then nothing changed. Look again.
  */
 export async function placeOrder(db: Db, input: PlaceOrder): Promise<{ holdMs: number } | null> {
-  const { rows } = await unlessOversold(() =>
-    db.query<{ holdMs: number }>({
-      name: 'order.place',
-      text: `
+  const { rows } = await db.query<{ holdMs: number }>({
+    name: 'order.place',
+    text: `
       with claimed as (
         select id from orders where id = $1 and status = 'pending' for update
       ), ${RESERVE},
@@ -146,29 +145,28 @@ export async function placeOrder(db: Db, input: PlaceOrder): Promise<{ holdMs: n
         from placed
       )
       select extract(epoch from hold_expires_at - now())::float8 * 1000 as "holdMs" from placed`,
-      values: [
-        ...reserveValues(input.orderId, input.cartId, input.allocations),
-        input.holdSeconds,
-        input.lines.map((line) => line.sku),
-        input.lines.map((line) => line.skuWritten),
-        input.lines.map((line) => line.productId),
-        input.lines.map((line) => line.title),
-        input.lines.map((line) => line.sellerId),
-        input.lines.map((line) => line.quantity),
-        input.lines.map((line) => line.unitPrice),
-        input.lines.map((line) => line.discount),
-        input.lines.map((line) => line.tax),
-        input.lines.map((line) => line.total),
-        input.totals.subtotal,
-        input.totals.discount,
-        input.totals.shipping,
-        input.totals.tax,
-        input.totals.total,
-        newId('event'),
-        newId('event'),
-      ],
-    }),
-  )
+    values: [
+      ...reserveValues(input.orderId, input.cartId, input.allocations),
+      input.holdSeconds,
+      input.lines.map((line) => line.sku),
+      input.lines.map((line) => line.skuWritten),
+      input.lines.map((line) => line.productId),
+      input.lines.map((line) => line.title),
+      input.lines.map((line) => line.sellerId),
+      input.lines.map((line) => line.quantity),
+      input.lines.map((line) => line.unitPrice),
+      input.lines.map((line) => line.discount),
+      input.lines.map((line) => line.tax),
+      input.lines.map((line) => line.total),
+      input.totals.subtotal,
+      input.totals.discount,
+      input.totals.shipping,
+      input.totals.tax,
+      input.totals.total,
+      newId('event'),
+      newId('event'),
+    ],
+  })
   return rows[0] ?? null
 }
 

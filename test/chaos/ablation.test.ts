@@ -45,7 +45,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     patches: [
       {
         where: 'db/inventory.js',
-        find: 'having count(*) = count(locked.sku) and bool_and(locked.available >= change.quantity)',
+        find: 'having count(*) = count(locked.sku) and bool_and(locked.on_hand - locked.reserved >= change.quantity)',
         replace: 'having count(*) = count(locked.sku)',
       },
     ],

@@ -43,6 +43,14 @@ async function liveReservations(sku: string): Promise<number> {
   return rows[0].sum
 }
 
+async function waitsForLock(): Promise<boolean> {
+  const { rows } = await database.pool.query(
+    `select from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return rows.length > 0
+}
+
 const take = (sku: string, quantity = 1) => [{ sku, warehouseId: main, quantity }]
 
 async function cartWith(lines: Record<string, number>): Promise<CartId> {
@@ -100,6 +108,20 @@ describe('reserve', () => {
       }),
     )
     for (const sku of [one, two]) expect((await levelOf(sku)).reserved).toBe(await liveReservations(sku))
+  })
+
+  it('takes what became free while it waited, though its statement began when nothing was', async () => {
+    const sku = await stocked(1)
+    const [first, next] = [newId('order'), newId('order')]
+    expect(await reserve(database.pool, { ownerId: first, allocations: take(sku), seconds: 60 })).toBe(true)
+    const waiting = await withTransaction(database.pool, async (tx) => {
+      await release(tx, first)
+      const reserved = reserve(other, { ownerId: next, allocations: take(sku), seconds: 60 })
+      await until('the other waits for the row', () => waitsForLock())
+      return { reserved }
+    })
+    expect(await waiting.reserved).toBe(true)
+    expect(await levelOf(sku)).toMatchObject({ reserved: 1 })
   })
 
   it('reserves once per owner, at the same time and again, and never after a release', async () => {

@@ -1,9 +1,11 @@
 import { newId } from '../../db/id'
 import { adjustStock, listMovements, readLevel, readStock, setLevels } from '../../db/stock'
+import { withTransaction } from '../../db/pool'
 import { insertWarehouse } from '../../db/warehouse'
 import type { WarehouseId } from '../../domain/ids'
 import { seedProducts } from '../support/catalog'
 import { testDatabase, type TestDatabase } from '../support/database'
+import { until } from '../support/wait'
 
 let database: TestDatabase
 let main: WarehouseId
@@ -48,6 +50,17 @@ describe('an adjustment', () => {
     }
     expect(await adjust(sku, { delta: -6 })).toMatchObject({ outcome: 'adjusted', level: { onHand: 4, available: 0 } })
     expect(await movementsOf(sku)).toHaveLength(2)
+  })
+
+  it('goes by what is promised when it has the row, not by what was when it began', async () => {
+    const sku = await stocked(5, 5)
+    const counted = await withTransaction(database.pool, async (tx) => {
+      await tx.query('update stock_level set reserved = 1 where sku = $1', [sku])
+      const adjusting = adjust(sku, { setOnHand: 2 })
+      await until('the other waits for the row', waitsForRow)
+      return { adjusting }
+    })
+    expect(await counted.adjusting).toMatchObject({ outcome: 'adjusted', level: { onHand: 2, reserved: 1 } })
   })
 
   it('never leaves the range of a level', async () => {
@@ -123,6 +136,14 @@ function adjust(sku: string, change: { delta: number } | { setOnHand: number }) 
 
 function movementsOf(sku: string) {
   return listMovements(database.pool, { sku, before: null, limit: 1_000 })
+}
+
+async function waitsForRow(): Promise<boolean> {
+  const { rowCount } = await database.pool.query(
+    `select from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return rowCount === 1
 }
 
 let made = 0
