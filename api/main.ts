@@ -6,6 +6,7 @@ import { statementName, withFaultPoints } from '../fault-point'
 import { noTaxProvider } from '../providers/tax'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
+import { Crowd } from './checkout/crowd'
 import { createLog } from '../log'
 import { createMetrics } from './metrics'
 import type { ApiDeps } from './route'
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
     providers: createPaymentProviders(settings),
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics: createMetrics(),
+    crowd: new Crowd(),
     lifecycle: { stopping: false },
   }
   const server = createHttpServer(createApp(deps))

@@ -12,6 +12,7 @@ import type { DomainError, ErrorCode } from '../domain/errors'
 import type { ApiKeyId } from '../domain/ids'
 import type { TaxProvider } from '../providers/tax'
 import type { Log } from '../log'
+import type { Crowd } from './checkout/crowd'
 import type { Metrics } from './metrics'
 
 /** What the handlers work with. Made once per process, in `main.ts`. */
@@ -25,6 +26,7 @@ export interface ApiDeps {
   readonly providers: PaymentProviders
   readonly log: Log
   readonly metrics: Metrics
+  readonly crowd: Crowd
   /** Turns true once, when the process has been told to stop. */
   readonly lifecycle: { stopping: boolean }
 }

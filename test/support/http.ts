@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import Ajv2020 from 'ajv/dist/2020'
 import { createApp } from '../../api/app'
 import { createLog } from '../../log'
+import { Crowd } from '../../api/checkout/crowd'
 import { createMetrics } from '../../api/metrics'
 import { answersOf, openApiDocument } from '../../api/openapi'
 import { type ApiDeps, isMediaAnswer, type Route } from '../../api/route'
@@ -111,6 +112,7 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
     providers: createPaymentProviders(settings),
     log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
     metrics: createMetrics(),
+    crowd: new Crowd(),
     lifecycle: { stopping: false },
   }
 }
