@@ -8,6 +8,7 @@ import {
   readImportContext,
   analyzeCatalog,
 } from '../db/import'
+import { nextCatalogEpoch } from '../db/catalog-epoch'
 import { applyBatch, type Batch } from '../db/import-batch'
 import type { Pool } from '../db/pool'
 import { CsvReader, type CsvRecord } from '../domain/csv'
@@ -38,7 +39,7 @@ export interface EndImportInput {
 export type ImportActivities = ReturnType<typeof createImportActivities>
 
 /** Keyed by the import's id. Each may be repeated: how far it is stands in the import's row. */
-export function createImportActivities({ pool }: Pick<ActivityDeps, 'pool'>) {
+export function createImportActivities({ pool, redis }: Pick<ActivityDeps, 'pool' | 'redis'>) {
   /** Imports lines for a while, from wherever the last batch ended. `done` when there are no more. */
   async function importLines({ importId }: { importId: ImportId }): Promise<ImportProgress & { done: boolean }> {
     return alive(async (signal) => {
@@ -49,12 +50,18 @@ export function createImportActivities({ pool }: Pick<ActivityDeps, 'pool'>) {
         // While one batch is written the next is read.
         done = (await writing) && Date.now() < until && !signal.aborted
         if (!done) break
-        writing = applyBatch(pool, batch)
+        writing = write(batch)
         writing.catch(ignore)
       }
       done = (await writing) && done
       return { ...(await readProgress(pool, importId)), done }
     })
+  }
+
+  async function write(batch: Batch): Promise<boolean> {
+    const more = await applyBatch(pool, batch)
+    await nextCatalogEpoch(redis)
+    return more
   }
 
   /**

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { storeSettings } from '../db/settings'
 import type { Cart } from '../db/cart'
-import { cacheCart } from '../db/cart-cache'
 import { linesInOrder } from '../domain/cart'
 import type { Money } from '../domain/money'
 import { type CartProblem, type Priced, priceCart } from '../domain/pricing'
@@ -72,11 +71,9 @@ export const cartBody = z
 
 export type CartBody = z.input<typeof cartBody>
 
-/** Prices the cart, keeps it for reads, and returns it as JSON text. */
-export async function answerCart(cart: Cart, tokenHash: Buffer, deps: ApiDeps): Promise<string> {
-  const json = JSON.stringify(await presentCart(cart, deps))
-  await cacheCart(deps.redis, cart.id, { version: cart.version, tokenHash, json, expiresAt: cart.expiresAt })
-  return json
+/** The priced cart as JSON text. */
+export async function cartJson(cart: Cart, deps: Pick<ApiDeps, 'pool' | 'tax'>): Promise<string> {
+  return JSON.stringify(await presentCart(cart, deps))
 }
 
 export async function presentCart(cart: Cart, { pool, tax }: Pick<ApiDeps, 'pool' | 'tax'>): Promise<CartBody> {

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { readSettings, SettingsError } from '../config'
 import { createPool } from '../db/pool'
+import { RecentCatalog } from '../db/recent-catalog'
 import { createRedis } from '../db/redis'
 import { statementName, withFaultPoints } from '../fault-point'
 import { noTaxProvider } from '../providers/tax'
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics: createMetrics(),
     crowd: new Crowd(),
+    recentCatalog: new RecentCatalog(),
     lifecycle: { stopping: false },
   }
   const server = createHttpServer(createApp(deps))

@@ -7,6 +7,7 @@ import type { PaymentProviders } from '../providers/payment'
 import type { Role } from '../db/api-key'
 import type { IdempotencyScope } from '../db/idempotency'
 import type { Pool } from '../db/pool'
+import type { RecentCatalog } from '../db/recent-catalog'
 import type { Redis } from '../db/redis'
 import type { DomainError, ErrorCode } from '../domain/errors'
 import type { ApiKeyId } from '../domain/ids'
@@ -27,6 +28,7 @@ export interface ApiDeps {
   readonly log: Log
   readonly metrics: Metrics
   readonly crowd: Crowd
+  readonly recentCatalog: RecentCatalog
   /** Turns true once, when the process has been told to stop. */
   readonly lifecycle: { stopping: boolean }
 }

@@ -10,7 +10,8 @@ import {
   setDetails,
   setLine,
 } from '../../db/cart'
-import { dropCart, readCachedCart } from '../../db/cart-cache'
+import { cacheCart, dropCart, readCachedCart } from '../../db/cart-cache'
+import { readCatalogEpoch } from '../../db/catalog-epoch'
 import { cartToken, hashToken } from '../../db/cart-token'
 import { newId } from '../../db/id'
 import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
@@ -21,7 +22,7 @@ import { DomainError } from '../../domain/errors'
 import { type CartId, SKU_PATTERN, type Sku, skuKey } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import { SHIPPING_METHODS, shippingOptions } from '../../domain/shipping'
-import { answerCart, cartBody, presentCart } from '../cart'
+import { cartBody, cartJson, presentCart } from '../cart'
 import { invalid } from '../problem'
 import { type ApiDeps, type CartCaller, defineRoute, type Route } from '../route'
 import { address, currency, email, idOf, money, orNull, pathId, sku } from '../schemas'
@@ -67,10 +68,14 @@ const getCart = defineRoute({
   params: pathId('cart'),
   answers: { 200: cartBody },
 }).handle(async ({ params, caller }, deps) => {
-  const cached = await readCachedCart(deps.redis, params.id, caller.tokenHash)
-  if (cached !== null) return { status: 200, json: cached }
+  const { tokenHash } = caller
+  const cached = await readCachedCart(deps.redis, params.id, tokenHash)
+  if (cached.json !== null) return { status: 200, json: cached.json }
   const cart = await requireCart(deps.pool, keyOf(params.id, caller))
-  return { status: 200, json: await answerCart(cart, caller.tokenHash, deps) }
+  const json = await cartJson(cart, deps)
+  const { mark } = cached
+  if (mark) await cacheCart(deps.redis, cart.id, { mark, tokenHash, json, expiresAt: cart.expiresAt })
+  return { status: 200, json }
 })
 
 const patchCart = defineRoute({
@@ -94,7 +99,7 @@ const patchCart = defineRoute({
     shippingAddress: body.shipping_address,
     shippingMethod: body.shipping_method,
   })
-  return { status: 200, json: await answerCart(cart, caller.tokenHash, deps) }
+  return changed(cart, deps)
 })
 
 const postLines = defineRoute({
@@ -117,8 +122,7 @@ const postLines = defineRoute({
   const key = keyOf(params.id, caller)
   const lines = wantedLines('lines' in body ? body.lines : [body])
   if (!idempotency) {
-    const cart = await addLines(deps.pool, key, lines)
-    return { status: 200, json: await answerCart(cart, caller.tokenHash, deps) }
+    return changed(await addToCart(key, lines, deps), deps)
   }
   return changedCart(key, deps, idempotency, (tx) => addLines(tx, key, lines))
 })
@@ -143,7 +147,7 @@ const patchLine = defineRoute({
     sku: existing(params.sku),
     quantity: body.quantity,
   })
-  return { status: 200, json: await answerCart(cart, caller.tokenHash, deps) }
+  return changed(cart, deps)
 })
 
 const deleteLine = defineRoute({
@@ -156,7 +160,7 @@ const deleteLine = defineRoute({
   answers: { 200: cartBody, 404: ['not_found', 'sku_not_found'], 409: ['cart_closed', 'cart_locked'] },
 }).handle(async ({ params, caller }, deps) => {
   const cart = await setLine(deps.pool, keyOf(params.id, caller), { sku: existing(params.sku), quantity: 0 })
-  return { status: 200, json: await answerCart(cart, caller.tokenHash, deps) }
+  return changed(cart, deps)
 })
 
 const getShippingOptions = defineRoute({
@@ -209,8 +213,7 @@ const deleteHold = defineRoute({
   const key = keyOf(params.id, caller)
   requireOpen(await requireCart(deps.pool, key))
   await releaseCartHold(deps.pool, params.id)
-  await dropCart(deps.redis, params.id)
-  return { status: 200, json: await answerCart(await requireCart(deps.pool, key), caller.tokenHash, deps) }
+  return changed(await requireCart(deps.pool, key), deps)
 })
 
 export const cartRoutes: readonly Route[] = [
@@ -231,6 +234,20 @@ async function makeCart(db: Db, currency: Currency, deps: ApiDeps): Promise<{ ca
   return { cart: await insertCart(db, { cartId, tokenHash: hashToken(token), currency }), token }
 }
 
+/** With little to read for a cart that has many lines: see `db/recent-catalog.ts`. */
+async function addToCart(key: CartKey, lines: readonly LineChange[], deps: ApiDeps): Promise<Cart> {
+  const epoch = await readCatalogEpoch(deps.redis)
+  if (epoch === null) return addLines(deps.pool, key, lines)
+  const cart = await addLines(deps.pool, key, lines, 'changed')
+  return deps.recentCatalog.complete(deps.pool, cart, epoch)
+}
+
+/** The answer to whoever has changed a cart. */
+async function changed(cart: Cart, deps: ApiDeps): Promise<{ status: 200; json: string }> {
+  await dropCart(deps.redis, cart.id)
+  return { status: 200, json: await cartJson(cart, deps) }
+}
+
 /** A change under a key: its effect and the key commit together; the answer is the cart as it stands. */
 async function changedCart(
   key: CartKey,
@@ -245,7 +262,7 @@ async function changedCart(
       await change(tx)
       return { status: 200, resource: key.cartId }
     },
-    async () => answerCart(await requireCart(deps.pool, key), key.tokenHash, deps),
+    async () => (await changed(await requireCart(deps.pool, key), deps)).json,
   )
   return { status, json: body, headers }
 }

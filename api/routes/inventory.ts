@@ -1,3 +1,4 @@
+import { nextCatalogEpoch } from '../../db/catalog-epoch'
 import { z } from 'zod'
 import { withIdempotency } from '../../db/idempotency'
 import { adjustStock, listMovements, readLevel, readStock, type StockLevel, type StockMovement } from '../../db/stock'
@@ -67,8 +68,8 @@ const postAdjustment = defineRoute({
     409: ['below_reserved', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
-}).handle(async ({ body, caller, idempotency }, { pool }) =>
-  withIdempotency(
+}).handle(async ({ body, caller, idempotency }, { pool, redis }) => {
+  const answer = await withIdempotency(
     pool,
     idempotency,
     async (tx) => {
@@ -89,8 +90,10 @@ const postAdjustment = defineRoute({
       return { status: 200, resource: { sku: adjusted.level.sku, warehouseId: adjusted.level.warehouseId } }
     },
     async (resource, db) => presentLevel(requireLevel(await readLevel(db, resource.sku, resource.warehouseId))),
-  ),
-)
+  )
+  await nextCatalogEpoch(redis)
+  return answer
+})
 
 const getInventory = defineRoute({
   method: 'get',

@@ -1,3 +1,4 @@
+import { nextCatalogEpoch } from '../../db/catalog-epoch'
 import { z } from 'zod'
 import { withIdempotency } from '../../db/idempotency'
 import { type Db, withTransaction } from '../../db/pool'
@@ -165,10 +166,11 @@ const patchProduct = defineRoute({
     412: ['precondition_failed'],
     428: ['precondition_required'],
   },
-}).handle(async ({ params, body, headers }, { pool }) => {
+}).handle(async ({ params, body, headers }, { pool, redis }) => {
   const mayChange = ifMatch(headers)
   const patch = { ...body, variants: body.variants?.map(toInput) }
   await withTransaction(pool, (tx) => updateProduct(tx, { id: params.id, mayChange, patch }))
+  await nextCatalogEpoch(redis)
   const changed = await presentById(params.id, pool)
   return { status: 200, body: changed, headers: headersOf(changed) }
 })

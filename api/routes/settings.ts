@@ -1,3 +1,4 @@
+import { nextCatalogEpoch } from '../../db/catalog-epoch'
 import { z } from 'zod'
 import type { Settings } from '../../config'
 import type { Pool } from '../../db/pool'
@@ -50,7 +51,7 @@ const putSettings = defineRoute({
     cart_hold_seconds: hold.nullish(),
   }),
   answers: { 200: settingsBody },
-}).handle(async ({ body }, { pool, settings }) => {
+}).handle(async ({ body }, { pool, redis, settings }) => {
   await replaceStoreSettings(pool, {
     defaultCurrency: body.default_currency,
     countries: body.countries,
@@ -59,6 +60,7 @@ const putSettings = defineRoute({
     cartHoldSeconds: body.cart_hold_seconds ?? null,
   })
   forgetStoreSettings(pool)
+  await nextCatalogEpoch(redis)
   return { status: 200, body: await present(pool, settings) }
 })
 

@@ -1,4 +1,7 @@
+import { cacheCart, dropCart, readCachedCart } from '../../db/cart-cache'
+import { hashToken } from '../../db/cart-token'
 import { newId } from '../../db/id'
+import type { CartId } from '../../domain/ids'
 import { seedProducts } from '../support/catalog'
 import { startApi, type TestApi } from '../support/http'
 
@@ -416,6 +419,45 @@ describe('who may', () => {
   })
 })
 
+describe('a cart of many lines', () => {
+  const lines = Array.from({ length: 60 }, (_, index) => ({ sku: `N-${index}`, quantity: 1 }))
+
+  it('is answered whole and priced as it is today, whatever this process has read before', async () => {
+    const key = await api.key()
+    const made = await api.call('post', '/v1/admin/products', {
+      key,
+      body: { title: 'Last of many', variants: [{ sku: 'MANY', prices: [{ amount: 100, currency: 'GBP' }] }] },
+    })
+    const cart = await newCart()
+    await cart.call('post', '/lines', { body: { lines: [...lines, { sku: 'MANY', quantity: 1 }] } })
+    const again = await cart.call('post', '/lines', { body: { sku: 'N-7', quantity: 2 } })
+    expect(again.body.lines).toHaveLength(61)
+    expect(again.body.lines[7]).toMatchObject({ sku: 'N-7', quantity: 3, title: 'One of many' })
+    expect(again.body.totals.total.amount).toBe(60 + 2 + 100)
+    await api.call('patch', `/v1/admin/products/${made.body.id}`, {
+      key,
+      headers: { 'if-match': made.headers.get('etag') ?? '' },
+      body: { variants: [{ sku: 'MANY', prices: [{ amount: 140, currency: 'GBP' }] }] },
+    })
+    const dearer = await cart.call('post', '/lines', { body: { sku: 'N-7', quantity: 1 } })
+    expect(dearer.body.totals.total.amount).toBe(60 + 3 + 140)
+    expect((await cart.call('get')).body).toEqual(dearer.body)
+  })
+
+  it('counts its own hold as available, and shows nobody else’s', async () => {
+    const cart = await newCart()
+    await cart.call('post', '/lines', { body: { lines } })
+    await cart.call('post', '/hold')
+    const holding = await cart.call('post', '/lines', { body: { sku: 'CUP', quantity: 1 } })
+    expect(holding.body.problems).toEqual([])
+    const other = await newCart()
+    await other.call('post', '/lines', { body: { lines } })
+    const short = await other.call('post', '/lines', { body: { sku: 'CUP', quantity: 1 } })
+    expect(short.body.problems).toHaveLength(lines.length)
+    await cart.call('delete', '/hold')
+  })
+})
+
 describe('reads', () => {
   it('come from Redis, and from Postgres when Redis has lost them', async () => {
     const cart = await newCart()
@@ -427,9 +469,44 @@ describe('reads', () => {
     expect((await cart.call('get')).body.version).toBe(77)
   })
 
+  it('show at once what a merchant has changed', async () => {
+    const sku = 'EPOCH-1'
+    const key = await api.key()
+    const made = await api.call('post', '/v1/admin/products', {
+      key,
+      body: { title: 'Epoch', variants: [{ sku, prices: [{ amount: 100, currency: 'GBP' }] }] },
+    })
+    const cart = await newCart()
+    await cart.call('post', '/lines', { body: { sku, quantity: 1 } })
+    const before = await cart.call('get')
+    await api.call('patch', `/v1/admin/products/${made.body.id}`, {
+      key,
+      headers: { 'if-match': made.headers.get('etag') ?? '' },
+      body: { variants: [{ sku, prices: [{ amount: 120, currency: 'GBP' }] }] },
+    })
+    const after = await cart.call('get')
+    expect(before.body.lines[0].unit_price.amount).toBe(100)
+    expect(after.body.lines[0].unit_price.amount).toBe(120)
+    expect(after.body.problems).toContainEqual(expect.objectContaining({ code: 'price_changed', sku }))
+  })
+
+  it('never fill in what was read before a change', async () => {
+    const cart = await newCart()
+    const id = cart.id as CartId
+    const tokenHash = hashToken(cart.token)
+    const { redis } = api.deps
+    const found = await readCachedCart(redis, id, tokenHash)
+    if (found.json !== null || !found.mark) throw new Error('nothing has been read yet')
+    const expiresAt = new Date(Date.now() + 60_000)
+    await dropCart(redis, id)
+    await cacheCart(redis, id, { mark: found.mark, tokenHash, json: '"old"', expiresAt })
+    expect(await readCachedCart(redis, id, tokenHash)).toMatchObject({ json: null })
+  })
+
   it('live in Redis for as long as the cart does', async () => {
     const cart = await newCart()
     await cart.call('post', '/lines', { body: { sku: 'TEA', quantity: 1 } })
+    await cart.call('get')
     const days = (await api.deps.redis.pttl(`cart:{${cart.id}}`)) / 86_400_000
     expect(days).toBeGreaterThan(6.9)
     expect(days).toBeLessThanOrEqual(7)

@@ -13,6 +13,7 @@ import { closeTemporalClient, createTemporalClient } from '../../api/temporal'
 import { readSettings, type Settings } from '../../config'
 import { createApiKey, type Role } from '../../db/api-key'
 import { createPool } from '../../db/pool'
+import { RecentCatalog } from '../../db/recent-catalog'
 import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
 import { noTaxProvider } from '../../providers/tax'
@@ -113,6 +114,7 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
     log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
     metrics: createMetrics(),
     crowd: new Crowd(),
+    recentCatalog: new RecentCatalog(),
     lifecycle: { stopping: false },
   }
 }
