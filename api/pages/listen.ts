@@ -1,0 +1,22 @@
+import { DROPS_CHANNEL } from '../../db/page-cache'
+import type { Redis } from '../../db/redis'
+import type { PageCache } from './cache'
+
+/**
+ * Tells the cache of this process what is dropped anywhere, over a connection of its own, and whether it would be told.
+ * Returns how to stop.
+ */
+export function listenForDrops(redis: Redis, pages: PageCache): () => void {
+  const subscriber = redis.duplicate({ lazyConnect: true, autoResubscribe: false })
+  subscriber.on('error', () => undefined)
+  subscriber.on('close', () => pages.listens(false))
+  subscriber.on('ready', () => {
+    subscriber.subscribe(DROPS_CHANNEL).then(
+      () => pages.listens(true),
+      () => subscriber.disconnect(true),
+    )
+  })
+  subscriber.on('message', (_channel, message) => pages.drop(JSON.parse(message) as string[]))
+  subscriber.connect().catch(() => undefined)
+  return () => subscriber.disconnect()
+}

@@ -1,0 +1,160 @@
+import { type BuiltPage, PageCache } from '../../api/pages/cache'
+import { dropPages } from '../../db/page-cache'
+import { createRedis, type Redis } from '../../db/redis'
+import { testRedis } from '../support/redis'
+import { until } from '../support/wait'
+
+let redis: Redis
+beforeAll(async () => {
+  redis = createRedis({ REDIS_URL: (await testRedis()).url })
+  await until('Redis is there', () => redis.status === 'ready')
+})
+afterAll(() => redis.disconnect())
+
+let made = 0
+const newKey = () => `page-${++made}`
+
+function cache(): PageCache {
+  const pages = new PageCache({ redis, maxBytes: 1_000_000 })
+  pages.listens(true)
+  return pages
+}
+
+/** Counts how often it was made; `value` may be changed. */
+function source(tags: readonly string[] = ['prod_1'], expiresAt: Date | null = null) {
+  const state = { value: 1, builds: 0, gate: Promise.resolve(), fails: false, degraded: false }
+  const build = async (): Promise<BuiltPage> => {
+    state.builds++
+    if (state.fails) throw new Error('Postgres is away')
+    const { value } = state
+    await state.gate
+    return { body: { value }, tags, expiresAt, degraded: state.degraded }
+  }
+  return { state, build }
+}
+
+const text = ({ bytes }: { bytes: Buffer }) => bytes.toString()
+
+describe('a page', () => {
+  it('is made once for a thousand who ask at once, and served from memory then', async () => {
+    const { state, build } = source()
+    const pages = cache()
+    const key = newKey()
+    const answers = await Promise.all(Array.from({ length: 1_000 }, () => pages.get(key, build)))
+    expect(new Set(answers.map(text))).toEqual(new Set(['{"value":1}']))
+    expect(pages.ready(key, build)).toBe(answers[0])
+    expect(state.builds).toBe(1)
+  })
+
+  it('is made once for two processes', async () => {
+    const { state, build } = source()
+    const key = newKey()
+    const first = await cache().get(key, build)
+    const second = await cache().get(key, build)
+    expect(second.etag).toBe(first.etag)
+    expect(state.builds).toBe(1)
+  })
+
+  it('is made once for two processes that are asked at once', async () => {
+    const { state, build } = source()
+    const key = newKey()
+    const processes = [cache(), cache()]
+    await Promise.all(processes.flatMap((pages) => Array.from({ length: 500 }, () => pages.get(key, build))))
+    expect(state.builds).toBe(1)
+  })
+
+  it('is made anew when one of its tags is dropped, in this process and in another', async () => {
+    const { state, build } = source(['prod_2', 'cat_1'])
+    const [here, there, key] = [cache(), cache(), newKey()]
+    await here.get(key, build)
+    await there.get(key, build)
+    state.value = 2
+    await dropPages(redis, ['cat_1'])
+    for (const pages of [here, there]) {
+      pages.drop(['cat_1'])
+      expect(pages.ready(key, build)).toBeUndefined()
+      expect(text(await pages.get(key, build))).toBe('{"value":2}')
+    }
+  })
+
+  it('stays when something else is dropped', async () => {
+    const { state, build } = source(['prod_3'])
+    const [pages, key] = [cache(), newKey()]
+    await pages.get(key, build)
+    await dropPages(redis, ['prod_4'])
+    pages.drop(['prod_4'])
+    await pages.get(key, build)
+    expect(state.builds).toBe(1)
+  })
+
+  it('begun before a change is neither kept, stored, nor given to those who come after the change', async () => {
+    const { state, build } = source(['prod_5'])
+    const [pages, key] = [cache(), newKey()]
+    let open = (): void => undefined
+    state.gate = new Promise((resolve) => (open = resolve))
+    const early = pages.get(key, build)
+    await until('it has read', () => state.builds === 1)
+    state.value = 2
+    await dropPages(redis, ['prod_5'])
+    pages.drop(['prod_5'])
+    const late = pages.get(key, build)
+    open()
+    expect(text(await early)).toBe('{"value":1}')
+    expect(text(await late)).toBe('{"value":2}')
+    expect(text(await pages.get(key, build))).toBe('{"value":2}')
+    expect(text(await cache().get(key, build))).toBe('{"value":2}')
+  })
+
+  it('ends at the moment when something on it ends', async () => {
+    const expiresAt = new Date(Date.now() + 300)
+    const { state, build } = source(['prod_6'], expiresAt)
+    const [pages, key] = [cache(), newKey()]
+    const first = await pages.get(key, build)
+    expect(pages.ready(key, build)).toBe(first)
+    await until('it has ended', () => Date.now() > expiresAt.getTime())
+    expect(pages.ready(key, build)).toBeUndefined()
+    await cache().get(key, build)
+    expect(state.builds).toBe(2)
+  })
+
+  it('is not believed for long by a process that does not hear of changes', async () => {
+    const { state, build } = source(['prod_7'])
+    const [pages, key] = [cache(), newKey()]
+    await pages.get(key, build)
+    pages.listens(false)
+    await until('it is old', () => pages.ready(key, build) === undefined, Boolean, 2_000)
+    pages.listens(true)
+    expect(pages.ready(key, build)).toBeUndefined()
+    expect(state.builds).toBeGreaterThanOrEqual(1)
+  })
+
+  it('that lacks parts is sent and not kept', async () => {
+    const { state, build } = source(['prod_8'])
+    state.degraded = true
+    const [pages, key] = [cache(), newKey()]
+    await pages.get(key, build)
+    await pages.get(key, build)
+    expect(state.builds).toBe(2)
+  })
+
+  it('is served old while it cannot be made, and refused when there is none', async () => {
+    const { state, build } = source(['prod_9'])
+    const [pages, key] = [cache(), newKey()]
+    await pages.get(key, build)
+    pages.listens(false)
+    state.fails = true
+    await redis.flushdb()
+    await until('it is old', () => pages.ready(key, build) === undefined, Boolean, 2_000)
+    expect(text(await pages.get(key, build))).toBe('{"value":1}')
+    await expect(pages.get(newKey(), build)).rejects.toThrow('Postgres is away')
+  })
+
+  it('makes room for others: memory is bounded', async () => {
+    const pages = new PageCache({ redis, maxBytes: 5_000 })
+    pages.listens(true)
+    const { build } = source([])
+    const keys = Array.from({ length: 10 }, newKey)
+    for (const key of keys) await pages.get(key, build)
+    expect(keys.filter((key) => pages.ready(key, build)).length).toBeLessThan(5)
+  })
+})
