@@ -13,7 +13,6 @@ export const PAGE_LIFE_MS = 600_000
 
 export const DROPS_CHANNEL = 'pages:drops'
 
-
 export interface StoredPage {
   /** The answer's body, as JSON. */
   readonly json: string

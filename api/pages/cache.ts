@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import { claimPage, findPage, PAGE_LIFE_MS, releasePage, storePage, type StoredPage, takePageMark } from '../../db/page-cache'
+import {
+  claimPage,
+  findPage,
+  PAGE_LIFE_MS,
+  releasePage,
+  storePage,
+  type StoredPage,
+  takePageMark,
+} from '../../db/page-cache'
 import type { Redis } from '../../db/redis'
 
 /** What a builder makes: the body, what is on it, and until when it is true. */
