@@ -152,13 +152,17 @@ function filtersOf({ priceMin, priceMax, inStock }: CatalogQuery, bind: Bind): s
   ]
 }
 
-/** Of a variant with a price in the currency there is a unit that nobody has been promised. */
-const IN_STOCK = `exists (
-  select
+/**
+ * Of a variant with a price in the currency there is a unit that nobody has been promised. Not `exists`, which may be planned
+ * as a join with all the stock there is: this is asked of one product after another until the page is full.
+ */
+const IN_STOCK = `(
+  select true
   from variant v
   join price on price.sku = v.sku and price.currency = $1
   join stock_level s on s.sku = v.sku and s.on_hand > s.reserved
   where v.product_id = o.product_id
+  limit 1
 )`
 
 function placeOf({ sort, after }: CatalogQuery, bind: Bind): string[] {
