@@ -68,6 +68,9 @@ export function idOf<N extends Noun>(noun: N) {
     .meta({ pattern: `^${ID_PREFIXES[noun]}_[0-7][0-9a-hjkmnp-tv-z]{25}$` })
 }
 
+/** A category, as those who refer to it show it. */
+export const categoryRef = z.strictObject({ id: idOf('category'), slug: z.string(), title: z.string() })
+
 /** `{id}` in a path. */
 export function pathId<N extends Noun>(noun: N) {
   return z.object({ id: idOf(noun) })

@@ -16,6 +16,11 @@ export interface CatalogProduct {
   readonly variants: readonly CatalogVariant[]
 }
 
+/** A product of a list, with what its place in it goes by. */
+export interface ListedProduct extends CatalogProduct {
+  readonly priceMin: number
+}
+
 export interface CatalogVariant {
   /** As it was written when it was made. */
   readonly sku: string
@@ -27,11 +32,36 @@ export interface CatalogVariant {
   readonly available: number
 }
 
-/** $1 is the currency. */
-const CATALOG_PRODUCT = `
-  select p.id, p.slug, p.title, p.description, p.brand, p.seller_id as "sellerId", p.attributes,
-         ${PRODUCT_CATEGORIES} as categories, priced.variants
-  from product p
+export type CatalogSort = 'oldest' | 'newest' | 'price_asc' | 'price_desc'
+
+export interface CatalogQuery {
+  readonly currency: Currency
+  /** Id or slug: the category with all that lies below it. */
+  readonly category?: string | undefined
+  /** By slug. */
+  readonly brand?: string | undefined
+  /** Of the variant that costs least, in minor units. */
+  readonly priceMin?: number | undefined
+  readonly priceMax?: number | undefined
+  readonly inStock?: boolean | undefined
+  readonly sort: CatalogSort
+  /** The last product of the page before. */
+  readonly after: CatalogPlace | null
+  readonly limit: number
+}
+
+/** Where a product stands in a list, whatever its order. */
+export interface CatalogPlace {
+  readonly id: string
+  /** Of the variant that costs least. */
+  readonly price: number
+}
+
+/** The columns of a product `p` that is sold in the currency $1. */
+const COLUMNS = `
+  p.id, p.slug, p.title, p.description, p.brand, p.seller_id as "sellerId", p.attributes,
+  ${PRODUCT_CATEGORIES} as categories, priced.variants`
+const PRICED_VARIANTS = `
   cross join lateral (
     select jsonb_agg(jsonb_build_object(
              'sku', v.sku_written, 'title', v.title, 'attributes', v.attributes, 'amount', price.amount,
@@ -41,20 +71,105 @@ const CATALOG_PRODUCT = `
     join price on price.sku = v.sku and price.currency = $1
     where v.product_id = p.id
     having count(*) > 0
-  ) as priced
-  where p.status = 'active'`
+  ) as priced`
 
-/** One page of products after the id `after` (null: the first), oldest first. One statement, whatever the page's size. */
-export async function listCatalog(
-  db: Db,
-  { currency, after, limit }: { currency: Currency; after: string | null; limit: number },
-): Promise<CatalogProduct[]> {
-  const { rows } = await db.query<CatalogProduct>({
-    name: 'catalog.list',
-    text: `${CATALOG_PRODUCT} and p.id > $2 order by p.id limit $3`,
-    values: [currency, after ?? '', limit],
-  })
+/** Per order its columns in the table `offer`. */
+const ORDERS: Readonly<Record<CatalogSort, { by: readonly string[]; direction: 'asc' | 'desc' }>> = {
+  oldest: { by: ['o.product_id'], direction: 'asc' },
+  newest: { by: ['o.product_id'], direction: 'desc' },
+  price_asc: { by: ['o.price_min', 'o.product_id'], direction: 'asc' },
+  price_desc: { by: ['o.price_min', 'o.product_id'], direction: 'desc' },
+}
+
+/** One page of the products that are sold in a currency. One statement, whatever the page's size; slugs take another. */
+export async function listCatalog(db: Db, query: CatalogQuery): Promise<ListedProduct[]> {
+  const shelves = await findShelves(db, query)
+  if (shelves === null) return []
+  const { rows } = await db.query<ListedProduct>(catalogStatement(query, shelves))
   return rows
+}
+
+/** The shelves of the table `offer` that hold what is asked for. Null when there is no such category or brand. */
+async function findShelves(db: Db, { category, brand }: CatalogQuery): Promise<string[] | null> {
+  if (category === undefined && brand === undefined) return ['all']
+  const { rows } = await db.query<{ category: string | null; brand: string | null }>({
+    name: 'catalog.shelves',
+    text: `
+      select (select id from category where id = $1 or slug = $1) as category,
+             (select 'brand:' || id from brand where slug = $2) as brand`,
+    values: [category ?? null, brand ?? null],
+  })
+  const shelves = [
+    ...(category === undefined ? [] : [rows[0]?.category]),
+    ...(brand === undefined ? [] : [rows[0]?.brand]),
+  ]
+  return shelves.every((shelf) => shelf != null) ? shelves : null
+}
+
+/**
+ * The statement of a page: it goes along one shelf of offers in the wanted order and stops when the page is full, so that
+ * its cost does not grow with the catalog. With more filters than that the best way depends on how much each of them
+ * leaves: such a statement is planned each time.
+ */
+export function catalogStatement(
+  query: CatalogQuery,
+  [shelf = 'all', ...others]: readonly string[],
+): { name?: string; text: string; values: unknown[] } {
+  const { by, direction } = ORDERS[query.sort]
+  const values: unknown[] = [query.currency, shelf, query.limit]
+  const bind = (value: unknown) => `$${values.push(value)}`
+  const filters = [...filtersOf(query, bind), ...others.map((other) => onShelf(bind(other)))]
+  const conditions = [...filters, ...placeOf(query, bind)].map((condition) => `and ${condition}`)
+  const order = by.map((column) => `${column} ${direction}`).join(', ')
+  const text = `
+    with page as (
+      select o.product_id, o.price_min
+      from offer o
+      where o.shelf = $2 and o.currency = $1 ${conditions.join(' ')}
+      order by ${order}
+      limit $3
+    )
+    select ${COLUMNS}, o.price_min as "priceMin"
+    from page o
+    join product p on p.id = o.product_id
+    ${PRICED_VARIANTS}
+    order by ${order}`
+  if (filters.length > 0) return { text, values }
+  return { name: `catalog.${query.sort}.${query.after === null ? 'first' : 'next'}`, text, values }
+}
+
+type Bind = (value: unknown) => string
+
+function onShelf(shelf: string): string {
+  return `o.product_id in (select product_id from offer where shelf = ${shelf} and currency = $1)`
+}
+
+function filtersOf({ priceMin, priceMax, inStock }: CatalogQuery, bind: Bind): string[] {
+  return [
+    ...(priceMin === undefined ? [] : [`o.price_min >= ${bind(priceMin)}`]),
+    ...(priceMax === undefined ? [] : [`o.price_min <= ${bind(priceMax)}`]),
+    ...(inStock ? [IN_STOCK] : []),
+  ]
+}
+
+/**
+ * Of a variant with a price in the currency there is a unit that nobody has been promised. Not `exists`, which may be planned
+ * as a join with all the stock there is: this is asked of one product after another until the page is full.
+ */
+const IN_STOCK = `(
+  select true
+  from variant v
+  join price on price.sku = v.sku and price.currency = $1
+  join stock_level s on s.sku = v.sku and s.on_hand > s.reserved
+  where v.product_id = o.product_id
+  limit 1
+)`
+
+function placeOf({ sort, after }: CatalogQuery, bind: Bind): string[] {
+  if (after === null) return []
+  const { by, direction } = ORDERS[sort]
+  const place = by.map((column) => bind(column === 'o.price_min' ? after.price : after.id))
+  return [`(${by.join(', ')}) ${direction === 'asc' ? '>' : '<'} (${place.join(', ')})`]
 }
 
 /** By id or by slug, which cannot be mistaken for each other: a slug has no underscore. */
@@ -62,7 +177,11 @@ export async function findCatalogProduct(db: Db, idOrSlug: string, currency: Cur
   const byId = idOrSlug.includes('_')
   const { rows } = await db.query<CatalogProduct>({
     name: byId ? 'catalog.byId' : 'catalog.bySlug',
-    text: `${CATALOG_PRODUCT} and ${byId ? 'p.id' : 'p.slug'} = $2`,
+    text: `
+      select ${COLUMNS}
+      from product p
+      ${PRICED_VARIANTS}
+      where p.status = 'active' and p.${byId ? 'id' : 'slug'} = $2`,
     values: [currency, idOrSlug],
   })
   return rows[0] ?? null

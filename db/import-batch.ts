@@ -1,3 +1,4 @@
+import { type AttributeDefinition, inherit } from '../domain/attribute'
 import { slugOf, slugWith } from '../domain/catalog'
 import type { CategoryId, ImportId, ProductId, Sku } from '../domain/ids'
 import type { ImportRow, Rejection } from '../domain/import'
@@ -7,14 +8,17 @@ import {
   type Known,
   type PresentSku,
   planBatch,
+  slugOfPath,
   type WantedSku,
 } from '../domain/import-batch'
+import { CATEGORY_SCHEMA } from './attribute'
 import { ensureCategories } from './category'
 import { newId } from './id'
 import { type ImportPosition, REJECTIONS_KEPT_MAX } from './import'
 import { type Pool, type Tx, withTransaction } from './pool'
 import { announceProducts } from './product'
 import { setLevels } from './stock'
+import { holdTree } from './tree-lock'
 
 export interface Batch {
   readonly id: ImportId
@@ -42,6 +46,7 @@ export async function applyBatch(pool: Pool, batch: Batch): Promise<boolean> {
   return withTransaction(pool, async (tx) => {
     const rejectedBefore = await lockImport(tx, batch)
     if (rejectedBefore === null) return false
+    await holdTree(tx)
     const plan = planBatch(batch.rows, await readKnown(tx, batch))
     try {
       await writePlan(tx, batch.id, plan)
@@ -122,17 +127,16 @@ async function readKnown(tx: Tx, { id, rows }: Batch): Promise<Known> {
   const present = await tx.query<PresentSku>({
     name: 'import.present',
     text: `
-      select v.sku, v.product_id as "productId", v.title, v.weight_grams as "weightGrams",
+      select v.sku, v.product_id as "productId", v.title, v.weight_grams as "weightGrams", v.attributes,
              jsonb_build_object(
                'version', p.version, 'title', p.title, 'description', p.description, 'brand', p.brand,
-               'category', (
-                 select c.slug
+               'attributes', p.attributes,
+               'categories', coalesce((
+                 select jsonb_agg(c.slug order by pc.position, c.slug)
                  from product_category pc
                  join category c on c.id = pc.category_id
                  where pc.product_id = p.id
-                 order by pc.position, c.slug
-                 limit 1
-               ),
+               ), '[]'),
                'variants', (select count(*) from variant other where other.product_id = p.id)
              ) as product,
              coalesce((select jsonb_object_agg(currency, amount) from price where price.sku = v.sku), '{}') as prices,
@@ -149,7 +153,21 @@ async function readKnown(tx: Tx, { id, rows }: Batch): Promise<Known> {
   return {
     facts: new Map(facts.rows.map((row) => [row.sku, row.facts])),
     present: new Map(present.rows.map((row) => [row.sku, row])),
+    schemas: await readSchemas(tx, [
+      ...rows.flatMap((row) => row.category ?? []).map(({ slug }) => slug),
+      ...present.rows.flatMap((row) => row.product.categories),
+    ]),
   }
+}
+
+async function readSchemas(tx: Tx, slugs: readonly string[]): Promise<Map<string, AttributeDefinition[]>> {
+  if (slugs.length === 0) return new Map()
+  const { rows } = await tx.query<{ slug: string; schema: AttributeDefinition[] }>({
+    name: 'import.schemas',
+    text: `select c.slug, ${CATEGORY_SCHEMA} as schema from category c where c.slug = any ($1::text[])`,
+    values: [[...new Set(slugs)]],
+  })
+  return new Map(rows.map(({ slug, schema }) => [slug, inherit(schema)]))
 }
 
 interface NewProduct extends WantedSku {
@@ -182,7 +200,7 @@ async function insertSkus(
         insert into product_category (product_id, category_id)
         select *
         from unnest($1::text[], $2::text[])`,
-      values: columns(categorized, (p) => [p.id, idOf(categories, p.category)]),
+      values: columns(categorized, (p) => [p.id, idOf(categories, p.category && slugOfPath(p.category))]),
     })
   }
   return products.map((product) => product.id)
@@ -200,12 +218,19 @@ async function insertProducts(tx: Tx, products: readonly NewProduct[]): Promise<
     const { rows } = await tx.query<{ id: ProductId }>({
       name: 'import.insertProducts',
       text: `
-        insert into product (id, slug, title, description, brand)
+        insert into product (id, slug, title, description, brand, attributes)
         select *
-        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
         on conflict (slug) do nothing
         returning id`,
-      values: columns(pending, (p) => [p.id, slugFor(p), p.title, p.description ?? '', p.brand ?? null]),
+      values: columns(pending, (p) => [
+        p.id,
+        slugFor(p),
+        p.title,
+        p.description ?? '',
+        p.brand ?? null,
+        JSON.stringify(p.attributes ?? {}),
+      ]),
     })
     if (rows.length === pending.length) return
     const inserted = new Set(rows.map((row) => row.id))
@@ -220,10 +245,10 @@ async function updateVariants(tx: Tx, variants: BatchPlan['variants']): Promise<
     name: 'import.updateVariants',
     text: `
       update variant v
-      set title = n.title, weight_grams = n.weight_grams
-      from unnest($1::text[], $2::text[], $3::int[]) as n (sku, title, weight_grams)
+      set title = n.title, weight_grams = n.weight_grams, attributes = n.attributes
+      from unnest($1::text[], $2::text[], $3::int[], $4::jsonb[]) as n (sku, title, weight_grams, attributes)
       where v.sku = n.sku`,
-    values: columns(variants, (v) => [v.sku, v.title, v.weightGrams]),
+    values: columns(variants, (v) => [v.sku, v.title, v.weightGrams, JSON.stringify(v.attributes)]),
   })
 }
 
@@ -233,10 +258,12 @@ async function updateProducts(tx: Tx, products: BatchPlan['products']): Promise<
     name: 'import.updateProducts',
     text: `
       update product p
-      set title = n.title, description = n.description, brand = n.brand, version = p.version + 1, updated_at = now()
-      from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[]) as n (id, version, title, description, brand)
+      set title = n.title, description = n.description, brand = n.brand, attributes = n.attributes,
+          version = p.version + 1, updated_at = now()
+      from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
+        as n (id, version, title, description, brand, attributes)
       where p.id = n.id and p.version = n.version`,
-    values: columns(products, (p) => [p.id, p.version, p.title, p.description, p.brand]),
+    values: columns(products, (p) => [p.id, p.version, p.title, p.description, p.brand, JSON.stringify(p.attributes)]),
   })
   if (rowCount !== products.length) throw new BatchOvertaken('a product was changed meanwhile')
 }

@@ -97,7 +97,7 @@ export async function endImport(
  * its own housekeeping comes by, and a page of products takes seconds.
  */
 export async function analyzeCatalog(db: Db): Promise<void> {
-  await db.query('analyze product, product_category, variant, price, stock_level')
+  await db.query('analyze product, product_category, variant, price, stock_level, offer')
 }
 
 /** Ends every upload that fell silent: its sender, or the API process that received it, died. */

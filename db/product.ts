@@ -2,9 +2,11 @@ import { slugOf } from '../domain/catalog'
 import { DomainError } from '../domain/errors'
 import { type ProductId, type Sku, skuKey } from '../domain/ids'
 import type { Money } from '../domain/money'
+import { requireFitting } from './attribute'
 import { type CategoryRef, PRODUCT_CATEGORIES, setProductCategories } from './category'
 import { newId } from './id'
 import type { Db, Tx } from './pool'
+import { holdTree } from './tree-lock'
 
 export type ProductStatus = 'draft' | 'active' | 'archived'
 
@@ -31,18 +33,32 @@ export interface ProductVariant {
   readonly title: string
   readonly attributes: Readonly<Record<string, unknown>>
   readonly weight_grams: number | null
+  readonly length_mm: number | null
+  readonly width_mm: number | null
+  readonly height_mm: number | null
+  readonly position: number
   readonly prices: readonly Money[]
+  /** What a unit costs the merchant. For staff alone. */
+  readonly costs: readonly Money[]
 }
 
 export interface VariantInput {
   readonly sku: string
   readonly title?: string | undefined
   readonly attributes?: Readonly<Record<string, unknown>> | undefined
+  /** Null: not known. */
   readonly weightGrams?: number | null | undefined
+  readonly lengthMm?: number | null | undefined
+  readonly widthMm?: number | null | undefined
+  readonly heightMm?: number | null | undefined
+  /** Its place among the variants; a new one without goes to the end. */
+  readonly position?: number | undefined
   /** All prices of the variant: a currency left out is one it is not sold in. */
   readonly prices?: readonly Money[] | undefined
   /** The price in one currency; the others stay. */
   readonly price?: Money | undefined
+  /** What a unit costs the merchant: all costs, as with prices. */
+  readonly costs?: readonly Money[] | undefined
 }
 
 export interface ProductPatch {
@@ -60,6 +76,15 @@ export interface ProductPatch {
 
 export type ProductInput = ProductPatch & { readonly title: string; readonly variants: readonly VariantInput[] }
 
+/** The amounts of a variant `v` in a table of one row per currency. */
+function moneyOf(table: AmountTable): string {
+  return `coalesce((
+    select jsonb_agg(jsonb_build_object('amount', amount, 'currency', currency) order by currency)
+    from ${table}
+    where ${table}.sku = v.sku
+  ), '[]'::jsonb)`
+}
+
 /** By id, whatever its status. */
 export async function findProduct(db: Db, id: ProductId): Promise<Product | null> {
   const { rows } = await db.query<Product>({
@@ -72,11 +97,8 @@ export async function findProduct(db: Db, id: ProductId): Promise<Product | null
       cross join lateral (
         select coalesce(jsonb_agg(jsonb_build_object(
                  'sku', v.sku_written, 'title', v.title, 'attributes', v.attributes, 'weight_grams', v.weight_grams,
-                 'prices', coalesce((
-                   select jsonb_agg(jsonb_build_object('amount', amount, 'currency', currency) order by currency)
-                   from price
-                   where price.sku = v.sku
-                 ), '[]'::jsonb)
+                 'length_mm', v.length_mm, 'width_mm', v.width_mm, 'height_mm', v.height_mm, 'position', v.position,
+                 'prices', ${moneyOf('price')}, 'costs', ${moneyOf('variant_cost')}
                ) order by v.position, v.sku), '[]'::jsonb) as variants
         from variant v
         where v.product_id = p.id
@@ -89,13 +111,15 @@ export async function findProduct(db: Db, id: ProductId): Promise<Product | null
 
 /**
  * Makes a product, its variants and prices, and tells the outbox. Without a slug one is derived from the title.
- * Throws `slug_taken`, `sku_taken`, and `validation_failed` for a category id that is none.
+ * Throws `slug_taken`, `sku_taken`, and `validation_failed` for a category that is none and for attributes that do not fit.
  */
 export async function createProduct(tx: Tx, input: ProductInput): Promise<ProductId> {
   const id = newId('product')
+  await holdTree(tx)
   await insertProduct(tx, id, input)
   if (input.categories) await setProductCategories(tx, id, input.categories)
   await writeVariants(tx, { id, title: input.title }, input.variants)
+  await requireFitting(tx, id, skusOf(input))
   await announceProducts(tx, 'product.created', [{ id, version: 1 }])
   return id
 }
@@ -108,6 +132,7 @@ export async function updateProduct(
   tx: Tx,
   { id, mayChange, patch }: { id: ProductId; mayChange: (version: number) => boolean; patch: ProductPatch },
 ): Promise<void> {
+  await holdTree(tx)
   const { rows } = await tx.query<{ version: number; title: string }>(
     'select version, title from product where id = $1 for update',
     [id],
@@ -120,7 +145,29 @@ export async function updateProduct(
   await patchProduct(tx, id, patch)
   if (patch.categories) await setProductCategories(tx, id, patch.categories)
   if (patch.variants) await writeVariants(tx, { id, title: patch.title ?? product.title }, patch.variants)
+  await requireFitting(tx, id, skusOf(patch))
   await announceProducts(tx, 'product.updated', [{ id, version: product.version + 1 }])
+}
+
+/**
+ * For a change of something else that storefronts show with these products (a category's title, a review): each gets a new
+ * version and its `product.updated`, in the transaction of that change. Ids that are none are passed over.
+ */
+export async function touchProducts(tx: Tx, ids: readonly ProductId[]): Promise<void> {
+  if (ids.length === 0) return
+  // Locked by id, so that two who touch the same products wait for each other instead of deadlocking.
+  const { rows } = await tx.query<{ id: ProductId; version: number }>({
+    name: 'product.touch',
+    text: `
+      with locked as (select id from product where id = any ($1::text[]) order by id for no key update)
+      update product p
+      set version = version + 1, updated_at = now()
+      from locked
+      where p.id = locked.id
+      returning p.id, p.version`,
+    values: [ids],
+  })
+  if (rows.length > 0) await announceProducts(tx, 'product.updated', rows)
 }
 
 /** Tells the outbox, in the transaction of the change. A product's version is the sequence of its events. */
@@ -211,6 +258,10 @@ async function patchProduct(tx: Tx, id: ProductId, patch: ProductPatch): Promise
   }
 }
 
+function skusOf({ variants = [] }: ProductPatch): string[] {
+  return variants.map(({ sku }) => sku)
+}
+
 function slugTaken(slug: string): DomainError {
   return new DomainError('slug_taken', `Another product has the slug ${slug}.`, { slug })
 }
@@ -227,7 +278,7 @@ async function writeVariants(
   const next = rows[0]?.next ?? 0
   // In one order everywhere, so that two writers of the same SKUs wait for each other instead of deadlocking.
   const sorted = variants
-    .map((variant, index) => ({ ...variant, key: skuKey(variant.sku), position: next + index }))
+    .map((variant, index) => ({ ...variant, key: skuKey(variant.sku), next: next + index }))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
   for (const variant of sorted) await writeVariant(tx, product, variant)
 }
@@ -235,49 +286,65 @@ async function writeVariants(
 async function writeVariant(
   tx: Tx,
   product: { id: ProductId; title: string },
-  variant: VariantInput & { key: Sku; position: number },
+  variant: VariantInput & { key: Sku; next: number },
 ): Promise<void> {
   const { rowCount } = await tx.query(
-    `insert into variant as v (sku, sku_written, product_id, title, attributes, weight_grams, position)
-     values ($1, $2, $3, coalesce($4, $8), coalesce($5, '{}'::jsonb), $6, $9)
+    `insert into variant as v (sku, sku_written, product_id, title, attributes, position,
+                               weight_grams, length_mm, width_mm, height_mm)
+     values ($1, $2, $3, coalesce($4, $5), coalesce($6::jsonb, '{}'::jsonb), coalesce($7::int, $8), $9, $10, $11, $12)
      on conflict (sku) do update
-     set title = coalesce($4, v.title), attributes = coalesce($5, v.attributes),
-         weight_grams = case when $7 then $6 else v.weight_grams end
+     set title = coalesce($4, v.title), attributes = coalesce($6, v.attributes), position = coalesce($7, v.position),
+         weight_grams = case when $13 then $9 else v.weight_grams end,
+         length_mm = case when $14 then $10 else v.length_mm end,
+         width_mm = case when $15 then $11 else v.width_mm end,
+         height_mm = case when $16 then $12 else v.height_mm end
      where v.product_id = $3`,
     [
       variant.key,
       variant.sku,
       product.id,
       variant.title ?? null,
-      variant.attributes ? JSON.stringify(variant.attributes) : null,
-      variant.weightGrams ?? null,
-      variant.weightGrams !== undefined,
       product.title,
-      variant.position,
+      variant.attributes ? JSON.stringify(variant.attributes) : null,
+      variant.position ?? null,
+      variant.next,
+      ...measuresOf(variant).map((measure) => measure ?? null),
+      ...measuresOf(variant).map((measure) => measure !== undefined),
     ],
   )
   if (rowCount !== 1) {
     throw new DomainError('sku_taken', `The SKU ${variant.sku} belongs to another product.`, { sku: variant.sku })
   }
-  if (variant.prices) await deletePrices(tx, variant.key, variant.prices)
-  await writePrices(tx, variant.key, [...(variant.prices ?? []), ...(variant.price ? [variant.price] : [])])
+  if (variant.prices) await deleteAmounts(tx, 'price', variant.key, variant.prices)
+  await writeAmounts(tx, 'price', variant.key, [...(variant.prices ?? []), ...(variant.price ? [variant.price] : [])])
+  if (variant.costs) {
+    await deleteAmounts(tx, 'variant_cost', variant.key, variant.costs)
+    await writeAmounts(tx, 'variant_cost', variant.key, variant.costs)
+  }
 }
 
-async function deletePrices(tx: Tx, sku: Sku, kept: readonly Money[]): Promise<void> {
-  await tx.query('delete from price where sku = $1 and currency <> all ($2::text[])', [
+function measuresOf({ weightGrams, lengthMm, widthMm, heightMm }: VariantInput) {
+  return [weightGrams, lengthMm, widthMm, heightMm]
+}
+
+type AmountTable = 'price' | 'variant_cost'
+
+async function deleteAmounts(tx: Tx, table: AmountTable, sku: Sku, kept: readonly Money[]): Promise<void> {
+  await tx.query(`delete from ${table} where sku = $1 and currency <> all ($2::text[])`, [
     sku,
-    kept.map((price) => price.currency),
+    kept.map(({ currency }) => currency),
   ])
 }
 
-async function writePrices(tx: Tx, sku: Sku, prices: readonly Money[]): Promise<void> {
+async function writeAmounts(tx: Tx, table: AmountTable, sku: Sku, amounts: readonly Money[]): Promise<void> {
+  if (amounts.length === 0) return
   await tx.query(
-    `insert into price (sku, currency, amount)
+    `insert into ${table} as written (sku, currency, amount)
      select $1, currency, amount
      from unnest($2::text[], $3::bigint[]) as p (currency, amount)
      on conflict (sku, currency) do update
-     set amount = excluded.amount, updated_at = now()
-     where price.amount <> excluded.amount`,
-    [sku, prices.map((price) => price.currency), prices.map((price) => price.amount)],
+     set amount = excluded.amount${table === 'price' ? ', updated_at = now()' : ''}
+     where written.amount <> excluded.amount`,
+    [sku, amounts.map(({ currency }) => currency), amounts.map(({ amount }) => amount)],
   )
 }

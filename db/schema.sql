@@ -8,6 +8,99 @@ create domain typeid as text collate "C" CHECK ((VALUE ~ '^[a-z]+_[0-7][0-9a-hjk
 
 create sequence order_number as bigint start 100001 increment 1;
 
+CREATE OR REPLACE FUNCTION public.brand_named(given text)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+declare
+  known text;
+  plain text := regexp_replace(normalize(given, NFKD), '[\u0300-\u036f''’]', '', 'g');
+  words text := regexp_replace(lower(plain), '[^a-z0-9]+', '-', 'g');
+  base text := coalesce(nullif(trim(both '-' from left(trim(both '-' from words), 80)), ''), 'brand');
+  ending text := '';
+begin
+  for number in 2..1000 loop
+    -- Locked, so that nobody gives it another name before the product refers to it.
+    select name into known from brand where lower(name) = lower(given) for key share;
+    if found then return known; end if;
+    insert into brand (slug, name) values (base || ending, given) on conflict do nothing;
+    if found then return given; end if;
+    ending := '-' || number;
+  end loop;
+  raise exception 'no slug is free for the brand %', given using errcode = 'unique_violation';
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.name_brand()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.brand := brand_named(new.brand);
+  return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.offer_branch()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_offers((
+    select array_agg(distinct pc.product_id)
+    from now_so n
+    join before b on b.id = n.id and b.path <> n.path
+    join product_category pc on pc.category_id = n.id
+  ));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.offer_categories()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_offers((select array_agg(distinct product_id) from changed));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.offer_prices()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_offers((
+    select array_agg(distinct v.product_id) from changed join variant v on v.sku = changed.sku
+  ));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.offer_products()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_offers((
+    select array_agg(n.id)
+    from now_so n
+    join before b on b.id = n.id
+    where (n.status, n.brand) is distinct from (b.status, b.brand)
+  ));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.place_category()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.parent_id is null then
+    new.path := array[new.id::text];
+  else
+    perform pg_advisory_xact_lock_shared(16414, 0);
+    select path || new.id::text into new.path from category where id = new.parent_id;
+  end if;
+  return new;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.publish_order_events()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -18,6 +111,50 @@ begin
          jsonb_build_object('order_id', order_id, 'from', from_status, 'to', to_status, 'data', data, 'at', created_at)
   from written order by order_id, seq;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.refresh_offers(products text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if products is null then return; end if;
+  perform from product
+    where id = any (products) and xmin <> pg_current_xact_id()::xid
+    order by id for no key update;
+  with sold as (
+    select p.id, p.brand, x.currency, min(x.amount) as price_min, max(x.amount) as price_max
+    from product p
+    join variant v on v.product_id = p.id
+    join price x on x.sku = v.sku
+    where p.id = any (products) and p.status = 'active'
+    group by p.id, x.currency
+  ),
+  shelved as (
+    select 'all' as shelf, id from unnest(products) as p (id)
+    union
+    select unnest(c.path), pc.product_id
+    from product_category pc
+    join category c on c.id = pc.category_id
+    where pc.product_id = any (products)
+    union
+    select 'brand:' || b.id, p.id from product p join brand b on b.name = p.brand where p.id = any (products)
+  ),
+  wanted as (
+    select shelf, currency, sold.id, price_min, price_max from sold join shelved on shelved.id = sold.id
+  ),
+  gone as (
+    delete from offer o
+    where o.product_id = any (products)
+      and not exists (
+        select from wanted w where w.shelf = o.shelf and w.currency = o.currency and w.id = o.product_id
+      )
+  )
+  insert into offer as o
+  select * from wanted
+  on conflict (shelf, currency, product_id) do update
+  set price_min = excluded.price_min, price_max = excluded.price_max
+  where (o.price_min, o.price_max) is distinct from (excluded.price_min, excluded.price_max);
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.refuse_change()
@@ -71,6 +208,19 @@ create table attention (
 CREATE INDEX attention_open ON public.attention USING btree (since) WHERE (closed_at IS NULL);
 CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (order_id, code) WHERE (closed_at IS NULL);
 
+create table brand (
+  id integer generated always as identity not null,
+  slug text collate "C" not null,
+  name text not null,
+  description text default ''::text not null,
+  version integer default 1 not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint brand_pkey PRIMARY KEY (id),
+  constraint brand_name_key UNIQUE (name),
+  constraint brand_slug_key UNIQUE (slug)
+);
+CREATE UNIQUE INDEX brand_spelling ON public.brand USING btree (lower(name));
+
 create table cart (
   id typeid not null,
   token_hash bytea not null,
@@ -98,11 +248,37 @@ create table category (
   parent_id typeid,
   position integer default 0 not null,
   created_at timestamp with time zone default now() not null,
+  description text default ''::text not null,
+  path text[] collate "C" not null,
+  version integer default 1 not null,
+  updated_at timestamp with time zone default now() not null,
   constraint category_pkey PRIMARY KEY (id),
+  constraint category_depth CHECK ((cardinality(path) <= 10)),
   constraint category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id),
-  constraint category_slug_key UNIQUE (slug)
+  constraint category_slug_key UNIQUE (slug),
+  constraint no_cycle CHECK (((path[cardinality(path)] = (id)::text) AND (cardinality(array_positions(path, (id)::text)) = 1)))
 );
+CREATE INDEX category_branch ON public.category USING gin (path);
 CREATE INDEX category_parent ON public.category USING btree (parent_id);
+CREATE TRIGGER offered AFTER UPDATE ON public.category REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION offer_branch();
+CREATE TRIGGER placed BEFORE INSERT ON public.category FOR EACH ROW EXECUTE FUNCTION place_category();
+
+create table category_attribute (
+  category_id typeid not null,
+  name text collate "C" not null,
+  label text not null,
+  type text not null,
+  required boolean not null,
+  filterable boolean not null,
+  options text[] not null,
+  unit text,
+  position integer not null,
+  constraint category_attribute_pkey PRIMARY KEY (category_id, name),
+  constraint category_attribute_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id) ON DELETE CASCADE,
+  constraint category_attribute_check CHECK (((type = 'enum'::text) = (cardinality(options) > 0))),
+  constraint category_attribute_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint category_attribute_type_check CHECK ((type = ANY (ARRAY['text'::text, 'number'::text, 'boolean'::text, 'enum'::text])))
+);
 
 create table idempotency (
   scope text not null,
@@ -195,6 +371,18 @@ create table ledger_entry (
 CREATE INDEX ledger_entry_order ON public.ledger_entry USING btree (order_id);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER balanced AFTER INSERT ON public.ledger_entry REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION require_balance();
+
+create table offer (
+  shelf text collate "C" not null,
+  currency currency not null,
+  product_id typeid not null,
+  price_min bigint not null,
+  price_max bigint not null,
+  constraint offer_pkey PRIMARY KEY (shelf, currency, product_id),
+  constraint offer_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE
+);
+CREATE INDEX offer_price ON public.offer USING btree (shelf, currency, price_min, product_id);
+CREATE INDEX offer_product ON public.offer USING btree (product_id);
 
 create table order_event (
   id typeid not null,
@@ -348,6 +536,9 @@ create table price (
   constraint price_amount_check CHECK (((amount >= 0) AND (amount <= '1000000000000'::bigint))),
   constraint price_sku_fkey FOREIGN KEY (sku) REFERENCES variant(sku) ON DELETE CASCADE
 );
+CREATE TRIGGER offered AFTER UPDATE ON public.price REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_prices();
+CREATE TRIGGER offered_new AFTER INSERT ON public.price REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_prices();
+CREATE TRIGGER offered_no_more AFTER DELETE ON public.price REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_prices();
 
 create table product (
   id typeid not null,
@@ -362,10 +553,14 @@ create table product (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint product_pkey PRIMARY KEY (id),
+  constraint product_brand_fkey FOREIGN KEY (brand) REFERENCES brand(name) ON UPDATE CASCADE,
   constraint product_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES seller(id),
   constraint product_slug_key UNIQUE (slug),
   constraint product_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'active'::text, 'archived'::text])))
 );
+CREATE INDEX product_brand ON public.product USING btree (brand, id) WHERE (brand IS NOT NULL);
+CREATE TRIGGER brand_named BEFORE INSERT OR UPDATE OF brand ON public.product FOR EACH ROW WHEN ((new.brand IS NOT NULL)) EXECUTE FUNCTION name_brand();
+CREATE TRIGGER offered AFTER UPDATE ON public.product REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION offer_products();
 
 create table product_category (
   product_id typeid not null,
@@ -376,6 +571,8 @@ create table product_category (
   constraint product_category_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE
 );
 CREATE INDEX product_category_category ON public.product_category USING btree (category_id, product_id);
+CREATE TRIGGER offered_new AFTER INSERT ON public.product_category REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_categories();
+CREATE TRIGGER offered_no_more AFTER DELETE ON public.product_category REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_categories();
 
 create table relay_partition (
   partition smallint not null,
@@ -482,12 +679,27 @@ create table variant (
   weight_grams integer,
   position integer default 0 not null,
   created_at timestamp with time zone default now() not null,
+  length_mm integer,
+  width_mm integer,
+  height_mm integer,
   constraint variant_pkey PRIMARY KEY (sku),
   constraint variant_check CHECK ((upper(sku_written) = (sku)::text)),
+  constraint variant_height_mm_check CHECK (((height_mm >= 0) AND (height_mm <= 100000))),
+  constraint variant_length_mm_check CHECK (((length_mm >= 0) AND (length_mm <= 100000))),
   constraint variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id),
-  constraint variant_weight_grams_check CHECK ((weight_grams >= 0))
+  constraint variant_weight_grams_check CHECK ((weight_grams >= 0)),
+  constraint variant_width_mm_check CHECK (((width_mm >= 0) AND (width_mm <= 100000)))
 );
 CREATE INDEX variant_product ON public.variant USING btree (product_id, "position");
+
+create table variant_cost (
+  sku sku not null,
+  currency currency not null,
+  amount bigint not null,
+  constraint variant_cost_pkey PRIMARY KEY (sku, currency),
+  constraint variant_cost_amount_check CHECK (((amount >= 0) AND (amount <= '1000000000000'::bigint))),
+  constraint variant_cost_sku_fkey FOREIGN KEY (sku) REFERENCES variant(sku) ON DELETE CASCADE
+);
 
 create table warehouse (
   id typeid not null,

@@ -11,6 +11,8 @@ export const PRICE_AMOUNT_MAX = 1_000_000_000_000
 /** Far from the end of a 4-byte integer, so that no sum of two comes near it. */
 export const ON_HAND_MAX = 1_000_000_000
 export const WEIGHT_GRAMS_MAX = 10_000_000
+/** Of each side of a variant: 100 m. */
+export const LENGTH_MM_MAX = 100_000
 
 /** From this many down a storefront shows the number: "only 5 left". */
 const LOW_STOCK_MAX = 5

@@ -1,3 +1,5 @@
+import { type AttributeDefinition, attributeFromText, type Attributes, type Described, faultsOf } from './attribute'
+import type { CategoryStep } from './category'
 import type { ProductId, Sku, WarehouseId } from './ids'
 import type { ImportRow, Rejection } from './import'
 import type { Currency } from './money'
@@ -8,13 +10,15 @@ export interface PresentSku {
   readonly productId: ProductId
   readonly title: string
   readonly weightGrams: number | null
+  readonly attributes: Attributes
   readonly product: {
     readonly version: number
     readonly title: string
     readonly description: string
     readonly brand: string | null
-    /** The first category: the one that a file can change. */
-    readonly category: string | null
+    readonly attributes: Attributes
+    /** By slug. The first one is what a file can change. */
+    readonly categories: readonly string[]
     readonly variants: number
   }
   readonly prices: Readonly<Record<Currency, number>>
@@ -29,6 +33,8 @@ export type Facts = Readonly<Record<string, string>>
 export interface Known {
   readonly present: ReadonlyMap<Sku, PresentSku>
   readonly facts: ReadonlyMap<Sku, Facts>
+  /** By slug what each category that is there says of attributes, those above it included. */
+  readonly schemas: ReadonlyMap<string, readonly AttributeDefinition[]>
 }
 
 /** What the accepted lines of a batch say of one SKU, together. */
@@ -38,7 +44,8 @@ export interface WantedSku {
   title: string
   description?: string
   brand?: string
-  category?: string
+  category?: readonly CategoryStep[]
+  attributes?: Attributes
   weightGrams?: number
   prices: Map<Currency, number>
   stock: Map<WarehouseId, number>
@@ -51,6 +58,14 @@ export interface ChangedProduct {
   readonly title: string
   readonly description: string
   readonly brand: string | null
+  readonly attributes: Attributes
+}
+
+export interface ChangedVariant {
+  readonly sku: Sku
+  readonly title: string
+  readonly weightGrams: number | null
+  readonly attributes: Attributes
 }
 
 /** Everything a batch writes. Whatever is as the file wants it already is not in here. */
@@ -58,11 +73,11 @@ export interface BatchPlan {
   readonly accepted: number
   readonly rejections: readonly Rejection[]
   readonly facts: ReadonlyMap<Sku, Facts>
-  readonly categories: ReadonlyMap<string, string>
+  readonly categories: readonly (readonly CategoryStep[])[]
   readonly newSkus: readonly WantedSku[]
   readonly products: readonly ChangedProduct[]
   readonly productCategories: readonly { readonly productId: ProductId; readonly category: string }[]
-  readonly variants: readonly { readonly sku: Sku; readonly title: string; readonly weightGrams: number | null }[]
+  readonly variants: readonly ChangedVariant[]
   readonly prices: readonly { readonly sku: Sku; readonly currency: Currency; readonly amount: number }[]
   readonly levels: readonly { readonly sku: Sku; readonly warehouseId: WarehouseId; readonly onHand: number }[]
 }
@@ -70,31 +85,31 @@ export interface BatchPlan {
 /**
  * Decides what the lines of one batch change. Several lines may speak of one SKU (its warehouses, its currencies); one
  * that contradicts an earlier line of the same file is rejected, and so is one that would leave fewer units than are
- * promised to customers. A rejected line changes nothing at all.
+ * promised to customers, or attributes that do not fit the category. A rejected line changes nothing at all.
  */
 export function planBatch(rows: readonly ImportRow[], known: Known): BatchPlan {
   const rejections: Rejection[] = []
   const facts = new Map<Sku, Facts>()
-  const categories = new Map<string, string>()
+  const categories = new Map<string, readonly CategoryStep[]>()
   const wanted = new Map<Sku, WantedSku>()
   for (const row of rows) {
     const said = facts.get(row.sku) ?? known.facts.get(row.sku) ?? {}
     const says = factsOf(row)
-    const rejection = reasonAgainst(row, {
-      said,
-      says,
-      present: known.present.get(row.sku),
-      wanted: wanted.get(row.sku),
-    })
+    const present = known.present.get(row.sku)
+    const before = wanted.get(row.sku)
+    const described = describe(row, { present, wanted: before, schemas: known.schemas })
+    const rejection = reasonAgainst(row, { said, says, present, wanted: before }) ?? reasonIn(row, described)
     if (rejection) {
       rejections.push(rejection)
       continue
     }
     facts.set(row.sku, { ...says, ...said })
-    if (row.category) categories.set(row.category.slug, row.category.title)
-    wanted.set(row.sku, merge(wanted.get(row.sku), row, known.present.get(row.sku)))
+    if (row.category) categories.set(slugOfPath(row.category), row.category)
+    const merged = merge(before, row, present)
+    wanted.set(row.sku, described === null ? merged : { ...merged, attributes: described.attributes })
   }
-  return { accepted: rows.length - rejections.length, rejections, facts, categories, ...changes(wanted, known.present) }
+  const accepted = rows.length - rejections.length
+  return { accepted, rejections, facts, categories: [...categories.values()], ...changes(wanted, known.present) }
 }
 
 interface Circumstances {
@@ -131,13 +146,68 @@ function reasonAgainst(row: ImportRow, { said, says, present, wanted }: Circumst
   return null
 }
 
+/** What a line makes of a SKU's attributes: all of them as they would stand, and the schemas that they must fit. */
+interface Description {
+  /** Of the product; of the variant where the SKU is not all there is of it. */
+  readonly attributes: Attributes
+  readonly described: Described
+  readonly schemas: readonly (readonly AttributeDefinition[])[]
+}
+
+/** Null for a line that can make nothing wrong: it speaks of neither attributes nor category of a SKU that is there. */
+function describe(
+  row: ImportRow,
+  { present, wanted, schemas }: Pick<Circumstances, 'present' | 'wanted'> & Pick<Known, 'schemas'>,
+): Description | null {
+  if (present && !row.attributes && !row.category) return null
+  const oneOfSeveral = present !== undefined && present.product.variants > 1
+  const named = row.category ?? wanted?.category
+  const categories = present?.product.categories ?? []
+  const holding = [
+    ...(named && !oneOfSeveral ? [schemaOf(named, schemas)] : []),
+    ...categories.slice(named && !oneOfSeveral ? 1 : 0).map((slug) => schemas.get(slug) ?? []),
+  ]
+  const attributes = { ...(wanted?.attributes ?? (oneOfSeveral ? present.attributes : present?.product.attributes)) }
+  for (const [name, text] of Object.entries(row.attributes ?? {})) {
+    attributes[name] = attributeFromText(
+      text,
+      holding.flat().find((definition) => definition.name === name),
+    )
+  }
+  const variant = {
+    sku: row.skuWritten,
+    index: null,
+    attributes: oneOfSeveral ? attributes : (present?.attributes ?? {}),
+  }
+  const described = { attributes: oneOfSeveral ? present.product.attributes : attributes, variants: [variant] }
+  return { attributes, described, schemas: holding }
+}
+
+/** What holds in a category, or, as long as it is not there, in the nearest one above it that is. */
+function schemaOf(path: readonly CategoryStep[], schemas: Known['schemas']): readonly AttributeDefinition[] {
+  const there = path.findLast(({ slug }) => schemas.has(slug))
+  return (there && schemas.get(there.slug)) ?? []
+}
+
+function reasonIn({ line }: ImportRow, description: Description | null): Rejection | null {
+  const [fault] = description ? faultsOf(description.described, description.schemas) : []
+  return fault ? { line, code: 'bad_attribute', message: `${fault.pointer}: ${fault.message}` } : null
+}
+
+export function slugOfPath(path: readonly CategoryStep[]): string {
+  return path.at(-1)?.slug ?? ''
+}
+
 function factsOf(row: ImportRow): Facts {
   const facts: Record<string, string> = {}
   if (row.title) facts['title'] = `${row.line}:${fingerprint(row.title)}`
   if (row.description) facts['description'] = `${row.line}:${fingerprint(row.description)}`
   if (row.brand) facts['brand'] = `${row.line}:${fingerprint(row.brand)}`
-  if (row.category) facts['category'] = `${row.line}:${row.category.slug}`
+  if (row.category) facts['category'] = `${row.line}:${slugOfPath(row.category)}`
   if (row.weightGrams !== undefined) facts['weight_grams'] = `${row.line}:${row.weightGrams}`
+  for (const [name, text] of Object.entries(row.attributes ?? {})) {
+    facts[`attr.${name}`] = `${row.line}:${fingerprint(text)}`
+  }
   if (row.price) facts[`price ${row.price.currency}`] = `${row.line}:${row.price.amount}`
   if (row.stock) facts[`on_hand ${row.stock.warehouseId}`] = `${row.line}:${row.stock.onHand}`
   return facts
@@ -169,7 +239,7 @@ function merge(wanted: WantedSku | undefined, row: ImportRow, present: PresentSk
   if (row.title !== undefined) merged.title = row.title
   if (row.description !== undefined) merged.description = row.description
   if (row.brand !== undefined) merged.brand = row.brand
-  if (row.category !== undefined) merged.category = row.category.slug
+  if (row.category !== undefined) merged.category = row.category
   if (row.weightGrams !== undefined) merged.weightGrams = row.weightGrams
   if (row.price) merged.prices.set(row.price.currency, row.price.amount)
   if (row.stock) merged.stock.set(row.stock.warehouseId, row.stock.onHand)
@@ -213,15 +283,16 @@ function changeSku(want: WantedSku, now: PresentSku, changed: Mutable<Changes>):
     changed.prices.push({ sku: want.sku, currency, amount })
     touched = true
   }
-  const weightGrams = want.weightGrams ?? now.weightGrams
-  if (want.title !== now.title || weightGrams !== now.weightGrams) {
-    changed.variants.push({ sku: want.sku, title: want.title, weightGrams })
+  const variant = { sku: want.sku, title: want.title, ...variantFields(want, now) }
+  if (want.title !== now.title || variantDiffers(variant, now)) {
+    changed.variants.push(variant)
     touched = true
   }
   const product = { id: now.productId, ...productFields(want, now) }
   if (differs(product, now.product)) touched = true
-  if (now.product.variants === 1 && want.category !== undefined && want.category !== now.product.category) {
-    changed.productCategories.push({ productId: now.productId, category: want.category })
+  const category = want.category && slugOfPath(want.category)
+  if (now.product.variants === 1 && category !== undefined && category !== now.product.categories[0]) {
+    changed.productCategories.push({ productId: now.productId, category })
     touched = true
   }
   return touched ? product : null
@@ -229,15 +300,44 @@ function changeSku(want: WantedSku, now: PresentSku, changed: Mutable<Changes>):
 
 /** A line speaks of one SKU: it renames the product only where that is all there is of it. */
 function productFields(want: WantedSku, { product, title }: PresentSku): Omit<ChangedProduct, 'id'> {
-  if (product.variants > 1) return product
+  if (product.variants > 1) {
+    const { version, title: stays, description, brand, attributes } = product
+    return { version, title: stays, description, brand, attributes }
+  }
   return {
     version: product.version,
     title: want.title === title ? product.title : want.title,
     description: want.description ?? product.description,
     brand: want.brand ?? product.brand,
+    attributes: want.attributes ?? product.attributes,
   }
 }
 
+function variantFields(want: WantedSku, now: PresentSku): Pick<ChangedVariant, 'weightGrams' | 'attributes'> {
+  const own = now.product.variants > 1 ? want.attributes : undefined
+  return { weightGrams: want.weightGrams ?? now.weightGrams, attributes: own ?? now.attributes }
+}
+
+function variantDiffers(variant: Pick<ChangedVariant, 'weightGrams' | 'attributes'>, now: PresentSku): boolean {
+  return variant.weightGrams !== now.weightGrams || !sameAttributes(variant.attributes, now.attributes)
+}
+
 function differs(product: Omit<ChangedProduct, 'id'>, now: PresentSku['product']): boolean {
-  return product.title !== now.title || product.description !== now.description || product.brand !== now.brand
+  return (
+    product.title !== now.title ||
+    product.description !== now.description ||
+    !sameBrand(product.brand, now.brand) ||
+    !sameAttributes(product.attributes, now.attributes)
+  )
+}
+
+/** Brands are compared without regard to case: the first spelling stays. */
+function sameBrand(one: string | null, other: string | null): boolean {
+  return one === other || (one !== null && other !== null && one.toLowerCase() === other.toLowerCase())
+}
+
+/** A file gives single values only: whatever else is stored it has left as it was, the very same object. */
+function sameAttributes(one: Attributes, other: Attributes): boolean {
+  const names = Object.keys(one)
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name])
 }

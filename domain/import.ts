@@ -1,4 +1,5 @@
-import { ON_HAND_MAX, PRICE_AMOUNT_MAX, slugOf, WEIGHT_GRAMS_MAX } from './catalog'
+import { ON_HAND_MAX, PRICE_AMOUNT_MAX, WEIGHT_GRAMS_MAX } from './catalog'
+import { CATEGORY_DEPTH_MAX, CATEGORY_TITLE_LENGTH_MAX, categoryPath, type CategoryStep } from './category'
 import { type CsvProblem, CsvReader, type CsvRecord } from './csv'
 import { isCurrency } from './currency'
 import { type Sku, SKU_PATTERN, skuKey, type WarehouseId } from './ids'
@@ -19,12 +20,18 @@ export const IMPORT_COLUMNS = [
 ] as const
 export type ImportColumn = (typeof IMPORT_COLUMNS)[number]
 
-const TEXT_LENGTH_MAX = { title: 255, description: 20_000, brand: 100, category: 100 } as const
+/** Columns of this form come besides: `attr.color` holds the attribute `color`. */
+const ATTRIBUTE_COLUMN = /^attr\.([\w-]{1,100})$/i
+const ATTRIBUTE_COLUMNS_MAX = 100
+
+const TEXT_LENGTH_MAX = { title: 255, description: 20_000, brand: 100 } as const
+const ATTRIBUTE_LENGTH_MAX = 1_000
 
 /** Which field of a record is which column. */
 export interface ImportHeader {
   readonly width: number
   readonly position: Readonly<Partial<Record<ImportColumn, number>>>
+  readonly attributes: readonly { readonly name: string; readonly position: number }[]
 }
 
 /** One line, understood. What is left empty in the file is left out here and stays as it is in the shop. */
@@ -35,7 +42,10 @@ export interface ImportRow {
   readonly title?: string
   readonly description?: string
   readonly brand?: string
-  readonly category?: { readonly slug: string; readonly title: string }
+  /** From the root to the category itself. */
+  readonly category?: readonly CategoryStep[]
+  /** As they are written; what they must be is for the category to say. */
+  readonly attributes?: Readonly<Record<string, string>>
   readonly weightGrams?: number
   readonly price?: { readonly amount: number; readonly currency: Currency }
   readonly stock?: { readonly warehouseId: WarehouseId; readonly onHand: number }
@@ -47,6 +57,8 @@ export type RejectionCode =
   | 'bad_sku'
   | 'title_missing'
   | 'text_too_long'
+  | 'bad_category'
+  | 'bad_attribute'
   | 'bad_price'
   | 'unknown_currency'
   | 'bad_weight'
@@ -101,17 +113,27 @@ function readHeader(record: CsvRecord | undefined): ImportHeader | string {
   if ('problem' in record) return PROBLEM_MESSAGES[record.problem]
   const written = record.fields.map((field) => field.trim())
   const names = written.map((name) => name.toLowerCase())
-  const unknown = written.filter((_name, index) => !(IMPORT_COLUMNS as readonly string[]).includes(names[index] ?? ''))
+  const attributes = written.flatMap((name, position) => {
+    const attribute = ATTRIBUTE_COLUMN.exec(name)?.[1]
+    return attribute === undefined ? [] : [{ name: attribute, position }]
+  })
+  const unknown = written.filter(
+    (name, index) =>
+      !(IMPORT_COLUMNS as readonly string[]).includes(names[index] ?? '') && !ATTRIBUTE_COLUMN.test(name),
+  )
   if (unknown.length > 0) {
     const shown = unknown
       .slice(0, 5)
       .map((name) => JSON.stringify(name.slice(0, 40)))
       .join(', ')
-    return `The first line names the columns, and ${shown} is none. Known are: ${IMPORT_COLUMNS.join(',')}.`
+    return `The first line names the columns, and ${shown} is none. Known are: ${IMPORT_COLUMNS.join(',')},attr.<name>.`
   }
   if (new Set(names).size < names.length) return 'A column is named twice.'
   if (!names.includes('sku')) return 'There is no column "sku".'
-  return { width: names.length, position: Object.fromEntries(names.map((name, index) => [name, index])) }
+  if (attributes.length > ATTRIBUTE_COLUMNS_MAX) return `There are more than ${ATTRIBUTE_COLUMNS_MAX} attributes.`
+  const position = Object.fromEntries(names.map((name, index) => [name, index]))
+  for (const attribute of attributes) delete position[names[attribute.position] ?? '']
+  return { width: names.length, position, attributes }
 }
 
 /** One record as a row, or as a rejection that says what is wrong with it first. */
@@ -135,13 +157,27 @@ export function readRow(record: CsvRecord, header: ImportHeader, context: Import
   }
   const texts = readTexts(line, text)
   if (isRejection(texts)) return texts
+  const category = readCategory(line, text('category'))
+  if (isRejection(category)) return category
+  const attributes = readAttributes(record.line, record.fields, header)
+  if (isRejection(attributes)) return attributes
   const weight = readWeight(line, text('weight_grams'))
   if (isRejection(weight)) return weight
   const price = readPrice(line, text('price'), text('currency').toUpperCase() || context.defaultCurrency)
   if (isRejection(price)) return price
   const stock = readStock(line, text('on_hand'), text('warehouse'), context)
   if (isRejection(stock)) return stock
-  return { line, sku: skuKey(skuWritten), skuWritten, ...texts, ...weight, ...price, ...stock }
+  return {
+    line,
+    sku: skuKey(skuWritten),
+    skuWritten,
+    ...texts,
+    ...category,
+    ...attributes,
+    ...weight,
+    ...price,
+    ...stock,
+  }
 }
 
 export function isRejection<T extends object>(value: T | Rejection): value is Rejection {
@@ -151,7 +187,7 @@ export function isRejection<T extends object>(value: T | Rejection): value is Re
 type Cell = (column: ImportColumn) => string
 type Part<K extends keyof ImportRow> = Pick<ImportRow, K> | Rejection
 
-function readTexts(line: number, text: Cell): Part<'title' | 'description' | 'brand' | 'category'> {
+function readTexts(line: number, text: Cell): Part<'title' | 'description' | 'brand'> {
   for (const [column, max] of Object.entries(TEXT_LENGTH_MAX)) {
     if (text(column as ImportColumn).length > max) {
       return { line, code: 'text_too_long', message: `${column} is longer than ${max} characters.` }
@@ -160,13 +196,32 @@ function readTexts(line: number, text: Cell): Part<'title' | 'description' | 'br
   const title = text('title')
   const description = text('description')
   const brand = text('brand')
-  const category = text('category')
   return {
     ...(title && { title }),
     ...(description && { description }),
     ...(brand && { brand }),
-    ...(category && { category: { slug: slugOf(category, 'category'), title: category } }),
   }
+}
+
+/** A title, or a path of them such as `Kitchen/Mugs`. */
+function readCategory(line: number, text: string): Part<'category'> {
+  if (text === '') return {}
+  const category = categoryPath(text)
+  if (category) return { category }
+  const message = `A category is 1 to ${CATEGORY_DEPTH_MAX} titles of 1 to ${CATEGORY_TITLE_LENGTH_MAX} characters, joined by slashes.`
+  return { line, code: 'bad_category', message }
+}
+
+function readAttributes(line: number, fields: readonly string[], header: ImportHeader): Part<'attributes'> {
+  const attributes: Record<string, string> = {}
+  for (const { name, position } of header.attributes) {
+    const text = (fields[position] ?? '').trim()
+    if (text.length > ATTRIBUTE_LENGTH_MAX) {
+      return { line, code: 'text_too_long', message: `attr.${name} is longer than ${ATTRIBUTE_LENGTH_MAX} characters.` }
+    }
+    if (text !== '') attributes[name] = text
+  }
+  return Object.keys(attributes).length > 0 ? { attributes } : {}
 }
 
 function readWeight(line: number, text: string): Part<'weightGrams'> {

@@ -1,18 +1,23 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { storeSettings } from '../../db/settings'
-import { type CatalogProduct, type CatalogVariant, findCatalogProduct, listCatalog } from '../../db/catalog'
-import { listCategories } from '../../db/category'
-import { stockHint } from '../../domain/catalog'
+import {
+  type CatalogPlace,
+  type CatalogProduct,
+  type CatalogSort,
+  type CatalogVariant,
+  findCatalogProduct,
+  listCatalog,
+} from '../../db/catalog'
+import { PRICE_AMOUNT_MAX, stockHint } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { isId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import { pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
-import { currency, idOf, money, pageOf, pageQuery } from '../schemas'
+import { categoryRef, currency, idOf, money, pageOf, pageQuery } from '../schemas'
 
 const attributes = z.record(z.string(), z.unknown())
-
-const categoryRef = z.strictObject({ id: idOf('category'), slug: z.string(), title: z.string() })
 
 const catalogVariant = z.strictObject({
   sku: z.string(),
@@ -46,27 +51,48 @@ const catalogProduct = listedProduct
   .extend({ description: z.string(), attributes })
   .meta({ id: 'CatalogProductDetail' })
 
-const category = categoryRef
-  .extend({ parent_id: idOf('category').nullable(), position: z.int() })
-  .meta({ id: 'Category' })
-
 const currencyQuery = currency.optional().meta({ description: "the store's default when it is left out" })
+
+const slugOrId = z.string().min(1).max(100)
+const amount = z.coerce.number().int().min(0).max(PRICE_AMOUNT_MAX).optional()
+const SORTS = ['oldest', 'newest', 'price_asc', 'price_desc'] as const satisfies readonly CatalogSort[]
+
+const listQuery = pageQuery
+  .extend({
+    currency: currencyQuery,
+    category: slugOrId.optional().meta({ description: 'id or slug: the category with all that lies below it' }),
+    brand: slugOrId.optional().meta({ description: 'slug' }),
+    price_min: amount.meta({ description: 'of the variant that costs least, in minor units' }),
+    price_max: amount,
+    in_stock: z.enum(['true', 'false']).optional().meta({ description: '`true` leaves out what is out of stock' }),
+    sort: z.enum(SORTS).default('oldest').meta({ description: 'prices are those of the variant that costs least' }),
+  })
+  .refine((query) => (query.price_min ?? 0) <= (query.price_max ?? PRICE_AMOUNT_MAX), {
+    path: ['price_max'],
+    message: 'Send a price_max that is not less than price_min.',
+  })
 
 const listProducts = defineRoute({
   method: 'get',
   path: '/v1/store/products',
   tag: 'Catalog',
   summary: 'List the products that are sold in a currency',
-  description: 'Active products with a price in it, oldest first. A variant without a price in it is not there.',
+  description:
+    'Active products with a price in it, oldest first unless `sort` says otherwise. A variant without a price in it is ' +
+    'not there. A cursor goes with the filters and the order that it was answered for.',
   caller: 'anyone',
-  query: pageQuery.extend({ currency: currencyQuery }),
+  query: listQuery,
   answers: { 200: pageOf(listedProduct) },
 }).handle(async ({ query }, { pool }) => {
-  const after = readCursor(query.cursor, isProductId)
+  const { price_min: priceMin, price_max: priceMax, category, brand, sort, limit } = query
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
-  const products = await listCatalog(pool, { currency: inCurrency, after, limit: query.limit + 1 })
-  const page = pageFrom(products, query.limit, {
-    keyOf: (product) => product.id,
+  const wanted = { currency: inCurrency, category, brand, priceMin, priceMax, inStock: query.in_stock === 'true', sort }
+  const list = nameOfList(wanted)
+  const key = readCursor(query.cursor, (key): key is ListKey => isKeyOf(list, key))
+  const after: CatalogPlace | null = key && { price: key[1], id: key[2] }
+  const products = await listCatalog(pool, { ...wanted, after, limit: limit + 1 })
+  const page = pageFrom(products, limit, {
+    keyOf: (product): ListKey => [list, product.priceMin, product.id],
     present: (product) => presentListed(product, inCurrency),
   })
   return { status: 200, body: page }
@@ -89,25 +115,7 @@ const getProduct = defineRoute({
   return { status: 200, body: { ...presentListed(product, inCurrency), description, attributes } }
 })
 
-const getCategories = defineRoute({
-  method: 'get',
-  path: '/v1/store/categories',
-  tag: 'Catalog',
-  summary: 'List the categories',
-  caller: 'anyone',
-  query: pageQuery,
-  answers: { 200: pageOf(category) },
-}).handle(async ({ query }, { pool }) => {
-  const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('category', key))
-  const categories = await listCategories(pool, { after, limit: query.limit + 1 })
-  const page = pageFrom(categories, query.limit, {
-    keyOf: ({ id }) => id,
-    present: ({ id, slug, title, parentId, position }) => ({ id, slug, title, parent_id: parentId, position }),
-  })
-  return { status: 200, body: page }
-})
-
-export const catalogRoutes: readonly Route[] = [listProducts, getProduct, getCategories]
+export const catalogRoutes: readonly Route[] = [listProducts, getProduct]
 
 function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
   const amounts = product.variants.map((variant) => variant.amount)
@@ -141,6 +149,16 @@ function presentVariant(variant: CatalogVariant, inCurrency: Currency): z.input<
   }
 }
 
-function isProductId(key: unknown): key is string {
-  return typeof key === 'string' && isId('product', key)
+/** The list that a cursor belongs to, the place of its last product: price, id. */
+type ListKey = readonly [list: string, price: number, id: string]
+
+/** The same for the same filters and order: a cursor of another list would skip and repeat. */
+function nameOfList(query: Readonly<Record<string, unknown>>): string {
+  return createHash('sha256').update(JSON.stringify(query)).digest('base64url').slice(0, 12)
+}
+
+function isKeyOf(list: string, key: unknown): boolean {
+  if (!Array.isArray(key) || key.length !== 3) return false
+  const [of, price, id] = key as unknown[]
+  return of === list && Number.isSafeInteger(price) && typeof id === 'string' && isId('product', id)
 }

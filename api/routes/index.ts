@@ -1,7 +1,9 @@
 import type { Route } from '../route'
 import { apiKeyRoutes } from './api-key'
+import { brandRoutes } from './brand'
 import { cartRoutes } from './cart'
 import { catalogRoutes } from './catalog'
+import { categoryRoutes } from './category'
 import { checkoutRoutes } from './checkout'
 import { checkoutEventRoutes } from './checkout-events'
 import { importRoutes } from './import'
@@ -18,6 +20,8 @@ import { webhookRoutes } from './webhook'
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
 export const routes: readonly Route[] = [
   ...catalogRoutes,
+  ...categoryRoutes,
+  ...brandRoutes,
   ...cartRoutes,
   ...checkoutRoutes,
   ...checkoutEventRoutes,

@@ -3,12 +3,19 @@ import { z } from 'zod'
 import { withIdempotency } from '../../db/idempotency'
 import { type Db, withTransaction } from '../../db/pool'
 import { createProduct, findProduct, type Product, updateProduct, type VariantInput } from '../../db/product'
-import { PRICE_AMOUNT_MAX, repeatedSku, SLUG_LENGTH_MAX, SLUG_PATTERN, WEIGHT_GRAMS_MAX } from '../../domain/catalog'
+import {
+  LENGTH_MM_MAX,
+  PRICE_AMOUNT_MAX,
+  repeatedSku,
+  SLUG_LENGTH_MAX,
+  SLUG_PATTERN,
+  WEIGHT_GRAMS_MAX,
+} from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { type ProductId, SKU_PATTERN } from '../../domain/ids'
 import { etagOf, ifMatch } from '../etag'
 import { defineRoute, type Route } from '../route'
-import { currency, idOf, money, pathId, timestamp } from '../schemas'
+import { categoryRef, currency, idOf, money, pathId, timestamp } from '../schemas'
 
 const VARIANTS_MAX = 250
 const CATEGORIES_MAX = 50
@@ -32,18 +39,21 @@ const newSku = z
 
 const price = z.strictObject({ amount: z.int().min(0).max(PRICE_AMOUNT_MAX), currency })
 
+const amounts = z.array(price).max(200).refine(namesEachCurrencyOnce, 'A currency is named twice.').optional()
+const length = z.int().min(0).max(LENGTH_MM_MAX)
+
 const variantFields = z.strictObject({
   sku: newSku,
   title: text(255).optional(),
-  prices: z
-    .array(price)
-    .max(200)
-    .refine(namesEachCurrencyOnce, 'A currency is named twice.')
-    .optional()
-    .meta({ description: 'all prices: in a currency left out it is not sold' }),
+  prices: amounts.meta({ description: 'all prices: in a currency left out it is not sold' }),
   price: price.optional().meta({ description: 'short for `prices` when there is only one' }),
+  costs: amounts.meta({ description: 'all that a unit costs the merchant; storefronts never see it' }),
   attributes: attributes.optional(),
   weight_grams: z.int().min(0).max(WEIGHT_GRAMS_MAX).nullish(),
+  length_mm: length.nullish(),
+  width_mm: length.nullish(),
+  height_mm: length.nullish(),
+  position: z.int().min(0).max(1_000_000).optional().meta({ description: 'among the variants; the end if left out' }),
 })
 const changedVariant = variantFields.refine(
   (given) => given.price === undefined || given.prices === undefined,
@@ -64,11 +74,9 @@ const productFields = {
     .meta({ description: 'from the title when it is left out' }),
   description: z.string().max(20_000).optional(),
   brand: text(100).nullish(),
-  categories: z
-    .array(text(100))
-    .max(CATEGORIES_MAX)
-    .optional()
-    .meta({ description: 'ids, slugs or titles, the main one first; a title that is new makes a category' }),
+  categories: z.array(text(1_000)).max(CATEGORIES_MAX).optional().meta({
+    description: 'ids, slugs, titles or paths of titles such as Kitchen/Mugs, the main one first; what is new is made',
+  }),
   attributes: attributes.optional(),
   status: z.enum(['draft', 'active', 'archived']).optional(),
 }
@@ -92,7 +100,7 @@ const product = z
     seller_id: z.string(),
     status: z.enum(['draft', 'active', 'archived']),
     version: z.int(),
-    categories: z.array(z.strictObject({ id: idOf('category'), slug: z.string(), title: z.string() })),
+    categories: z.array(categoryRef),
     attributes: z.record(z.string(), z.unknown()),
     image_urls: z.array(z.string()),
     variants: z.array(
@@ -101,7 +109,12 @@ const product = z
         title: z.string(),
         attributes: z.record(z.string(), z.unknown()),
         weight_grams: z.int().nullable(),
+        length_mm: z.int().nullable(),
+        width_mm: z.int().nullable(),
+        height_mm: z.int().nullable(),
+        position: z.int(),
         prices: z.array(money),
+        costs: z.array(money),
       }),
     ),
     created_at: timestamp,
@@ -188,8 +201,9 @@ function namesEachCurrencyOnce(prices: readonly { currency: string }[]): boolean
   return new Set(prices.map(({ currency }) => currency)).size === prices.length
 }
 
-function toInput({ weight_grams: weightGrams, ...variant }: z.output<typeof changedVariant>): VariantInput {
-  return { ...variant, weightGrams }
+function toInput(given: z.output<typeof changedVariant>): VariantInput {
+  const { weight_grams: weightGrams, length_mm: lengthMm, width_mm: widthMm, height_mm: heightMm, ...variant } = given
+  return { ...variant, weightGrams, lengthMm, widthMm, heightMm }
 }
 
 async function presentById(id: ProductId, db: Db): Promise<z.input<typeof product>> {
@@ -211,7 +225,11 @@ function present(found: Product): z.input<typeof product> {
     categories: [...found.categories],
     attributes: found.attributes,
     image_urls: [],
-    variants: found.variants.map((variant) => ({ ...variant, prices: [...variant.prices] })),
+    variants: found.variants.map((variant) => ({
+      ...variant,
+      prices: [...variant.prices],
+      costs: [...variant.costs],
+    })),
     created_at: found.createdAt.toISOString(),
     updated_at: found.updatedAt.toISOString(),
   }

@@ -121,14 +121,6 @@ describe('GET /products/{id or slug}', () => {
   )
 })
 
-it('lists the categories', async () => {
-  const { body } = await api.call('get', '/v1/store/categories')
-  expect(body.data).toEqual([
-    { id: expect.stringMatching(/^cat_/), slug: 'kitchen', title: 'Kitchen', parent_id: null, position: 0 },
-  ])
-  expect(await api.call('get', '/v1/store/categories?cursor=x')).toMatchObject({ status: 400 })
-})
-
 it('has been seen to answer all that is listed', () => {
   expect(api.unseen('Catalog')).toEqual([])
 })

@@ -23,15 +23,16 @@ describe('a storefront', () => {
       { sku: 'D', title: 'D', prices: { GBP: 400 }, stock: 9 },
     ])
     await database.pool.query("update product set status = 'archived' where title = 'D'")
-    const first = await listCatalog(database.pool, { currency: 'GBP', after: null, limit: 1 })
-    const second = await listCatalog(database.pool, { currency: 'GBP', after: first[0]?.id ?? '', limit: 5 })
+    const list = { currency: 'GBP', sort: 'oldest', after: null, limit: 5 } as const
+    const first = await listCatalog(database.pool, { ...list, limit: 1 })
+    const second = await listCatalog(database.pool, { ...list, after: { id: first[0]?.id ?? '', price: 0 } })
     expect(
       [...first, ...second].map(({ title, variants }) => [title, variants[0]?.amount, variants[0]?.available]),
     ).toEqual([
       ['A', 100, 9],
       ['C', 300, 0],
     ])
-    expect(await listCatalog(database.pool, { currency: 'USD', after: null, limit: 5 })).toEqual([])
+    expect(await listCatalog(database.pool, { ...list, currency: 'USD' })).toEqual([])
   })
 
   it('finds a product by id and by slug, with the variants that have a price, in their order, over all warehouses', async () => {
@@ -142,12 +143,9 @@ describe('a product', () => {
 })
 
 it('makes a category once, whoever asks for it, and lists them', async () => {
-  const titles = new Map([
-    ['home', 'Home'],
-    ['garden', 'Garden'],
-  ])
+  const paths = [[{ slug: 'home', title: 'Home' }], [{ slug: 'garden', title: 'Garden' }]]
   await Promise.all(
-    Array.from({ length: 8 }, () => withTransaction(database.pool, (tx) => ensureCategories(tx, titles))),
+    Array.from({ length: 8 }, () => withTransaction(database.pool, (tx) => ensureCategories(tx, paths))),
   )
   const categories = await listCategories(database.pool, { after: null, limit: 10 })
   expect(categories.map(({ slug }) => slug).sort()).toEqual(['garden', 'home'])

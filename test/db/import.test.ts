@@ -63,7 +63,12 @@ describe('a batch', () => {
   it('makes products, categories, prices, stock and events, and moves the import on', async () => {
     const id = await running()
     const rows = [
-      row(2, 'A', { title: 'Tea', category: { slug: 'drinks', title: 'Drinks' }, price: gbp(200), stock: inLondon(5) }),
+      row(2, 'A', {
+        title: 'Tea',
+        category: [{ slug: 'drinks', title: 'Drinks' }],
+        price: gbp(200),
+        stock: inLondon(5),
+      }),
       row(3, 'A', { price: { amount: 250, currency: 'EUR' } }),
       row(4, 'B', { title: 'Tea', weightGrams: 70 }),
     ]
@@ -108,7 +113,7 @@ describe('a batch', () => {
   it('rewrites nothing that is as it should be, and one version more where anything else changes', async () => {
     const tea = row(2, 'A', {
       title: 'Tea',
-      category: { slug: 'drinks', title: 'Drinks' },
+      category: [{ slug: 'drinks', title: 'Drinks' }],
       price: gbp(200),
       stock: inLondon(5),
     })
@@ -116,7 +121,7 @@ describe('a batch', () => {
     const before = await rowVersions()
     await apply([tea])
     expect(await rowVersions()).toEqual(before)
-    await apply([row(2, 'A', { price: gbp(210), brand: 'Acme', category: { slug: 'food', title: 'Food' } })])
+    await apply([row(2, 'A', { price: gbp(210), brand: 'Acme', category: [{ slug: 'food', title: 'Food' }] })])
     expect(await productOf('A')).toMatchObject({
       version: 2,
       brand: 'Acme',

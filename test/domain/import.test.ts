@@ -17,7 +17,11 @@ const COLUMNS = 'sku,title,description,brand,category,price,currency,weight_gram
 describe('the header', () => {
   it('takes columns in any order, in any case, after a byte order mark', () => {
     const head = readHead(Buffer.from('\uFEFFPrice, SKU ,title\r\n1,2,3\n'))
-    expect(head).toEqual({ header: { width: 3, position: { price: 0, sku: 1, title: 2 } }, byte: 22, line: 2 })
+    expect(head).toEqual({
+      header: { width: 3, position: { price: 0, sku: 1, title: 2 }, attributes: [] },
+      byte: 22,
+      line: 2,
+    })
   })
 
   it.each([
@@ -39,7 +43,7 @@ describe('a line', () => {
       sku: '85123A',
       skuWritten: '85123a',
       title: 'Heart',
-      category: { slug: 'home-decor', title: 'Home Décor' },
+      category: [{ slug: 'home-decor', title: 'Home Décor' }],
       price: { amount: 255, currency: 'GBP' },
       weightGrams: 120,
       stock: { warehouseId: LONDON, onHand: 7 },
@@ -95,7 +99,8 @@ describe('a batch', () => {
         sku: 'A1',
         skuWritten: 'a1',
         title: 'Tea',
-        category: 'drinks',
+        category: [{ slug: 'drinks', title: 'Drinks' }],
+        attributes: {},
         prices: new Map([
           ['GBP', 200],
           ['EUR', 300],
@@ -116,7 +121,7 @@ describe('a batch', () => {
   ])('rejects the line %s that contradicts an earlier one, in this batch or before', (text, field) => {
     const first = rowOf('A1,Tea,,,Drinks,2,GBP,,London,5')
     const together = planBatch([first, rowOf(text, 3)], NOTHING)
-    const later = planBatch([rowOf(text, 3)], { present: new Map(), facts: planBatch([first], NOTHING).facts })
+    const later = planBatch([rowOf(text, 3)], { ...NOTHING, facts: planBatch([first], NOTHING).facts })
     for (const plan of [together, later]) {
       expect(plan.rejections).toEqual([
         { line: 3, code: 'conflicting_line', message: `${field} differs from what line 2 says of this SKU.` },
@@ -177,20 +182,29 @@ describe('a batch', () => {
   })
 })
 
-const NOTHING: Known = { present: new Map(), facts: new Map() }
+const NOTHING: Known = { present: new Map(), facts: new Map(), schemas: new Map() }
 
 const TEA: PresentSku = {
   sku: 'A1',
   productId: 'prod_01h455vb4pex5vsknk084sn02q',
   title: 'Tea',
   weightGrams: 10,
-  product: { version: 4, title: 'Tea', description: '', brand: null, category: 'drinks', variants: 1 },
+  attributes: {},
+  product: {
+    version: 4,
+    title: 'Tea',
+    description: '',
+    brand: null,
+    attributes: {},
+    categories: ['drinks'],
+    variants: 1,
+  },
   prices: { GBP: 200 },
   levels: { [LONDON]: [5, 2] },
 }
 
 function known(sku: PresentSku): Known {
-  return { present: new Map([[sku.sku, sku]]), facts: new Map() }
+  return { ...NOTHING, present: new Map([[sku.sku, sku]]) }
 }
 
 function lineOf(text: string) {
