@@ -68,9 +68,13 @@ export async function updateCategory(
   await patchCategory(tx, id, patch)
   const moved = patch.parentId !== undefined && patch.parentId !== (now.path.at(-2) ?? null)
   if (moved) await moveBranch(tx, now, patch.parentId ?? null)
-  const renamed =
-    (patch.title !== undefined && patch.title !== now.title) || (patch.slug !== undefined && patch.slug !== now.slug)
-  if (moved || renamed) await touchBranch(tx, id)
+  const { title = now.title, slug = now.slug } = patch
+  if (!moved && title === now.title && slug === now.slug) return
+  // Some at a time: no statement outlasts its time, however large the branch is.
+  for await (const products of productsOfBranch(tx, id)) {
+    if (moved) await tx.query('select refresh_offers($1::text[])', [products])
+    await touchProducts(tx, products)
+  }
 }
 
 /** Removes a category that has neither products nor categories below it; else throws `category_not_empty`. */
@@ -122,10 +126,6 @@ async function moveBranch(tx: Tx, { id, path }: Node, parentId: CategoryId | nul
     [id, parentId, above, path.length],
   )
   if ((await rulesIn(tx, id)) !== before) await requireFittingBranch(tx, id)
-}
-
-async function touchBranch(tx: Tx, id: CategoryId): Promise<void> {
-  for await (const products of productsOfBranch(tx, id)) await touchProducts(tx, products)
 }
 
 async function patchCategory(tx: Tx, id: CategoryId, patch: CategoryPatch): Promise<void> {

@@ -55,19 +55,24 @@ export function faultsOf(
 
 function* faultsIn(product: Described, definition: AttributeDefinition): Generator<AttributeFault> {
   const { name, label } = definition
-  const own = product.attributes[name]
+  const own = valueIn(product.attributes, name)
   const pointer = `/attributes/${name}`
-  const bare = product.variants.filter(({ attributes }) => attributes[name] === undefined)
+  const bare = product.variants.filter(({ attributes }) => valueIn(attributes, name) === undefined)
   if (definition.required && own === undefined && (bare.length > 0 || product.variants.length === 0)) {
     yield { pointer, code: 'attribute_required', message: `${label} is required in this category.` }
   }
   if (own !== undefined) yield* faultOf(own, definition, { pointer, of: '' })
   for (const { sku, attributes, index } of product.variants) {
-    const value = attributes[name]
+    const value = valueIn(attributes, name)
     const place =
       index === null ? { pointer, of: ` of the variant ${sku}` } : { pointer: `/variants/${index}${pointer}`, of: '' }
     if (value !== undefined) yield* faultOf(value, definition, place)
   }
+}
+
+/** Not what every object has, should somebody define an attribute `constructor`. */
+function valueIn(attributes: Attributes, name: string): unknown {
+  return Object.hasOwn(attributes, name) ? attributes[name] : undefined
 }
 
 function* faultOf(

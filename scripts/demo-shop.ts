@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { ROOT } from '../config'
 import { formatMajor } from '../domain/money'
+import { DEMO_ATTRIBUTES, demoAttributes, demoBrand, demoCategory } from './demo-words'
 import {
   cleanDescription,
   readRetailFile,
@@ -22,7 +23,11 @@ import {
  * - A product is every SKU of a line that sells goods and has a description that is no note.
  * - Its price is the one at which most of its units were sold (of several, the lowest); prices are in GBP.
  * - Its title is its most frequent description, cleaned, in title case.
- * - Its category is the first whose words its title has; without any it is Home.
+ * - Its category, brand and attributes are told by the words of its title (`demo-words.ts` has them; of several rules the
+ *   first one that fits decides): one of eight shelves, Home where none fits, and where it can be told one of the three to
+ *   eight below it; a brand for the ranges that are sold under a name of their own (Charlie & Lola, Suki, ...); color,
+ *   material, pattern and size by words (`Wooden` is Wood, `Spotty` is Polka dot, `Jumbo` is Extra large); how many pieces
+ *   by `Set of 3`, `Set/6`, `Pack of 72`. What a title does not tell is left empty.
  * - Of 1,000 products some 15 are out of stock and 45 have 1 to 5 units left, by a hash of the SKU. The others have what
  *   is sold in a month, at least 24 and at most 2,400 units. London holds half of it, Manchester 3 tenths, Dublin the rest.
  */
@@ -37,35 +42,6 @@ const OUT_OF_STOCK_PER_MILLE = 15
 const LOW_STOCK_PER_MILLE = 45
 const SHARES = { London: 5, Manchester: 3, Dublin: 2 } as const
 
-const CATEGORIES: readonly (readonly [title: string, words: RegExp])[] = [
-  [
-    'Seasonal',
-    /\b(?:christmas|xmas|advent|baubles?|santa|reindeer|snow\w*|noel|easter|halloween|valentine\w*|bunny|chick)\b/i,
-  ],
-  [
-    'Jewellery',
-    /\b(?:necklaces?|neckl|bracelets?|earrings?|brooch\w*|charms?|bangles?|diamante|pendants?|hair\w*|bead\w*|rings?|jewellery)\b/i,
-  ],
-  ['Bags', /\b(?:bags?|purses?|wallets?|handbags?|shoppers?|umbrellas?|luggage|suitcases?|satchels?|passport)\b/i],
-  [
-    'Kitchen',
-    /\b(?:mugs?|cups?|bowls?|plates?|cakes?|tea|teapots?|teatime|teacups?|coffee|kitchen|cutlery|jars?|jugs?|baking|lunch\w*|dinner|napkins?|aprons?|bottles?|spoons?|egg|tins?|trays?|jam|jelly|popcorn|recipe|cookie|pantry|saucers?|doil\w+|breadbin|oven|pans?|chopsticks|straws|glass(?:es)? tumblers?|tumblers?)\b/i,
-  ],
-  [
-    'Garden',
-    /\b(?:garden\w*|plants?|planters?|parasols?|birds?|birdhouse|watering|flower ?pots?|seeds?|picnic|bbq|trellis|herb)\b/i,
-  ],
-  [
-    'Toys',
-    /\b(?:toys?|games?|dolls?|dolly girl|jigsaws?|puzzles?|skittles|spaceboy|play\w*|soldiers?|dinosaurs?|robots?|puppets?|marbles|childrens?|childs|baby|circus|tattoos|magic|colouring|balloons?)\b/i,
-  ],
-  [
-    'Stationery',
-    /\b(?:cards?|wrap|notebooks?|pencils?|pens?|stickers?|tape|ribbons?|paper|magnets?|stamps?|journal|letters?|envelopes?|calendar|book\w*|rulers?|eraser\w*|sharpener|tissues?|tags?|gift ?box\w*|sewing|knitting|craft\w*|felt\w*)\b/i,
-  ],
-]
-const OTHER_CATEGORY = 'Home'
-
 interface Article {
   units: number
   readonly unitsByPrice: Map<number, number>
@@ -76,7 +52,8 @@ async function main(): Promise<void> {
   const [path] = process.argv.slice(2)
   if (path === undefined) throw new Error('Usage: demo-shop <online-retail.csv.gz>')
   const articles = await gather(path)
-  const lines = ['sku,title,category,price,currency,warehouse,on_hand']
+  const attributes = DEMO_ATTRIBUTES.map(({ name }) => `attr.${name}`)
+  const lines = [['sku,title,brand,category', ...attributes, 'price,currency,warehouse,on_hand'].join(',')]
   for (const [sku, article] of [...articles].sort(([a], [b]) => (a < b ? -1 : 1))) lines.push(...linesOf(sku, article))
   writeFileSync(join(ROOT, 'data', 'demo-shop.csv.gz'), gzipSync(`${lines.join('\n')}\n`, { level: 9 }))
   console.log(`${articles.size} products, ${lines.length - 1} lines`)
@@ -102,11 +79,19 @@ function count(articles: Map<string, Article>, line: RetailLine & { price: numbe
 /** The first line says what the product is, each one how much of it lies in one warehouse. */
 function linesOf(sku: string, { units, unitsByPrice, linesByDescription }: Article): string[] {
   const title = titleOf(usualDescription(linesByDescription))
-  const category = CATEGORIES.find(([, words]) => words.test(title))?.[0] ?? OTHER_CATEGORY
+  const attributes = demoAttributes(title)
   const price = formatMajor({ amount: usualPrice(unitsByPrice), currency: 'GBP' })
+  const what = [
+    title,
+    demoBrand(title),
+    demoCategory(title),
+    ...DEMO_ATTRIBUTES.map(({ name }) => attributes[name] ?? ''),
+    price,
+    'GBP',
+  ].map(quoted)
+  const nothing = what.map(() => '')
   return Object.entries(stockOf(sku, units)).map(([warehouse, onHand], index) => {
-    const what = index === 0 ? [quoted(title), category, price, 'GBP'] : ['', '', '', '']
-    return [sku, ...what, warehouse, onHand].join(',')
+    return [sku, ...(index === 0 ? what : nothing), warehouse, onHand].join(',')
   })
 }
 

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { ROOT } from '../config'
+import { categorySlug } from '../domain/category'
+import { DEMO_ATTRIBUTES, DEMO_ROOTS } from './demo-words'
 
 /** In stock with plenty: what the documentation's examples buy. */
 export const sampleSku = '85123A'
@@ -71,13 +73,24 @@ export async function seedDemoShop({
   for (const warehouse of WAREHOUSES) {
     await call('POST', '/v1/admin/warehouses', { json: warehouse, expected: [201, 409] })
   }
+  for (const title of DEMO_ROOTS) await makeShelf(call, title)
   const { body } = await call('POST', '/v1/admin/imports', { csv, expected: [202] })
   await completed(call, body as ImportJob, { lines: skus.length, onProgress })
   return { products }
 }
 
+/** A root of the category tree with what the attributes of its branch are, so that the file's are read by them. */
+async function makeShelf(call: Call, title: string): Promise<void> {
+  await call('POST', '/v1/admin/categories', { json: { title }, expected: [201, 409] })
+  const { body } = await call('GET', `/v1/store/categories/${categorySlug(title)}`, { expected: [200] })
+  await call('PUT', `/v1/admin/categories/${(body as { id: string }).id}/attributes`, {
+    json: { attributes: DEMO_ATTRIBUTES },
+    expected: [200],
+  })
+}
+
 type Call = (
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PUT',
   path: string,
   options: { json?: unknown; csv?: Buffer; expected: readonly number[] },
 ) => Promise<{ status: number; body: unknown }>
@@ -88,6 +101,8 @@ function caller(api: string, adminKey: string): Call {
       method,
       headers: {
         authorization: `Bearer ${adminKey}`,
+        // Nobody else is at it yet.
+        ...(method === 'PUT' && { 'if-match': '*' }),
         ...(json !== undefined && { 'content-type': 'application/json' }),
         ...(csv !== undefined && { 'content-type': 'text/csv' }),
       },

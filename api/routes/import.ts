@@ -33,6 +33,7 @@ const postImport = defineRoute({
   summary: 'Import a catalog file',
   description:
     `CSV in UTF-8, up to 1 GiB. The first line names the columns, in any order, of: ${IMPORT_COLUMNS.join(', ')}. ` +
+    'A column attr.<name> holds that attribute; a category may be a path such as Kitchen/Mugs, and is made if it is new. ' +
     'Prices are in major units. Several lines of one SKU give it several warehouses or currencies. An empty field leaves ' +
     'what is there as it is. Answers when the file is received; read the import for its progress.',
   caller: { admin: 'catalog', access: 'write' },

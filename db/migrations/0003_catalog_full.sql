@@ -98,7 +98,7 @@ create table variant_cost (
 
 -- What storefronts list, in each order that they list it in: a row per shelf, currency and active product with a price
 -- in it. Shelves: 'all', the id of each category up to the root, 'brand:' and a brand's id. Kept by triggers, so that no
--- writer can forget it.
+-- writer can forget it; only a move of a branch (db/category-tree.ts) has to say so itself, some products at a time.
 create table offer (
   shelf text not null collate "C",
   currency currency not null,
@@ -189,18 +189,5 @@ begin
 end $$;
 create trigger offered after update on product referencing old table as before new table as now_so
   for each statement execute function offer_products();
-
-create function offer_branch() returns trigger language plpgsql as $$
-begin
-  perform refresh_offers((
-    select array_agg(distinct pc.product_id)
-    from now_so n
-    join before b on b.id = n.id and b.path <> n.path
-    join product_category pc on pc.category_id = n.id
-  ));
-  return null;
-end $$;
-create trigger offered after update on category referencing old table as before new table as now_so
-  for each statement execute function offer_branch();
 
 select refresh_offers(array_agg(id)) from product;

@@ -43,6 +43,8 @@ beforeAll(async () => {
   ])
   const { body } = await api.call('post', '/v1/store/carts', { body: { currency: 'GBP' } })
   cart = body
+  const made = await api.call('post', '/v1/admin/categories', { key: admin, body: { title: 'Home' } })
+  await api.database.pool.query("update product set brand = 'Acme'")
   const { rows } = await api.database.pool.query<{ product: string; warehouse: string }>(
     'select (select min(id) from product) as product, (select min(id) from warehouse) as warehouse',
   )
@@ -52,12 +54,14 @@ beforeAll(async () => {
       cart.id,
       rows[0]?.product ?? '',
       rows[0]?.warehouse ?? '',
+      made.body.id,
       newId('order'),
       newId('cart'),
       newId('import'),
       newId('apiKey'),
     ],
     provider: ['sandbox'],
+    slug: ['acme'],
   }
 })
 afterAll(() => api.close())
@@ -240,9 +244,13 @@ async function fingerprint(): Promise<unknown> {
 const TABLES = [
   'product',
   'variant',
+  'variant_cost',
   'category',
+  'category_attribute',
   'product_category',
+  'brand',
   'price',
+  'offer',
   'warehouse',
   'stock_level',
   'stock_movement',

@@ -24,6 +24,16 @@ beforeAll(async () => {
       ],
     }),
   )
+  await withTransaction(api.database.pool, (tx) =>
+    createProduct(tx, {
+      title: 'Mug',
+      brand: 'Acme',
+      categories: ['Kitchen/Mugs'],
+      variants: [
+        { sku: 'MUG', prices: [{ amount: 400, currency: 'GBP' }], costs: [{ amount: 123_457, currency: 'GBP' }] },
+      ],
+    }),
+  )
 })
 afterAll(() => api.close())
 
@@ -73,7 +83,7 @@ describe('GET /products', () => {
       cursor = body.next_cursor
       expect(body.has_more).toBe(cursor !== null)
     } while (cursor !== null)
-    expect(seen).toEqual(['Heart', 'Nearly gone', 'Gone', 'Tea Set'])
+    expect(seen).toEqual(['Heart', 'Nearly gone', 'Gone', 'Tea Set', 'Mug'])
   })
 
   it.each([
@@ -86,9 +96,61 @@ describe('GET /products', () => {
     'cursor=MQ',
     'color=red',
     'limit=1&limit=2',
+    'sort=rating',
+    'price_min=-1',
+    'price_min=1.5',
+    'price_max=x',
+    'price_min=200&price_max=100',
+    'in_stock=maybe',
+    'category=',
+    'brand[]=a',
+    "sort=price_asc' or '1'='1",
   ])('refuses ?%s', async (query) => {
     const { status, body } = await api.call('get', `/v1/store/products?${query}`)
     expect({ status, code: body.code }).toEqual({ status: 400, code: 'validation_failed' })
+    expect(body.errors[0].pointer).toBe(`/${/&(price_max)/.exec(query)?.[1] ?? /^[\w[\]]+/.exec(query)?.[0]}`)
+  })
+
+  it.each([
+    ['category=kitchen', ['Tea Set', 'Mug']],
+    ['category=kitchen-mugs', ['Mug']],
+    ['category=nothing', []],
+    ['brand=acme', ['Mug']],
+    ['brand=acme&category=kitchen', ['Mug']],
+    ["brand=acme' or true --", []],
+    ['price_min=200&price_max=255', ['Heart']],
+    ['in_stock=true', ['Heart', 'Nearly gone']],
+    ['in_stock=false&category=kitchen', ['Tea Set', 'Mug']],
+    ['sort=newest', ['Mug', 'Tea Set', 'Gone', 'Nearly gone', 'Heart']],
+    ['sort=price_asc&price_min=101', ['Heart', 'Mug', 'Tea Set']],
+    ['sort=price_desc&price_min=101', ['Tea Set', 'Mug', 'Heart']],
+    ['currency=EUR&sort=price_desc', ['Heart']],
+  ])('?%s finds %j', async (query, titles) => {
+    const { status, body } = await api.call('get', `/v1/store/products?${encodeURI(query)}`)
+    expect(status).toBe(200)
+    expect(body.data.map(({ title }: { title: string }) => title)).toEqual(titles)
+  })
+
+  it('takes a cursor for the list only that it was answered for', async () => {
+    const first = await api.call('get', '/v1/store/products?sort=price_asc&limit=1&category=kitchen')
+    const cursor = first.body.next_cursor
+    const next = await api.call('get', `/v1/store/products?sort=price_asc&limit=5&category=kitchen&cursor=${cursor}`)
+    expect(next.body.data.map(({ title }: { title: string }) => title)).toEqual(['Tea Set'])
+    for (const other of [
+      'sort=price_desc&category=kitchen',
+      'sort=price_asc',
+      'sort=price_asc&category=kitchen&in_stock=true',
+    ]) {
+      const { status, body } = await api.call('get', `/v1/store/products?${other}&cursor=${cursor}`)
+      expect({ status, pointer: body.errors?.[0]?.pointer }).toEqual({ status: 400, pointer: '/cursor' })
+    }
+  })
+
+  it('never shows what a unit costs the merchant', async () => {
+    for (const path of ['/v1/store/products', '/v1/store/products/mug', '/v1/store/products?brand=acme']) {
+      const { body } = await api.call('get', path)
+      expect(JSON.stringify(body)).not.toMatch(/cost|123457/)
+    }
   })
 })
 

@@ -117,6 +117,109 @@ describe('POST /products', () => {
   })
 })
 
+describe('a variant', () => {
+  it('has measures, a place, and costs that are replaced as a whole', async () => {
+    const made = await api.call('post', PRODUCTS, {
+      key,
+      body: {
+        title: 'Measured',
+        variants: [
+          { sku: 'MEASURED-2', price: gbp(2), position: 7, length_mm: 100, width_mm: 50, height_mm: 0 },
+          { sku: 'MEASURED-1', price: gbp(1), position: 3, costs: [gbp(40), { amount: 50, currency: 'EUR' }] },
+        ],
+      },
+    })
+    expect(made).toMatchObject({
+      status: 201,
+      body: {
+        variants: [
+          { sku: 'MEASURED-1', position: 3, length_mm: null, costs: [{ currency: 'EUR' }, gbp(40)] },
+          { sku: 'MEASURED-2', position: 7, length_mm: 100, width_mm: 50, height_mm: 0, costs: [] },
+        ],
+      },
+    })
+    const variants = [
+      { sku: 'MEASURED-1', costs: [gbp(45)] },
+      { sku: 'MEASURED-2', position: 1, length_mm: null },
+      { sku: 'MEASURED-3', price: gbp(3) },
+    ]
+    expect(await patch(made.body.id, '"1"', { variants })).toMatchObject({
+      status: 200,
+      body: {
+        variants: [
+          { sku: 'MEASURED-2', position: 1, length_mm: null, width_mm: 50 },
+          { sku: 'MEASURED-1', position: 3, costs: [gbp(45)], prices: [gbp(1)] },
+          { sku: 'MEASURED-3', position: 10 },
+        ],
+      },
+    })
+  })
+
+  it.each([
+    ['length_mm', 100_001],
+    ['width_mm', -1],
+    ['height_mm', 1.5],
+    ['position', -1],
+    ['costs', [gbp(-1)]],
+    ['costs', [gbp(1), gbp(2)]],
+  ])('refuses %s of %j', async (field, value) => {
+    const body = { title: 'x', variants: [{ sku: 'BAD', price: gbp(1), [field]: value }] }
+    const answer = await api.call('post', PRODUCTS, { key, body })
+    expect(answer.status).toBe(400)
+    expect(answer.body.errors[0].pointer).toMatch(new RegExp(`^/variants/0/${field}`))
+  })
+})
+
+describe('the attributes of a product', () => {
+  beforeAll(async () => {
+    const shirts = await api.call('post', '/v1/admin/categories', { key, body: { title: 'Shirts' } })
+    const attributes = [
+      { name: 'size', label: 'Size', type: 'enum', options: ['S', 'L'], required: true },
+      { name: 'weight', label: 'Weight', type: 'number', unit: 'g' },
+      { name: 'washable', label: 'Washable', type: 'boolean' },
+    ]
+    const path = `/v1/admin/categories/${shirts.body.id}/attributes`
+    await api.call('put', path, { key, body: { attributes }, headers: { 'if-match': '*' } })
+  })
+
+  it('must fit its categories and those above them; each that does not is named', async () => {
+    const wrong = shirt({ washable: 'yes', weight: '120', free: 'anything' }, [{ size: 'XL' }, {}])
+    const answer = await api.call('post', PRODUCTS, { key, body: wrong })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'validation_failed' } })
+    expect(answer.body.errors.map(({ pointer, code }: any) => [pointer, code])).toEqual([
+      ['/attributes/size', 'attribute_required'],
+      ['/variants/0/attributes/size', 'attribute_option'],
+      ['/attributes/weight', 'attribute_type'],
+      ['/attributes/washable', 'attribute_type'],
+    ])
+    const right = shirt({ washable: true, weight: 120, free: 'anything' }, [{ size: 'S' }, { size: 'L' }])
+    expect(await api.call('post', PRODUCTS, { key, body: right })).toMatchObject({ status: 201 })
+  })
+
+  it('are checked with every change, of the categories too', async () => {
+    const { body } = await api.call('post', PRODUCTS, { key, body: { ...shirt({}, [{}]), categories: [] } })
+    const moved = await patch(body.id, '"1"', { categories: ['shirts'] })
+    expect(moved).toMatchObject({ status: 400, body: { errors: [{ pointer: '/attributes/size' }] } })
+    const both = { categories: ['Shirts/Long sleeves'], attributes: { size: ['S', 'L'] } }
+    expect(await patch(body.id, '"1"', both)).toMatchObject({ status: 200 })
+    const worse = await patch(body.id, '"2"', { attributes: { size: 'M' } })
+    expect(worse).toMatchObject({ status: 400, body: { errors: [{ pointer: '/attributes/size' }] } })
+    const variant = { sku: `${body.variants[0].sku}-B`, price: gbp(1), attributes: { weight: 'heavy' } }
+    expect(await patch(body.id, '"2"', { variants: [variant] })).toMatchObject({
+      status: 400,
+      body: { errors: [{ pointer: '/variants/0/attributes/weight' }] },
+    })
+  })
+
+  it('refuses a path of categories that is none', async () => {
+    const answer = await api.call('post', PRODUCTS, {
+      key,
+      body: { ...product({ sku: 'BAD' }), categories: ['a', 'b//c'] },
+    })
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ pointer: '/categories/1' }] } })
+  })
+})
+
 describe('PATCH /products/{id}', () => {
   it('changes what is named, with the ETag that was read', async () => {
     const { id } = await make({ sku: 'patch-1' })
@@ -195,6 +298,19 @@ function patch(id: string, etag: string | undefined, body: unknown) {
 
 function product({ sku, slug }: { sku: string; slug?: string }) {
   return { title: 'A product', ...(slug && { slug }), variants: [{ sku, price: gbp(100) }] }
+}
+
+let shirts = 0
+
+/** A product in a category below `Shirts`, with a variant for each of these attributes. */
+function shirt(attributes: object, variants: readonly object[]) {
+  shirts++
+  return {
+    title: 'Shirt',
+    categories: ['Shirts/Short sleeves'],
+    attributes,
+    variants: variants.map((own, index) => ({ sku: `SHIRT-${shirts}-${index}`, price: gbp(100), attributes: own })),
+  }
 }
 
 function gbp(amount: number) {

@@ -132,15 +132,11 @@ function fittingCall(route: Route): CallOptions {
   return {
     ...(typeof route.caller === 'object' ? { key: admin } : { token: 'ct_unknown' }),
     ...(route.idempotency === 'none' ? {} : { idempotencyKey: newId('event') }),
-    ...(route.body
-      ? {
-          raw: bodyOf(route),
-          headers: {
-            'content-type': isRawBody(route.body) ? route.body.mediaType : 'application/json',
-            'if-match': '"1"',
-          },
-        }
-      : {}),
+    ...(route.body ? { raw: bodyOf(route) } : {}),
+    headers: {
+      ...(route.body && { 'content-type': isRawBody(route.body) ? route.body.mediaType : 'application/json' }),
+      'if-match': '"1"',
+    },
   }
 }
 

@@ -10,9 +10,13 @@ import {
   readProgress,
 } from '../../db/import'
 import { applyBatch, type Batch } from '../../db/import-batch'
+import { findCategory } from '../../db/category'
+import { createCategory, defineAttributes } from '../../db/category-tree'
 import { newId } from '../../db/id'
+import { withTransaction } from '../../db/pool'
 import { findProduct, updateProduct } from '../../db/product'
 import { readLevel } from '../../db/stock'
+import { categoryPath } from '../../domain/category'
 import type { ImportId, ProductId, WarehouseId } from '../../domain/ids'
 import type { ImportRow } from '../../domain/import'
 import { testDatabase, type TestDatabase } from '../support/database'
@@ -156,6 +160,41 @@ describe('a batch', () => {
     expect(await applying).toMatchObject({ rowsRejected: 1, rowsWritten: 0 })
     expect(await readLevel(database.pool, 'A', london)).toMatchObject({ onHand: 10, reserved: 8 })
     expect(await productOf('A')).toMatchObject({ title: 'Tea', version: 1 })
+  })
+
+  it('makes the categories of a path and the brand, and reads attributes as they are defined', async () => {
+    const drinks = await withTransaction(database.pool, (tx) => createCategory(tx, { title: 'Drinks' }))
+    const pieces = { name: 'pieces', label: 'Pieces', type: 'number', required: false, filterable: true } as const
+    await withTransaction(database.pool, (tx) =>
+      defineAttributes(tx, {
+        id: drinks,
+        mayChange: () => true,
+        definitions: [{ ...pieces, options: [], unit: null }],
+      }),
+    )
+    const category = categoryPath('Drinks/Tea/Green') ?? []
+    const done = await apply([
+      row(2, 'A', { title: 'Tea', brand: 'Acme', category, attributes: { pieces: '6', free: 'x' } }),
+      row(3, 'B', { title: 'Tea', brand: 'ACME', category, attributes: { pieces: 'six' } }),
+      row(4, 'C', { title: 'Tea', brand: 'ACME', category }),
+    ])
+    expect(done).toMatchObject({ rowsWritten: 2, rowsRejected: 1 })
+    expect(await productOf('A')).toMatchObject({
+      brand: 'Acme',
+      attributes: { pieces: 6, free: 'x' },
+      categories: [{ slug: 'drinks-tea-green', title: 'Green' }],
+    })
+    expect(await productOf('C')).toMatchObject({ brand: 'Acme' })
+    expect((await findCategory(database.pool, 'drinks-tea-green'))?.breadcrumbs.map(({ title }) => title)).toEqual([
+      'Drinks',
+      'Tea',
+      'Green',
+    ])
+    const before = await rowVersions()
+    await apply([row(2, 'A', { title: 'Tea', brand: 'acme', category, attributes: { pieces: '6' } })])
+    expect(await rowVersions()).toEqual(before)
+    await apply([row(2, 'A', { attributes: { pieces: '7' } })])
+    expect(await productOf('A')).toMatchObject({ version: 2, attributes: { pieces: 7, free: 'x' } })
   })
 
   it('keeps what an administrator changes meanwhile', async () => {

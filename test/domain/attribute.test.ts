@@ -23,6 +23,11 @@ describe('an attribute', () => {
     expect(faultsOf(product({ size: value }), [[definition]])).toHaveLength(fits ? 0 : 1)
   })
 
+  it('may be called like something that every object has', () => {
+    expect(faultsOf(product({}), [[defined('constructor')]])).toEqual([])
+    expect(faultsOf(product({}), [[defined('constructor', { required: true })]])).toHaveLength(1)
+  })
+
   it('that nobody defines is free', () => {
     expect(faultsOf(product({ anything: 1, other: ['x'] }), [[defined('size')]])).toEqual([])
   })

@@ -1,3 +1,4 @@
+import type { AttributeDefinition } from '../../domain/attribute'
 import { CsvReader } from '../../domain/csv'
 import type { WarehouseId } from '../../domain/ids'
 import { type ImportRow, isRejection, readHead, readRow } from '../../domain/import'
@@ -31,6 +32,10 @@ describe('the header', () => {
     ['sku,title,sku\n', 'twice'],
     ['"sku,title\n', 'quote'],
     [Buffer.from([0xff, 0xfe, 0x73, 0x00, 0x6b, 0x00]), 'UTF-8'],
+    ['sku,attr.\n', '"attr."'],
+    ['sku,attr.a b\n', '"attr.a b"'],
+    ['sku,attr.size,ATTR.Size\n', 'twice'],
+    [`sku,${Array.from({ length: 101 }, (_, index) => `attr.a${index}`).join(',')}\n`, 'more than 100'],
   ])('refuses %j', (text, reason) => {
     expect(readHead(Buffer.from(text as string))).toContain(reason)
   })
@@ -49,6 +54,24 @@ describe('a line', () => {
       stock: { warehouseId: LONDON, onHand: 7 },
     })
     expect(rowOf('A1,,,,,,,,,')).toEqual({ line: 2, sku: 'A1', skuWritten: 'A1' })
+  })
+
+  it('has attributes by the columns of that name, and a path of categories', () => {
+    const file = 'attr.Size,sku,category,attr.pieces\n L ,A1, Kitchen / Mugs ,\n'
+    const head = readHead(Buffer.from(file))
+    if (typeof head === 'string') throw new Error(head)
+    const [record] = new CsvReader(head).push(Buffer.from(file).subarray(head.byte))
+    if (!record) throw new Error('no record')
+    expect(readRow(record, head.header, CONTEXT)).toEqual({
+      line: 2,
+      sku: 'A1',
+      skuWritten: 'A1',
+      category: [
+        { slug: 'kitchen', title: 'Kitchen' },
+        { slug: 'kitchen-mugs', title: 'Mugs' },
+      ],
+      attributes: { Size: 'L' },
+    })
   })
 
   it.each([
@@ -75,6 +98,8 @@ describe('a line', () => {
     ['Ä1,T,,,,1,GBP,,,', 'bad_sku'],
     [`A1,${'x'.repeat(256)},,,,,,,,`, 'text_too_long'],
     ['A1,T,,,,,,-5,,', 'bad_weight'],
+    ['A1,T,,,Kitchen//Mugs,,,,,', 'bad_category'],
+    [`A1,T,,,${'x/'.repeat(10)}x,,,,,`, 'bad_category'],
     ['A1,T,,,,,,,Atlantis,5', 'unknown_warehouse'],
     ['A1,T,,,,,,,,5', 'warehouse_missing'],
     ['A1,T,,,,,,,London,-5', 'bad_on_hand'],
@@ -182,7 +207,72 @@ describe('a batch', () => {
   })
 })
 
+describe('the attributes in a batch', () => {
+  const size = definition({ name: 'size', type: 'enum', options: ['S', 'L'] })
+  const schemas = new Map([
+    ['drinks', [size, definition({ name: 'pieces', type: 'number' }), definition({ name: 'hot', type: 'boolean' })]],
+    ['food', [definition({ name: 'size', required: true })]],
+  ])
+  const here = (): Known => ({ ...known(TEA), schemas })
+
+  it('are read as the category says, also as one above it does that is there already', () => {
+    const row = { ...rowOf('NEW,T,,,Drinks/Hot/Tea,,,,,'), attributes: { pieces: '6', hot: 'TRUE', free: '6' } }
+    const { newSkus, rejections } = planBatch([row], here())
+    expect(rejections).toEqual([])
+    expect(newSkus).toEqual([expect.objectContaining({ attributes: { pieces: 6, hot: true, free: '6' } })])
+  })
+
+  it.each([
+    ['NEW,T,,,Drinks,,,,,', { size: 'XL' }, '/attributes/size'],
+    ['NEW,T,,,Drinks/New,,,,,', { pieces: 'six' }, '/attributes/pieces'],
+    ['NEW,T,,,Food,,,,,', {}, '/attributes/size'],
+    ['A1,,,,Food,,,,,', {}, '/attributes/size'],
+    ['A1,,,,,,,,,', { hot: 'maybe' }, '/attributes/hot'],
+  ])('%s with %j is rejected, and changes nothing', (text, attributes, pointer) => {
+    const plan = planBatch([{ ...rowOf(text), attributes }], here())
+    expect(plan.rejections).toEqual([
+      { line: 2, code: 'bad_attribute', message: expect.stringContaining(`${pointer}: `) },
+    ])
+    expect(plan).toMatchObject({ accepted: 0, categories: [], newSkus: [], products: [], productCategories: [] })
+  })
+
+  it('join those that are there: of the product where the SKU is all there is of it, else of the variant', () => {
+    const row = { ...rowOf('A1,,,,,,,,,'), attributes: { size: 'L' } }
+    const one = { ...TEA, product: { ...TEA.product, attributes: { pieces: 2, tags: ['a', 'b'] } } }
+    expect(planBatch([row], { ...known(one), schemas })).toMatchObject({
+      products: [{ attributes: { pieces: 2, tags: ['a', 'b'], size: 'L' } }],
+      variants: [],
+    })
+    const several = { ...one, product: { ...one.product, variants: 2 } }
+    expect(planBatch([row], { ...known(several), schemas })).toMatchObject({
+      products: [{ attributes: { pieces: 2, tags: ['a', 'b'] } }],
+      variants: [{ sku: 'A1', attributes: { size: 'L' } }],
+    })
+  })
+
+  it('and the brand in another case are left alone when they are there already', () => {
+    const now = { ...TEA, product: { ...TEA.product, brand: 'Acme', attributes: { size: 'L', tags: ['a'] } } }
+    const row = { ...rowOf('A1,,,ACME,Drinks,,,,,'), attributes: { size: 'L' } }
+    expect(planBatch([row], { ...known(now), schemas })).toMatchObject({ accepted: 1, products: [], variants: [] })
+  })
+
+  it('of two lines of a SKU come together, and contradict each other', () => {
+    const first = { ...rowOf('NEW,T,,,Drinks,,,,,'), attributes: { size: 'L' } }
+    const more = { ...rowOf('NEW,,,,,,,,,', 3), attributes: { pieces: '6' } }
+    const other = { ...rowOf('NEW,,,,,,,,,', 4), attributes: { size: 'S' } }
+    const plan = planBatch([first, more, other], here())
+    expect(plan.newSkus).toEqual([expect.objectContaining({ attributes: { size: 'L', pieces: 6 } })])
+    expect(plan.rejections).toEqual([
+      { line: 4, code: 'conflicting_line', message: 'attr.size differs from what line 2 says of this SKU.' },
+    ])
+  })
+})
+
 const NOTHING: Known = { present: new Map(), facts: new Map(), schemas: new Map() }
+
+function definition(given: Partial<AttributeDefinition> & { name: string }): AttributeDefinition {
+  return { label: given.name, type: 'text', required: false, filterable: false, options: [], unit: null, ...given }
+}
 
 const TEA: PresentSku = {
   sku: 'A1',

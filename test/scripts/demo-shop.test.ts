@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { ROOT } from '../../config'
+import { categorySlug } from '../../domain/category'
 import { CsvReader } from '../../domain/csv'
 import type { WarehouseId } from '../../domain/ids'
 import { type ImportRow, isRejection, readHead, readRow } from '../../domain/import'
-import { planBatch } from '../../domain/import-batch'
+import { planBatch, slugOfPath } from '../../domain/import-batch'
+import { DEMO_ATTRIBUTES, DEMO_ROOTS, demoAttributes, demoBrand, demoCategory } from '../../scripts/demo-words'
 import { cleanDescription, sellsGoods, titleOf, usualDescription, usualPrice } from '../../scripts/online-retail'
 import { sampleSku } from '../../scripts/seed'
 
@@ -97,10 +99,26 @@ describe('the rules of the Online Retail file', () => {
   })
 })
 
+describe('the words of a title', () => {
+  it.each([
+    ['White Hanging Heart T-Light Holder', 'Home/Candles & Lights', '', { color: 'White', pattern: 'Hearts' }],
+    ['Set of 3 Cake Tins Pantry Design', 'Kitchen/Cakes & Baking', '', { pieces: '3' }],
+    ['Set/6 Red Spotty Paper Cups', 'Kitchen/Mugs & Cups', '', { color: 'Red', material: 'Paper', pieces: '6' }],
+    ['Charlie and Lola Red Hot Water Bottle', 'Kitchen/Jars, Tins & Bottles', 'Charlie & Lola', { color: 'Red' }],
+    ['Jumbo Bag Red Retrospot', 'Bags/Shopping & Handbags', '', { pattern: 'Retrospot', size: 'Extra large' }],
+    ['Wooden Picture Frame White Finish', 'Home/Frames & Signs', '', { color: 'White', material: 'Wood' }],
+    ['Magic Garden', 'Garden', '', { pieces: '' }],
+  ])('%j tell its category, brand and attributes', (title, category, brand, attributes) => {
+    expect({ category: demoCategory(title), brand: demoBrand(title) }).toEqual({ category, brand })
+    expect(demoAttributes(title)).toMatchObject(attributes)
+  })
+})
+
 describe('the demo shop', () => {
   const file = gunzipSync(readFileSync(join(ROOT, 'data', 'demo-shop.csv.gz')))
   const rows = rowsOf(file)
-  const plan = planBatch(rows, { present: new Map(), facts: new Map() })
+  const schemas = new Map(DEMO_ROOTS.map((title) => [categorySlug(title), DEMO_ATTRIBUTES]))
+  const plan = planBatch(rows, { present: new Map(), facts: new Map(), schemas })
 
   it('is imported without a rejection, thousands of products in three warehouses', () => {
     expect(plan.rejections).toEqual([])
@@ -110,7 +128,20 @@ describe('the demo shop', () => {
         ({ title, category, prices, stock }) => title && category && prices.size === 1 && stock.size === 3,
       ),
     ).toBe(true)
-    expect(plan.categories.size).toBe(8)
+  })
+
+  it('has a tree of two levels, and brands and attributes where a title tells them', () => {
+    const slugs = plan.newSkus.map(({ category = [] }) => category.map(({ slug }) => slug))
+    expect(new Set(slugs.map(([root]) => root))).toEqual(new Set(DEMO_ROOTS.map((title) => categorySlug(title))))
+    expect(slugs.filter((path) => path.length === 2).length / slugs.length).toBeGreaterThan(0.8)
+    expect(Math.max(...slugs.map((path) => path.length))).toBe(2)
+    const share = (has: (sku: (typeof plan.newSkus)[number]) => unknown) =>
+      plan.newSkus.filter(has).length / plan.newSkus.length
+    expect(share(({ brand }) => brand)).toBeGreaterThan(0.02)
+    expect(share(({ attributes }) => attributes?.['color'])).toBeGreaterThan(0.4)
+    expect(share(({ attributes }) => attributes?.['material'])).toBeGreaterThan(0.2)
+    expect(share(({ attributes }) => attributes?.['pattern'])).toBeGreaterThan(0.2)
+    expect(share(({ attributes }) => typeof attributes?.['pieces'] === 'number')).toBeGreaterThan(0.05)
   })
 
   it('has the sample in plenty, some products low and a few out of stock', () => {
@@ -120,9 +151,10 @@ describe('the demo shop', () => {
     expect(units.get(sampleSku)).toBeGreaterThan(1_000)
     expect(plan.newSkus.find(({ sku }) => sku === sampleSku)).toMatchObject({
       title: 'White Hanging Heart T-Light Holder',
-      category: 'home',
+      attributes: { color: 'White', pattern: 'Hearts' },
       prices: new Map([['GBP', 255]]),
     })
+    expect(slugOfPath(plan.newSkus.find(({ sku }) => sku === sampleSku)?.category ?? [])).toBe('home-candles-lights')
     const few = (from: number, to: number) =>
       [...units.values()].filter((count) => count >= from && count <= to).length / units.size
     expect(few(0, 0)).toBeGreaterThan(0.005)
