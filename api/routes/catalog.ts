@@ -27,7 +27,7 @@ const catalogVariant = z.strictObject({
   list_price: money,
 })
 
-const listedProduct = z
+export const listedProduct = z
   .strictObject({
     id: idOf('product'),
     slug: z.string(),
@@ -109,7 +109,7 @@ const getCategories = defineRoute({
 
 export const catalogRoutes: readonly Route[] = [listProducts, getProduct, getCategories]
 
-function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
+export function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
   const amounts = product.variants.map((variant) => variant.amount)
   return {
     id: product.id,

@@ -9,6 +9,8 @@ import { invariantRoutes } from './invariant'
 import { inventoryRoutes } from './inventory'
 import { orderRoutes } from './order'
 import { productRoutes } from './product'
+import { searchAdminRoutes } from './search-admin'
+import { searchRoutes } from './search'
 import { settingsRoutes } from './settings'
 import { supportRoutes } from './support'
 import { systemRoutes } from './system'
@@ -18,6 +20,7 @@ import { webhookRoutes } from './webhook'
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
 export const routes: readonly Route[] = [
   ...catalogRoutes,
+  ...searchRoutes,
   ...cartRoutes,
   ...checkoutRoutes,
   ...checkoutEventRoutes,
@@ -29,6 +32,7 @@ export const routes: readonly Route[] = [
   ...inventoryRoutes,
   ...warehouseRoutes,
   ...importRoutes,
+  ...searchAdminRoutes,
   ...settingsRoutes,
   ...apiKeyRoutes,
   ...systemRoutes(() => routes),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { ProductId } from '../../domain/ids'
 import type { Db } from '../pool'
 
@@ -21,6 +22,11 @@ export interface Rebuild {
 
 const REBUILD = `
   engine, build, state, after_id as "afterId", done, total, failure, started_at as "startedAt", updated_at as "updatedAt"`
+
+/** A name for a rebuild. */
+export function newBuild(): string {
+  return randomUUID()
+}
 
 /** The rebuild that runs, or this one as a new one. */
 export async function beginRebuild(db: Db, engine: string, build: string): Promise<Rebuild> {

@@ -1,3 +1,4 @@
+import { DomainError } from '../../domain/errors'
 import type { CurationRule, SearchRules, SynonymRule } from '../../domain/search'
 import type { Db, Tx } from '../pool'
 
@@ -27,8 +28,13 @@ export async function readRulesVersion(db: Db): Promise<number> {
   return rows[0]?.version ?? 0
 }
 
-export async function replaceSynonyms(tx: Tx, rules: readonly SynonymRule[]): Promise<void> {
-  await nextVersion(tx)
+/** Throws `precondition_failed` unless `isSeen` accepts the version that is replaced. */
+export async function replaceSynonyms(
+  tx: Tx,
+  rules: readonly SynonymRule[],
+  isSeen: (version: number) => boolean,
+): Promise<void> {
+  await nextVersion(tx, isSeen)
   await tx.query('delete from search_synonym')
   await tx.query(
     `insert into search_synonym (position, root, terms)
@@ -38,8 +44,13 @@ export async function replaceSynonyms(tx: Tx, rules: readonly SynonymRule[]): Pr
   )
 }
 
-export async function replaceCurations(tx: Tx, rules: readonly CurationRule[]): Promise<void> {
-  await nextVersion(tx)
+/** Throws `precondition_failed` unless `isSeen` accepts the version that is replaced. */
+export async function replaceCurations(
+  tx: Tx,
+  rules: readonly CurationRule[],
+  isSeen: (version: number) => boolean,
+): Promise<void> {
+  await nextVersion(tx, isSeen)
   await tx.query('delete from search_curation')
   await tx.query(
     `insert into search_curation (query, pins, hides)
@@ -51,6 +62,8 @@ export async function replaceCurations(tx: Tx, rules: readonly CurationRule[]): 
 }
 
 /** First, so that two who replace rules do it one after the other. */
-async function nextVersion(tx: Tx): Promise<void> {
-  await tx.query('update search_rules set version = version + 1')
+async function nextVersion(tx: Tx, isSeen: (version: number) => boolean): Promise<void> {
+  const { rows } = await tx.query<{ version: number }>('update search_rules set version = version + 1 returning version')
+  if (isSeen((rows[0]?.version ?? 0) - 1)) return
+  throw new DomainError('precondition_failed', 'The rules have changed since you read them. Read them again.')
 }

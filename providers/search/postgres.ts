@@ -20,13 +20,13 @@ import {
 } from '../../domain/search'
 import { markWords, wordsOf } from '../../domain/words'
 import type { Refused, SearchEngine, SuggestRequest } from './port'
+import { suggestionsOf } from './suggest'
 
 /** A change of the rules is seen within this. */
 const RULES_FRESH_MS = 500
-const SUGGESTED_QUERIES_MAX = 3
-const SUGGESTED_CATEGORIES_MAX = 2
 /** Of so many popular products the words that a search box suggests are taken. */
 const SUGGESTED_FROM = 30
+const CATEGORIES_MAX = 2
 
 interface Rules {
   readonly synonyms: Synonyms
@@ -96,13 +96,8 @@ export class PostgresSearch implements SearchEngine {
     const looked = await lookUp(this.pool, { words, prefix: last, facets: [] })
     const { synonyms } = await this.currentRules()
     const products = await this.findSuggested({ words, looked, synonyms, currency })
-    const categories = await findCategories(this.pool, last, SUGGESTED_CATEGORIES_MAX)
-    const suggested: Suggestion[] = [
-      ...completedQueries(words, products).map((query) => ({ type: 'query' as const, text: query, slug: null })),
-      ...categories.map(({ slug, title }) => ({ type: 'category' as const, text: title, slug })),
-      ...products.map(({ slug, title }) => ({ type: 'product' as const, text: title, slug })),
-    ]
-    return suggested.slice(0, limit)
+    const categories = await findCategories(this.pool, last, CATEGORIES_MAX)
+    return suggestionsOf(words, { categories, products, limit })
   }
 
   async index({ documents, removals }: IndexChanges): Promise<readonly Refused[]> {
@@ -248,19 +243,6 @@ function facetNames({ category, brand, attributes }: SearchFilters): [string, st
     ...(brand === null ? [] : [['brand', brand] as [string, string]]),
     ...Object.entries(attributes).map(([name, value]): [string, string] => [`attr.${name}`, value]),
   ]
-}
-
-/** What was typed, its last word completed by those that such products have most. */
-function completedQueries(words: readonly string[], products: readonly { readonly title: string }[]): string[] {
-  const last = words.at(-1) ?? ''
-  const counts = new Map<string, number>()
-  for (const word of products.flatMap(({ title }) => [...new Set(wordsOf(title))])) {
-    if (word.startsWith(last)) counts.set(word, (counts.get(word) ?? 0) + 1)
-  }
-  return [...counts]
-    .sort(([a, one], [b, other]) => other - one || (a < b ? -1 : 1))
-    .slice(0, SUGGESTED_QUERIES_MAX)
-    .map(([word]) => [...words.slice(0, -1), word].join(' '))
 }
 
 function toRules({ synonyms, curations }: SearchRules): Rules {
