@@ -61,7 +61,7 @@ export async function startTypesenseStub({ apiKey, port = 0 }: { apiKey: string;
           const isLines = status === 200 && request.url?.includes('/documents/import')
           response.writeHead(status, { 'content-type': isLines ? 'text/plain' : 'application/json; charset=utf-8' })
           response.end(text)
-        }, delay)
+        }, delay).unref()
       })
     })
   let server = make()

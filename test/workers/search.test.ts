@@ -78,7 +78,7 @@ describe('what changes', () => {
   })
 
   it('is found soon: products made, changed and archived', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
+    const id = await product('Copper Kettle', 'K-1')
     await until('it is found', async () => (await find('kettle ')).total === 1)
     await retitle(id, 'Copper Teapot')
     await until('it is found by its new title', async () => (await find('teapot ')).total === 1)
@@ -90,15 +90,15 @@ describe('what changes', () => {
   })
 
   it('is found soon: the first and the last unit, adjusted by staff or imported', async () => {
-    await product('Copper Kettle', 'KETTLE')
+    await product('Copper Kettle', 'K-1')
     await until('it is found', async () => (await find('kettle ')).total === 1)
     const adjust = (setOnHand: number) =>
-      adjustStock(database.pool, { sku: 'KETTLE', warehouseId, setOnHand, reason: 'stocktake', actor: 'key' })
+      adjustStock(database.pool, { sku: 'K-1', warehouseId, setOnHand, reason: 'stocktake', actor: 'key' })
     await adjust(3)
     await until('it is in stock', async () => (await find('kettle ')).inStock === 1)
     await adjust(0)
     await until('it is out of stock', async () => (await find('kettle ')).inStock === 0)
-    const level = [{ sku: 'KETTLE', warehouseId, onHand: 7 }]
+    const level = [{ sku: 'K-1', warehouseId, onHand: 7 }]
     await setLevels(database.pool, level, { cause: 'import', reference: newId('import') })
     await until('it is in stock again', async () => (await find('kettle ')).inStock === 1)
     const { rows } = await database.pool.query(
@@ -107,12 +107,12 @@ describe('what changes', () => {
     expect(rows).toHaveLength(3)
     const moved = await database.pool.query('select id from stock_movement order by id')
     expect(rows.map((row) => row.seq)).toEqual(moved.rows.map((row) => row.id))
-    expect(rows[0]).toMatchObject({ aggregate: `${warehouseId}/KETTLE`, payload: { sku: 'KETTLE', on_hand: 3 } })
+    expect(rows[0]).toMatchObject({ aggregate: `${warehouseId}/K-1`, payload: { sku: 'K-1', on_hand: 3 } })
   })
 
   it('is found soon: an order that takes the last unit', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
-    await adjustStock(database.pool, { sku: 'KETTLE', warehouseId, setOnHand: 1, reason: 'stocktake', actor: 'key' })
+    const id = await product('Copper Kettle', 'K-1')
+    await adjustStock(database.pool, { sku: 'K-1', warehouseId, setOnHand: 1, reason: 'stocktake', actor: 'key' })
     await until('it is in stock', async () => (await find('kettle ')).inStock === 1)
     const orderId = newId('order')
     await database.pool.query(
@@ -123,10 +123,10 @@ describe('what changes', () => {
     )
     await database.pool.query(
       `insert into order_line (order_id, position, sku, sku_written, product_id, title, seller_id, quantity, unit_price, total)
-       values ($1, 1, 'KETTLE', 'KETTLE', $2, 'Copper Kettle', 'house', 1, 100, 100)`,
+       values ($1, 1, 'K-1', 'K-1', $2, 'Copper Kettle', 'house', 1, 100, 100)`,
       [orderId, id],
     )
-    await database.pool.query(`update stock_level set reserved = 1 where sku = 'KETTLE'`)
+    await database.pool.query(`update stock_level set reserved = 1 where sku = 'K-1'`)
     await database.pool.query(
       `insert into order_event (id, order_id, seq, type, to_status) values ($1, $2, 1, 'order.confirmed', 'confirmed')`,
       [newId('event'), orderId],
@@ -137,14 +137,14 @@ describe('what changes', () => {
 
 describe('an older document', () => {
   it('never replaces a newer one: by version, and of one version by when it was read', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
+    const id = await product('Copper Kettle', 'K-1')
     const first = await document(id)
     await retitle(id, 'Copper Teapot')
     const second = await document(id)
     await engine.index({ documents: [second], removals: [] })
     await engine.index({ documents: [first], removals: [] })
     expect((await find('teapot ')).total).toBe(1)
-    await adjustStock(database.pool, { sku: 'KETTLE', warehouseId, setOnHand: 1, reason: 'stocktake', actor: 'key' })
+    await adjustStock(database.pool, { sku: 'K-1', warehouseId, setOnHand: 1, reason: 'stocktake', actor: 'key' })
     const stocked = await document(id)
     await writeDocuments(database.pool, [stocked])
     await writeDocuments(database.pool, [second])
@@ -158,7 +158,7 @@ describe('an older document', () => {
 
 describe('the notes of what is to be indexed', () => {
   it('come twice or late without harm', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
+    const id = await product('Copper Kettle', 'K-1')
     for (let n = 0; n < 3; n++) await markForSearch(database.pool, ENGINES, [id, id])
     expect(await pending()).toBe(1)
     expect(await indexPending({ pool: database.pool, engine, log })).toBe(1)
@@ -168,7 +168,7 @@ describe('the notes of what is to be indexed', () => {
   })
 
   it('marked while it is worked on is worked on again', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
+    const id = await product('Copper Kettle', 'K-1')
     await markForSearch(database.pool, ENGINES, [id])
     const late = {
       name: 'postgres',
@@ -186,7 +186,7 @@ describe('the notes of what is to be indexed', () => {
   })
 
   it('of a killed process are taken over, and what its lease outlived is done again', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
+    const id = await product('Copper Kettle', 'K-1')
     await markForSearch(database.pool, ENGINES, [id])
     expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(1)
     expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(0)
@@ -204,19 +204,19 @@ describe('the notes of what is to be indexed', () => {
   })
 
   it('stock that neither begins nor ends is no reason to index', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
-    await adjustStock(database.pool, { sku: 'KETTLE', warehouseId, setOnHand: 5, reason: 'stocktake', actor: 'key' })
+    const id = await product('Copper Kettle', 'K-1')
+    await adjustStock(database.pool, { sku: 'K-1', warehouseId, setOnHand: 5, reason: 'stocktake', actor: 'key' })
     await engine.index({ documents: [await document(id)], removals: [] })
-    await adjustStock(database.pool, { sku: 'KETTLE', warehouseId, setOnHand: 4, reason: 'stocktake', actor: 'key' })
-    await markStockChanges(database.pool, ENGINES, { orders: [], skus: ['KETTLE'] })
+    await adjustStock(database.pool, { sku: 'K-1', warehouseId, setOnHand: 4, reason: 'stocktake', actor: 'key' })
+    await markStockChanges(database.pool, ENGINES, { orders: [], skus: ['K-1'] })
     expect(await pending()).toBe(0)
-    await adjustStock(database.pool, { sku: 'KETTLE', warehouseId, setOnHand: 0, reason: 'stocktake', actor: 'key' })
-    await markStockChanges(database.pool, ENGINES, { orders: [], skus: ['KETTLE'] })
+    await adjustStock(database.pool, { sku: 'K-1', warehouseId, setOnHand: 0, reason: 'stocktake', actor: 'key' })
+    await markStockChanges(database.pool, ENGINES, { orders: [], skus: ['K-1'] })
     expect(await pending()).toBe(1)
   })
 
   it('of an engine that is away wait, ever longer, and those of another do not', async () => {
-    const id = await product('Copper Kettle', 'KETTLE')
+    const id = await product('Copper Kettle', 'K-1')
     await markForSearch(database.pool, ['postgres', 'away'], [id])
     const away = { name: 'away', index: () => Promise.reject(new Error('down')) } as unknown as PostgresSearch
     await expect(indexPending({ pool: database.pool, engine: away, log })).rejects.toThrow('down')
@@ -230,7 +230,7 @@ describe('the notes of what is to be indexed', () => {
   })
 
   it('refused by the engine are kept, the others of the batch are not', async () => {
-    const ids = [await product('Copper Kettle', 'KETTLE'), await product('Steel Pan', 'PAN')]
+    const ids = [await product('Copper Kettle', 'K-1'), await product('Steel Pan', 'P-1')]
     await markForSearch(database.pool, ENGINES, ids)
     const picky = {
       name: 'postgres',
