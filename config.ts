@@ -14,6 +14,7 @@ const milliseconds = z.coerce.number().int().min(1)
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
 
 const DEVELOPMENT_TOKEN_SECRET = 'holdfast-development-token-secret'
+const DEVELOPMENT_TYPESENSE_KEY = 'holdfast'
 /** A Standard Webhooks secret (`whsec_` and base64), known to everybody: for the sandbox alone. */
 const DEVELOPMENT_WEBHOOK_SECRET = 'whsec_aG9sZGZhc3Qtc2FuZGJveC13ZWJob29rLXNlY3JldA=='
 
@@ -37,6 +38,13 @@ export const settingsSchema = z.object({
   TEMPORAL_ADDRESS: z.string().min(1).default('127.0.0.1:7233').describe('Temporal, host:port'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Temporal namespace'),
   TEMPORAL_UI_URL: z.string().default('http://127.0.0.1:8233').describe('where links to the Temporal Web UI point'),
+  TYPESENSE_URL: z.string().default('').describe('Typesense, http(s)://host:port; empty: Postgres searches'),
+  TYPESENSE_API_KEY: z
+    .string()
+    .min(1)
+    .default(DEVELOPMENT_TYPESENSE_KEY)
+    .describe('an admin key of Typesense, or one that may do all with collections, aliases, synonym and curation sets'),
+  SEARCH_TIMEOUT_MS: milliseconds.default(500).describe('longest wait for Typesense before Postgres answers'),
   API_HOST: z.string().default('127.0.0.1').describe('address the API listens on'),
   API_PORT: port.default(3000).describe('port the API listens on'),
   PUBLIC_URL: z.string().default('').describe('address of the API as callers see it; default: from host and port'),
@@ -121,6 +129,9 @@ function refuseDefaultSecrets(settings: Settings): void {
   if (settings.NODE_ENV !== 'production') return
   const bad = [
     settings.TOKEN_SECRET === DEVELOPMENT_TOKEN_SECRET && 'TOKEN_SECRET has its public default',
+    settings.TYPESENSE_URL !== '' &&
+      settings.TYPESENSE_API_KEY === DEVELOPMENT_TYPESENSE_KEY &&
+      'TYPESENSE_API_KEY has its public default',
     settings.FAULT_DIR !== '' && 'FAULT_DIR is for tests only',
   ].filter((line) => line !== false)
   if (bad.length > 0) throw new SettingsError(`Refused with NODE_ENV=production:\n  ${bad.join('\n  ')}`)

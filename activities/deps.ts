@@ -3,6 +3,7 @@ import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { OrderId, PaymentId } from '../domain/ids'
 import type { PaymentProviders } from '../providers/payment'
+import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
 
 /** What the activities of one worker process share. Made once, in `workers/main.ts`. */
@@ -12,6 +13,7 @@ export interface ActivityDeps {
   readonly redis: Redis
   readonly providers: PaymentProviders
   readonly tax: TaxProvider
+  readonly search: Pick<Search, 'engines'>
   readonly orders: OrderWorkflows
 }
 

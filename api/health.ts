@@ -1,10 +1,11 @@
 import type { ApiDeps } from './route'
 
-export const DEPENDENCIES = ['postgres', 'redis', 'temporal'] as const
+export const DEPENDENCIES = ['postgres', 'redis', 'temporal', 'search'] as const
 export type Dependency = (typeof DEPENDENCIES)[number]
 
 export interface DependencyState {
-  readonly status: 'up' | 'down'
+  /** `degraded`: another does its work. */
+  readonly status: 'up' | 'degraded' | 'down'
   readonly ms: number
 }
 export type Health = Readonly<Record<Dependency, DependencyState>>
@@ -24,14 +25,18 @@ export function checkHealth(deps: ApiDeps): Promise<Health> {
   return health
 }
 
-async function checkAll({ pool, redis, temporal, metrics }: ApiDeps): Promise<Health> {
+async function checkAll({ pool, redis, temporal, search, metrics }: ApiDeps): Promise<Health> {
   const { connection } = temporal
-  const [postgres, redisState, temporalState] = await Promise.all([
+  const [postgres, redisState, temporalState, searchState] = await Promise.all([
     check(() => pool.query('select 1')),
     check(() => redis.ping()),
     check(() => connection.withDeadline(Date.now() + DEADLINE_MS, () => connection.workflowService.getSystemInfo({}))),
+    check(() => search.check()),
   ])
-  const health: Health = { postgres, redis: redisState, temporal: temporalState }
+  // Postgres searches while the engine of choice is away.
+  const searching: DependencyState =
+    searchState.status === 'down' && postgres.status === 'up' ? { ...searchState, status: 'degraded' } : searchState
+  const health: Health = { postgres, redis: redisState, temporal: temporalState, search: searching }
   for (const name of DEPENDENCIES) metrics.dependencyUp.set({ dependency: name }, health[name].status === 'up' ? 1 : 0)
   return health
 }

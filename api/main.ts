@@ -4,6 +4,7 @@ import { createPool } from '../db/pool'
 import { RecentCatalog } from '../db/recent-catalog'
 import { createRedis } from '../db/redis'
 import { statementName, withFaultPoints } from '../fault-point'
+import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
@@ -19,13 +20,15 @@ const STOP_DEADLINE_MS = 15_000
 
 async function main(): Promise<void> {
   const settings = readSettings()
+  const pool = withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName)
   const deps: ApiDeps = {
     settings,
-    pool: withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName),
+    pool,
     redis: createRedis(settings),
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
     providers: createPaymentProviders(settings),
+    search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics: createMetrics(),
     crowd: new Crowd(),
@@ -45,7 +48,12 @@ async function main(): Promise<void> {
     deps.log.info({ signal }, 'stopping')
     await closeServer(server, STOP_DEADLINE_MS)
     deps.redis.disconnect()
-    await Promise.allSettled([deps.pool.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
+    await Promise.allSettled([
+      deps.search.close(),
+      deps.pool.end(),
+      closeTemporalClient(deps.temporal),
+      deps.providers.close(),
+    ])
     deps.log.info('stopped')
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))

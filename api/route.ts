@@ -11,6 +11,7 @@ import type { RecentCatalog } from '../db/recent-catalog'
 import type { Redis } from '../db/redis'
 import type { DomainError, ErrorCode } from '../domain/errors'
 import type { ApiKeyId } from '../domain/ids'
+import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
 import type { Log } from '../log'
 import type { Crowd } from './checkout/crowd'
@@ -25,6 +26,7 @@ export interface ApiDeps {
   readonly temporal: Client
   readonly tax: TaxProvider
   readonly providers: PaymentProviders
+  readonly search: Search
   readonly log: Log
   readonly metrics: Metrics
   readonly crowd: Crowd

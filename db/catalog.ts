@@ -172,6 +172,25 @@ function placeOf({ sort, after }: CatalogQuery, bind: Bind): string[] {
   return [`(${by.join(', ')}) ${direction === 'asc' ? '>' : '<'} (${place.join(', ')})`]
 }
 
+/** Those of these products that are sold in the currency, in the order of their ids as given. */
+export async function findCatalogProducts(
+  db: Db,
+  ids: readonly ProductId[],
+  currency: Currency,
+): Promise<CatalogProduct[]> {
+  const { rows } = await db.query<CatalogProduct>({
+    name: 'catalog.byIds',
+    text: `
+      select ${COLUMNS}
+      from product p
+      ${PRICED_VARIANTS}
+      where p.status = 'active' and p.id = any ($2::text[])
+      order by array_position($2::text[], p.id::text)`,
+    values: [currency, ids],
+  })
+  return rows
+}
+
 /** By id or by slug, which cannot be mistaken for each other: a slug has no underscore. */
 export async function findCatalogProduct(db: Db, idOrSlug: string, currency: Currency): Promise<CatalogProduct | null> {
   const byId = idOrSlug.includes('_')

@@ -58,17 +58,17 @@ export class OutboxPartition {
     return rows[0]?.evicted ?? false
   }
 
-  /** The oldest unpublished events: in order per aggregate, whose rows are written one after another. */
-  async next(limit: number): Promise<OutboxEvent[]> {
+  /** The oldest unpublished events after the event `after`: in order per aggregate, whose rows are written one after another. */
+  async next(limit: number, after = 0): Promise<OutboxEvent[]> {
     const { rows } = await this.client.query<OutboxEvent>({
       name: 'outbox.next',
       text: `
         select id, event_id as "eventId", aggregate, seq, type, payload, created_at as "createdAt"
         from outbox
-        where partition = $1 and published_at is null
+        where partition = $1 and published_at is null and id > $3
         order by id
         limit $2`,
-      values: [this.partition, limit],
+      values: [this.partition, limit, after],
     })
     return rows
   }

@@ -1,5 +1,6 @@
 import { ON_HAND_MAX } from '../domain/catalog'
 import { type Sku, skuKey, type WarehouseId } from '../domain/ids'
+import { newId } from './id'
 import type { Db } from './pool'
 
 /** What lies in one warehouse: `available = onHand - reserved`, none of them ever negative. */
@@ -45,6 +46,14 @@ export type Adjusted =
   | { readonly outcome: 'unknown_warehouse' }
 
 /**
+ * What the outbox is told of a movement: its aggregate is the level, its sequence the movement's number, which rises and
+ * has gaps.
+ */
+const STOCK_EVENT = `
+  warehouse_id || '/' || sku, id::int, 'stock.adjusted',
+  jsonb_build_object('sku', sku, 'warehouse_id', warehouse_id, 'on_hand', on_hand)`
+
+/**
  * Changes what is on hand, with the movement that says why: all of it or nothing. Judges and writes the row as it was
  * locked, for the reason that `RESERVE` in `db/inventory.ts` gives.
  */
@@ -73,7 +82,12 @@ export async function adjustStock(db: Db, adjustment: Adjustment): Promise<Adjus
         insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reason, actor)
         select sku, warehouse_id, delta, on_hand, 'adjustment', $5, $6
         from changed
-        returning on_hand
+        returning id, sku, warehouse_id, on_hand
+      ),
+      told as (
+        insert into outbox (event_id, aggregate, seq, type, payload)
+        select $7, ${STOCK_EVENT}
+        from moved
       )
       select b.sku, b.warehouse_id as "warehouseId", coalesce(m.on_hand, b.on_hand) as "onHand", b.reserved,
              coalesce(m.on_hand, b.on_hand) - b.reserved as available,
@@ -87,6 +101,7 @@ export async function adjustStock(db: Db, adjustment: Adjustment): Promise<Adjus
       adjustment.setOnHand ?? null,
       adjustment.reason,
       adjustment.actor,
+      newId('event'),
     ],
   })
   const row = rows[0]
@@ -98,6 +113,9 @@ export async function adjustStock(db: Db, adjustment: Adjustment): Promise<Adjus
 /**
  * Sets what is on hand at many levels, each change with its movement; levels that are not there yet are made. Rows are
  * locked in (sku, warehouse) order. Answers how many are as wanted now: one on which more is promised stays as it was.
+ *
+ * The outbox is told of levels that were empty and are not, or the reverse; not of those of a SKU that this transaction
+ * makes, whose product is announced anyway.
  */
 export async function setLevels(
   db: Db,
@@ -110,7 +128,7 @@ export async function setLevels(
     name: 'stock.setLevels',
     text: `
       with wanted as materialized (
-        select * from unnest($3::text[], $4::text[], $5::int[]) as n (sku, warehouse_id, on_hand)
+        select * from unnest($3::text[], $4::text[], $5::int[], $6::text[]) as n (sku, warehouse_id, on_hand, event_id)
       ),
       before as materialized (
         select s.sku, s.warehouse_id, s.on_hand, s.reserved
@@ -125,7 +143,8 @@ export async function setLevels(
         from wanted w
         join before b on b.sku = w.sku and b.warehouse_id = w.warehouse_id
         where s.sku = w.sku and s.warehouse_id = w.warehouse_id and b.reserved <= w.on_hand
-        returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta
+        returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta,
+                  (b.on_hand > b.reserved) <> (w.on_hand > b.reserved) as flipped, w.event_id
       ),
       made as (
         insert into stock_level (sku, warehouse_id, on_hand)
@@ -137,13 +156,25 @@ export async function setLevels(
       written as (
         select * from changed
         union all
-        select * from made
+        select m.*, m.on_hand > 0 and v.created_at < now(), w.event_id
+        from made m
+        join wanted w on w.sku = m.sku and w.warehouse_id = m.warehouse_id
+        join variant v on v.sku = m.sku
       ),
       moved as (
         insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reference)
         select sku, warehouse_id, delta, on_hand, $1, $2
         from written
         where delta <> 0
+        returning id, sku, warehouse_id, on_hand
+      ),
+      told as (
+        insert into outbox (event_id, aggregate, seq, type, payload)
+        select w.event_id, told.*
+        from (select sku as moved_sku, warehouse_id as moved_warehouse, ${STOCK_EVENT} from moved) as t
+          (moved_sku, moved_warehouse, aggregate, seq, type, payload)
+        join written w on w.sku = t.moved_sku and w.warehouse_id = t.moved_warehouse and w.flipped
+        cross join lateral (select t.aggregate, t.seq, t.type, t.payload) as told
       )
       select count(*)::int as count from written`,
     values: [
@@ -152,6 +183,7 @@ export async function setLevels(
       sorted.map((level) => level.sku),
       sorted.map((level) => level.warehouseId),
       sorted.map((level) => level.onHand),
+      sorted.map(() => newId('event')),
     ],
   })
   return rows[0]?.count ?? 0

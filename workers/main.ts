@@ -12,6 +12,7 @@ import { createRedis } from '../db/redis'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
 import { createPaymentProviders } from '../providers/payment'
+import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { BUNDLE_PATH } from './bundle'
@@ -20,6 +21,7 @@ import { runImports } from './imports'
 import { runInbox } from './inbox'
 import { createOrderWorkflows } from './order-workflows'
 import { runRelay, type Sink } from './relay'
+import { runIndexer, runSearchCare, searchSink } from './search'
 import { createWorkerServer } from './server'
 
 /** Work in hand gets this long to end when a worker is asked to stop. */
@@ -53,16 +55,21 @@ async function main(): Promise<void> {
   const pool = withFaultPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR, statementName)
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)
+  const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)
   const activities = withFaultPoints(
-    createActivities({ settings, pool, redis, providers, tax: noTaxProvider, orders }),
+    createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
     settings.FAULT_DIR,
     (activity) => activity,
   )
-  const sink: Sink = {
-    name: 'redis-stream',
-    publish: async (events) => void (await appendEvents(redis, events)),
-  }
+  // What needs nothing but Postgres comes first: a sink that is away holds up those behind it.
+  const sinks: readonly Sink[] = [
+    searchSink(
+      pool,
+      search.engines.map(({ name }) => name),
+    ),
+    { name: 'redis-stream', publish: async (events) => void (await appendEvents(redis, events)) },
+  ]
 
   const workers = await Promise.all(
     queues.map((queue) =>
@@ -89,7 +96,7 @@ async function main(): Promise<void> {
           runRelay(
             {
               settings,
-              sinks: [withFaultPoints(sink, settings.FAULT_DIR, (call) => call)],
+              sinks: sinks.map((sink) => withFaultPoints(sink, settings.FAULT_DIR, (call) => call)),
               log,
             },
             partition,
@@ -99,6 +106,10 @@ async function main(): Promise<void> {
         runInbox({ pool, temporal, orders, log }, stopping.signal),
         runExpiry({ temporal, log }, stopping.signal),
         runImports({ pool, temporal, log }, stopping.signal),
+        ...search.engines.flatMap((engine) => [
+          runIndexer({ pool, engine, log }, stopping.signal),
+          runSearchCare({ pool, engine, temporal, log }, stopping.signal),
+        ]),
       ]
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -114,7 +125,8 @@ async function main(): Promise<void> {
   await Promise.all(loops)
   server.close()
   redis.disconnect()
-  await Promise.allSettled([providers.close(), pool.end()])
+  await Promise.allSettled([providers.close(), search.close()])
+  await pool.end().catch(() => undefined)
   await connection.close()
   log.info('stopped')
 }

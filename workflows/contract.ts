@@ -12,6 +12,7 @@ export const orderIdOf = (workflowId: string): OrderId | null =>
   workflowId.startsWith('checkout-order_') ? (workflowId.slice('checkout-'.length) as OrderId) : null
 export const settlementWorkflowId = (paymentId: PaymentId): string => `settlement-${paymentId}`
 export const expiryWorkflowId = (shard: number): string => `expiry-${shard}`
+export const reindexWorkflowId = (engine: string): string => `reindex-${engine}`
 export const importWorkflowId = (importId: ImportId): string => `import-${importId}`
 
 /** How many expiry workflows share the work: each takes the rows whose owner's id hashes to its shard. */
@@ -36,6 +37,13 @@ export interface SettlementInput {
 
 export interface ExpiryInput {
   readonly shard: number
+}
+
+export interface ReindexInput {
+  /** A search engine's name. */
+  readonly engine: string
+  /** Names what is filled. */
+  readonly build: string
 }
 
 export interface ImportInput {
@@ -120,6 +128,17 @@ export function importStart(importId: ImportId) {
   } as const
 }
 
+/** One per engine at a time: who asks while it runs is told so. It may be run again whenever the last one has ended. */
+export function reindexStart(engine: string, build: string) {
+  return {
+    workflowId: reindexWorkflowId(engine),
+    taskQueue: TASK_QUEUES.platform,
+    args: [{ engine, build }] as [ReindexInput],
+    workflowTaskTimeout: '5s',
+    staticSummary: `Rebuild of the search index in ${engine}`,
+  } as const
+}
+
 /** One per question; what nobody takes, or cannot be asked, ends by itself. */
 export function auditStart(id: string) {
   return {
@@ -138,5 +157,6 @@ export const WORKFLOWS = {
   settlement: 'settlement',
   expiry: 'expiry',
   import: 'importCatalog',
+  reindex: 'reindex',
   audit: 'audit',
 } as const

@@ -11,6 +11,7 @@ import type { CheckoutActivities } from '../activities/checkout'
 import type { ExpiryActivities } from '../activities/expiry'
 import type { ImportActivities } from '../activities/import'
 import type { PaymentActivities } from '../activities/payment'
+import type { SearchActivities } from '../activities/search'
 import type { SupportActivities } from '../activities/support'
 
 /**
@@ -94,5 +95,11 @@ export const endImportJob = proxyActivities<ImportActivities>({
   ...LONG,
   summary: 'Delete the uploaded file and end the import',
 }).endImportJob
+
+const indexing = (summary: string) => proxyActivities<SearchActivities>({ ...LONG, summary })
+export const prepareIndex = indexing('Make the index that is to be filled').prepareIndex
+export const fillIndex = indexing('Fill the new index from Postgres').fillIndex
+export const swapIndex = indexing('Let searches use the new index').swapIndex
+export const abandonIndex = indexing('Throw the new index away').abandonIndex
 
 export const runAudit = proxyActivities<AuditActivities>({ ...LONG, summary: 'Check every invariant' }).audit

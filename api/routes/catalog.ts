@@ -32,7 +32,7 @@ const catalogVariant = z.strictObject({
   list_price: money,
 })
 
-const listedProduct = z
+export const listedProduct = z
   .strictObject({
     id: idOf('product'),
     slug: z.string(),
@@ -117,7 +117,7 @@ const getProduct = defineRoute({
 
 export const catalogRoutes: readonly Route[] = [listProducts, getProduct]
 
-function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
+export function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
   const amounts = product.variants.map((variant) => variant.amount)
   return {
     id: product.id,

@@ -11,6 +11,8 @@ import { invariantRoutes } from './invariant'
 import { inventoryRoutes } from './inventory'
 import { orderRoutes } from './order'
 import { productRoutes } from './product'
+import { searchAdminRoutes } from './search-admin'
+import { searchRoutes } from './search'
 import { settingsRoutes } from './settings'
 import { supportRoutes } from './support'
 import { systemRoutes } from './system'
@@ -22,6 +24,7 @@ export const routes: readonly Route[] = [
   ...catalogRoutes,
   ...categoryRoutes,
   ...brandRoutes,
+  ...searchRoutes,
   ...cartRoutes,
   ...checkoutRoutes,
   ...checkoutEventRoutes,
@@ -33,6 +36,7 @@ export const routes: readonly Route[] = [
   ...inventoryRoutes,
   ...warehouseRoutes,
   ...importRoutes,
+  ...searchAdminRoutes,
   ...settingsRoutes,
   ...apiKeyRoutes,
   ...systemRoutes(() => routes),

@@ -17,11 +17,16 @@ const livez = defineRoute({
   answers: { 200: z.strictObject({ status: z.literal('ok') }) },
 }).handle(async () => ({ status: 200, body: { status: 'ok' } }))
 
-const dependency = z.strictObject({ status: z.enum(['up', 'down']), ms: z.int() })
+const dependency = z.strictObject({ status: z.enum(['up', 'degraded', 'down']), ms: z.int() })
 const readiness = z
   .strictObject({
     status: z.enum(['ready', 'degraded', 'unavailable', 'stopping']),
-    dependencies: z.strictObject({ postgres: dependency, redis: dependency, temporal: dependency }),
+    dependencies: z.strictObject({
+      postgres: dependency,
+      redis: dependency,
+      temporal: dependency,
+      search: dependency,
+    }),
   })
   .meta({ id: 'Readiness' })
 
@@ -30,7 +35,7 @@ const readyz = defineRoute({
   path: '/readyz',
   tag: TAG,
   summary: 'Whether requests should be sent here',
-  description: 'Without Redis or Temporal the API serves what it can: that is degraded, not down.',
+  description: 'Without Redis, Temporal or the search engine the API serves what it can: that is degraded, not down.',
   caller: 'anyone',
   answers: { 200: readiness, 503: readiness },
 }).handle(async (_input, deps) => {
@@ -101,5 +106,5 @@ export function systemRoutes(all: () => readonly Route[]): readonly Route[] {
 function readinessOf(dependencies: Health, { lifecycle }: ApiDeps): 'ready' | 'degraded' | 'unavailable' | 'stopping' {
   if (lifecycle.stopping) return 'stopping'
   if (dependencies.postgres.status === 'down') return 'unavailable'
-  return dependencies.redis.status === 'up' && dependencies.temporal.status === 'up' ? 'ready' : 'degraded'
+  return Object.values(dependencies).every(({ status }) => status === 'up') ? 'ready' : 'degraded'
 }

@@ -16,6 +16,7 @@ import { createPool } from '../../db/pool'
 import { RecentCatalog } from '../../db/recent-catalog'
 import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
+import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
 import { testDatabase, type TestDatabase } from './database'
 import { testRedis } from './redis'
@@ -86,6 +87,7 @@ export async function startApi(
     close: async () => {
       await closeServer(server, 1_000)
       deps.redis.disconnect()
+      await deps.search.close()
       await Promise.all([deps.pool.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
       await database.drop()
     },
@@ -104,13 +106,15 @@ export function unseen(tag: string): string[] {
 }
 
 function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => void): ApiDeps {
+  const pool = createPool(settings, { name: 'holdfast-test-api' })
   return {
     settings,
-    pool: createPool(settings, { name: 'holdfast-test-api' }),
+    pool,
     redis: createRedis(settings),
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
     providers: createPaymentProviders(settings),
+    search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
     metrics: createMetrics(),
     crowd: new Crowd(),

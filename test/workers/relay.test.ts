@@ -52,11 +52,11 @@ describe('the relay', () => {
     await database.drop()
   })
 
-  function relay(sink: Sink): void {
+  function relay(...sinks: Sink[]): void {
     const stop = new AbortController()
     stops.push(stop)
     for (let partition = 0; partition < RELAY_PARTITIONS; partition++) {
-      running.push(runRelay({ settings: { DATABASE_URL: database.url }, sinks: [sink], log }, partition, stop.signal))
+      running.push(runRelay({ settings: { DATABASE_URL: database.url }, sinks, log }, partition, stop.signal))
     }
   }
 
@@ -140,6 +140,36 @@ describe('the relay', () => {
     await until('all is published', allPublished)
     expectInOrder(await readStream(redis))
     client.disconnect()
+  })
+
+  it('holds up no other sink while one is away, and brings that one everything in order when it is back', async () => {
+    const aggregate = newId('order')
+    let down = true
+    const seen = { away: [] as number[], there: [] as number[] }
+    const take = (name: keyof typeof seen): Sink => ({
+      name,
+      publish: async (events) => {
+        if (name === 'away' && down) throw new Error('down')
+        seen[name].push(...events.map((event) => event.seq))
+      },
+    })
+    relay(take('away'), take('there'))
+    const count = 1_300
+    await database.pool.query(
+      `insert into outbox (event_id, aggregate, seq, type, payload)
+       select 'evt_' || lpad(n::text, 26, '0'), $1, n, 'order.tested', '{}' from generate_series(1, $2::int) as n`,
+      [aggregate, count],
+    )
+    await until('the other sink has all', () => seen.there.length === count)
+    await emit([aggregate], count + 1, count + 2)
+    await until('and what came later', () => seen.there.length === count + 2)
+    expect(seen.away).toEqual([])
+    expect(await allPublished()).toBe(false)
+    down = false
+    await until('all is published', allPublished)
+    const inOrder = Array.from({ length: count + 2 }, (_, index) => index + 1)
+    expect(seen.away).toEqual(inOrder)
+    expect(seen.there).toEqual(inOrder)
   })
 
   it('has one publisher per partition at any time', async () => {

@@ -8,6 +8,7 @@ import { createActivities } from '../../activities'
 import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
+import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
 import { startSandbox, type Sandbox } from '../../sandbox/sandbox'
 import { BUNDLE_PATH } from '../../workers/bundle'
@@ -54,7 +55,7 @@ beforeAll(async () => {
     namespace,
     taskQueue: TASK_QUEUES.checkout,
     workflowBundle: { codePath: BUNDLE_PATH },
-    activities: createActivities({ settings, pool, redis, providers, tax: noTaxProvider, orders }),
+    activities: createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search: createSearch(settings, pool), orders }),
   })
   const running = worker.run()
   stopWorker = async () => {

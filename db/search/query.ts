@@ -1,0 +1,409 @@
+import type { ProductId } from '../../domain/ids'
+import {
+  type Affinity,
+  COUNTED_MAX,
+  FACET_VALUES_MAX,
+  type FacetCount,
+  type Facets,
+  keepFacets,
+  PRICE_LADDER,
+  priceRange,
+  RATING_STEPS,
+  type SearchFilters,
+  type Sort,
+  WEIGHTS,
+} from '../../domain/search'
+import type { Currency } from '../../domain/money'
+import type { Db } from '../pool'
+
+/** What is looked for, as the index knows it. */
+export interface Match {
+  /** As `tsquery` is written; null: everything. */
+  readonly words: string | null
+  /** The same, in titles alone. */
+  readonly titleWords: string | null
+  /** How many words the query has. */
+  readonly wordCount: number
+  readonly currency: Currency
+  /** With the numbers of the facets that it names, by kind. */
+  readonly filters: SearchFilters
+  readonly facets: ReadonlyMap<string, number>
+  readonly pins: readonly ProductId[]
+  readonly hides: readonly ProductId[]
+}
+
+export interface Counted {
+  /** At most {@link COUNTED_MAX}; then there are more. */
+  readonly total: number
+  readonly totalIsExact: boolean
+  readonly facets: Facets
+}
+
+export interface Found {
+  readonly id: ProductId
+  readonly title: string
+}
+
+/** Of a search that matches more than are counted, so many of the most popular are ranked by text too. */
+const RANKED_MAX = 200
+/** Autocompletion looks at so many of the most popular products first. */
+const POPULAR_WINDOW = 3_000
+const ATTRIBUTE_FACET_ROWS_MAX = 500
+
+/** A statement's parameters: every value from a caller goes through here. */
+class Values {
+  readonly list: unknown[] = []
+
+  add(value: unknown, type: string): string {
+    this.list.push(value)
+    return `$${this.list.length}::${type}`
+  }
+}
+
+/** A facet whose own filter is left out when its values are counted: what else could be chosen instead. */
+interface OwnFilter {
+  readonly kind: string
+  readonly without: SearchFilters
+}
+
+/** How many products match, and what they could be narrowed by. */
+export async function countMatches(db: Db, match: Match): Promise<Counted> {
+  const values = new Values()
+  const own = ownFilters(match.filters)
+  const sets = [
+    { name: 'hit', filters: match.filters, limit: COUNTED_MAX + 1 },
+    ...own.map(({ without }, index) => ({ name: `other_${index}`, filters: without, limit: COUNTED_MAX })),
+  ]
+  const setOf = (kind: string): string => {
+    const index = own.findIndex((filter) => filter.kind === kind)
+    return index < 0 ? 'hit' : `other_${index}`
+  }
+  const narrowed = own.filter(({ kind }) => kind === 'category' || kind === 'brand' || kind.startsWith('attr.'))
+  const { rows } = await db.query<CountRow>(
+    `with ${sets.map((set) => countedSet(set, match, values)).join(', ')},
+     counted as (
+       select f.kind, f.value, c.count
+       from (select id, count(*)::int as count from hit, unnest(hit.facets) as id group by id) as c
+       join search_facet f on f.id = c.id
+       where f.kind <> all (${values.add(
+         narrowed.map(({ kind }) => kind),
+         'text[]',
+       )})
+       ${narrowed
+         .map(
+           ({ kind }) => `
+       union all
+       select f.kind, f.value, c.count
+       from (select id, count(*)::int as count from ${setOf(kind)} as o, unnest(o.facets) as id group by id) as c
+       join search_facet f on f.id = c.id
+       where f.kind = ${values.add(kind, 'text')}`,
+         )
+         .join('')}
+     ),
+     placed as (
+       select *, row_number() over (partition by kind order by count desc, value) as place from counted
+     )
+     select (select count(*)::int from hit) as total,
+            coalesce((
+              select jsonb_agg(jsonb_build_object('kind', kind, 'value', value, 'count', count) order by kind, place)
+              from (select * from placed where place <= ${FACET_VALUES_MAX} order by place limit ${ATTRIBUTE_FACET_ROWS_MAX}) as p
+            ), '[]') as facets,
+            coalesce((
+              select jsonb_object_agg(step, count)
+              from (
+                select width_bucket(amount, ${values.add(PRICE_LADDER, 'bigint[]')}) as step, count(*)::int
+                from ${setOf('price')}
+                group by 1
+              ) as p
+            ), '{}') as prices,
+            (select jsonb_build_object(${RATING_STEPS.map(
+              (step) => `'${step}', count(*) filter (where rating >= ${step})`,
+            ).join(', ')}) from ${setOf('rating')}) as ratings,
+            (select jsonb_build_object('true', count(*) filter (where in_stock), 'false', count(*) filter (where not in_stock))
+             from ${setOf('in_stock')}) as stock`,
+    values.list,
+  )
+  return toCounted(rows[0])
+}
+
+interface CountRow {
+  readonly total: number
+  readonly facets: readonly (FacetCount & { readonly kind: string })[]
+  readonly prices: Readonly<Record<string, number>>
+  readonly ratings: Readonly<Record<string, number>>
+  readonly stock: Readonly<Record<string, number>>
+}
+
+function toCounted(row: CountRow | undefined): Counted {
+  const kinds: Record<string, FacetCount[]> = {}
+  for (const { kind, value, count } of row?.facets ?? []) (kinds[kind] ??= []).push({ value, count })
+  const listed = (counts: Readonly<Record<string, number>> = {}): FacetCount[] =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([value, count]) => ({ value, count }))
+  const ratings = listed(row?.ratings).sort((a, b) => Number(b.value) - Number(a.value))
+  const stock = listed(row?.stock).sort((a, b) => b.count - a.count || (a.value > b.value ? -1 : 1))
+  const total = row?.total ?? 0
+  return {
+    total: Math.min(total, COUNTED_MAX),
+    totalIsExact: total <= COUNTED_MAX,
+    facets: {
+      values: {
+        ...keepFacets(kinds),
+        ...(ratings.length > 0 && { rating: ratings }),
+        ...(stock.length > 0 && { in_stock: stock }),
+      },
+      price: Object.entries(row?.prices ?? {})
+        .map(([step, count]) => priceRange(Number(step) - 1, count))
+        .sort((a, b) => a.from - b.from),
+    },
+  }
+}
+
+function countedSet(
+  { name, filters, limit }: { name: string; filters: SearchFilters; limit: number },
+  match: Match,
+  values: Values,
+): string {
+  return `
+    ${name} as materialized (
+      select d.facets, ${amountOf(match, values)} as amount, d.rating, d.in_stock
+      from search_document d
+      where ${conditions({ ...match, filters }, values).join(' and ')}
+      limit ${limit}
+    )`
+}
+
+function ownFilters(filters: SearchFilters): OwnFilter[] {
+  const { category, brand, attributes, priceMin, priceMax, ratingMin, inStock } = filters
+  return [
+    ...(category === null ? [] : [{ kind: 'category', without: { ...filters, category: null } }]),
+    ...(brand === null ? [] : [{ kind: 'brand', without: { ...filters, brand: null } }]),
+    ...Object.keys(attributes).map((name) => ({
+      kind: `attr.${name}`,
+      without: {
+        ...filters,
+        attributes: Object.fromEntries(Object.entries(attributes).filter(([other]) => other !== name)),
+      },
+    })),
+    ...(priceMin === null && priceMax === null
+      ? []
+      : [{ kind: 'price', without: { ...filters, priceMin: null, priceMax: null } }]),
+    ...(ratingMin === null ? [] : [{ kind: 'rating', without: { ...filters, ratingMin: null } }]),
+    ...(inStock === null ? [] : [{ kind: 'in_stock', without: { ...filters, inStock: null } }]),
+  ]
+}
+
+interface PageRequest {
+  readonly match: Match
+  readonly sort: Sort
+  readonly affinity: Affinity
+  readonly offset: number
+  readonly limit: number
+  /** More match than are counted: the order's own index is followed then, instead of sorting all of them. */
+  readonly isBroad: boolean
+}
+
+/** One page in order. Pins come first where results are sorted by relevance. */
+export async function findPage(db: Db, request: PageRequest): Promise<Found[]> {
+  const pinned = request.sort === 'relevance' ? await findPinned(db, request.match) : []
+  const shown = pinned.slice(request.offset, request.offset + request.limit)
+  const limit = request.limit - shown.length
+  if (limit <= 0) return shown
+  const offset = Math.max(0, request.offset - pinned.length)
+  const hides = [...request.match.hides, ...pinned.map(({ id }) => id)]
+  const rest = { ...request, match: { ...request.match, pins: [], hides }, offset, limit }
+  return [...shown, ...(await (request.isBroad ? followOrder(db, rest) : sortMatches(db, rest)))]
+}
+
+/** Pins that fit the filters, in their order; whether they have the words does not matter. */
+async function findPinned(db: Db, match: Match): Promise<Found[]> {
+  if (match.pins.length === 0) return []
+  const values = new Values()
+  const pins = values.add(match.pins, 'text[]')
+  const { rows } = await db.query<Found>(
+    `select d.product_id as id, d.title
+     from search_document d
+     where d.product_id = any (${pins}) and ${conditions({ ...match, words: null }, values).join(' and ')}
+     order by array_position(${pins}, d.product_id::text)`,
+    values.list,
+  )
+  return rows
+}
+
+async function sortMatches(db: Db, { match, sort, affinity, offset, limit }: PageRequest): Promise<Found[]> {
+  const values = new Values()
+  const order: Record<Sort, () => string> = {
+    relevance: () => `${score(match, affinity, values)} desc, d.product_id`,
+    price_asc: () => `${amountOf(match, values)}, d.product_id`,
+    price_desc: () => `${amountOf(match, values)} desc, d.product_id desc`,
+    newest: () => 'd.product_id desc',
+    rating: () => 'd.rating desc nulls last, d.product_id desc',
+  }
+  const { rows } = await db.query<Found>(
+    `select d.product_id as id, d.title
+     from search_document d
+     where ${conditions(match, values).join(' and ')}
+     order by ${order[sort]()}
+     offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
+    values.list,
+  )
+  return rows
+}
+
+/**
+ * Reads documents in the wanted order until the page is full: of a search that matches one in a hundred that is soon.
+ * By relevance the most popular {@link RANKED_MAX} are ranked by text among each other, later pages are not.
+ */
+async function followOrder(db: Db, { match, sort, affinity, offset, limit }: PageRequest): Promise<Found[]> {
+  const values = new Values()
+  // A condition wrapped like this is no reason for the planner to use another index than the order's.
+  const where = conditions(match, values)
+    .map((condition) => `(${condition}) is true`)
+    .join(' and ')
+  if (sort === 'relevance' && offset + limit <= RANKED_MAX) {
+    const { rows } = await db.query<Found>(
+      `select d.product_id as id, d.title
+       from (
+         select * from search_document d where ${where} order by popularity desc, product_id limit ${RANKED_MAX}
+       ) as d
+       order by ${score(match, affinity, values)} desc, d.product_id
+       offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
+      values.list,
+    )
+    return rows
+  }
+  const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
+  if (sort === 'price_asc' || sort === 'price_desc') {
+    const direction = sort === 'price_asc' ? '' : 'desc'
+    const { rows } = await db.query<Found>(
+      `select d.product_id as id, d.title
+       from search_price p
+       join search_document d on d.product_id = p.product_id
+       where p.currency = ${values.add(match.currency, 'text')} and ${where}
+       order by p.amount ${direction}, p.product_id ${direction}
+       ${page}`,
+      values.list,
+    )
+    return rows
+  }
+  const order = {
+    relevance: 'd.popularity desc, d.product_id',
+    newest: 'd.product_id desc',
+    rating: 'd.rating desc nulls last, d.product_id desc',
+  }[sort]
+  const { rows } = await db.query<Found>(
+    `select d.product_id as id, d.title from search_document d where ${where} order by ${order} ${page}`,
+    values.list,
+  )
+  return rows
+}
+
+/** The most popular products that match, for a search box. Those that everybody buys are looked through first. */
+export async function findPopular(
+  db: Db,
+  match: Match,
+  limit: number,
+): Promise<(Found & { readonly slug: string })[]> {
+  const popular = await findPopularIn(
+    db,
+    `(select * from search_document order by popularity desc, product_id limit ${POPULAR_WINDOW})`,
+    match,
+    limit,
+  )
+  return popular.length < limit ? findPopularIn(db, '(select * from search_document)', match, limit) : popular
+}
+
+async function findPopularIn(
+  db: Db,
+  documents: string,
+  match: Match,
+  limit: number,
+): Promise<(Found & { readonly slug: string })[]> {
+  const values = new Values()
+  const { rows } = await db.query<Found & { slug: string }>(
+    `select id, title, slug
+     from (
+       select d.product_id as id, d.title, d.slug, d.popularity
+       from ${documents} as d
+       where ${conditions(match, values).join(' and ')}
+       limit ${POPULAR_WINDOW}
+     ) as hit
+     order by popularity desc, id
+     limit ${values.add(limit, 'int')}`,
+    values.list,
+  )
+  return rows
+}
+
+/** Categories with products, one of whose words begins like this. */
+export async function findCategories(
+  db: Db,
+  prefix: string,
+  limit: number,
+): Promise<{ readonly slug: string; readonly title: string }[]> {
+  const { rows } = await db.query<{ slug: string; title: string }>({
+    name: 'search.categories',
+    text: `
+      select f.value as slug, f.label as title
+      from search_facet f
+      where f.kind = 'category' and exists (
+        select from regexp_split_to_table(f.value, '-') as part where part ^@ $1)
+      order by length(f.label), f.value
+      limit $2`,
+    values: [prefix, limit],
+  })
+  return rows
+}
+
+/** See {@link WEIGHTS}. */
+function score(match: Match, affinity: Affinity, values: Values): string {
+  const parts = ['d.popularity']
+  if (match.words !== null) {
+    const covered = `least(1, ${values.add(match.wordCount, 'float8')} / greatest(1, d.title_words))`
+    parts.push(
+      `${WEIGHTS.textRank} * ts_rank('{0.1, 0.2, 0.4, 1}', d.words, ${values.add(match.words, 'tsquery')}, 32)`,
+      `case when d.words @@ ${values.add(match.titleWords, 'tsquery')} then ${WEIGHTS.titleCoverage} * ${covered} else 0 end`,
+    )
+  }
+  if (affinity.products.length > 0) {
+    const products = values.add(affinity.products, 'text[]')
+    parts.push(`case when d.product_id = any (${products}) then ${WEIGHTS.affinityProduct} else 0 end`)
+  }
+  if (affinity.categories.length > 0) {
+    const categories = values.add(affinity.categories, 'text[]')
+    parts.push(`case when d.facets && (
+      select coalesce(array_agg(id), '{}') from search_facet where kind = 'category' and value = any (${categories})
+    ) then ${WEIGHTS.affinityCategory} else 0 end`)
+  }
+  return parts.join(' + ')
+}
+
+/** Never empty: a product without a price in the currency is not there. */
+function conditions(match: Match, values: Values): string[] {
+  const { filters, facets, currency, words, pins, hides } = match
+  const { category, brand, attributes, priceMin, priceMax, ratingMin, inStock } = filters
+  const wanted = [
+    ...(category === null ? [] : [`category ${category}`]),
+    ...(brand === null ? [] : [`brand ${brand}`]),
+    ...Object.entries(attributes).map(([name, value]) => `attr.${name} ${value}`),
+  ].map((name) => facets.get(name))
+  const list = [`d.prices ? ${values.add(currency, 'text')}`]
+  // What no product has, none is narrowed to.
+  if (wanted.includes(undefined)) list.push('false')
+  else if (wanted.length > 0) list.push(`d.facets @> ${values.add(wanted, 'int[]')}`)
+  if (words !== null) {
+    const found = `d.words @@ ${values.add(words, 'tsquery')}`
+    list.push(pins.length === 0 ? found : `(${found} or d.product_id = any (${values.add(pins, 'text[]')}))`)
+  }
+  if (hides.length > 0) list.push(`d.product_id <> all (${values.add(hides, 'text[]')})`)
+  if (priceMin !== null) list.push(`${amountOf(match, values)} >= ${values.add(priceMin, 'bigint')}`)
+  if (priceMax !== null) list.push(`${amountOf(match, values)} <= ${values.add(priceMax, 'bigint')}`)
+  if (ratingMin !== null) list.push(`d.rating >= ${values.add(ratingMin, 'real')}`)
+  if (inStock !== null) list.push(inStock ? 'd.in_stock' : 'not d.in_stock')
+  return list
+}
+
+function amountOf({ currency }: Match, values: Values): string {
+  return `(d.prices ->> ${values.add(currency, 'text')})::bigint`
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import type { ProductId } from '../../domain/ids'
+import type { Db } from '../pool'
+
+export type RebuildState = 'running' | 'completed' | 'failed' | 'cancelled'
+
+/** The last rebuild of an engine. */
+export interface Rebuild {
+  readonly engine: string
+  /** Names this rebuild, and what it fills. */
+  readonly build: string
+  readonly state: RebuildState
+  /** All products up to this id are done. */
+  readonly afterId: string
+  readonly done: number
+  /** How many products there were when it began. */
+  readonly total: number
+  readonly failure: string | null
+  readonly startedAt: Date
+  readonly updatedAt: Date
+}
+
+const REBUILD = `
+  engine, build, state, after_id as "afterId", done, total, failure, started_at as "startedAt", updated_at as "updatedAt"`
+
+/** A name for a rebuild. */
+export function newBuild(): string {
+  return randomUUID()
+}
+
+/** The rebuild that runs, or this one as a new one. */
+export async function beginRebuild(db: Db, engine: string, build: string): Promise<Rebuild> {
+  await db.query(
+    `insert into search_rebuild as r (engine, build, state, total)
+     select $1, $2, 'running', count(*) from product
+     on conflict (engine) do update
+     set build = excluded.build, state = 'running', after_id = '', done = 0, total = excluded.total, failure = null,
+         started_at = now(), updated_at = now()
+     where r.state <> 'running'`,
+    [engine, build],
+  )
+  const rebuild = await findRebuild(db, engine)
+  if (!rebuild) throw new Error(`the rebuild of ${engine} vanished`)
+  return rebuild
+}
+
+export async function findRebuild(db: Db, engine: string): Promise<Rebuild | null> {
+  const { rows } = await db.query<Rebuild>({
+    name: 'search.rebuild',
+    text: `select ${REBUILD} from search_rebuild where engine = $1`,
+    values: [engine],
+  })
+  return rows[0] ?? null
+}
+
+export async function listRebuilds(db: Db): Promise<Rebuild[]> {
+  const { rows } = await db.query<Rebuild>(`select ${REBUILD} from search_rebuild order by engine`)
+  return rows
+}
+
+/** Products after an id, whatever their status, in order. */
+export async function listProductIds(db: Db, after: string, limit: number): Promise<ProductId[]> {
+  const { rows } = await db.query<{ id: ProductId }>({
+    name: 'search.productIds',
+    text: 'select id from product where id > $1 order by id limit $2',
+    values: [after, limit],
+  })
+  return rows.map(({ id }) => id)
+}
+
+/** Moves a rebuild on; false when it is not at `from` (any more). */
+export async function advanceRebuild(
+  db: Db,
+  { engine, build, afterId }: Rebuild,
+  to: { readonly afterId: string; readonly products: number },
+): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'search.advance',
+    text: `
+      update search_rebuild
+      set after_id = $4, done = done + $5, updated_at = now()
+      where engine = $1 and build = $2 and after_id = $3 and state = 'running'`,
+    values: [engine, build, afterId, to.afterId, to.products],
+  })
+  return rowCount === 1
+}
+
+/** Ends a rebuild once. */
+export async function endRebuild(
+  db: Db,
+  { engine, build }: Pick<Rebuild, 'engine' | 'build'>,
+  state: Exclude<RebuildState, 'running'>,
+  failure: string | null = null,
+): Promise<void> {
+  await db.query(
+    `update search_rebuild set state = $3, failure = $4, updated_at = now()
+     where engine = $1 and build = $2 and state = 'running'`,
+    [engine, build, state, failure],
+  )
+}

@@ -1,0 +1,138 @@
+import { distance, editsOf, typosAllowed } from '../../domain/words'
+import type { Db } from '../pool'
+
+/** How many words a beginning may stand for, and a misspelt word. */
+const COMPLETIONS_MAX = 30
+const NEAR_MAX = 6
+const NEAR_READ_MAX = 40
+/** Words are counted in so many documents, chosen by chance: enough to tell frequent from rare. */
+const COUNTED_DOCUMENTS = 100_000
+
+export interface LookedUp {
+  /** Those of the words that some document has. */
+  readonly known: ReadonlySet<string>
+  /** The most frequent words that begin as asked. */
+  readonly completions: readonly string[]
+  /** By `"<kind> <value>"`. */
+  readonly facets: ReadonlyMap<string, number>
+}
+
+/** All that a search must know before it can be asked, in one round trip. */
+export async function lookUp(
+  db: Db,
+  {
+    words,
+    prefix,
+    facets,
+  }: { words: readonly string[]; prefix: string | null; facets: readonly (readonly [kind: string, value: string])[] },
+): Promise<LookedUp> {
+  const { rows } = await db.query<{ known: string[]; completions: string[]; facets: Record<string, number> }>({
+    name: 'search.lookUp',
+    text: `
+      select coalesce((select array_agg(word) from search_word where word = any ($1::text[])), '{}') as known,
+             coalesce((
+               select array_agg(word)
+               from (select word from search_word where word ^@ $2 order by uses desc, word limit ${COMPLETIONS_MAX}) as c
+             ), '{}') as completions,
+             coalesce((
+               select jsonb_object_agg(kind || ' ' || value, id)
+               from search_facet
+               where (kind, value) in (select * from unnest($3::text[], $4::text[]))
+             ), '{}') as facets`,
+    values: [words, prefix, facets.map(([kind]) => kind), facets.map(([, value]) => value)],
+  })
+  const row = rows[0]
+  return {
+    known: new Set(row?.known),
+    completions: row?.completions ?? [],
+    facets: new Map(Object.entries(row?.facets ?? {})),
+  }
+}
+
+/**
+ * The words of documents that each of these may be a misspelling of, most likely first. One edit away is found by asking
+ * for every such word, which no swap escapes; two edits away, in longer words alone, by common trigrams.
+ */
+export async function findNear(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
+  const open = words.filter((word) => typosAllowed(word) > 0)
+  const near = await findOneEdit(db, open)
+  const far = open.filter((word) => typosAllowed(word) > 1 && !near.has(word))
+  for (const [word, found] of await findByTrigrams(db, far)) near.set(word, found)
+  return near
+}
+
+interface Near {
+  readonly given: string
+  readonly word: string
+  readonly uses: number
+}
+
+async function findOneEdit(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
+  if (words.length === 0) return new Map()
+  const edits = words.map(editsOf)
+  const { rows } = await db.query<Near>({
+    name: 'search.oneEdit',
+    text: `
+      select given, w.word, w.uses
+      from unnest($1::text[], $2::text[]) as asked (given, word)
+      join search_word w on w.word = asked.word`,
+    values: [edits.flatMap((list, index) => list.map(() => words[index])), edits.flat()],
+  })
+  return ranked(rows)
+}
+
+async function findByTrigrams(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
+  if (words.length === 0) return new Map()
+  const { rows } = await db.query<Near>({
+    name: 'search.trigrams',
+    text: `
+      select given, near.word, near.uses
+      from unnest($1::text[]) as asked (given)
+      cross join lateral (
+        select word, uses
+        from search_word
+        where word % given
+        order by similarity(word, given) desc, uses desc
+        limit ${NEAR_READ_MAX}
+      ) as near`,
+    values: [words],
+  })
+  return ranked(rows.filter(({ given, word }) => distance(given, word) <= 2))
+}
+
+/** People seldom mistake the first letter. */
+function ranked(rows: readonly Near[]): Map<string, string[]> {
+  const sorted = [...rows].sort((a, b) => mistakes(a) - mistakes(b) || b.uses - a.uses || (a.word < b.word ? -1 : 1))
+  const byGiven = new Map<string, string[]>()
+  for (const { given, word } of sorted) {
+    const list = byGiven.get(given) ?? []
+    if (list.length < NEAR_MAX) byGiven.set(given, [...list, word])
+  }
+  return byGiven
+}
+
+function mistakes({ given, word }: Near): number {
+  return distance(given, word) + (given[0] === word[0] ? 0 : 1)
+}
+
+/** Counts anew how many documents use each word; of a small shop words that are used no more are dropped. */
+export async function countWords(db: Db): Promise<void> {
+  const { rows } = await db.query<{ percent: number }>(
+    'select least(100, 100.0 * $1 / greatest(1, count(*)))::float8 as percent from search_document',
+    [COUNTED_DOCUMENTS],
+  )
+  const percent = rows[0]?.percent ?? 100
+  await db.query(
+    `with used as (
+       select word, greatest(1, round(ndoc * 100 / $1::float8))::int as uses
+       from ts_stat(format('select words from search_document tablesample bernoulli (%s)', $1::float8))
+     ),
+     counted as (
+       update search_word w set uses = used.uses from used where w.word = used.word and w.uses <> used.uses
+     )
+     delete from search_word w
+     where $1::float8 = 100 and not exists (select from used where used.word = w.word)`,
+    [percent],
+  )
+  await db.query('analyze search_document, search_price, search_word, search_facet')
+}
