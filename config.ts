@@ -30,6 +30,17 @@ export const settingsSchema = z.object({
     .default('postgres://holdfast:holdfast@127.0.0.1:5432/holdfast')
     .describe('Postgres, the truth'),
   DATABASE_POOL_MAX: z.coerce.number().int().min(1).max(200).default(10).describe('connections per process'),
+  DATABASE_REPLICA_URL: z
+    .string()
+    .default('')
+    .describe('a streaming replica for what may be a moment old: catalog pages and lists; empty: none'),
+  PAGE_CACHE_MB: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(4_096)
+    .default(64)
+    .describe('finished pages kept in each API process'),
   REDIS_URL: z
     .string()
     .min(1)

@@ -7,6 +7,7 @@ import { limitRate } from './rate-limit'
 import { sendEmpty, sendProblem } from './respond'
 import type { ApiDeps, Method, Route } from './route'
 import { routes } from './routes'
+import { webRouter } from './web'
 
 declare global {
   namespace Express {
@@ -27,8 +28,10 @@ export function createApp(deps: ApiDeps): Express {
   app.set('case sensitive routing', true)
   app.use(identify)
   if (deps.settings.CORS_ORIGINS.length > 0) app.use(allowOrigins(deps.settings.CORS_ORIGINS))
+  app.use(deps.pages.middleware(deps))
   app.use(limitRate(deps))
   for (const [path, methods] of byPath(routes)) mount(app, path, methods, deps)
+  app.use(webRouter())
   app.use((request: Request, response: Response) => {
     sendProblem(new DomainError('not_found', 'There is no such address.'), request, response, deps.log)
   })

@@ -24,7 +24,17 @@ export function dispatcherOf(route: Route, deps: ApiDeps): (request: Request, re
       const idempotency = readIdempotency(route, request, caller, json)
       const log = deps.log.child({ request_id: request.requestId })
       const answer = await route.handle(
-        { params, query, body, caller, headers: request.headers, requestId: request.requestId, idempotency, log },
+        {
+          params,
+          query,
+          body,
+          caller,
+          headers: request.headers,
+          requestId: request.requestId,
+          url: request.url,
+          idempotency,
+          log,
+        },
         deps,
       )
       await sendAnswer(route, answer, request, response)

@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import { readSettings, SettingsError } from '../config'
-import { createPool } from '../db/pool'
+import { createPool, createReplicaPool } from '../db/pool'
 import { RecentCatalog } from '../db/recent-catalog'
 import { createRedis } from '../db/redis'
+import { Reads } from '../db/replica'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
@@ -10,7 +11,9 @@ import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
 import { Crowd } from './checkout/crowd'
 import { createLog } from '../log'
+import { LoadMeter } from './load'
 import { createMetrics } from './metrics'
+import { PageServer } from './pages/serve'
 import type { ApiDeps } from './route'
 import { closeServer, createHttpServer } from './server'
 import { closeTemporalClient, createTemporalClient } from './temporal'
@@ -21,10 +24,12 @@ const STOP_DEADLINE_MS = 15_000
 async function main(): Promise<void> {
   const settings = readSettings()
   const pool = withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName)
+  const redis = createRedis(settings)
+  const replica = createReplicaPool(settings)
   const deps: ApiDeps = {
     settings,
     pool,
-    redis: createRedis(settings),
+    redis,
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
     providers: createPaymentProviders(settings),
@@ -33,6 +38,9 @@ async function main(): Promise<void> {
     metrics: createMetrics(),
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
+    reads: new Reads(pool, replica),
+    pages: new PageServer({ redis, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
+    load: new LoadMeter(pool),
     lifecycle: { stopping: false },
   }
   const server = createHttpServer(createApp(deps))
@@ -47,10 +55,14 @@ async function main(): Promise<void> {
     deps.lifecycle.stopping = true
     deps.log.info({ signal }, 'stopping')
     await closeServer(server, STOP_DEADLINE_MS)
+    deps.pages.close()
+    deps.reads.stop()
+    deps.load.stop()
     deps.redis.disconnect()
     await Promise.allSettled([
       deps.search.close(),
       deps.pool.end(),
+      replica?.end(),
       closeTemporalClient(deps.temporal),
       deps.providers.close(),
     ])

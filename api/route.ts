@@ -9,13 +9,16 @@ import type { IdempotencyScope } from '../db/idempotency'
 import type { Pool } from '../db/pool'
 import type { RecentCatalog } from '../db/recent-catalog'
 import type { Redis } from '../db/redis'
+import type { Reads } from '../db/replica'
 import type { DomainError, ErrorCode } from '../domain/errors'
 import type { ApiKeyId } from '../domain/ids'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
 import type { Log } from '../log'
 import type { Crowd } from './checkout/crowd'
+import type { LoadMeter } from './load'
 import type { Metrics } from './metrics'
+import type { PageServer } from './pages/serve'
 
 /** What the handlers work with. Made once per process, in `main.ts`. */
 export interface ApiDeps {
@@ -31,6 +34,9 @@ export interface ApiDeps {
   readonly metrics: Metrics
   readonly crowd: Crowd
   readonly recentCatalog: RecentCatalog
+  readonly reads: Reads
+  readonly pages: PageServer
+  readonly load: LoadMeter
   /** Turns true once, when the process has been told to stop. */
   readonly lifecycle: { stopping: boolean }
 }
@@ -109,6 +115,8 @@ export interface Input<P, Q, B, C> {
   readonly caller: C
   readonly headers: IncomingHttpHeaders
   readonly requestId: string
+  /** As it was sent: path and query. */
+  readonly url: string
   /** For `withIdempotency`. Null when the caller sent no key (only where keys are optional). */
   readonly idempotency: IdempotencyScope | null
   /** Logs with the request's id. Ids and codes only: no personal data, no secrets. */

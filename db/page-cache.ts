@@ -1,5 +1,6 @@
 import { CATALOG_EPOCH_KEY } from './catalog-epoch'
-import { orElse, type Redis } from './redis'
+import { orElse, type Redis, runScript, script } from './redis'
+import type { Lsn } from './replica'
 
 /**
  * Finished pages in Redis, shared by all API processes, and the word that reaches every process when something on them has
@@ -62,13 +63,33 @@ export async function releasePage(redis: Redis, key: string): Promise<void> {
   await orElse(redis, (redis) => redis.del(claimKey(key)), 0)
 }
 
-/** Makes every page with one of these tags old, in Redis and in every process that listens. Throws when Redis is away. */
-export async function dropPages(redis: Redis, tags: readonly string[]): Promise<void> {
+/**
+ * Makes every page with one of these tags old, in Redis and in every process that listens. Throws when Redis is away.
+ *
+ * @param lsn where the log was when the change was committed, or later: no page is made from a replica that is not there yet
+ */
+export async function dropPages(redis: Redis, tags: readonly string[], lsn: Lsn | null = null): Promise<void> {
   if (tags.length === 0) return
+  if (lsn !== null) await runScript(redis, KEEP_LATER, [LSN_KEY], [formatLsn(lsn)])
   const epoch = await redis.incr(CATALOG_EPOCH_KEY)
   await Promise.all(tags.map((tag) => redis.set(dropKey(tag), epoch, 'PX', PAGE_LIFE_MS)))
   await redis.publish(DROPS_CHANNEL, JSON.stringify(tags))
 }
+
+/** The LSN of the latest drop; null while Redis is away. */
+export async function readCatalogLsn(redis: Redis): Promise<Lsn | null> {
+  return orElse(redis, async (redis) => BigInt(`0x${(await redis.get(LSN_KEY)) ?? '0'}`), null)
+}
+
+const LSN_KEY = 'pages:lsn'
+
+/** Of the same length, so that they compare as text. */
+const formatLsn = (lsn: Lsn): string => lsn.toString(16).padStart(16, '0')
+
+const KEEP_LATER = script(`
+if (redis.call('get', KEYS[1]) or '') < ARGV[1] then redis.call('set', KEYS[1], ARGV[1]) end
+return 1
+`)
 
 function pageKey(key: string): string {
   return `pages:{${key}}`

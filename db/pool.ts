@@ -43,6 +43,12 @@ export function createPool(
   return pool
 }
 
+/** The pool for the replica, if there is one. */
+export function createReplicaPool(settings: Pick<Settings, 'DATABASE_REPLICA_URL' | 'DATABASE_POOL_MAX'>): Pool | null {
+  if (settings.DATABASE_REPLICA_URL === '') return null
+  return createPool({ ...settings, DATABASE_URL: settings.DATABASE_REPLICA_URL }, { name: 'holdfast-api-reads' })
+}
+
 /**
  * Runs `work` in one transaction. A deadlock or a serialization failure runs it again from its start, so `work` must do
  * nothing but statements. Throws what `work` throws, after the rollback.

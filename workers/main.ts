@@ -20,6 +20,7 @@ import { runExpiry } from './expiry'
 import { runImports } from './imports'
 import { runInbox } from './inbox'
 import { createOrderWorkflows } from './order-workflows'
+import { pageSink } from './pages'
 import { runRelay, type Sink } from './relay'
 import { runIndexer, runSearchCare, searchSink } from './search'
 import { createWorkerServer } from './server'
@@ -68,6 +69,7 @@ async function main(): Promise<void> {
       pool,
       search.engines.map(({ name }) => name),
     ),
+    pageSink({ pool, redis }),
     { name: 'redis-stream', publish: async (events) => void (await appendEvents(redis, events)) },
   ]
 

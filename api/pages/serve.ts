@@ -1,8 +1,10 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { LRUCache } from 'lru-cache'
+import type { Redis } from '../../db/redis'
 import { SECURITY_HEADERS } from '../respond'
 import type { ApiDeps } from '../route'
-import type { BuiltPage, Page, PageCache } from './cache'
+import { type BuiltPage, type Page, PageCache } from './cache'
+import { listenForDrops } from './listen'
 
 /** Browsers ask again after a second, and are told 304; a CDN keeps it until it is told by the surrogate keys. */
 const CACHE_CONTROL = 'public, max-age=1, s-maxage=60, stale-while-revalidate=60, stale-if-error=600'
@@ -21,9 +23,15 @@ export interface PageSource {
 export class PageServer {
   private readonly pages: PageCache
   private readonly sources = new LRUCache<string, PageSource>({ max: ADDRESSES_MAX })
+  private readonly stopListening: () => void
 
-  constructor(pages: PageCache) {
-    this.pages = pages
+  constructor({ redis, maxBytes }: { redis: Redis; maxBytes: number }) {
+    this.pages = new PageCache({ redis, maxBytes })
+    this.stopListening = listenForDrops(redis, this.pages)
+  }
+
+  close(): void {
+    this.stopListening()
   }
 
   /** The route's own way: made if need be, and known from now on. */
@@ -50,14 +58,8 @@ export class PageServer {
 }
 
 /** 304 to whoever has it already. */
-export function sendPage(request: Request, response: Response, page: Page): void {
-  const headers = {
-    ...SECURITY_HEADERS,
-    ETag: page.etag,
-    'Cache-Control': CACHE_CONTROL,
-    'Surrogate-Key': page.surrogateKeys,
-    'X-Request-Id': request.requestId,
-  }
+function sendPage(request: Request, response: Response, page: Page): void {
+  const headers = { ...SECURITY_HEADERS, ...headersOf(page), 'X-Request-Id': request.requestId }
   if (knows(request.headers['if-none-match'], page.etag)) {
     response.writeHead(304, headers).end()
     return
@@ -70,7 +72,12 @@ export function sendPage(request: Request, response: Response, page: Page): void
   response.end(page.bytes)
 }
 
-function knows(given: string | undefined, etag: string): boolean {
+export function headersOf({ etag, surrogateKeys }: Page): Record<string, string> {
+  return { ETag: etag, 'Cache-Control': CACHE_CONTROL, 'Surrogate-Key': surrogateKeys }
+}
+
+/** Whether an If-None-Match names the tag. */
+export function knows(given: string | undefined, etag: string): boolean {
   if (given === undefined) return false
   return given === etag || given === '*' || given.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)
 }

@@ -4,16 +4,18 @@ import { storeSettings } from '../../db/settings'
 import {
   type CatalogPlace,
   type CatalogProduct,
+  type CatalogQuery,
   type CatalogSort,
   type CatalogVariant,
   findCatalogProduct,
   listCatalog,
 } from '../../db/catalog'
+import type { Db } from '../../db/pool'
 import { PRICE_AMOUNT_MAX, stockHint } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { isId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
-import { pageFrom, readCursor } from '../page'
+import { type Page, pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
 import { categoryRef, currency, idOf, money, pageOf, pageQuery } from '../schemas'
 
@@ -47,7 +49,7 @@ export const listedProduct = z
   })
   .meta({ id: 'CatalogProduct' })
 
-const catalogProduct = listedProduct
+export const catalogProduct = listedProduct
   .extend({ description: z.string(), attributes })
   .meta({ id: 'CatalogProductDetail' })
 
@@ -84,19 +86,29 @@ const listProducts = defineRoute({
   query: listQuery,
   answers: { 200: pageOf(listedProduct) },
 }).handle(async ({ query }, { pool }) => {
-  const { price_min: priceMin, price_max: priceMax, category, brand, sort, limit } = query
+  const { price_min: priceMin, price_max: priceMax, in_stock: inStock, ...given } = query
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
-  const wanted = { currency: inCurrency, category, brand, priceMin, priceMax, inStock: query.in_stock === 'true', sort }
-  const list = nameOfList(wanted)
-  const key = readCursor(query.cursor, (key): key is ListKey => isKeyOf(list, key))
+  const list = { ...given, currency: inCurrency, priceMin, priceMax, inStock: inStock === 'true' }
+  return { status: 200, body: await pageOfProducts(pool, list) }
+})
+
+export interface ProductList extends Omit<CatalogQuery, 'after'> {
+  readonly cursor?: string | undefined
+}
+
+/** One page of a list, with the cursor that `GET /v1/store/products` takes for the next one. */
+export async function pageOfProducts(db: Db, list: ProductList): Promise<Page<z.input<typeof listedProduct>>> {
+  const { currency: inCurrency, category, brand, priceMin, priceMax, inStock = false, sort, limit, cursor } = list
+  const wanted = { currency: inCurrency, category, brand, priceMin, priceMax, inStock, sort }
+  const name = nameOfList(wanted)
+  const key = readCursor(cursor, (key): key is ListKey => isKeyOf(name, key))
   const after: CatalogPlace | null = key && { price: key[1], id: key[2] }
-  const products = await listCatalog(pool, { ...wanted, after, limit: limit + 1 })
-  const page = pageFrom(products, limit, {
-    keyOf: (product): ListKey => [list, product.priceMin, product.id],
+  const products = await listCatalog(db, { ...wanted, after, limit: limit + 1 })
+  return pageFrom(products, limit, {
+    keyOf: (product): ListKey => [name, product.priceMin, product.id],
     present: (product) => presentListed(product, inCurrency),
   })
-  return { status: 200, body: page }
-})
+}
 
 const getProduct = defineRoute({
   method: 'get',
@@ -111,11 +123,15 @@ const getProduct = defineRoute({
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
   const product = await findCatalogProduct(pool, params.id, inCurrency)
   if (!product) throw new DomainError('not_found', `There is no such product on sale in ${inCurrency}.`)
-  const { description, attributes } = product
-  return { status: 200, body: { ...presentListed(product, inCurrency), description, attributes } }
+  return { status: 200, body: presentDetail(product, inCurrency) }
 })
 
 export const catalogRoutes: readonly Route[] = [listProducts, getProduct]
+
+export function presentDetail(product: CatalogProduct, inCurrency: Currency): z.input<typeof catalogProduct> {
+  const { description, attributes } = product
+  return { ...presentListed(product, inCurrency), description, attributes }
+}
 
 export function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
   const amounts = product.variants.map((variant) => variant.amount)

@@ -9,6 +9,7 @@ import { SLUG_LENGTH_MAX, SLUG_PATTERN } from '../../domain/catalog'
 import { CATEGORY_TITLE_LENGTH_MAX } from '../../domain/category'
 import { DomainError } from '../../domain/errors'
 import { type CategoryId, isId } from '../../domain/ids'
+import { announceChange } from '../catalog-change'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
@@ -190,10 +191,12 @@ const patchCategory = defineRoute({
     412: ['precondition_failed'],
     428: ['precondition_required'],
   },
-}).handle(async ({ params, body, headers }, { pool }) => {
+}).handle(async ({ params, body, headers }, deps) => {
+  const { pool } = deps
   const mayChange = ifMatch(headers)
   const { parent_id: parentId, ...patch } = body
   await withTransaction(pool, (tx) => updateCategory(tx, { id: params.id, mayChange, patch: { ...patch, parentId } }))
+  await announceChange(deps, [params.id])
   const changed = await presentById(params.id, pool)
   return { status: 200, body: changed, headers: { ETag: etagOf(changed.version) } }
 })
@@ -212,9 +215,11 @@ const removeCategory = defineRoute({
     412: ['precondition_failed'],
     428: ['precondition_required'],
   },
-}).handle(async ({ params, headers }, { pool }) => {
+}).handle(async ({ params, headers }, deps) => {
+  const { pool } = deps
   const mayChange = ifMatch(headers)
   await withTransaction(pool, (tx) => deleteCategory(tx, { id: params.id, mayChange }))
+  await announceChange(deps, [params.id])
   return { status: 204 }
 })
 

@@ -10,6 +10,7 @@ import { importRoutes } from './import'
 import { invariantRoutes } from './invariant'
 import { inventoryRoutes } from './inventory'
 import { orderRoutes } from './order'
+import { pageRoutes } from './page'
 import { productRoutes } from './product'
 import { searchAdminRoutes } from './search-admin'
 import { searchRoutes } from './search'
@@ -21,6 +22,7 @@ import { webhookRoutes } from './webhook'
 
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
 export const routes: readonly Route[] = [
+  ...pageRoutes,
   ...catalogRoutes,
   ...categoryRoutes,
   ...brandRoutes,

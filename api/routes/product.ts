@@ -1,4 +1,3 @@
-import { nextCatalogEpoch } from '../../db/catalog-epoch'
 import { z } from 'zod'
 import { withIdempotency } from '../../db/idempotency'
 import { type Db, withTransaction } from '../../db/pool'
@@ -13,6 +12,7 @@ import {
 } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { type ProductId, SKU_PATTERN } from '../../domain/ids'
+import { announceChange } from '../catalog-change'
 import { etagOf, ifMatch } from '../etag'
 import { defineRoute, type Route } from '../route'
 import { categoryRef, currency, idOf, money, pathId, timestamp } from '../schemas'
@@ -179,11 +179,12 @@ const patchProduct = defineRoute({
     412: ['precondition_failed'],
     428: ['precondition_required'],
   },
-}).handle(async ({ params, body, headers }, { pool, redis }) => {
+}).handle(async ({ params, body, headers }, deps) => {
+  const { pool } = deps
   const mayChange = ifMatch(headers)
   const patch = { ...body, variants: body.variants?.map(toInput) }
   await withTransaction(pool, (tx) => updateProduct(tx, { id: params.id, mayChange, patch }))
-  await nextCatalogEpoch(redis)
+  await announceChange(deps, [params.id])
   const changed = await presentById(params.id, pool)
   return { status: 200, body: changed, headers: headersOf(changed) }
 })

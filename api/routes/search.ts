@@ -19,7 +19,7 @@ import {
 } from '../../domain/search'
 import { facetValue } from '../../domain/words'
 import { pageFrom, readCursor } from '../page'
-import { defineRoute, type Route } from '../route'
+import { type ApiDeps, defineRoute, type Route } from '../route'
 import { currency, money, pageOf, pageQuery } from '../schemas'
 import { listedProduct, presentListed } from './catalog'
 
@@ -44,7 +44,9 @@ const rating = z
 const searchQuery = pageQuery
   .extend({
     q: z.string().max(QUERY_LENGTH_MAX).default('').meta({ description: 'what is looked for; empty: everything' }),
-    category: orEmpty(z.string().max(100)).meta({ description: 'a slug; products of all categories below it are found' }),
+    category: orEmpty(z.string().max(100)).meta({
+      description: 'a slug; products of all categories below it are found',
+    }),
     brand: orEmpty(z.string().max(255)).meta({ description: 'a value of the facet, or the name' }),
     price_min: orEmpty(amount).meta({ description: 'minor units, of the lowest price of a product' }),
     price_max: orEmpty(amount),
@@ -65,7 +67,7 @@ const searchQuery = pageQuery
   })
 
 const facetCount = z.strictObject({ value: z.string(), label: z.string(), count: z.int() })
-const facets = z
+export const facets = z
   .object({
     category: z.array(facetCount),
     brand: z.array(facetCount),
@@ -180,6 +182,17 @@ const suggest = defineRoute({
   return { status: 200, body: { data: answer.data.map((one) => ({ ...one })), engine: answer.engine } }
 })
 
+/** The facets of everything in a category, for its page. */
+export async function searchFacets(
+  { pool, search: engines }: Pick<ApiDeps, 'pool' | 'search'>,
+  { category, currency: inCurrency }: { category: string; currency: Currency },
+): Promise<z.input<typeof facets>> {
+  const filters = { ...filtersOf(searchQuery.parse({})), category }
+  const wanted = { text: '', currency: inCurrency, sort: 'relevance', filters, offset: 0, limit: 1 } as const
+  const answer = await engines.search({ ...wanted, affinity: NO_AFFINITY })
+  return presentFacets(pool, answer.facets, inCurrency)
+}
+
 export const searchRoutes: readonly Route[] = [search, suggest]
 
 type SearchRequest = z.output<typeof searchQuery>
@@ -240,7 +253,11 @@ const LABELS: Readonly<Record<string, (value: string) => string>> = {
   in_stock: (value) => (value === 'true' ? 'In stock' : 'Out of stock'),
 }
 
-async function presentFacets(pool: Pool, { values, price }: Facets, inCurrency: Currency): Promise<z.input<typeof facets>> {
+async function presentFacets(
+  pool: Pool,
+  { values, price }: Facets,
+  inCurrency: Currency,
+): Promise<z.input<typeof facets>> {
   const labelled = Object.entries(values)
     .filter(([kind]) => !(kind in LABELS))
     .flatMap(([kind, counts]) => counts.map(({ value }) => ({ kind, value })))

@@ -300,11 +300,7 @@ async function followOrder(db: Db, { match, sort, affinity, offset, limit }: Pag
 }
 
 /** The most popular products that match, for a search box. Those that everybody buys are looked through first. */
-export async function findPopular(
-  db: Db,
-  match: Match,
-  limit: number,
-): Promise<(Found & { readonly slug: string })[]> {
+export async function findPopular(db: Db, match: Match, limit: number): Promise<(Found & { readonly slug: string })[]> {
   const popular = await findPopularIn(
     db,
     `(select * from search_document order by popularity desc, product_id limit ${POPULAR_WINDOW})`,

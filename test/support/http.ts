@@ -4,7 +4,9 @@ import Ajv2020 from 'ajv/dist/2020'
 import { createApp } from '../../api/app'
 import { createLog } from '../../log'
 import { Crowd } from '../../api/checkout/crowd'
+import { LoadMeter } from '../../api/load'
 import { createMetrics } from '../../api/metrics'
+import { PageServer } from '../../api/pages/serve'
 import { answersOf, openApiDocument } from '../../api/openapi'
 import { type ApiDeps, isMediaAnswer, type Route } from '../../api/route'
 import { routes } from '../../api/routes'
@@ -13,6 +15,7 @@ import { closeTemporalClient, createTemporalClient } from '../../api/temporal'
 import { readSettings, type Settings } from '../../config'
 import { createApiKey, type Role } from '../../db/api-key'
 import { createPool } from '../../db/pool'
+import { Reads } from '../../db/replica'
 import { RecentCatalog } from '../../db/recent-catalog'
 import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
@@ -86,6 +89,9 @@ export async function startApi(
     unseen,
     close: async () => {
       await closeServer(server, 1_000)
+      deps.pages.close()
+      deps.reads.stop()
+      deps.load.stop()
       deps.redis.disconnect()
       await deps.search.close()
       await Promise.all([deps.pool.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
@@ -107,10 +113,11 @@ export function unseen(tag: string): string[] {
 
 function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => void): ApiDeps {
   const pool = createPool(settings, { name: 'holdfast-test-api' })
+  const redis = createRedis(settings)
   return {
     settings,
     pool,
-    redis: createRedis(settings),
+    redis,
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
     providers: createPaymentProviders(settings),
@@ -119,6 +126,9 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
     metrics: createMetrics(),
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
+    reads: new Reads(pool, null),
+    pages: new PageServer({ redis, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
+    load: new LoadMeter(pool),
     lifecycle: { stopping: false },
   }
 }

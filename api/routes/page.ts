@@ -1,0 +1,97 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { z } from 'zod'
+import { storeSettings } from '../../db/settings'
+import { SLUG_LENGTH_MAX } from '../../domain/catalog'
+import type { Currency } from '../../domain/money'
+import { buildCategoryPage } from '../pages/category'
+import { buildProductPage } from '../pages/product'
+import type { BuiltPage } from '../pages/cache'
+import { headersOf, knows } from '../pages/serve'
+import { type ApiDeps, defineRoute, type Route } from '../route'
+import { categoryRef, currency, pageOf } from '../schemas'
+import { catalogProduct, listedProduct } from './catalog'
+import { facets } from './search'
+
+const TAG = 'Pages'
+const DESCRIPTION =
+  'One call for a whole page. Finished pages are kept and served with an ETag; what a merchant changes is seen within a ' +
+  'second. Sections that were left out because the shop has too much to do are named in `left_out`.'
+
+const slugPath = z.object({ slug: z.string().min(1).max(SLUG_LENGTH_MAX) })
+const pageQuery = z.strictObject({
+  currency: currency.optional().meta({ description: "the store's default when it is left out" }),
+})
+const leftOut = z.array(z.string())
+
+const productPage = z
+  .strictObject({ product: catalogProduct, breadcrumbs: z.array(categoryRef), left_out: leftOut })
+  .meta({ id: 'ProductPage' })
+
+const categoryPage = z
+  .strictObject({
+    category: categoryRef.extend({ description: z.string() }),
+    breadcrumbs: z.array(categoryRef),
+    children: z.array(categoryRef),
+    products: pageOf(listedProduct),
+    facets: facets.nullable(),
+    left_out: leftOut,
+  })
+  .meta({ id: 'CategoryPage' })
+
+const getProductPage = defineRoute({
+  method: 'get',
+  path: '/v1/store/pages/product/{slug}',
+  tag: TAG,
+  summary: 'Everything that a product page shows',
+  description: DESCRIPTION,
+  caller: 'anyone',
+  params: slugPath,
+  query: pageQuery,
+  answers: { 200: productPage, 304: null },
+}).handle(async ({ params, query, url, headers }, deps) =>
+  answerPage(deps, { kind: 'product', slug: params.slug, url, headers, build: buildProductPage, ...query }),
+)
+
+const getCategoryPage = defineRoute({
+  method: 'get',
+  path: '/v1/store/pages/category/{slug}',
+  tag: TAG,
+  summary: 'Everything that a category page shows',
+  description: DESCRIPTION,
+  caller: 'anyone',
+  params: slugPath,
+  query: pageQuery,
+  answers: { 200: categoryPage, 304: null },
+}).handle(async ({ params, query, url, headers }, deps) =>
+  answerPage(deps, { kind: 'category', slug: params.slug, url, headers, build: buildCategoryPage, ...query }),
+)
+
+export const pageRoutes: readonly Route[] = [getProductPage, getCategoryPage]
+
+interface AskedPage {
+  readonly kind: 'product' | 'category'
+  readonly slug: string
+  readonly currency?: Currency | undefined
+  readonly url: string
+  readonly headers: IncomingHttpHeaders
+  readonly build: (deps: ApiDeps, of: { slug: string; currency: Currency }) => Promise<BuiltPage>
+}
+
+/** The page's bytes are JSON that its builder made: the document describes them, and the tests compare them. */
+async function answerPage(
+  deps: ApiDeps,
+  { kind, slug, url, headers, build, ...asked }: AskedPage,
+): Promise<PageAnswer> {
+  const inCurrency = asked.currency ?? (await storeSettings(deps.pool)).defaultCurrency
+  const source = { key: `${kind} ${inCurrency} ${slug}`, build: () => build(deps, { slug, currency: inCurrency }) }
+  const page = await deps.pages.get(url, source)
+  deps.metrics.pages.inc({ state: 'asked for' })
+  const about = headersOf(page)
+  return knows(headers['if-none-match'], page.etag)
+    ? { status: 304, headers: about }
+    : { status: 200, json: page.bytes.toString(), headers: about }
+}
+
+type PageAnswer =
+  | { readonly status: 304; readonly headers: Record<string, string> }
+  | { readonly status: 200; readonly json: string; readonly headers: Record<string, string> }

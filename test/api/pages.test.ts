@@ -1,0 +1,171 @@
+import { dropPages } from '../../db/page-cache'
+import { seedProducts } from '../support/catalog'
+import { startApi, type TestApi } from '../support/http'
+import { until } from '../support/wait'
+
+let api: TestApi
+let key: string
+beforeAll(async () => {
+  api = await startApi()
+  key = await api.key()
+  const { pool } = api.deps
+  const query = pool.query.bind(pool) as (...given: unknown[]) => unknown
+  pool.query = ((...given: unknown[]) => {
+    statements.push((given[0] as { name?: string }).name ?? '')
+    return query(...given)
+  }) as typeof pool.query
+  await seedProducts(api.database.pool, [
+    { sku: 'CUP-1', title: 'A blue cup', prices: { GBP: 400, EUR: 500 }, stock: 30 },
+    { sku: 'CUP-2', title: 'A red cup', prices: { GBP: 300 }, stock: 0 },
+  ])
+})
+afterAll(() => api.close())
+
+const admin = (method: string, path: string, body: unknown, headers: Record<string, string> = {}) =>
+  api.call(method, path, { key, body, headers })
+
+async function product(title: string, categories: readonly string[] = []) {
+  const { body, headers } = await admin('post', '/v1/admin/products', {
+    title,
+    categories,
+    variants: [{ sku: title.toUpperCase().replaceAll(' ', '-'), prices: [{ amount: 1_000, currency: 'GBP' }] }],
+  })
+  return { ...body, etag: headers.get('etag') as string }
+}
+
+async function category(title: string, parentId: string | null = null) {
+  const { body } = await admin('post', '/v1/admin/categories', { title, parent_id: parentId })
+  return body
+}
+
+async function slugOf(sku: string): Promise<string> {
+  const { rows } = await api.database.pool.query(
+    'select p.slug from product p join variant v on v.product_id = p.id where v.sku = $1',
+    [sku],
+  )
+  return rows[0].slug
+}
+
+/** How often this API has run the statement. */
+const statements: string[] = []
+function statementsOf(name: string): number {
+  return statements.filter((one) => one === name).length
+}
+
+const price = (page: { product: { variants: { price: { amount: number } }[] } }) =>
+  page.product.variants[0]?.price.amount
+
+describe('a product page', () => {
+  it('shows the product and where it stands, and costs a 304 to whoever has it', async () => {
+    const kitchen = await category('Kitchen')
+    const mugs = await category('Mugs', kitchen.id)
+    const { slug, id } = await product('Striped mug', [mugs.slug])
+    const path = `/v1/store/pages/product/${slug}`
+    const first = await api.call('get', path)
+    expect(first).toMatchObject({ status: 200, body: { product: { id, title: 'Striped mug' }, left_out: [] } })
+    expect(first.body.breadcrumbs.map((crumb: { title: string }) => crumb.title)).toEqual(['Kitchen', 'Mugs'])
+    expect(first.headers.get('surrogate-key')?.split(' ')).toEqual(expect.arrayContaining([id, mugs.id, kitchen.id]))
+    expect(first.headers.get('cache-control')).toContain('s-maxage')
+    const etag = first.headers.get('etag') as string
+    const again = await api.call('get', path, { headers: { 'if-none-match': etag } })
+    expect(again).toMatchObject({ status: 304, body: '' })
+    expect(again.headers.get('etag')).toBe(etag)
+    expect((await api.call('get', path, { headers: { 'if-none-match': '"another"' } })).status).toBe(200)
+  })
+
+  it('shows a new price with the next call', async () => {
+    const { id, slug, etag } = await product('Plain mug')
+    const path = `/v1/store/pages/product/${slug}`
+    expect(price((await api.call('get', path)).body)).toBe(1_000)
+    const changed = { variants: [{ sku: 'PLAIN-MUG', prices: [{ amount: 1_200, currency: 'GBP' }] }] }
+    await admin('patch', `/v1/admin/products/${id}`, changed, { 'if-match': etag })
+    await until(
+      'the new price is shown',
+      async () => price((await api.call('get', path)).body),
+      (amount) => amount === 1_200,
+      1_000,
+    )
+  })
+
+  it('is another one in another currency, and none where it has no price', async () => {
+    const slug = await slugOf('CUP-1')
+    expect(price((await api.call('get', `/v1/store/pages/product/${slug}?currency=GBP`)).body)).toBe(400)
+    expect(price((await api.call('get', `/v1/store/pages/product/${slug}?currency=EUR`)).body)).toBe(500)
+    expect((await api.call('get', `/v1/store/pages/product/${await slugOf('CUP-2')}?currency=EUR`)).status).toBe(404)
+    expect((await api.call('get', '/v1/store/pages/product/no-such-thing')).status).toBe(404)
+    expect((await api.call('get', `/v1/store/pages/product/${slug}?colour=red`)).status).toBe(400)
+  })
+
+  it('is the same for a thousand who ask for it at once when it has become old', async () => {
+    const { id, slug } = await product('Popular mug')
+    const path = `/v1/store/pages/product/${slug}`
+    await api.call('get', path)
+    const before = statementsOf('catalog.bySlug')
+    await dropPages(api.deps.redis, [id])
+    const answers = await Promise.all(Array.from({ length: 1_000 }, () => api.call('get', path)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(new Set(answers.map(({ headers }) => headers.get('etag'))).size).toBe(1)
+    expect(statementsOf('catalog.bySlug') - before).toBeLessThanOrEqual(1)
+  })
+
+  it('goes on while Redis is away, and sees changes all the same', async () => {
+    const { id, slug, etag } = await product('Lonely mug')
+    const lonely = await startApi({ REDIS_URL: 'redis://127.0.0.1:1/0', DATABASE_URL: api.database.url })
+    try {
+      const path = `/v1/store/pages/product/${slug}`
+      expect((await lonely.call('get', path)).status).toBe(200)
+      const changed = { variants: [{ sku: 'LONELY-MUG', prices: [{ amount: 900, currency: 'GBP' }] }] }
+      await admin('patch', `/v1/admin/products/${id}`, changed, { 'if-match': etag })
+      await until(
+        'the new price is shown',
+        async () => price((await lonely.call('get', path)).body),
+        (amount) => amount === 900,
+        2_000,
+      )
+    } finally {
+      await lonely.close()
+    }
+  })
+})
+
+describe('a category page', () => {
+  it('shows what lies below it, the products of its branch, and how they can be narrowed', async () => {
+    const garden = await category('Garden')
+    const pots = await category('Pots', garden.id)
+    await product('Clay pot', [pots.slug])
+    await product('Spade', [garden.slug])
+    const { status, body } = await api.call('get', `/v1/store/pages/category/${garden.slug}`)
+    expect(status).toBe(200)
+    expect(body.children.map(({ title }: { title: string }) => title)).toEqual(['Pots'])
+    expect(body.products.data.map(({ title }: { title: string }) => title)).toEqual(['Spade', 'Clay pot'])
+    expect(body.facets).toMatchObject({ price: expect.any(Array), brand: expect.any(Array) })
+  })
+
+  it('shows a new product within a second', async () => {
+    const toys = await category('Toys')
+    const path = `/v1/store/pages/category/${toys.slug}`
+    expect((await api.call('get', path)).body.products.data).toEqual([])
+    const ball = await product('Ball', [toys.slug])
+    await dropPages(api.deps.redis, [ball.id, toys.id])
+    const shows = async () => (await api.call('get', path)).body.products.data.map(({ id }: { id: string }) => id)
+    await until('it is there', shows, (ids) => ids.includes(ball.id), 1_000)
+  })
+
+  it('goes on in the list that its cursor belongs to', async () => {
+    const many = await category('Many')
+    for (let number = 0; number < 26; number++) await product(`Many ${number}`, [many.slug])
+    const { body } = await api.call('get', `/v1/store/pages/category/${many.slug}`)
+    expect(body.products).toMatchObject({ has_more: true, next_cursor: expect.any(String) })
+    const query = new URLSearchParams({ category: many.slug, sort: 'newest', cursor: body.products.next_cursor })
+    const next = await api.call('get', `/v1/store/products?${query}`)
+    expect(next.body.data.map(({ title }: { title: string }) => title)).toEqual(['Many 1', 'Many 0'])
+  })
+
+  it('is not there for what is no category', async () => {
+    expect((await api.call('get', '/v1/store/pages/category/nowhere')).status).toBe(404)
+  })
+})
+
+it('answers every status that its routes list', () => {
+  expect(api.unseen('Pages')).toEqual(['get /v1/store/pages/category/{slug} 304'])
+})

@@ -1,0 +1,35 @@
+import type { OutboxEvent } from '../db/outbox'
+import { dropPages } from '../db/page-cache'
+import { tagsOf } from '../db/page-tags'
+import type { Pool } from '../db/pool'
+import type { Redis } from '../db/redis'
+import { currentLsn } from '../db/replica'
+import { isId, type ProductId, type Sku } from '../domain/ids'
+import type { Sink } from './relay'
+
+/**
+ * Drops the pages that show what has changed, in every API process. What customers buy is left out: pages are renewed
+ * often enough for that.
+ */
+export function pageSink({ pool, redis }: { pool: Pool; redis: Redis }): Sink {
+  return {
+    name: 'pages',
+    async publish(events) {
+      const products = productsOf(events)
+      const skus = skusOf(events)
+      if (products.length === 0 && skus.length === 0) return
+      const [tags, lsn] = await Promise.all([tagsOf(pool, { products, skus }), currentLsn(pool)])
+      await dropPages(redis, tags, lsn)
+    },
+  }
+}
+
+function productsOf(events: readonly OutboxEvent[]): ProductId[] {
+  const ids = events.filter(({ type }) => type.startsWith('product.')).map(({ aggregate }) => aggregate)
+  return [...new Set(ids)].filter((id): id is ProductId => isId('product', id))
+}
+
+function skusOf(events: readonly OutboxEvent[]): Sku[] {
+  const skus = events.filter(({ type }) => type.startsWith('stock.')).map(({ payload }) => String(payload['sku']))
+  return [...new Set(skus)]
+}
