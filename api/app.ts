@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import cors from 'cors'
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express'
 import { DomainError } from '../domain/errors'
 import { dispatcherOf } from './dispatch'
 import { limitRate } from './rate-limit'
+import { requestIdOf } from './request-id'
 import { sendEmpty, sendProblem } from './respond'
 import type { ApiDeps, Method, Route } from './route'
 import { routes } from './routes'
@@ -28,7 +28,6 @@ export function createApp(deps: ApiDeps): Express {
   app.set('case sensitive routing', true)
   app.use(identify)
   if (deps.settings.CORS_ORIGINS.length > 0) app.use(allowOrigins(deps.settings.CORS_ORIGINS))
-  app.use(deps.pages.middleware(deps))
   app.use(limitRate(deps))
   for (const [path, methods] of byPath(routes)) mount(app, path, methods, deps)
   app.use(webRouter())
@@ -42,11 +41,8 @@ export function createApp(deps: ApiDeps): Express {
   return app
 }
 
-const REQUEST_ID = /^[\w.-]{1,64}$/
-
 function identify(request: Request, _response: Response, next: NextFunction): void {
-  const given = request.headers['x-request-id']
-  request.requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+  request.requestId = requestIdOf(request.headers)
   next()
 }
 

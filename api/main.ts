@@ -25,6 +25,7 @@ async function main(): Promise<void> {
   const settings = readSettings()
   const pool = withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName)
   const redis = createRedis(settings)
+  const metrics = createMetrics()
   const replica = createReplicaPool(settings)
   const deps: ApiDeps = {
     settings,
@@ -35,15 +36,15 @@ async function main(): Promise<void> {
     providers: createPaymentProviders(settings),
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'api'),
-    metrics: createMetrics(),
+    metrics,
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
     reads: new Reads(pool, replica),
-    pages: new PageServer({ redis, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
+    pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
     load: new LoadMeter(pool),
     lifecycle: { stopping: false },
   }
-  const server = createHttpServer(createApp(deps))
+  const server = createHttpServer(createApp(deps), deps.pages)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(settings.API_PORT, settings.API_HOST, resolve)
   })

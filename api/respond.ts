@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Request, Response } from 'express'
 import type { Log } from '../log'
 import { problemOf } from './problem'
@@ -9,7 +9,7 @@ type Headers = Readonly<Record<string, string>>
  * What helmet would set for an API that serves no pages of its own. Written with the status line in one go: setting
  * headers one by one cost a third of a small request.
  */
-export const SECURITY_HEADERS: OutgoingHttpHeaders = {
+export const SECURITY_HEADERS: Headers = {
   'X-Content-Type-Options': 'nosniff',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
   'Referrer-Policy': 'no-referrer',
@@ -78,7 +78,7 @@ function send(request: Request, response: Response, status: number, text: string
     ...SECURITY_HEADERS,
     'Cache-Control': 'no-store',
     'X-Request-Id': request.requestId,
-    'Content-Length': Buffer.byteLength(text),
+    'Content-Length': String(Buffer.byteLength(text)),
     ...headers,
   })
   response.end(text)

@@ -3,6 +3,7 @@ import { createServer, IncomingMessage, type Server, ServerResponse } from 'node
 import type { Duplex } from 'node:stream'
 import type { Express } from 'express'
 import { DomainError, type ErrorCode } from '../domain/errors'
+import type { PageServer } from './pages/serve'
 import { problemOf } from './problem'
 
 const HEADERS_TIMEOUT_MS = 10_000
@@ -13,9 +14,10 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
 /**
  * The HTTP server of an Express app. Its request and response classes already have Express's prototypes: otherwise
  * Express calls `Object.setPrototypeOf` on both for each request, which makes V8 forget their shape and costs two thirds
- * of a small request (expressjs/express#5998). Mounted sub-apps would undo it; Routers do not.
+ * of a small request (expressjs/express#5998). Mounted sub-apps would undo it; Routers do not. Finished pages are sent
+ * before Express sees the request.
  */
-export function createHttpServer(app: Express): Server {
+export function createHttpServer(app: Express, pages: Pick<PageServer, 'sendIfReady'>): Server {
   const server = createServer(
     {
       IncomingMessage: withPrototype(IncomingMessage, app.request),
@@ -25,7 +27,9 @@ export function createHttpServer(app: Express): Server {
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: 2_000,
     },
-    app,
+    (request, response) => {
+      if (!pages.sendIfReady(request, response)) app(request, response)
+    },
   )
   server.on('clientError', answerClientError)
   return server

@@ -5,6 +5,7 @@ import { ROOT } from '../config'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
 import { benchCart } from './cart'
 import { benchCheckout } from './checkout'
+import { benchPage } from './page'
 import { benchRecovery } from './recovery'
 import { benchReservation } from './reservation'
 import { benchMemory, benchStart } from './rest'
@@ -22,6 +23,7 @@ const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
   reservation: benchReservation,
   cart: benchCart,
+  page: benchPage,
 }
 /** Those that start and kill stacks of their own, beside nothing else. */
 const ALONE: Record<string, () => Promise<Figure[]>> = {

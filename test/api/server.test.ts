@@ -8,7 +8,7 @@ let server: Server
 let app: Express
 beforeEach(async () => {
   app = express()
-  server = createHttpServer(app)
+  server = createHttpServer(app, { sendIfReady: () => false })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
 })

@@ -75,7 +75,7 @@ export async function startApi(
     ...overrides,
   })
   const deps = depsOf(settings, logTo)
-  const server = createHttpServer(createApp(deps))
+  const server = createHttpServer(createApp(deps), deps.pages)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   // A count or a cached cart that goes past a Redis still connecting would make a test see two truths.
   if (!overrides['REDIS_URL'] && deps.redis.status !== 'ready') await once(deps.redis, 'ready')
@@ -114,6 +114,7 @@ export function unseen(tag: string): string[] {
 function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => void): ApiDeps {
   const pool = createPool(settings, { name: 'holdfast-test-api' })
   const redis = createRedis(settings)
+  const metrics = createMetrics()
   return {
     settings,
     pool,
@@ -123,11 +124,11 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
     providers: createPaymentProviders(settings),
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
-    metrics: createMetrics(),
+    metrics,
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
     reads: new Reads(pool, null),
-    pages: new PageServer({ redis, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
+    pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
     load: new LoadMeter(pool),
     lifecycle: { stopping: false },
   }
