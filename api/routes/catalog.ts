@@ -92,7 +92,7 @@ const listProducts = defineRoute({
   const after: CatalogPlace | null = key && { price: key[1], id: key[2] }
   const products = await listCatalog(pool, { ...wanted, after, limit: limit + 1 })
   const page = pageFrom(products, limit, {
-    keyOf: (product): ListKey => [list, product.priceMin, product.id],
+    keyOf: (product): ListKey => [list, product.price, product.id],
     present: (product) => presentListed(product, inCurrency),
   })
   return { status: 200, body: page }
