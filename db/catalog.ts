@@ -18,7 +18,7 @@ export interface CatalogProduct {
 
 /** A product of a list, with what its place in it goes by. */
 export interface ListedProduct extends CatalogProduct {
-  readonly priceMin: number
+  readonly price: number
 }
 
 export interface CatalogVariant {
@@ -77,8 +77,8 @@ const PRICED_VARIANTS = `
 const ORDERS: Readonly<Record<CatalogSort, { by: readonly string[]; direction: 'asc' | 'desc' }>> = {
   oldest: { by: ['o.product_id'], direction: 'asc' },
   newest: { by: ['o.product_id'], direction: 'desc' },
-  price_asc: { by: ['o.price_min', 'o.product_id'], direction: 'asc' },
-  price_desc: { by: ['o.price_min', 'o.product_id'], direction: 'desc' },
+  price_asc: { by: ['o.price', 'o.product_id'], direction: 'asc' },
+  price_desc: { by: ['o.price', 'o.product_id'], direction: 'desc' },
 }
 
 /** One page of the products that are sold in a currency. One statement, whatever the page's size; slugs take another. */
@@ -89,14 +89,17 @@ export async function listCatalog(db: Db, query: CatalogQuery): Promise<ListedPr
   return rows
 }
 
+/** The shelf with everything. */
+const ALL = 0
+
 /** The shelves of the table `offer` that hold what is asked for. Null when there is no such category or brand. */
-async function findShelves(db: Db, { category, brand }: CatalogQuery): Promise<string[] | null> {
-  if (category === undefined && brand === undefined) return ['all']
-  const { rows } = await db.query<{ category: string | null; brand: string | null }>({
+async function findShelves(db: Db, { category, brand }: CatalogQuery): Promise<number[] | null> {
+  if (category === undefined && brand === undefined) return [ALL]
+  const { rows } = await db.query<{ category: number | null; brand: number | null }>({
     name: 'catalog.shelves',
     text: `
-      select (select id from category where id = $1 or slug = $1) as category,
-             (select 'brand:' || id from brand where slug = $2) as brand`,
+      select (select number from category where id = $1 or slug = $1) as category,
+             (select -id from brand where slug = $2) as brand`,
     values: [category ?? null, brand ?? null],
   })
   const shelves = [
@@ -113,7 +116,7 @@ async function findShelves(db: Db, { category, brand }: CatalogQuery): Promise<s
  */
 export function catalogStatement(
   query: CatalogQuery,
-  [shelf = 'all', ...others]: readonly string[],
+  [shelf = ALL, ...others]: readonly number[],
 ): { name?: string; text: string; values: unknown[] } {
   const { by, direction } = ORDERS[query.sort]
   const values: unknown[] = [query.currency, shelf, query.limit]
@@ -123,13 +126,13 @@ export function catalogStatement(
   const order = by.map((column) => `${column} ${direction}`).join(', ')
   const text = `
     with page as (
-      select o.product_id, o.price_min
+      select o.product_id, o.price
       from offer o
       where o.shelf = $2 and o.currency = $1 ${conditions.join(' ')}
       order by ${order}
       limit $3
     )
-    select ${COLUMNS}, o.price_min as "priceMin"
+    select ${COLUMNS}, o.price
     from page o
     join product p on p.id = o.product_id
     ${PRICED_VARIANTS}
@@ -146,8 +149,8 @@ function onShelf(shelf: string): string {
 
 function filtersOf({ priceMin, priceMax, inStock }: CatalogQuery, bind: Bind): string[] {
   return [
-    ...(priceMin === undefined ? [] : [`o.price_min >= ${bind(priceMin)}`]),
-    ...(priceMax === undefined ? [] : [`o.price_min <= ${bind(priceMax)}`]),
+    ...(priceMin === undefined ? [] : [`o.price >= ${bind(priceMin)}`]),
+    ...(priceMax === undefined ? [] : [`o.price <= ${bind(priceMax)}`]),
     ...(inStock ? [IN_STOCK] : []),
   ]
 }
@@ -168,7 +171,7 @@ const IN_STOCK = `(
 function placeOf({ sort, after }: CatalogQuery, bind: Bind): string[] {
   if (after === null) return []
   const { by, direction } = ORDERS[sort]
-  const place = by.map((column) => bind(column === 'o.price_min' ? after.price : after.id))
+  const place = by.map((column) => bind(column === 'o.price' ? after.price : after.id))
   return [`(${by.join(', ')}) ${direction === 'asc' ? '>' : '<'} (${place.join(', ')})`]
 }
 

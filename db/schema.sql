@@ -14,15 +14,16 @@ CREATE OR REPLACE FUNCTION public.brand_named(given text)
 AS $function$
 declare
   known text;
-  plain text := regexp_replace(normalize(given, NFKD), '[\u0300-\u036f''’]', '', 'g');
-  words text := regexp_replace(lower(plain), '[^a-z0-9]+', '-', 'g');
-  base text := coalesce(nullif(trim(both '-' from left(trim(both '-' from words), 80)), ''), 'brand');
+  base text;
   ending text := '';
 begin
   for number in 2..1000 loop
     -- Locked, so that nobody gives it another name before the product refers to it.
     select name into known from brand where lower(name) = lower(given) for key share;
     if found then return known; end if;
+    base := lower(regexp_replace(normalize(given, NFKD), '[\u0300-\u036f''’]', '', 'g'));
+    base := left(trim(both '-' from regexp_replace(base, '[^a-z0-9]+', '-', 'g')), 80);
+    base := coalesce(nullif(trim(both '-' from base), ''), 'brand');
     insert into brand (slug, name) values (base || ending, given) on conflict do nothing;
     if found then return given; end if;
     ending := '-' || number;
@@ -37,29 +38,6 @@ AS $function$
 begin
   new.brand := brand_named(new.brand);
   return new;
-end $function$;
-
-CREATE OR REPLACE FUNCTION public.offer_branch()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  perform refresh_offers((
-    select array_agg(distinct pc.product_id)
-    from now_so n
-    join before b on b.id = n.id and b.path <> n.path
-    join product_category pc on pc.category_id = n.id
-  ));
-  return null;
-end $function$;
-
-CREATE OR REPLACE FUNCTION public.offer_categories()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  perform refresh_offers((select array_agg(distinct product_id) from changed));
-  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.offer_prices()
@@ -84,6 +62,15 @@ begin
     join before b on b.id = n.id
     where (n.status, n.brand) is distinct from (b.status, b.brand)
   ));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.offer_products_of()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_offers((select array_agg(distinct product_id) from changed));
   return null;
 end $function$;
 
@@ -116,6 +103,7 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.refresh_offers(products text[])
  RETURNS void
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 begin
   if products is null then return; end if;
@@ -123,7 +111,7 @@ begin
     where id = any (products) and xmin <> pg_current_xact_id()::xid
     order by id for no key update;
   with sold as (
-    select p.id, p.brand, x.currency, min(x.amount) as price_min, max(x.amount) as price_max
+    select p.id, x.currency, min(x.amount) as price
     from product p
     join variant v on v.product_id = p.id
     join price x on x.sku = v.sku
@@ -131,17 +119,18 @@ begin
     group by p.id, x.currency
   ),
   shelved as (
-    select 'all' as shelf, id from unnest(products) as p (id)
+    select 0 as shelf, id from unnest(products) as p (id)
     union
-    select unnest(c.path), pc.product_id
+    select up.number, pc.product_id
     from product_category pc
     join category c on c.id = pc.category_id
+    join category up on up.id = any (c.path)
     where pc.product_id = any (products)
     union
-    select 'brand:' || b.id, p.id from product p join brand b on b.name = p.brand where p.id = any (products)
+    select -b.id, p.id from product p join brand b on b.name = p.brand where p.id = any (products)
   ),
   wanted as (
-    select shelf, currency, sold.id, price_min, price_max from sold join shelved on shelved.id = sold.id
+    select shelf, currency, sold.id, price from sold join shelved on shelved.id = sold.id
   ),
   gone as (
     delete from offer o
@@ -149,12 +138,21 @@ begin
       and not exists (
         select from wanted w where w.shelf = o.shelf and w.currency = o.currency and w.id = o.product_id
       )
+  ),
+  changed as (
+    update offer o
+    set price = w.price
+    from wanted w
+    where o.product_id = any (products)
+      and (o.shelf, o.currency, o.product_id) = (w.shelf, w.currency, w.id) and o.price <> w.price
   )
-  insert into offer as o
-  select * from wanted
-  on conflict (shelf, currency, product_id) do update
-  set price_min = excluded.price_min, price_max = excluded.price_max
-  where (o.price_min, o.price_max) is distinct from (excluded.price_min, excluded.price_max);
+  insert into offer
+  select *
+  from wanted w
+  where not exists (
+    select from offer o
+    where o.product_id = any (products) and (o.shelf, o.currency, o.product_id) = (w.shelf, w.currency, w.id)
+  );
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.refuse_change()
@@ -250,17 +248,18 @@ create table category (
   created_at timestamp with time zone default now() not null,
   description text default ''::text not null,
   path text[] collate "C" not null,
+  number integer generated always as identity not null,
   version integer default 1 not null,
   updated_at timestamp with time zone default now() not null,
   constraint category_pkey PRIMARY KEY (id),
   constraint category_depth CHECK ((cardinality(path) <= 10)),
+  constraint category_number_key UNIQUE (number),
   constraint category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES category(id),
   constraint category_slug_key UNIQUE (slug),
   constraint no_cycle CHECK (((path[cardinality(path)] = (id)::text) AND (cardinality(array_positions(path, (id)::text)) = 1)))
 );
 CREATE INDEX category_branch ON public.category USING gin (path);
 CREATE INDEX category_parent ON public.category USING btree (parent_id);
-CREATE TRIGGER offered AFTER UPDATE ON public.category REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION offer_branch();
 CREATE TRIGGER placed BEFORE INSERT ON public.category FOR EACH ROW EXECUTE FUNCTION place_category();
 
 create table category_attribute (
@@ -373,15 +372,13 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_
 CREATE TRIGGER balanced AFTER INSERT ON public.ledger_entry REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION require_balance();
 
 create table offer (
-  shelf text collate "C" not null,
+  shelf integer not null,
   currency currency not null,
   product_id typeid not null,
-  price_min bigint not null,
-  price_max bigint not null,
-  constraint offer_pkey PRIMARY KEY (shelf, currency, product_id),
-  constraint offer_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE
+  price bigint not null,
+  constraint offer_pkey PRIMARY KEY (shelf, currency, product_id)
 );
-CREATE INDEX offer_price ON public.offer USING btree (shelf, currency, price_min, product_id);
+CREATE INDEX offer_price ON public.offer USING btree (shelf, currency, price, product_id);
 CREATE INDEX offer_product ON public.offer USING btree (product_id);
 
 create table order_event (
@@ -571,8 +568,8 @@ create table product_category (
   constraint product_category_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE
 );
 CREATE INDEX product_category_category ON public.product_category USING btree (category_id, product_id);
-CREATE TRIGGER offered_new AFTER INSERT ON public.product_category REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_categories();
-CREATE TRIGGER offered_no_more AFTER DELETE ON public.product_category REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_categories();
+CREATE TRIGGER offered_new AFTER INSERT ON public.product_category REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
+CREATE TRIGGER offered_no_more AFTER DELETE ON public.product_category REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
 
 create table relay_partition (
   partition smallint not null,
@@ -691,6 +688,7 @@ create table variant (
   constraint variant_width_mm_check CHECK (((width_mm >= 0) AND (width_mm <= 100000)))
 );
 CREATE INDEX variant_product ON public.variant USING btree (product_id, "position");
+CREATE TRIGGER offered_no_more AFTER DELETE ON public.variant REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
 
 create table variant_cost (
   sku sku not null,

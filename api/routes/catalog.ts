@@ -105,7 +105,7 @@ export async function pageOfProducts(db: Db, list: ProductList): Promise<Page<z.
   const after: CatalogPlace | null = key && { price: key[1], id: key[2] }
   const products = await listCatalog(db, { ...wanted, after, limit: limit + 1 })
   return pageFrom(products, limit, {
-    keyOf: (product): ListKey => [name, product.priceMin, product.id],
+    keyOf: (product): ListKey => [name, product.price, product.id],
     present: (product) => presentListed(product, inCurrency),
   })
 }

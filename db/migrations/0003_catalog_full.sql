@@ -2,6 +2,7 @@
 alter table category
   add column description text not null default '',
   add column path text[] collate "C",
+  add column number integer unique generated always as identity,
   add column version integer not null default 1,
   add column updated_at timestamptz not null default now();
 with recursive tree as (
@@ -57,15 +58,16 @@ create unique index brand_spelling on brand (lower(name));
 create function brand_named(given text) returns text language plpgsql as $$
 declare
   known text;
-  plain text := regexp_replace(normalize(given, NFKD), '[\u0300-\u036f''’]', '', 'g');
-  words text := regexp_replace(lower(plain), '[^a-z0-9]+', '-', 'g');
-  base text := coalesce(nullif(trim(both '-' from left(trim(both '-' from words), 80)), ''), 'brand');
+  base text;
   ending text := '';
 begin
   for number in 2..1000 loop
     -- Locked, so that nobody gives it another name before the product refers to it.
     select name into known from brand where lower(name) = lower(given) for key share;
     if found then return known; end if;
+    base := lower(regexp_replace(normalize(given, NFKD), '[\u0300-\u036f''’]', '', 'g'));
+    base := left(trim(both '-' from regexp_replace(base, '[^a-z0-9]+', '-', 'g')), 80);
+    base := coalesce(nullif(trim(both '-' from base), ''), 'brand');
     insert into brand (slug, name) values (base || ending, given) on conflict do nothing;
     if found then return given; end if;
     ending := '-' || number;
@@ -97,29 +99,30 @@ create table variant_cost (
 );
 
 -- What storefronts list, in each order that they list it in: a row per shelf, currency and active product with a price
--- in it. Shelves: 'all', the id of each category up to the root, 'brand:' and a brand's id. Kept by triggers, so that no
--- writer can forget it; only a move of a branch (db/category-tree.ts) has to say so itself, some products at a time.
+-- in it. Shelves: 0 has all, a category's number what lies in its branch, minus a brand's id what is of that brand. Kept by
+-- triggers, so that no writer can forget it; only a move of a branch (db/category-tree.ts) has to say so itself, some
+-- products at a time.
 create table offer (
-  shelf text not null collate "C",
+  shelf integer not null,
   currency currency not null,
-  product_id typeid not null references product on delete cascade,
-  price_min bigint not null,
-  price_max bigint not null,
+  product_id typeid not null,
+  -- Of the variant that costs least.
+  price bigint not null,
   primary key (shelf, currency, product_id)
 );
-create index offer_price on offer (shelf, currency, price_min, product_id);
+create index offer_price on offer (shelf, currency, price, product_id);
 create index offer_product on offer (product_id);
 
 -- Locks the products first, for of two writers the later one must see what the earlier one wrote; what this transaction
--- has made itself nobody else can see.
-create function refresh_offers(products text[]) returns void language plpgsql as $$
+-- has made itself nobody else can see. Planned each time: the best way for one product is the worst one for a thousand.
+create function refresh_offers(products text[]) returns void language plpgsql set plan_cache_mode = force_custom_plan as $$
 begin
   if products is null then return; end if;
   perform from product
     where id = any (products) and xmin <> pg_current_xact_id()::xid
     order by id for no key update;
   with sold as (
-    select p.id, p.brand, x.currency, min(x.amount) as price_min, max(x.amount) as price_max
+    select p.id, x.currency, min(x.amount) as price
     from product p
     join variant v on v.product_id = p.id
     join price x on x.sku = v.sku
@@ -127,17 +130,18 @@ begin
     group by p.id, x.currency
   ),
   shelved as (
-    select 'all' as shelf, id from unnest(products) as p (id)
+    select 0 as shelf, id from unnest(products) as p (id)
     union
-    select unnest(c.path), pc.product_id
+    select up.number, pc.product_id
     from product_category pc
     join category c on c.id = pc.category_id
+    join category up on up.id = any (c.path)
     where pc.product_id = any (products)
     union
-    select 'brand:' || b.id, p.id from product p join brand b on b.name = p.brand where p.id = any (products)
+    select -b.id, p.id from product p join brand b on b.name = p.brand where p.id = any (products)
   ),
   wanted as (
-    select shelf, currency, sold.id, price_min, price_max from sold join shelved on shelved.id = sold.id
+    select shelf, currency, sold.id, price from sold join shelved on shelved.id = sold.id
   ),
   gone as (
     delete from offer o
@@ -145,12 +149,21 @@ begin
       and not exists (
         select from wanted w where w.shelf = o.shelf and w.currency = o.currency and w.id = o.product_id
       )
+  ),
+  changed as (
+    update offer o
+    set price = w.price
+    from wanted w
+    where o.product_id = any (products)
+      and (o.shelf, o.currency, o.product_id) = (w.shelf, w.currency, w.id) and o.price <> w.price
   )
-  insert into offer as o
-  select * from wanted
-  on conflict (shelf, currency, product_id) do update
-  set price_min = excluded.price_min, price_max = excluded.price_max
-  where (o.price_min, o.price_max) is distinct from (excluded.price_min, excluded.price_max);
+  insert into offer
+  select *
+  from wanted w
+  where not exists (
+    select from offer o
+    where o.product_id = any (products) and (o.shelf, o.currency, o.product_id) = (w.shelf, w.currency, w.id)
+  );
 end $$;
 
 create function offer_prices() returns trigger language plpgsql as $$
@@ -167,15 +180,17 @@ create trigger offered after update on price referencing new table as changed
 create trigger offered_no_more after delete on price referencing old table as changed
   for each statement execute function offer_prices();
 
-create function offer_categories() returns trigger language plpgsql as $$
+create function offer_products_of() returns trigger language plpgsql as $$
 begin
   perform refresh_offers((select array_agg(distinct product_id) from changed));
   return null;
 end $$;
+create trigger offered_no_more after delete on variant referencing old table as changed
+  for each statement execute function offer_products_of();
 create trigger offered_new after insert on product_category referencing new table as changed
-  for each statement execute function offer_categories();
+  for each statement execute function offer_products_of();
 create trigger offered_no_more after delete on product_category referencing old table as changed
-  for each statement execute function offer_categories();
+  for each statement execute function offer_products_of();
 
 create function offer_products() returns trigger language plpgsql as $$
 begin

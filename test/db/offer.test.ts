@@ -21,7 +21,7 @@ describe('the offers', () => {
     const low = await category({ title: 'Low', parentId: top })
     const id = await product('A', { categories: [low], brand: 'Acme' })
     await product('B', { categories: [top, low] })
-    expect(await offersOf(id)).toEqual([`all GBP`, `brand GBP`, `${low} GBP`, `${top} GBP`].sort())
+    expect(await offersOf(id)).toEqual(['Acme GBP', 'Low GBP', 'Top GBP', 'all GBP'])
     const steps: (() => Promise<unknown>)[] = [
       () => patch(id, { variants: [{ sku: 'A', price: { amount: 50, currency: 'EUR' } }] }),
       () => patch(id, { variants: [{ sku: 'A-2', prices: [gbp(9_000)] }] }),
@@ -35,6 +35,7 @@ describe('the offers', () => {
       () => patch(id, { variants: [{ sku: 'A', prices: [] }] }),
       () => database.pool.query("update price set amount = 77 where sku = 'B'"),
       () => database.pool.query("delete from price where sku = 'B'"),
+      () => database.pool.query("delete from variant where sku = 'A-2'"),
     ]
     for (const step of steps) {
       await step()
@@ -144,11 +145,10 @@ describe('a list', () => {
       ['a branch in stock', { category: 'top-1', inStock: true }],
     ]
     const small = await rowsReadBy(1_000, shapes)
-    const large = await rowsReadBy(20_000, shapes)
-    for (const [shape, rows] of large) {
-      const before = small.get(shape) ?? 0
-      expect({ shape, grew: rows > before * 1.3 + 60 ? `${before} → ${rows}` : false }).toEqual({ shape, grew: false })
-    }
+    const large = await rowsReadBy(10_000, shapes)
+    // Some plans read a table of twenty categories once more per product; one that scans reads ten thousand rows.
+    const grown = [...large].filter(([shape, rows]) => rows > (small.get(shape) ?? 0) * 1.3 + 500)
+    expect(grown.map(([shape, rows]) => `${shape}: ${small.get(shape)} → ${rows}`)).toEqual([])
   }, 120_000)
 })
 
@@ -189,9 +189,9 @@ interface Plan {
 }
 
 async function rowsRead(pool: Pool, query: CatalogQuery): Promise<number> {
-  const { rows: shelves } = await pool.query<{ shelf: string }>(
-    `select id::text as shelf from category where slug = $1
-     union all select 'brand:' || id from brand where slug = $2`,
+  const { rows: shelves } = await pool.query<{ shelf: number }>(
+    `select number as shelf from category where slug = $1
+     union all select -id from brand where slug = $2`,
     [query.category ?? null, query.brand ?? null],
   )
   const { text, values } = catalogStatement(
@@ -248,7 +248,7 @@ async function pages(filter: Partial<CatalogQuery>, sort: CatalogSort) {
   const all: { id: string; price: number }[] = []
   for (;;) {
     const page = await listCatalog(database.pool, { ...LIST, limit: 17, ...filter, sort, after: all.at(-1) ?? null })
-    all.push(...page.map(({ id, priceMin }) => ({ id, price: priceMin })))
+    all.push(...page.map(({ id, price }) => ({ id, price })))
     if (page.length < 17) return all
   }
 }
@@ -321,7 +321,11 @@ function gbp(amount: number) {
 
 async function offersOf(id: ProductId): Promise<string[]> {
   const { rows } = await database.pool.query<{ offer: string }>(
-    "select split_part(shelf, ':', 1) || ' ' || currency as offer from offer where product_id = $1",
+    `select coalesce(c.title, b.name, 'all') || ' ' || currency as offer
+     from offer o
+     left join category c on c.number = o.shelf
+     left join brand b on -b.id = o.shelf
+     where product_id = $1`,
     [id],
   )
   return rows.map(({ offer }) => offer).sort()
@@ -331,15 +335,15 @@ async function offersOf(id: ProductId): Promise<string[]> {
 async function wrongOffers() {
   const { rows } = await database.pool.query(
     `with wanted as (
-       select shelf, x.currency, p.id, min(x.amount) as price_min, max(x.amount) as price_max
+       select shelf, x.currency, p.id, min(x.amount) as price
        from product p
        join variant v on v.product_id = p.id
        join price x on x.sku = v.sku
        cross join lateral (
-         select 'all' as shelf
-         union select up.id from product_category pc join category c on c.id = pc.category_id
+         select 0 as shelf
+         union select up.number from product_category pc join category c on c.id = pc.category_id
                join category up on up.id = any (c.path) where pc.product_id = p.id
-         union select 'brand:' || b.id from brand b where b.name = p.brand
+         union select -b.id from brand b where b.name = p.brand
        ) as shelves
        where p.status = 'active'
        group by shelf, x.currency, p.id
