@@ -86,6 +86,8 @@ export async function searchMatches(db: Db, request: PageRequest): Promise<{ cou
 /** One set per own filter, besides the hits themselves. */
 interface CountedSet {
   readonly name: string
+  /** Of an own filter: its kind alone is counted. */
+  readonly kind: string | null
   readonly filters: SearchFilters
   readonly limit: number
 }
@@ -99,8 +101,8 @@ async function countMatches(
   const values = new Values()
   const own = ownFilters(match.filters)
   const sets: CountedSet[] = [
-    { name: 'hit', filters: match.filters, limit: COUNTED_MAX + 1 },
-    ...own.map(({ without }, index) => ({ name: `other_${index}`, filters: without, limit: COUNTED_MAX })),
+    { name: 'hit', kind: null, filters: match.filters, limit: COUNTED_MAX + 1 },
+    ...own.map(({ kind, without }, index) => ({ name: `other_${index}`, kind, filters: without, limit: COUNTED_MAX })),
   ]
   const setOf = (kind: string): string => {
     const index = own.findIndex((filter) => filter.kind === kind)
@@ -199,10 +201,12 @@ function toCounted(
   }
 }
 
-function countedSet({ name, filters, limit }: CountedSet, match: Match, values: Values): string {
+function countedSet({ name, kind, filters, limit }: CountedSet, match: Match, values: Values): string {
+  const wants = (...kinds: string[]): boolean => kind === null || kinds.some((one) => kind.startsWith(one))
   return `
     ${name} as materialized (
-      select d.facets, ${amountOf(match, values)} as amount, d.rating, d.in_stock
+      select ${wants('category', 'brand', 'attr.') ? 'd.facets' : 'null::int[] as facets'},
+             ${wants('price') ? amountOf(match, values) : 'null::bigint'} as amount, d.rating, d.in_stock
       from search_document d
       where ${conditions({ ...match, filters }, values).join(' and ')}
       limit ${limit}
