@@ -8,6 +8,7 @@ import { benchCheckout } from './checkout'
 import { benchPage } from './page'
 import { benchRecovery } from './recovery'
 import { benchReservation } from './reservation'
+import { benchLargeSearch, benchSearch } from './search'
 import { benchMemory, benchStart } from './rest'
 
 /** One row of the table. `bar` is empty for what is only printed. */
@@ -30,6 +31,8 @@ const ALONE: Record<string, () => Promise<Figure[]>> = {
   start: benchStart,
   memory: benchMemory,
   recovery: benchRecovery,
+  search: benchSearch,
+  'search-large': benchLargeSearch,
 }
 const NAMES = [...Object.keys(BENCHES), ...Object.keys(ALONE)]
 

@@ -1,5 +1,7 @@
 -- Written by `npm run schema` from db/migrations; for reading, and compared by `npm run check`.
 
+create extension pg_trgm;
+
 create domain currency as text collate "C" CHECK ((VALUE ~ '^[A-Z]{3}$'::text));
 
 create domain sku as text collate "C" CHECK (((VALUE = upper(VALUE)) AND ((length(VALUE) >= 1) AND (length(VALUE) <= 64))));
@@ -571,6 +573,20 @@ CREATE INDEX product_category_category ON public.product_category USING btree (c
 CREATE TRIGGER offered_new AFTER INSERT ON public.product_category REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
 CREATE TRIGGER offered_no_more AFTER DELETE ON public.product_category REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
 
+create table product_signal (
+  product_id typeid not null,
+  velocity real default 0 not null,
+  rating real,
+  rating_count integer default 0 not null,
+  margin real,
+  updated_at timestamp with time zone default now() not null,
+  constraint product_signal_pkey PRIMARY KEY (product_id),
+  constraint product_signal_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE,
+  constraint product_signal_rating_check CHECK (((rating >= (1)::double precision) AND (rating <= (5)::double precision))),
+  constraint product_signal_rating_count_check CHECK ((rating_count >= 0)),
+  constraint product_signal_velocity_check CHECK ((velocity >= (0)::double precision))
+);
+
 create table relay_partition (
   partition smallint not null,
   backend_pid integer not null,
@@ -614,6 +630,95 @@ CREATE UNIQUE INDEX one_live_reservation ON public.reservation USING btree (owne
 CREATE INDEX reservation_due ON public.reservation USING btree (expires_at) WHERE ((state = 'held'::text) AND (kind = 'soft'::text));
 CREATE INDEX reservation_live ON public.reservation USING btree (sku, warehouse_id) WHERE (state = ANY (ARRAY['held'::text, 'committed'::text]));
 CREATE INDEX reservation_owner ON public.reservation USING btree (owner_id);
+
+create table search_curation (
+  query text collate "C" not null,
+  pins typeid[] not null,
+  hides typeid[] not null,
+  constraint search_curation_pkey PRIMARY KEY (query)
+);
+
+create table search_document (
+  product_id typeid not null,
+  version integer not null,
+  as_of timestamp with time zone not null,
+  slug text not null,
+  title text not null,
+  title_words smallint not null,
+  words tsvector not null,
+  facets integer[] not null,
+  prices jsonb not null,
+  rating real,
+  in_stock boolean not null,
+  popularity real not null,
+  constraint search_document_pkey PRIMARY KEY (product_id)
+);
+CREATE INDEX search_document_popular ON public.search_document USING btree (popularity DESC, product_id);
+CREATE INDEX search_document_rated ON public.search_document USING btree (rating DESC NULLS LAST, product_id DESC);
+CREATE INDEX search_document_words ON public.search_document USING gin (words, facets) WITH (gin_pending_list_limit='512');
+
+create table search_facet (
+  id integer generated always as identity not null,
+  kind text collate "C" not null,
+  value text collate "C" not null,
+  label text not null,
+  constraint search_facet_pkey PRIMARY KEY (id),
+  constraint search_facet_kind_value_key UNIQUE (kind, value)
+);
+
+create table search_pending (
+  engine text collate "C" not null,
+  product_id typeid not null,
+  generation integer default 1 not null,
+  tries integer default 0 not null,
+  due_at timestamp with time zone default clock_timestamp() not null,
+  constraint search_pending_pkey PRIMARY KEY (engine, product_id)
+);
+CREATE INDEX search_pending_due ON public.search_pending USING btree (engine, due_at);
+
+create table search_price (
+  product_id typeid not null,
+  currency currency not null,
+  amount bigint not null,
+  constraint search_price_pkey PRIMARY KEY (product_id, currency),
+  constraint search_price_product_id_fkey FOREIGN KEY (product_id) REFERENCES search_document(product_id) ON DELETE CASCADE
+);
+CREATE INDEX search_price_amount ON public.search_price USING btree (currency, amount, product_id);
+
+create table search_rebuild (
+  engine text collate "C" not null,
+  build text not null,
+  state text not null,
+  after_id text collate "C" default ''::text not null,
+  done integer default 0 not null,
+  total integer not null,
+  failure text,
+  started_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint search_rebuild_pkey PRIMARY KEY (engine),
+  constraint search_rebuild_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+create table search_rules (
+  singleton boolean default true not null,
+  version integer default 1 not null,
+  constraint search_rules_pkey PRIMARY KEY (singleton),
+  constraint search_rules_singleton_check CHECK (singleton)
+);
+
+create table search_synonym (
+  position integer not null,
+  root text,
+  terms text[] not null,
+  constraint search_synonym_pkey PRIMARY KEY ("position")
+);
+
+create table search_word (
+  word text collate "C" not null,
+  uses integer default 1 not null,
+  constraint search_word_pkey PRIMARY KEY (word)
+);
+CREATE INDEX search_word_trigrams ON public.search_word USING gin (word gin_trgm_ops);
 
 create table seller (
   id text not null,

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import type { QueryResult, QueryResultRow } from 'pg'
 import type { ProductId } from '../../domain/ids'
 import {
   type Affinity,
@@ -48,7 +50,6 @@ export interface Found {
 const RANKED_MAX = 200
 /** Autocompletion looks at so many of the most popular products first. */
 const POPULAR_WINDOW = 3_000
-const ATTRIBUTE_FACET_ROWS_MAX = 500
 
 /** A statement's parameters: every value from a caller goes through here. */
 class Values {
@@ -60,90 +61,129 @@ class Values {
   }
 }
 
+/** As a prepared statement: there are few forms, and planning one takes as long as running it. */
+function ask<T extends QueryResultRow>(db: Db, text: string, values: Values): Promise<QueryResult<T>> {
+  return db.query<T>({ name: `search.${createHash('sha1').update(text).digest('hex')}`, text, values: values.list })
+}
+
 /** A facet whose own filter is left out when its values are counted: what else could be chosen instead. */
 interface OwnFilter {
   readonly kind: string
   readonly without: SearchFilters
 }
 
-/** How many products match, and what they could be narrowed by. */
-export async function countMatches(db: Db, match: Match): Promise<Counted> {
+/**
+ * How many products match, what they could be narrowed by, and the page that is asked for: in one statement, unless more
+ * match than are counted or some are pinned.
+ */
+export async function searchMatches(db: Db, request: PageRequest): Promise<{ counted: Counted; page: readonly Found[] }> {
+  const hasPins = request.match.pins.length > 0 && request.sort === 'relevance'
+  const { page, ...counted } = await countMatches(db, request, !hasPins)
+  if (counted.total === 0) return { counted, page: [] }
+  return { counted, page: page ?? (await findPage(db, request, !counted.totalIsExact)) }
+}
+
+/** One set per own filter, besides the hits themselves. */
+interface CountedSet {
+  readonly name: string
+  /** Of an own filter: its kind alone is counted. */
+  readonly kind: string | null
+  readonly filters: SearchFilters
+  readonly limit: number
+}
+
+async function countMatches(
+  db: Db,
+  request: PageRequest,
+  withPage: boolean,
+): Promise<Counted & { readonly page: readonly Found[] | null }> {
+  const { match } = request
   const values = new Values()
   const own = ownFilters(match.filters)
-  const sets = [
-    { name: 'hit', filters: match.filters, limit: COUNTED_MAX + 1 },
-    ...own.map(({ without }, index) => ({ name: `other_${index}`, filters: without, limit: COUNTED_MAX })),
+  const sets: CountedSet[] = [
+    { name: 'hit', kind: null, filters: match.filters, limit: COUNTED_MAX + 1 },
+    ...own.map(({ kind, without }, index) => ({ name: `other_${index}`, kind, filters: without, limit: COUNTED_MAX })),
   ]
   const setOf = (kind: string): string => {
     const index = own.findIndex((filter) => filter.kind === kind)
     return index < 0 ? 'hit' : `other_${index}`
   }
-  const narrowed = own.filter(({ kind }) => kind === 'category' || kind === 'brand' || kind.startsWith('attr.'))
-  const { rows } = await db.query<CountRow>(
+  const { rows } = await ask<CountRow>(
+    db,
     `with ${sets.map((set) => countedSet(set, match, values)).join(', ')},
-     counted as (
-       select f.kind, f.value, c.count
-       from (select id, count(*)::int as count from hit, unnest(hit.facets) as id group by id) as c
-       join search_facet f on f.id = c.id
-       where f.kind <> all (${values.add(
-         narrowed.map(({ kind }) => kind),
-         'text[]',
-       )})
-       ${narrowed
-         .map(
-           ({ kind }) => `
-       union all
-       select f.kind, f.value, c.count
-       from (select id, count(*)::int as count from ${setOf(kind)} as o, unnest(o.facets) as id group by id) as c
-       join search_facet f on f.id = c.id
-       where f.kind = ${values.add(kind, 'text')}`,
-         )
-         .join('')}
-     ),
+     counted as (${facetCounts(own, setOf, values)}),
      placed as (
        select *, row_number() over (partition by kind order by count desc, value) as place from counted
      )
-     select (select count(*)::int from hit) as total,
-            coalesce((
-              select jsonb_agg(jsonb_build_object('kind', kind, 'value', value, 'count', count) order by kind, place)
-              from (select * from placed where place <= ${FACET_VALUES_MAX} order by place limit ${ATTRIBUTE_FACET_ROWS_MAX}) as p
-            ), '[]') as facets,
-            coalesce((
-              select jsonb_object_agg(step, count)
-              from (
-                select width_bucket(amount, ${values.add(PRICE_LADDER, 'bigint[]')}) as step, count(*)::int
-                from ${setOf('price')}
-                group by 1
-              ) as p
-            ), '{}') as prices,
-            (select jsonb_build_object(${RATING_STEPS.map(
-              (step) => `'${step}', count(*) filter (where rating >= ${step})`,
-            ).join(', ')}) from ${setOf('rating')}) as ratings,
-            (select jsonb_build_object('true', count(*) filter (where in_stock), 'false', count(*) filter (where not in_stock))
-             from ${setOf('in_stock')}) as stock`,
-    values.list,
+     select jsonb_build_object(${[...new Set(['hit', setOf('price'), setOf('rating'), setOf('in_stock')])]
+       .map((set) => `'${set}', (select ${SUMMARY} from ${set})`)
+       .join(', ')}) as summaries,
+            (
+              select jsonb_agg(jsonb_build_array(kind, value, count) order by kind, place)
+              from (select * from placed where place <= ${FACET_VALUES_MAX} order by place limit ${FACET_ROWS_MAX}) as p
+            ) as facets,
+            ${withPage ? pageOfNarrow(request, values) : 'null'} as page`,
+    values,
   )
-  return toCounted(rows[0])
+  return toCounted(rows[0], setOf)
+}
+
+const FACET_ROWS_MAX = 500
+
+/** How many are in a set, in each range of prices, at each rating and above, in stock and not. */
+const SUMMARY = `array[
+  count(*),
+  ${PRICE_LADDER.map((from, step) => {
+    const to = PRICE_LADDER[step + 1]
+    return `count(*) filter (where amount >= ${from}${to === undefined ? '' : ` and amount < ${to}`})`
+  }).join(',\n  ')},
+  ${RATING_STEPS.map((step) => `count(*) filter (where rating >= ${step})`).join(',\n  ')},
+  count(*) filter (where in_stock), count(*) filter (where not in_stock)
+]`
+
+function facetCounts(own: readonly OwnFilter[], setOf: (kind: string) => string, values: Values): string {
+  const narrowed = own.filter(({ kind }) => kind === 'category' || kind === 'brand' || kind.startsWith('attr.'))
+  const of = (set: string): string => `
+    select f.kind, f.value, c.count
+    from (select id, count(*)::int as count from (select unnest(facets) as id from ${set}) as u group by id) as c
+    join search_facet f on f.id = c.id`
+  const kinds = narrowed.map(({ kind }) => kind)
+  return [
+    kinds.length === 0 ? of('hit') : `${of('hit')} where f.kind <> all (${values.add(kinds, 'text[]')})`,
+    ...kinds.map((kind) => `${of(setOf(kind))} where f.kind = ${values.add(kind, 'text')}`),
+  ].join(' union all ')
+}
+
+/** Of few enough matches all are put in order; of more nothing is, and this costs nothing. */
+function pageOfNarrow(request: PageRequest, values: Values): string {
+  return `case when (select count(*) from hit) <= ${COUNTED_MAX} then (
+    select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'title', p.title)), '[]') from (${sortedMatches(request, values)}) as p
+  ) end`
 }
 
 interface CountRow {
-  readonly total: number
-  readonly facets: readonly (FacetCount & { readonly kind: string })[]
-  readonly prices: Readonly<Record<string, number>>
-  readonly ratings: Readonly<Record<string, number>>
-  readonly stock: Readonly<Record<string, number>>
+  readonly summaries: Readonly<Record<string, readonly number[]>>
+  readonly facets: readonly (readonly [kind: string, value: string, count: number])[] | null
+  readonly page: readonly Found[] | null
 }
 
-function toCounted(row: CountRow | undefined): Counted {
+function toCounted(
+  row: CountRow | undefined,
+  setOf: (kind: string) => string,
+): Counted & { readonly page: readonly Found[] | null } {
   const kinds: Record<string, FacetCount[]> = {}
-  for (const { kind, value, count } of row?.facets ?? []) (kinds[kind] ??= []).push({ value, count })
-  const listed = (counts: Readonly<Record<string, number>> = {}): FacetCount[] =>
-    Object.entries(counts)
-      .filter(([, count]) => count > 0)
-      .map(([value, count]) => ({ value, count }))
-  const ratings = listed(row?.ratings).sort((a, b) => Number(b.value) - Number(a.value))
-  const stock = listed(row?.stock).sort((a, b) => b.count - a.count || (a.value > b.value ? -1 : 1))
-  const total = row?.total ?? 0
+  for (const [kind, value, count] of row?.facets ?? []) (kinds[kind] ??= []).push({ value, count })
+  const summaryOf = (kind: string): readonly number[] => row?.summaries[setOf(kind)] ?? []
+  const part = (kind: string, from: number, length: number): number[] => summaryOf(kind).slice(from, from + length)
+  const ratingAt = 1 + PRICE_LADDER.length
+  const stockAt = ratingAt + RATING_STEPS.length
+  const counts = (values: readonly (number | boolean)[], numbers: readonly number[]): FacetCount[] =>
+    values
+      .map((value, index) => ({ value: String(value), count: numbers[index] ?? 0 }))
+      .filter(({ count }) => count > 0)
+  const ratings = counts(RATING_STEPS, part('rating', ratingAt, RATING_STEPS.length))
+  const stock = counts([true, false], part('in_stock', stockAt, 2)).sort((a, b) => b.count - a.count)
+  const [total = 0] = summaryOf('total')
   return {
     total: Math.min(total, COUNTED_MAX),
     totalIsExact: total <= COUNTED_MAX,
@@ -153,21 +193,20 @@ function toCounted(row: CountRow | undefined): Counted {
         ...(ratings.length > 0 && { rating: ratings }),
         ...(stock.length > 0 && { in_stock: stock }),
       },
-      price: Object.entries(row?.prices ?? {})
-        .map(([step, count]) => priceRange(Number(step) - 1, count))
-        .sort((a, b) => a.from - b.from),
+      price: part('price', 1, PRICE_LADDER.length)
+        .map((count, step) => priceRange(step, count))
+        .filter(({ count }) => count > 0),
     },
+    page: row?.page ?? null,
   }
 }
 
-function countedSet(
-  { name, filters, limit }: { name: string; filters: SearchFilters; limit: number },
-  match: Match,
-  values: Values,
-): string {
+function countedSet({ name, kind, filters, limit }: CountedSet, match: Match, values: Values): string {
+  const wants = (...kinds: string[]): boolean => kind === null || kinds.some((one) => kind.startsWith(one))
   return `
     ${name} as materialized (
-      select d.facets, ${amountOf(match, values)} as amount, d.rating, d.in_stock
+      select ${wants('category', 'brand', 'attr.') ? 'd.facets' : 'null::int[] as facets'},
+             ${wants('price') ? amountOf(match, values) : 'null::bigint'} as amount, d.rating, d.in_stock
       from search_document d
       where ${conditions({ ...match, filters }, values).join(' and ')}
       limit ${limit}
@@ -194,18 +233,19 @@ function ownFilters(filters: SearchFilters): OwnFilter[] {
   ]
 }
 
-interface PageRequest {
+export interface PageRequest {
   readonly match: Match
   readonly sort: Sort
   readonly affinity: Affinity
   readonly offset: number
   readonly limit: number
-  /** More match than are counted: the order's own index is followed then, instead of sorting all of them. */
-  readonly isBroad: boolean
 }
 
-/** One page in order. Pins come first where results are sorted by relevance. */
-export async function findPage(db: Db, request: PageRequest): Promise<Found[]> {
+/**
+ * One page in order. Pins come first where results are sorted by relevance. When more match than are counted (`isBroad`),
+ * the order's own index is followed instead of sorting all of them.
+ */
+async function findPage(db: Db, request: PageRequest, isBroad: boolean): Promise<Found[]> {
   const pinned = request.sort === 'relevance' ? await findPinned(db, request.match) : []
   const shown = pinned.slice(request.offset, request.offset + request.limit)
   const limit = request.limit - shown.length
@@ -213,7 +253,7 @@ export async function findPage(db: Db, request: PageRequest): Promise<Found[]> {
   const offset = Math.max(0, request.offset - pinned.length)
   const hides = [...request.match.hides, ...pinned.map(({ id }) => id)]
   const rest = { ...request, match: { ...request.match, pins: [], hides }, offset, limit }
-  return [...shown, ...(await (request.isBroad ? followOrder(db, rest) : sortMatches(db, rest)))]
+  return [...shown, ...(await (isBroad ? followOrder(db, rest) : sortMatches(db, rest)))]
 }
 
 /** Pins that fit the filters, in their order; whether they have the words does not matter. */
@@ -221,18 +261,24 @@ async function findPinned(db: Db, match: Match): Promise<Found[]> {
   if (match.pins.length === 0) return []
   const values = new Values()
   const pins = values.add(match.pins, 'text[]')
-  const { rows } = await db.query<Found>(
+  const { rows } = await ask<Found>(
+    db,
     `select d.product_id as id, d.title
      from search_document d
      where d.product_id = any (${pins}) and ${conditions({ ...match, words: null }, values).join(' and ')}
      order by array_position(${pins}, d.product_id::text)`,
-    values.list,
+    values,
   )
   return rows
 }
 
-async function sortMatches(db: Db, { match, sort, affinity, offset, limit }: PageRequest): Promise<Found[]> {
+async function sortMatches(db: Db, request: PageRequest): Promise<Found[]> {
   const values = new Values()
+  const { rows } = await ask<Found>(db, sortedMatches(request, values), values)
+  return rows
+}
+
+function sortedMatches({ match, sort, affinity, offset, limit }: PageRequest, values: Values): string {
   const order: Record<Sort, () => string> = {
     relevance: () => `${score(match, affinity, values)} desc, d.product_id`,
     price_asc: () => `${amountOf(match, values)}, d.product_id`,
@@ -240,15 +286,12 @@ async function sortMatches(db: Db, { match, sort, affinity, offset, limit }: Pag
     newest: () => 'd.product_id desc',
     rating: () => 'd.rating desc nulls last, d.product_id desc',
   }
-  const { rows } = await db.query<Found>(
-    `select d.product_id as id, d.title
-     from search_document d
-     where ${conditions(match, values).join(' and ')}
-     order by ${order[sort]()}
-     offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
-    values.list,
-  )
-  return rows
+  return `
+    select d.product_id as id, d.title
+    from search_document d
+    where ${conditions(match, values).join(' and ')}
+    order by ${order[sort]()}
+    offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
 }
 
 /**
@@ -262,28 +305,30 @@ async function followOrder(db: Db, { match, sort, affinity, offset, limit }: Pag
     .map((condition) => `(${condition}) is true`)
     .join(' and ')
   if (sort === 'relevance' && offset + limit <= RANKED_MAX) {
-    const { rows } = await db.query<Found>(
+    const { rows } = await ask<Found>(
+      db,
       `select d.product_id as id, d.title
        from (
          select * from search_document d where ${where} order by popularity desc, product_id limit ${RANKED_MAX}
        ) as d
        order by ${score(match, affinity, values)} desc, d.product_id
        offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
-      values.list,
+      values,
     )
     return rows
   }
   const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
   if (sort === 'price_asc' || sort === 'price_desc') {
     const direction = sort === 'price_asc' ? '' : 'desc'
-    const { rows } = await db.query<Found>(
+    const { rows } = await ask<Found>(
+      db,
       `select d.product_id as id, d.title
        from search_price p
        join search_document d on d.product_id = p.product_id
        where p.currency = ${values.add(match.currency, 'text')} and ${where}
        order by p.amount ${direction}, p.product_id ${direction}
        ${page}`,
-      values.list,
+      values,
     )
     return rows
   }
@@ -292,9 +337,10 @@ async function followOrder(db: Db, { match, sort, affinity, offset, limit }: Pag
     newest: 'd.product_id desc',
     rating: 'd.rating desc nulls last, d.product_id desc',
   }[sort]
-  const { rows } = await db.query<Found>(
+  const { rows } = await ask<Found>(
+    db,
     `select d.product_id as id, d.title from search_document d where ${where} order by ${order} ${page}`,
-    values.list,
+    values,
   )
   return rows
 }
@@ -317,7 +363,8 @@ async function findPopularIn(
   limit: number,
 ): Promise<(Found & { readonly slug: string })[]> {
   const values = new Values()
-  const { rows } = await db.query<Found & { slug: string }>(
+  const { rows } = await ask<Found & { slug: string }>(
+    db,
     `select id, title, slug
      from (
        select d.product_id as id, d.title, d.slug, d.popularity
@@ -327,7 +374,7 @@ async function findPopularIn(
      ) as hit
      order by popularity desc, id
      limit ${values.add(limit, 'int')}`,
-    values.list,
+    values,
   )
   return rows
 }

@@ -15,6 +15,8 @@ export interface LookedUp {
   readonly completions: readonly string[]
   /** By `"<kind> <value>"`. */
   readonly facets: ReadonlyMap<string, number>
+  /** Of words that are not known, those that are one edit away, most likely first. */
+  readonly near: ReadonlyMap<string, readonly string[]>
 }
 
 /** All that a search must know before it can be asked, in one round trip. */
@@ -26,7 +28,8 @@ export async function lookUp(
     facets,
   }: { words: readonly string[]; prefix: string | null; facets: readonly (readonly [kind: string, value: string])[] },
 ): Promise<LookedUp> {
-  const { rows } = await db.query<{ known: string[]; completions: string[]; facets: Record<string, number> }>({
+  const edits = editsOfAll(words)
+  const { rows } = await db.query<LookedUpRow>({
     name: 'search.lookUp',
     text: `
       select coalesce((select array_agg(word) from search_word where word = any ($1::text[])), '{}') as known,
@@ -38,15 +41,29 @@ export async function lookUp(
                select jsonb_object_agg(kind || ' ' || value, id)
                from search_facet
                where (kind, value) in (select * from unnest($3::text[], $4::text[]))
-             ), '{}') as facets`,
-    values: [words, prefix, facets.map(([kind]) => kind), facets.map(([, value]) => value)],
+             ), '{}') as facets,
+             coalesce((
+               select jsonb_agg(jsonb_build_object('given', given, 'word', w.word, 'uses', w.uses))
+               from unnest($5::text[], $6::text[]) as asked (given, word)
+               join search_word w on w.word = asked.word
+               where not exists (select from search_word k where k.word = asked.given)
+             ), '[]') as near`,
+    values: [words, prefix, facets.map(([kind]) => kind), facets.map(([, value]) => value), ...edits],
   })
   const row = rows[0]
   return {
     known: new Set(row?.known),
     completions: row?.completions ?? [],
     facets: new Map(Object.entries(row?.facets ?? {})),
+    near: ranked(row?.near ?? []),
   }
+}
+
+interface LookedUpRow {
+  readonly known: string[]
+  readonly completions: string[]
+  readonly facets: Record<string, number>
+  readonly near: readonly Near[]
 }
 
 /**
@@ -54,9 +71,8 @@ export async function lookUp(
  * for every such word, which no swap escapes; two edits away, in longer words alone, by common trigrams.
  */
 export async function findNear(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
-  const open = words.filter((word) => typosAllowed(word) > 0)
-  const near = await findOneEdit(db, open)
-  const far = open.filter((word) => typosAllowed(word) > 1 && !near.has(word))
+  const near = await findOneEdit(db, words)
+  const far = words.filter((word) => !near.has(word))
   for (const [word, found] of await findByTrigrams(db, far)) near.set(word, found)
   return near
 }
@@ -67,21 +83,28 @@ interface Near {
   readonly uses: number
 }
 
+/** Every word one edit away, beside the word that it is an edit of. */
+function editsOfAll(words: readonly string[]): [given: string[], edited: string[]] {
+  const edits = words.filter((word) => typosAllowed(word) > 0).map((word) => ({ word, edited: editsOf(word) }))
+  return [edits.flatMap(({ word, edited }) => edited.map(() => word)), edits.flatMap(({ edited }) => edited)]
+}
+
 async function findOneEdit(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
   if (words.length === 0) return new Map()
-  const edits = words.map(editsOf)
   const { rows } = await db.query<Near>({
     name: 'search.oneEdit',
     text: `
       select given, w.word, w.uses
       from unnest($1::text[], $2::text[]) as asked (given, word)
       join search_word w on w.word = asked.word`,
-    values: [edits.flatMap((list, index) => list.map(() => words[index])), edits.flat()],
+    values: editsOfAll(words),
   })
   return ranked(rows)
 }
 
-async function findByTrigrams(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
+/** Two edits away, of longer words, by common trigrams. */
+export async function findByTrigrams(db: Db, given: readonly string[]): Promise<Map<string, string[]>> {
+  const words = given.filter((word) => typosAllowed(word) > 1)
   if (words.length === 0) return new Map()
   const { rows } = await db.query<Near>({
     name: 'search.trigrams',

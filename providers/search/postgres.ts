@@ -1,9 +1,9 @@
 import { deleteDocuments, writeDocuments } from '../../db/search/document'
 import { isPostgresUnavailable, type Pool } from '../../db/pool'
-import { type Counted, countMatches, findCategories, findPage, findPopular, type Match } from '../../db/search/query'
+import { type Counted, findCategories, findPopular, type Found, type Match, searchMatches } from '../../db/search/query'
 import { readSearchRules } from '../../db/search/rule'
 import { matcherOf, type Slot, slotsOf, type Spelling, type Synonyms, tsqueryOf } from '../../db/search/tsquery'
-import { countWords, findNear, lookUp, type LookedUp } from '../../db/search/word'
+import { countWords, findByTrigrams, findNear, type LookedUp } from '../../db/search/word'
 import {
   type CurationRule,
   DEPTH_MAX,
@@ -21,6 +21,7 @@ import {
 import { markWords, wordsOf } from '../../domain/words'
 import type { Refused, SearchEngine, SuggestRequest } from './port'
 import { suggestionsOf } from './suggest'
+import { Vocabulary } from './vocabulary'
 
 /** A change of the rules is seen within this. */
 const RULES_FRESH_MS = 500
@@ -39,6 +40,12 @@ interface Attempt {
   readonly needed: number
 }
 
+interface Outcome {
+  readonly attempt: Attempt
+  readonly counted: Counted
+  readonly page: readonly Found[]
+}
+
 const NOTHING: Counted = { total: 0, totalIsExact: true, facets: { values: {}, price: [] } }
 
 /**
@@ -48,10 +55,12 @@ const NOTHING: Counted = { total: 0, totalIsExact: true, facets: { values: {}, p
 export class PostgresSearch implements SearchEngine {
   readonly name = 'postgres'
   private readonly pool: Pool
+  private readonly vocabulary: Vocabulary
   private rules: { readonly read: Promise<Rules>; readonly until: number } | undefined
 
   constructor(pool: Pool) {
     this.pool = pool
+    this.vocabulary = new Vocabulary(pool)
   }
 
   async search(query: SearchQuery): Promise<SearchResult> {
@@ -59,24 +68,18 @@ export class PostgresSearch implements SearchEngine {
     const rules = await this.currentRules()
     const curation = rules.curations.get(words.join(' '))
     const prefix = /[\p{L}\p{N}]$/u.test(query.text) ? (words.at(-1) ?? null) : null
-    const looked = await lookUp(this.pool, { words, prefix, facets: facetNames(query.filters) })
-    let found: { attempt: Attempt; match: Match; counted: Counted } | undefined
+    const looked = await this.vocabulary.lookUp({ words, prefix, facets: facetNames(query.filters) })
+    let found: Outcome | undefined
     for await (const attempt of this.attempts(words, prefix, looked, rules)) {
       const match = matchOf(query, { words, looked, curation, attempt })
-      const counted = await countMatches(this.pool, match)
-      if (!found || counted.total > 0) found = { attempt, match, counted }
-      if (counted.total > 0) break
+      const limit = Math.min(query.limit, DEPTH_MAX - query.offset)
+      const { sort, affinity, offset } = query
+      const outcome = await searchMatches(this.pool, { match, sort, affinity, offset, limit })
+      if (!found || outcome.counted.total > 0) found = { attempt, ...outcome }
+      if (outcome.counted.total > 0) break
     }
     if (!found || found.counted.total === 0) return { hits: [], ...(found?.counted ?? NOTHING), didYouMean: null }
-    const { attempt, match, counted } = found
-    const page = await findPage(this.pool, {
-      match,
-      sort: query.sort,
-      affinity: query.affinity,
-      offset: query.offset,
-      limit: Math.min(query.limit, DEPTH_MAX - query.offset),
-      isBroad: !counted.totalIsExact,
-    })
+    const { attempt, counted, page } = found
     const isMatch = matcherOf(attempt.slots)
     const respelt = query.offset === 0 && words.some((word) => !looked.known.has(word)) ? page[0] : undefined
     return {
@@ -93,7 +96,7 @@ export class PostgresSearch implements SearchEngine {
     const words = wordsOf(text).slice(0, QUERY_WORDS_MAX)
     const last = words.at(-1)
     if (last === undefined) return []
-    const looked = await lookUp(this.pool, { words, prefix: last, facets: [] })
+    const looked = await this.vocabulary.lookUp({ words, prefix: last, facets: [] })
     const { synonyms } = await this.currentRules()
     const products = await this.findSuggested({ words, looked, synonyms, currency })
     const categories = await findCategories(this.pool, last, CATEGORIES_MAX)
@@ -159,8 +162,7 @@ export class PostgresSearch implements SearchEngine {
     looked: LookedUp,
     { synonyms }: Rules,
   ): AsyncGenerator<Attempt> {
-    const unknown = words.filter((word) => !isKnown(word, prefix, looked))
-    const near = await findNear(this.pool, unknown)
+    const near = await this.nearUnknown(words, prefix, looked)
     const spelling: Spelling = { near, prefix, completions: looked.completions }
     const slots = slotsOf(words, spelling, synonyms)
     yield { slots, needed: slots.length }
@@ -187,12 +189,22 @@ export class PostgresSearch implements SearchEngine {
     currency: string
   }): Promise<Awaited<ReturnType<typeof findPopular>>> {
     const prefix = words.at(-1) ?? null
-    const unknown = words.filter((word) => !isKnown(word, prefix, looked))
-    const near = unknown.length === 0 ? new Map() : await findNear(this.pool, unknown)
+    const near = await this.nearUnknown(words, prefix, looked)
     const slots = slotsOf(words, { near, prefix, completions: looked.completions }, synonyms)
     const query = { currency, filters: NO_FILTERS }
     const match = matchOf(query, { words, looked, curation: undefined, attempt: { slots, needed: slots.length } })
     return findPopular(this.pool, match, SUGGESTED_FROM)
+  }
+
+  private async nearUnknown(
+    words: readonly string[],
+    prefix: string | null,
+    looked: LookedUp,
+  ): Promise<ReadonlyMap<string, readonly string[]>> {
+    const unknown = words.filter((word) => !isKnown(word, prefix, looked))
+    const near = new Map([...looked.near].filter(([word]) => unknown.includes(word)))
+    const far = unknown.filter((word) => !near.has(word))
+    return far.length === 0 ? near : new Map([...near, ...(await findByTrigrams(this.pool, far))])
   }
 
   private currentRules(): Promise<Rules> {

@@ -1,0 +1,339 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
+import { Client } from 'pg'
+import { ROOT } from '../config'
+import { migrate } from '../db/migrate'
+import { createPool, type Pool } from '../db/pool'
+import { projectDocuments } from '../db/search/document'
+import { listProductIds } from '../db/search/rebuild'
+import { NO_AFFINITY, NO_FILTERS, type SearchFilters, type SearchQuery, type Sort } from '../domain/search'
+import { wordsOf } from '../domain/words'
+import { PostgresSearch } from '../providers/search/postgres'
+import { seedDemoShop } from '../scripts/seed'
+import { type Stack, startStack } from '../scripts/stack/supervisor'
+import { generatedTitles, type GeneratedCatalog, randomOf, writeCatalog } from './catalog'
+import type { Figure } from './main'
+import { burst, interleave, median, quantile, ratio } from './measure'
+import { Shop } from './shop'
+
+const PAIRS = 5
+const SECONDS = 5
+const QUERIES = 4_000
+const RECALL_QUERIES = 1_000
+const WRITES_PER_SECOND = 50
+const WRITE_SECONDS = 20
+const LARGE: GeneratedCatalog = { count: 1_000_000, seed: 7 }
+const FILL_BATCH = 1_000
+const FILLERS = 2
+
+/** Search in Postgres on the demo shop: its cost, what it finds of misspelt titles, and how soon it knows of changes. */
+export async function benchSearch(): Promise<Figure[]> {
+  const stack = await startStack({ folder: join(ROOT, '.holdfast', 'bench-search'), portOffset: 8_000 })
+  const pool = createPool({ DATABASE_URL: stack.services.DATABASE_URL, DATABASE_POOL_MAX: 4 }, { name: 'bench' })
+  try {
+    const { products } = await seedDemoShop({ api: stack.file.api, adminKey: stack.file.admin_key })
+    await indexed(pool, products)
+    const engine = new PostgresSearch(pool)
+    await engine.swap()
+    const titles = demoTitles()
+    return [
+      await costFigure(pool, engine, titles, { what: `${products} products`, bar: 20 }),
+      ...(await recallFigures(engine, titles)),
+      await freshnessFigure(stack, pool),
+    ]
+  } finally {
+    await pool.end()
+    await stack.stop()
+  }
+}
+
+/** The same at a million generated SKUs, in a database of its own that is kept for the next time. */
+export async function benchLargeSearch(): Promise<Figure[]> {
+  const folder = join(ROOT, '.holdfast', 'bench-search-large')
+  const stack = await startStack({ folder, portOffset: 8_500, apis: 0, durable: false })
+  const pool = createPool({ DATABASE_URL: stack.services.DATABASE_URL, DATABASE_POOL_MAX: 4 }, { name: 'bench' })
+  try {
+    await prepareLarge(stack.services.DATABASE_URL, pool)
+    const engine = new PostgresSearch(pool)
+    const titles = sampled(generatedTitles(LARGE), LARGE.count, 20_000)
+    return [
+      await costFigure(pool, engine, titles, { what: `${LARGE.count} SKUs`, bar: 100 }),
+      ...(await recallFigures(engine, titles)),
+    ]
+  } finally {
+    await pool.end()
+    await stack.stop()
+  }
+}
+
+async function prepareLarge(databaseUrl: string, pool: Pool): Promise<void> {
+  await migrate(databaseUrl)
+  const counts = await pool.query<{ products: number; documents: number }>(
+    `select (select count(*)::int from product) as products, (select count(*)::int from search_document) as documents`,
+  )
+  const { products = 0, documents = 0 } = counts.rows[0] ?? {}
+  if (products === 0) {
+    console.error(`Writing ${LARGE.count} SKUs …`)
+    await writeCatalog(databaseUrl, LARGE)
+  }
+  if (documents < LARGE.count) await fillAll(databaseUrl)
+}
+
+/** As the workflow `reindex` does it, by several hands: what is measured here is searching. */
+async function fillAll(databaseUrl: string): Promise<void> {
+  const pool = createPool({ DATABASE_URL: databaseUrl, DATABASE_POOL_MAX: FILLERS + 1 }, { name: 'bench-fill' })
+  const engine = new PostgresSearch(pool)
+  const begun = Date.now()
+  let after = ''
+  let done = 0
+  const filler = async (): Promise<void> => {
+    for (;;) {
+      const ids = await takeIds()
+      if (ids.length === 0) return
+      const { documents } = await projectDocuments(pool, ids)
+      await engine.fill('', documents)
+      done += ids.length
+      if (done % 50_000 < FILL_BATCH) console.error(`  ${done} indexed, ${Math.round((Date.now() - begun) / 1_000)} s`)
+    }
+  }
+  let taking: Promise<unknown> = Promise.resolve()
+  const takeIds = (): Promise<Awaited<ReturnType<typeof listProductIds>>> => {
+    const taken = taking.then(async () => {
+      const ids = await listProductIds(pool, after, FILL_BATCH)
+      after = ids.at(-1) ?? after
+      return ids
+    })
+    taking = taken
+    return taken
+  }
+  await Promise.all(Array.from({ length: FILLERS }, filler))
+  await engine.swap()
+  await pool.end()
+  await vacuum(databaseUrl)
+}
+
+async function vacuum(databaseUrl: string): Promise<void> {
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  await client.query('vacuum analyze search_document')
+  await client.query('vacuum analyze search_price')
+  await client.end()
+}
+
+/** One caller; the control reads one product's row by its id through the same pool. */
+async function costFigure(
+  pool: Pool,
+  engine: PostgresSearch,
+  titles: readonly string[],
+  { what, bar }: { what: string; bar: number },
+): Promise<Figure> {
+  const ids = await listProductIds(pool, '', 5_000)
+  const categories = await pool.query<{ slug: string }>('select slug from category order by slug')
+  const queries = mixOf(titles, categories.rows.map(({ slug }) => slug))
+  let turn = 0
+  const searching = () =>
+    burst(1, SECONDS, async () => {
+      await engine.search(queries[turn++ % queries.length] as SearchQuery)
+    })
+  const reading = () =>
+    burst(1, SECONDS, async () => {
+      const id = ids[turn++ % ids.length]
+      await pool.query({ name: 'bench.byId', text: 'select * from product where id = $1', values: [id] })
+    })
+  const pairs = await interleave(PAIRS, searching, reading)
+  const { median: middle, low, high } = ratio(pairs, (one) => one.p95)
+  const subject = median(pairs.map((pair) => pair.subject.p95)).toFixed(2)
+  const control = median(pairs.map((pair) => pair.control.p95)).toFixed(2)
+  const half = median(pairs.map((pair) => pair.subject.p50)).toFixed(2)
+  return {
+    what: `search on Postgres, p95 ÷ one select by id, ${what}`,
+    bar: `≤ ${bar}`,
+    value: middle,
+    good: middle <= bar,
+    note: `${low.toFixed(1)} to ${high.toFixed(1)}; ${subject} ms ÷ ${control} ms; p50 ${half} ms; ${MIX_NOTE}`,
+  }
+}
+
+const MIX_NOTE =
+  'mix: 35 % two words of a title, 20 % three to five, 10 % one word, 15 % three words with one misspelt, 10 % ending in a beginning, 5 % two words in a category, 5 % a category by price; facets with each'
+
+/** Every query of the mix, the same for the same titles. Words of titles: common ones come as often as people write them. */
+function mixOf(titles: readonly string[], categories: readonly string[]): SearchQuery[] {
+  const random = randomOf(11)
+  const some = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T
+  const words = (count: number): string[] => {
+    for (;;) {
+      const all = wordsOf(some(titles)).filter((word) => !/\d/.test(word))
+      if (all.length >= count) {
+        const at = Math.floor(random() * (all.length - count + 1))
+        return all.slice(at, at + count)
+      }
+    }
+  }
+  const query = (text: string, filters: Partial<SearchFilters> = {}, sort: Sort = 'relevance'): SearchQuery => ({
+    text,
+    currency: 'GBP',
+    filters: { ...NO_FILTERS, ...filters },
+    sort,
+    offset: 0,
+    limit: 21,
+    affinity: NO_AFFINITY,
+  })
+  return Array.from({ length: QUERIES }, () => {
+    const lot = random()
+    if (lot < 0.35) return query(`${words(2).join(' ')} `)
+    if (lot < 0.55) return query(`${words(3 + Math.floor(random() * 3)).join(' ')} `)
+    if (lot < 0.65) return query(`${words(1).join(' ')} `)
+    if (lot < 0.8) return query(`${misspelt(words(3), random).join(' ')} `)
+    if (lot < 0.9) return query(beginning(words(2), random))
+    if (lot < 0.95) return query(`${words(2).join(' ')} `, { category: some(categories) })
+    return query('', { category: some(categories) }, 'price_asc')
+  })
+}
+
+function beginning(words: readonly string[], random: () => number): string {
+  const last = words.at(-1) as string
+  return [...words.slice(0, -1), last.slice(0, 2 + Math.floor(random() * 3))].join(' ')
+}
+
+/** One word of at least four letters with a swap, a drop or a double, in turn by chance. */
+function misspelt(words: readonly string[], random: () => number): string[] {
+  const long = words.map((word, index) => ({ word, index })).filter(({ word }) => /^[a-z]{4,}$/.test(word))
+  if (long.length === 0) return [...words]
+  const { word, index } = long[Math.floor(random() * long.length)] as { word: string; index: number }
+  const at = 1 + Math.floor(random() * (word.length - 2))
+  const kind = Math.floor(random() * 3)
+  const wrong =
+    kind === 0
+      ? `${word.slice(0, at)}${word[at + 1]}${word[at]}${word.slice(at + 2)}`
+      : kind === 1
+        ? word.slice(0, at) + word.slice(at + 1)
+        : word.slice(0, at) + word[at] + word.slice(at)
+  return words.map((one, place) => (place === index ? wrong : one))
+}
+
+/** Titles of three words or more, each with one word misspelt, and their beginnings: is the title itself among the first 10? */
+async function recallFigures(engine: PostgresSearch, titles: readonly string[]): Promise<Figure[]> {
+  const random = randomOf(13)
+  const long = [...new Set(titles)].filter((title) => wordsOf(title).length >= 3 && wordsOf(title).some((word) => /^[a-z]{4,}$/.test(word)))
+  const step = Math.max(1, Math.floor(long.length / RECALL_QUERIES))
+  const chosen = long.filter((_, index) => index % step === 0).slice(0, RECALL_QUERIES)
+  const typos = await recall(engine, chosen, (title) => `${misspelt(wordsOf(title), random).join(' ')} `)
+  const prefixes = await recall(engine, chosen, (title) => beginning(wordsOf(title), random))
+  const figure = (what: string, value: number): Figure => ({
+    what: `recall at 10, ${what}`,
+    bar: '≥ 0.9',
+    value,
+    good: value >= 0.9,
+    note: `${chosen.length} titles of three words or more; the title itself counts`,
+  })
+  return [figure('one word misspelt (swap, drop, double)', typos), figure('last word a beginning of 2 to 4 letters', prefixes)]
+}
+
+async function recall(
+  engine: PostgresSearch,
+  titles: readonly string[],
+  toQuery: (title: string) => string,
+): Promise<number> {
+  let found = 0
+  for (const title of titles) {
+    const { hits } = await engine.search({
+      text: toQuery(title),
+      currency: 'GBP',
+      filters: NO_FILTERS,
+      sort: 'relevance',
+      offset: 0,
+      limit: 10,
+      affinity: NO_AFFINITY,
+    })
+    // Products of one title cannot be told apart by it.
+    const plain = wordsOf(title).join(' ')
+    if (hits.some(({ highlight }) => wordsOf(plainOf(highlight?.title ?? '')).join(' ') === plain)) found++
+  }
+  return found / titles.length
+}
+
+function plainOf(html: string): string {
+  return html
+    .replace(/<\/?mark>/g, '')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&quot;', '"')
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&')
+}
+
+/** Staff change titles at a steady rate over HTTP; a change is searchable when its document says so. */
+async function freshnessFigure(stack: Stack, pool: Pool): Promise<Figure> {
+  const shop = new Shop(stack)
+  const ids = await listProductIds(pool, '', WRITES_PER_SECOND * WRITE_SECONDS)
+  const waiting = new Map<string, { version: number; writtenAt: number }>()
+  const times: number[] = []
+  let isWriting = true
+  const watch = (async () => {
+    while (isWriting || waiting.size > 0) {
+      const { rows } = await pool.query<{ id: string; version: number }>({
+        name: 'bench.fresh',
+        text: 'select product_id as id, version from search_document where product_id = any ($1::text[])',
+        values: [[...waiting.keys()]],
+      })
+      const now = performance.now()
+      for (const { id, version } of rows) {
+        const wanted = waiting.get(id)
+        if (!wanted || version < wanted.version) continue
+        times.push(now - wanted.writtenAt)
+        waiting.delete(id)
+      }
+      await pause(5)
+    }
+  })()
+  const begun = performance.now()
+  const writes = ids.map(async (id, index) => {
+    await pause(begun + (1_000 * index) / WRITES_PER_SECOND - performance.now())
+    const body = await shop.patchProduct(id, { title: `Changed title ${index}` })
+    waiting.set(id, { version: body.version, writtenAt: performance.now() })
+  })
+  await Promise.all(writes)
+  isWriting = false
+  await watch
+  await shop.close()
+  times.sort((a, b) => a - b)
+  const worst = quantile(times, 0.99)
+  return {
+    what: `product write → searchable, p99, ${WRITES_PER_SECOND} writes/s`,
+    bar: '≤ 500 ms',
+    value: worst,
+    good: worst <= 500,
+    note: `ms from the answer to the write; p50 ${quantile(times, 0.5).toFixed(0)} ms, ${times.length} writes`,
+  }
+}
+
+async function indexed(pool: Pool, products: number): Promise<void> {
+  for (;;) {
+    const { rows } = await pool.query<{ n: number }>(
+      'select (select count(*) from search_document)::int - (select count(*) from search_pending)::int as n',
+    )
+    if ((rows[0]?.n ?? 0) >= products) return
+    await pause(200)
+  }
+}
+
+function demoTitles(): string[] {
+  const csv = gunzipSync(readFileSync(join(ROOT, 'data', 'demo-shop.csv.gz'))).toString('utf8')
+  return csv
+    .split('\n')
+    .slice(1)
+    .map((line) => /^[^,]*,(?:"([^"]+)"|([^,]+)),/.exec(line))
+    .map((match) => match?.[1] ?? match?.[2] ?? '')
+    .filter((title) => title !== '')
+}
+
+function sampled(titles: Iterable<string>, count: number, wanted: number): string[] {
+  const step = Math.floor(count / wanted)
+  const chosen: string[] = []
+  let index = 0
+  for (const title of titles) if (index++ % step === 0) chosen.push(title)
+  return chosen
+}
