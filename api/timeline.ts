@@ -125,11 +125,13 @@ function titleOf(event: HistoryEvent): string | null {
     return `Signal ${event.workflowExecutionSignaledEventAttributes.signalName}`
   const update = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.input?.name
   if (update) return `Update ${update} accepted`
-  if (event.workflowTaskFailedEventAttributes)
-    return `The workflow's code failed: ${event.workflowTaskFailedEventAttributes.failure?.message ?? ''}`
+  // Without a failure it was only cut off, by a termination.
+  if (event.workflowTaskFailedEventAttributes?.failure)
+    return `The workflow's code failed: ${event.workflowTaskFailedEventAttributes.failure.message ?? ''}`
   if (event.workflowExecutionCompletedEventAttributes) return 'The workflow ended'
   if (event.workflowExecutionFailedEventAttributes) return 'The workflow failed'
-  if (event.workflowExecutionTerminatedEventAttributes) return 'The workflow was terminated'
+  const terminated = event.workflowExecutionTerminatedEventAttributes
+  if (terminated) return `The workflow was terminated${terminated.reason ? `: ${terminated.reason}` : ''}`
   if (event.workflowExecutionCanceledEventAttributes) return 'The workflow was cancelled'
   return null
 }

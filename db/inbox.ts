@@ -7,6 +7,9 @@ import type { Db } from './pool'
 /** Nobody waits for news of a charge that was answered directly: by then its order has usually taken note. */
 const CALM_SECONDS = 3
 const AGAIN_SECONDS = 5
+/** After a minute somebody is asked; a signal every five seconds for days would fill the workflow's history. */
+const EAGER_TRIES = 12
+const AGAIN_SECONDS_MAX = 600
 
 export interface InboxEvent {
   readonly provider: string
@@ -79,7 +82,8 @@ export async function takeDueEvents(db: Db, limit: number): Promise<DueEvent[]> 
       ),
       taken as (
         update inbox i
-        set due_at = now() + make_interval(secs => $2), tries = tries + 1
+        set due_at = now() + make_interval(secs => least(${AGAIN_SECONDS_MAX}, $2 * power(2, greatest(0, i.tries - ${EAGER_TRIES})))),
+            tries = i.tries + 1
         from due
         where i.provider = due.provider and i.event_id = due.event_id
         returning i.provider, i.event_id, i.payment_key

@@ -57,7 +57,11 @@ export const ATTENTION_CASES = {
     title: 'The provider names another amount, currency or status than the order',
     repairs: ['resolveStep', 'forceCancel'],
     choices: [
-      { repair: 'resolveStep', outcome: 'done', when: 'You accept the payment as it is: the order is confirmed.' },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'You accept the payment as it is: the order is confirmed. The books keep the amount that was asked for.',
+      },
       { repair: 'forceCancel', when: 'You do not: the order is cancelled, the charge too, and the stock goes back.' },
     ],
   },
@@ -74,12 +78,12 @@ export const ATTENTION_CASES = {
     ],
   },
   workflow_failing: {
-    title: 'The workflow of this order keeps failing',
+    title: 'The workflow of this order was stopped, or keeps failing',
     repairs: ['resume'],
     choices: [
       {
         repair: 'resume',
-        when: 'What made it fail is mended: it begins again from what the database knows. By the API only.',
+        when: 'It was stopped by hand, or what made it fail is mended: it begins again from what the database knows. By the API only.',
       },
     ],
   },

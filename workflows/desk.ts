@@ -221,7 +221,9 @@ export class Desk {
 
 function describeChoice({ repair, when, ...outcome }: RepairChoice, step: string): string[] {
   const json = { step, ...outcome, reason_code: 'checked_with_provider', by: 'key_…' }
-  return [`- ${when}`, `  Update \`${repair}\`:`, '  ```json', `  ${JSON.stringify(json)}`, '  ```']
+  // One field a line: the Web UI cuts off what is wide.
+  const lines = JSON.stringify(json, null, 1).split('\n')
+  return [`- ${when}`, `  Update \`${repair}\`:`, '  ```json', ...lines.map((line) => `  ${line}`), '  ```']
 }
 
 /** "2026-11-21 03:05 UTC" */

@@ -9,17 +9,15 @@ export function labelOf({ number, currency, total, cartId, lines }: Labelled): C
   const major = (amount: number): string => `${currency} ${formatMajor({ amount, currency })}`
   const rows = lines
     .slice(0, LABEL_LINES_MAX)
-    .map((line) => `| ${line.sku} | ${line.quantity} | ${major(line.total)} |`)
+    .map((line) => `- ${line.quantity} × \`${line.sku}\`, ${major(line.total)}`)
   const more = lines.length - rows.length
   return {
     summary: `${number} · ${major(total)} · ${lines.length} ${lines.length === 1 ? 'line' : 'lines'}`,
     details: [
       `**Order ${number}** of \`${cartId}\`, ${major(total)} when it was accepted.`,
       '',
-      '| SKU | Quantity | Price |',
-      '|---|---|---|',
       ...rows,
-      ...(more > 0 ? [`| and ${more} more | | |`] : []),
+      ...(more > 0 ? [`- and ${more} more`] : []),
     ].join('\n'),
   }
 }

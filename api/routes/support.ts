@@ -24,6 +24,7 @@ import type { ApiKeyId, OrderId } from '../../domain/ids'
 import { isOpen } from '../../domain/order'
 import { holdsMoney, isUnresolved } from '../../domain/payment'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { labelOf } from '../checkout/label'
 import { pageFrom, readCursor } from '../page'
 import { type ApiDeps, defineRoute, type Route } from '../route'
 import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../schemas'
@@ -280,7 +281,7 @@ async function resume(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<vo
   const replace = { workflowIdConflictPolicy: 'TERMINATE_EXISTING' } as const
   if (isOpen(order.status)) {
     await temporal.workflow.start(WORKFLOWS.checkout, {
-      ...checkoutStart(orderId, { summary: `${order.number}, resumed by support` }),
+      ...checkoutStart(orderId, labelOf(order)),
       ...replace,
     })
   } else {

@@ -49,7 +49,7 @@ function repairOnce(orderId: string, body: Record<string, unknown>, key: string)
 /** As the Web UI sends an update: its name, and the JSON that the current details show, with one's own key id. */
 async function updateFromDetails(open: Case, action: string, outcome?: string): Promise<void> {
   const details = await currentDetails(open.workflow.id)
-  const examples = [...details.matchAll(/Update `(\w+)`:\n {2}```json\n {2}(.*)\n/g)]
+  const examples = [...details.matchAll(/Update `(\w+)`:\n {2}```json\n([\s\S]*?)\n {2}```/g)]
   const found = examples.find(([, name, json]) => name === action && JSON.parse(json as string).outcome === outcome)
   const json = JSON.parse((found?.[2] as string).replace('key_…', keyId))
   await temporal.workflow.getHandle(open.workflow.id).executeUpdate(action, { args: [json] })
