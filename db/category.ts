@@ -1,4 +1,4 @@
-import { type CategoryStep, categoryPath } from '../domain/category'
+import { CATEGORY_DEPTH_MAX, type CategoryStep, categoryPath } from '../domain/category'
 import { DomainError } from '../domain/errors'
 import { type CategoryId, isId, type ProductId } from '../domain/ids'
 import { newId } from './id'
@@ -107,7 +107,10 @@ export async function ensureCategories(
   return ids
 }
 
-/** What is there already keeps its place, wherever the merchant has moved it. */
+/**
+ * What is there already keeps its place, wherever the merchant has moved it. Below one that was moved as deep as the tree
+ * may be nothing has room: what should be made there is made beside it.
+ */
 async function ensureLevel(
   tx: Tx,
   paths: readonly (readonly CategoryStep[])[],
@@ -126,8 +129,9 @@ async function ensureLevel(
     name: 'category.ensure',
     text: `
       insert into category (id, slug, title, parent_id)
-      select *
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+      select n.id, n.slug, n.title, case when cardinality(up.path) < ${CATEGORY_DEPTH_MAX} then up.id else up.parent_id end
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n (id, slug, title, parent_id)
+      left join category up on up.id = n.parent_id
       on conflict (slug) do nothing`,
     values: [
       slugs.map(() => newId('category')),

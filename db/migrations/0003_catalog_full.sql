@@ -54,23 +54,23 @@ create table brand (
 );
 create unique index brand_spelling on brand (lower(name));
 
--- The brand of this name as it was first written, made if there is none. Its slug follows `slugOf` in domain/catalog.ts.
+-- The brand of this name as it was first written, made if there is none. Its slug follows `slugOf` in domain/catalog.ts;
+-- names that slugs cannot tell apart get an ending.
 create function brand_named(given text) returns text language plpgsql as $$
 declare
   known text;
   base text;
-  ending text := '';
+  ending text;
 begin
-  for number in 2..1000 loop
+  foreach ending in array array['', '-2', '-' || left(md5(given), 8), '-' || md5(given)] loop
     -- Locked, so that nobody gives it another name before the product refers to it.
     select name into known from brand where lower(name) = lower(given) for key share;
     if found then return known; end if;
     base := lower(regexp_replace(normalize(given, NFKD), '[\u0300-\u036f''’]', '', 'g'));
-    base := left(trim(both '-' from regexp_replace(base, '[^a-z0-9]+', '-', 'g')), 80);
+    base := left(trim(both '-' from regexp_replace(base, '[^a-z0-9]+', '-', 'g')), 60);
     base := coalesce(nullif(trim(both '-' from base), ''), 'brand');
     insert into brand (slug, name) values (base || ending, given) on conflict do nothing;
     if found then return given; end if;
-    ending := '-' || number;
   end loop;
   raise exception 'no slug is free for the brand %', given using errcode = 'unique_violation';
 end $$;

@@ -1,7 +1,14 @@
 import { findCatalogProduct, listCatalog } from '../../db/catalog'
 import { ensureCategories, listCategories } from '../../db/category'
 import { withTransaction } from '../../db/pool'
-import { createProduct, findProduct, type ProductInput, type ProductPatch, updateProduct } from '../../db/product'
+import {
+  createProduct,
+  findProduct,
+  type ProductInput,
+  type ProductPatch,
+  touchProducts,
+  updateProduct,
+} from '../../db/product'
 import { holdSeconds, readStoreSettings, replaceStoreSettings } from '../../db/settings'
 import { insertWarehouse } from '../../db/warehouse'
 import type { ProductId } from '../../domain/ids'
@@ -134,6 +141,16 @@ describe('a product', () => {
       details: { errors: [expect.objectContaining({ pointer: '/categories/0' })] },
     })
     expect(await findProduct(database.pool, id)).toMatchObject({ version: 1 })
+  })
+
+  it('is told of what else is shown with it, each once more per change, whoever is at it at the same time', async () => {
+    const ids = await Promise.all(['a', 'b', 'c'].map((sku) => create(simple(sku))))
+    const unknown = 'prod_01h455vb4pex5vsknk084sn02q'
+    const touch = (wanted: readonly ProductId[]) =>
+      withTransaction(database.pool, (tx) => touchProducts(tx, [...wanted, unknown]))
+    await Promise.all([touch(ids), touch([...ids].reverse()), touch([])])
+    for (const id of ids) expect((await eventsOf(id)).map(({ seq }) => seq)).toEqual([1, 2, 3])
+    expect(await eventsOf(unknown)).toEqual([])
   })
 
   it('that is unknown is not found', async () => {

@@ -46,6 +46,16 @@ describe('the tree', () => {
     expect(await outline()).toEqual(['home', 'home > kitchen', 'home > kitchen > kitchen-mugs'])
   })
 
+  it('makes what a path names below a category that is as deep as may be beside it', async () => {
+    let deepest: CategoryId | null = null
+    for (let depth = 1; depth < CATEGORY_DEPTH_MAX; depth++) deepest = await create({ title: 'x', parentId: deepest })
+    const kitchen = await create({ title: 'Kitchen' })
+    await change(kitchen, { parentId: deepest })
+    const id = await product('A', ['Kitchen/Mugs'])
+    expect(await findProduct(database.pool, id)).toMatchObject({ categories: [{ slug: 'kitchen-mugs' }] })
+    expect(await findCategory(database.pool, 'kitchen-mugs')).toMatchObject({ parentId: deepest })
+  })
+
   it('moves a whole branch, and back to the root', async () => {
     const [a, b] = [await create({ title: 'A' }), await create({ title: 'B' })]
     const c = await create({ title: 'C', parentId: b })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { ROOT } from '../../config'
@@ -26,6 +26,38 @@ test('a database that is not there is named in the error', async () => {
   await expect(migrate(absent.href)).rejects.toThrow(
     'The database could not be migrated: database "absent" does not exist',
   )
+})
+
+test('a shop from before the tree gets paths, brands and offers', async () => {
+  const old = `test_${randomUUID().replaceAll('-', '')}`
+  await run(`create database ${old}`)
+  const client = new Client({ connectionString: new URL(`/${old}`, url).href })
+  await client.connect()
+  try {
+    const files = readdirSync(join(ROOT, 'db', 'migrations')).sort()
+    const tree = files.findIndex((file) => file.startsWith('0003_'))
+    const sqlOf = (file: string) => readFileSync(join(ROOT, 'db', 'migrations', file), 'utf8')
+    for (const file of files.slice(0, tree)) await client.query(sqlOf(file))
+    const id = (noun: string, digit: number) => `${noun}_${'0'.repeat(25)}${digit}`
+    await client.query(`
+      insert into category (id, slug, title, parent_id)
+      values ('${id('cat', 1)}', 'home', 'Home', null), ('${id('cat', 2)}', 'mugs', 'Mugs', '${id('cat', 1)}');
+      insert into product (id, slug, title, brand)
+      values ('${id('prod', 1)}', 'a', 'A', 'ACME'), ('${id('prod', 2)}', 'b', 'B', 'Acme'), ('${id('prod', 3)}', 'c', 'C', null);
+      insert into product_category (product_id, category_id) values ('${id('prod', 1)}', '${id('cat', 2)}');
+      insert into variant (sku, sku_written, product_id, title) values ('A', 'A', '${id('prod', 1)}', 'A');
+      insert into price (sku, currency, amount) values ('A', 'GBP', 100)`)
+    await client.query(sqlOf(files[tree] as string))
+    const { rows } = await client.query(`
+      select (select array_agg(cardinality(path) order by id) from category) as depths,
+             (select array_agg(slug) from brand) as brands,
+             (select count(distinct brand)::int from product) as names,
+             (select count(*)::int from offer) as offers`)
+    expect(rows[0]).toEqual({ depths: [1, 2], brands: ['acme'], names: 1, offers: 4 })
+  } finally {
+    await client.end()
+    await run(`drop database ${old} with (force)`)
+  }
 })
 
 async function run(statement: string): Promise<void> {

@@ -74,13 +74,20 @@ describe('a brand', () => {
     expect(rows.map(({ slug }) => slug).sort()).toEqual(['acme', 'acme-co'])
   })
 
-  it('of another name with the same slug gets a number', async () => {
+  it('of another name with the same slug gets an ending', async () => {
     await product('A', { brand: 'Acme' })
     await product('B', { brand: 'Ac-me!' })
     await product('C', { brand: 'Acme?' })
     await product('D', { brand: '新品' })
+    await product('E', { brand: 'Acme*' })
     const { rows } = await database.pool.query<{ slug: string }>('select slug from brand order by id')
-    expect(rows.map(({ slug }) => slug)).toEqual(['acme', 'ac-me', 'acme-2', 'brand'])
+    expect(rows.map(({ slug }) => slug)).toEqual([
+      'acme',
+      'ac-me',
+      'acme-2',
+      'brand',
+      expect.stringMatching(/^acme-[0-9a-f]{8}$/),
+    ])
   })
 
   it('takes its products with it when it is renamed, and tells them', async () => {
