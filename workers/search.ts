@@ -2,7 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import type { Pool } from '../db/pool'
 import { projectDocuments } from '../db/search/document'
-import { endPending, markForSearch, markStockChanges, type Pending, putOffPending, takePending } from '../db/search/pending'
+import {
+  endPending,
+  markForSearch,
+  markStockChanges,
+  type Pending,
+  putOffPending,
+  takePending,
+} from '../db/search/pending'
 import { findRebuild, newBuild } from '../db/search/rebuild'
 import { readRulesVersion, readSearchRules } from '../db/search/rule'
 import type { OutboxEvent } from '../db/outbox'
@@ -58,7 +65,10 @@ export async function runIndexer(deps: IndexerDeps, signal: AbortSignal): Promis
     try {
       if ((await indexPending(deps)) < BATCH) await pause(IDLE_MS, signal)
     } catch (error) {
-      deps.log.warn({ err: error, engine: deps.engine.name }, 'a search engine does not take its documents; they are kept')
+      deps.log.warn(
+        { err: error, engine: deps.engine.name },
+        'a search engine does not take its documents; they are kept',
+      )
       await pause(AFTER_FAILURE_MS, signal)
     }
   }
@@ -72,10 +82,14 @@ export async function indexPending({ pool, engine, log }: IndexerDeps): Promise<
   const taken = await takePending(pool, engine.name, BATCH)
   if (taken.length === 0) return 0
   try {
-    const changes = await projectDocuments(pool, taken.map(({ productId }) => productId))
+    const changes = await projectDocuments(
+      pool,
+      taken.map(({ productId }) => productId),
+    )
     const rebuild = await findRebuild(pool, engine.name)
     const refused = await engine.index(changes, rebuild?.state === 'running' ? rebuild.build : null)
-    for (const { id, reason } of refused) log.error({ engine: engine.name, product_id: id, reason }, 'a document was refused')
+    for (const { id, reason } of refused)
+      log.error({ engine: engine.name, product_id: id, reason }, 'a document was refused')
     await settle(pool, engine, taken, new Set(refused.map(({ id }) => id)))
   } catch (error) {
     await putOffPending(pool, engine.name, taken).catch(() => undefined)
@@ -90,8 +104,16 @@ async function settle(
   taken: readonly Pending[],
   refused: ReadonlySet<ProductId>,
 ): Promise<void> {
-  await putOffPending(pool, name, taken.filter(({ productId }) => refused.has(productId)))
-  await endPending(pool, name, taken.filter(({ productId }) => !refused.has(productId)))
+  await putOffPending(
+    pool,
+    name,
+    taken.filter(({ productId }) => refused.has(productId)),
+  )
+  await endPending(
+    pool,
+    name,
+    taken.filter(({ productId }) => !refused.has(productId)),
+  )
 }
 
 interface CarerDeps extends IndexerDeps {

@@ -25,7 +25,9 @@ const term = z
 
 const synonym = z
   .strictObject({
-    root: term.nullish().meta({ description: 'left out: each term finds all of them; else the root finds the terms too' }),
+    root: term
+      .nullish()
+      .meta({ description: 'left out: each term finds all of them; else the root finds the terms too' }),
     terms: z.array(term).min(1).max(TERMS_MAX),
   })
   .refine(({ root, terms }) => typeof root === 'string' || terms.length > 1, 'One term alone has no synonym.')

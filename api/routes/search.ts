@@ -44,7 +44,9 @@ const rating = z
 const searchQuery = pageQuery
   .extend({
     q: z.string().max(QUERY_LENGTH_MAX).default('').meta({ description: 'what is looked for; empty: everything' }),
-    category: orEmpty(z.string().max(100)).meta({ description: 'a slug; products of all categories below it are found' }),
+    category: orEmpty(z.string().max(100)).meta({
+      description: 'a slug; products of all categories below it are found',
+    }),
     brand: orEmpty(z.string().max(255)).meta({ description: 'a value of the facet, or the name' }),
     price_min: orEmpty(amount).meta({ description: 'minor units, of the lowest price of a product' }),
     price_max: orEmpty(amount),
@@ -240,7 +242,11 @@ const LABELS: Readonly<Record<string, (value: string) => string>> = {
   in_stock: (value) => (value === 'true' ? 'In stock' : 'Out of stock'),
 }
 
-async function presentFacets(pool: Pool, { values, price }: Facets, inCurrency: Currency): Promise<z.input<typeof facets>> {
+async function presentFacets(
+  pool: Pool,
+  { values, price }: Facets,
+  inCurrency: Currency,
+): Promise<z.input<typeof facets>> {
   const labelled = Object.entries(values)
     .filter(([kind]) => !(kind in LABELS))
     .flatMap(([kind, counts]) => counts.map(({ value }) => ({ kind, value })))

@@ -137,7 +137,10 @@ export async function writeDocuments(db: Db, documents: readonly SearchDocument[
   const facets = await ensureFacets(db, documents.flatMap(facetsOf))
   const sorted = [...documents].sort((a, b) => (a.id < b.id ? -1 : 1))
   const vectors = sorted.map(vectorOf)
-  await addWords(db, vectors.flatMap(({ words }) => words))
+  await addWords(
+    db,
+    vectors.flatMap(({ words }) => words),
+  )
   await db.query({
     name: 'search.write',
     text: `

@@ -63,7 +63,9 @@ export async function replaceCurations(
 
 /** First, so that two who replace rules do it one after the other. */
 async function nextVersion(tx: Tx, isSeen: (version: number) => boolean): Promise<void> {
-  const { rows } = await tx.query<{ version: number }>('update search_rules set version = version + 1 returning version')
+  const { rows } = await tx.query<{ version: number }>(
+    'update search_rules set version = version + 1 returning version',
+  )
   if (isSeen((rows[0]?.version ?? 0) - 1)) return
   throw new DomainError('precondition_failed', 'The rules have changed since you read them. Read them again.')
 }

@@ -29,7 +29,9 @@ export function slotsOf(words: readonly string[], spelling: Spelling, synonyms: 
   const slots: Slot[] = []
   for (let at = 0; at < words.length; ) {
     const { length, others } = synonymsAt(words, at, synonyms)
-    const own = words.slice(at, at + length).map((word, index) => termOf(word, at + index === words.length - 1, spelling))
+    const own = words
+      .slice(at, at + length)
+      .map((word, index) => termOf(word, at + index === words.length - 1, spelling))
     slots.push({
       alternatives: [own, ...others.map((other) => other.map((word) => ({ words: formsOf(word), isPrefix: false })))],
     })

@@ -25,7 +25,15 @@ beforeAll(async () => {
   redis = createRedis(settings)
   providers = createPaymentProviders(settings)
   const orders = {} as OrderWorkflows
-  activities = createActivities({ settings, pool: stack.database.pool, redis, providers, tax: noTaxProvider, search: { engines: [] }, orders })
+  activities = createActivities({
+    settings,
+    pool: stack.database.pool,
+    redis,
+    providers,
+    tax: noTaxProvider,
+    search: { engines: [] },
+    orders,
+  })
 }, 60_000)
 afterAll(async () => {
   redis?.disconnect()

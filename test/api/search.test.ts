@@ -21,7 +21,13 @@ interface Wanted {
 }
 
 const SHOP: readonly Wanted[] = [
-  { sku: 'HEART', title: 'White Hanging Heart T-Light Holder', price: 255, brand: 'Acme & Sons', category: 'Home Decor' },
+  {
+    sku: 'HEART',
+    title: 'White Hanging Heart T-Light Holder',
+    price: 255,
+    brand: 'Acme & Sons',
+    category: 'Home Decor',
+  },
   { sku: 'BAG-RED', title: 'Lunch Bag Red Retrospot', price: 165, category: 'Bags', color: 'Red' },
   { sku: 'BAG-BLUE', title: 'Lunch Bag Blue Skull', price: 175, category: 'Bags', color: 'Blue' },
   { sku: 'XSS', title: 'Frame <img src=x onerror=alert(1)>', price: 900 },
@@ -47,7 +53,11 @@ async function fill(api: TestApi): Promise<Map<string, ProductId>> {
 
 async function index(api: TestApi, ids: readonly ProductId[]): Promise<void> {
   const { pool, search } = api.deps
-  await markForSearch(pool, search.engines.map(({ name }) => name), ids)
+  await markForSearch(
+    pool,
+    search.engines.map(({ name }) => name),
+    ids,
+  )
   for (const engine of search.engines) while ((await indexPending({ pool, engine, log })) > 0);
 }
 
@@ -94,7 +104,10 @@ describe('search in Postgres', () => {
   })
 
   it('narrows, sorts and counts what could be chosen instead', async () => {
-    expect(titlesOf((await get('category=bags&sort=price_desc')).body)).toEqual(['Lunch Bag Blue Skull', 'Lunch Bag Red Retrospot'])
+    expect(titlesOf((await get('category=bags&sort=price_desc')).body)).toEqual([
+      'Lunch Bag Blue Skull',
+      'Lunch Bag Red Retrospot',
+    ])
     expect(titlesOf((await get('brand=Acme+%26+Sons')).body)).toEqual(['White Hanging Heart T-Light Holder'])
     expect(titlesOf((await get('price_min=170&price_max=300&sort=price_asc')).body)).toEqual([
       'Lunch Bag Blue Skull',
@@ -192,7 +205,11 @@ describe('search in Postgres', () => {
       ],
       engine: 'postgres',
     })
-    expect((await api.call('get', '/v1/store/search/suggest?q=b')).body.data).toContainEqual({ type: 'category', text: 'Bags', slug: 'bags' })
+    expect((await api.call('get', '/v1/store/search/suggest?q=b')).body.data).toContainEqual({
+      type: 'category',
+      text: 'Bags',
+      slug: 'bags',
+    })
     expect((await api.call('get', '/v1/store/search/suggest?q=')).body.data).toEqual([])
     expect((await api.call('get', '/v1/store/search/suggest')).status).toBe(400)
     expect((await api.call('get', '/v1/store/search/suggest?q=a&sort=x')).status).toBe(400)
@@ -236,7 +253,8 @@ describe('search rules', () => {
 
   async function put(path: string, data: unknown): Promise<number> {
     const { headers } = await api.call('get', path, { key })
-    return (await api.call('put', path, { key, body: { data }, headers: { 'if-match': headers.get('etag') ?? '' } })).status
+    return (await api.call('put', path, { key, body: { data }, headers: { 'if-match': headers.get('etag') ?? '' } }))
+      .status
   }
   const find = async (query: string) => titlesOf((await api.call('get', `/v1/store/search?${query}`)).body)
 
@@ -247,7 +265,12 @@ describe('search rules', () => {
       { root: null, terms: ['sack', 'bag'] },
       { root: 'decoration', terms: ['t-light'] },
     ])
-    await until('sacks are bags', async () => (await find('q=red+sack+')).join() === 'Lunch Bag Red Retrospot', Boolean, 1_000)
+    await until(
+      'sacks are bags',
+      async () => (await find('q=red+sack+')).join() === 'Lunch Bag Red Retrospot',
+      Boolean,
+      1_000,
+    )
     expect(await find('q=decoration')).toEqual(['White Hanging Heart T-Light Holder'])
     expect(await put(path, [])).toBe(200)
   })
@@ -257,7 +280,9 @@ describe('search rules', () => {
     const heart = ids.get('HEART')
     const blue = ids.get('BAG-BLUE')
     expect(await put(path, [{ query: 'Lunch-Bag', pins: [heart], hides: [blue] }])).toBe(200)
-    expect((await api.call('get', path, { key })).body.data).toEqual([{ query: 'lunch bag', pins: [heart], hides: [blue] }])
+    expect((await api.call('get', path, { key })).body.data).toEqual([
+      { query: 'lunch bag', pins: [heart], hides: [blue] },
+    ])
     const wanted = ['White Hanging Heart T-Light Holder', 'Lunch Bag Red Retrospot']
     await until('it is pinned', async () => (await find('q=lunch+bag')).join() === wanted.join(), Boolean, 1_000)
     expect(await put(path, [])).toBe(200)
@@ -283,7 +308,9 @@ describe('search rules', () => {
   it.each(['synonyms', 'curations'])('%s of a version that is gone are refused', async (path) => {
     const address = `/v1/admin/search/${path}`
     expect((await api.call('put', address, { key, body: { data: [] } })).status).toBe(428)
-    expect((await api.call('put', address, { key, body: { data: [] }, headers: { 'if-match': '"0"' } })).status).toBe(412)
+    expect((await api.call('put', address, { key, body: { data: [] }, headers: { 'if-match': '"0"' } })).status).toBe(
+      412,
+    )
     expect((await api.call('put', address, { body: { data: [] } })).status).toBe(401)
     const readonly = await api.key('readonly')
     expect((await api.call('put', address, { key: readonly, body: { data: [] } })).status).toBe(403)
@@ -323,8 +350,15 @@ describe('search in Typesense', () => {
   it('answers the same', async () => {
     expect(await get('q=hangnig+heart+&attr.color=')).toMatchObject({ code: 'validation_failed' })
     expect(await get('q=lunch+bag+&attr.color=red')).toMatchObject({
-      data: [{ title: 'Lunch Bag Red Retrospot', highlight: { title: '<mark>Lunch</mark> <mark>Bag</mark> Red Retrospot' } }],
-      facets: { 'attr.color': [{ value: 'blue', label: 'Blue', count: 1 }, { value: 'red', label: 'Red', count: 1 }] },
+      data: [
+        { title: 'Lunch Bag Red Retrospot', highlight: { title: '<mark>Lunch</mark> <mark>Bag</mark> Red Retrospot' } },
+      ],
+      facets: {
+        'attr.color': [
+          { value: 'blue', label: 'Blue', count: 1 },
+          { value: 'red', label: 'Red', count: 1 },
+        ],
+      },
       engine: 'typesense',
       total: 1,
     })

@@ -59,19 +59,85 @@ export function documentOf(wanted: Wanted, id: ProductId = newId('product')): Se
 }
 
 const SHOP: readonly Wanted[] = [
-  { sku: '85123A', title: 'White Hanging Heart T-Light Holder', price: 255, categories: ['Home'], brand: 'Acme', attributes: { color: 'White' }, rating: 4.5 },
-  { sku: '22423', title: 'Regency Cakestand 3 Tier', price: 1_275, categories: ['Kitchen'], brand: 'Regency & Sons', rating: 3.2 },
-  { sku: '47566', title: 'Party Bunting', price: 495, categories: ['Home', 'Seasonal'], attributes: { color: 'Red' }, inStock: false },
-  { sku: '20725', title: 'Lunch Bag Red Retrospot', price: 165, categories: ['Bags'], brand: 'Acme', attributes: { color: 'Red', size: 'Small' }, rating: 4.1, popularity: 0.3 },
-  { sku: '20727', title: 'Lunch Bag Black Skull', price: 165, categories: ['Bags'], brand: 'Acme', attributes: { color: 'Black', size: 'Small' } },
-  { sku: '22384', title: 'Lunch Bag Pink Polkadot', price: 175, categories: ['Bags'], attributes: { color: 'Pink', size: 'Small' }, popularity: 0.1 },
-  { sku: '23203', title: 'Jumbo Bag Vintage Doily', price: 208, categories: ['Bags'], attributes: { color: 'White', size: 'Jumbo' } },
-  { sku: '22720', title: 'Set of 3 Cake Tins Pantry Design', price: 495, categories: ['Kitchen'], description: 'For biscuits & <b>more</b>.' },
+  {
+    sku: '85123A',
+    title: 'White Hanging Heart T-Light Holder',
+    price: 255,
+    categories: ['Home'],
+    brand: 'Acme',
+    attributes: { color: 'White' },
+    rating: 4.5,
+  },
+  {
+    sku: '22423',
+    title: 'Regency Cakestand 3 Tier',
+    price: 1_275,
+    categories: ['Kitchen'],
+    brand: 'Regency & Sons',
+    rating: 3.2,
+  },
+  {
+    sku: '47566',
+    title: 'Party Bunting',
+    price: 495,
+    categories: ['Home', 'Seasonal'],
+    attributes: { color: 'Red' },
+    inStock: false,
+  },
+  {
+    sku: '20725',
+    title: 'Lunch Bag Red Retrospot',
+    price: 165,
+    categories: ['Bags'],
+    brand: 'Acme',
+    attributes: { color: 'Red', size: 'Small' },
+    rating: 4.1,
+    popularity: 0.3,
+  },
+  {
+    sku: '20727',
+    title: 'Lunch Bag Black Skull',
+    price: 165,
+    categories: ['Bags'],
+    brand: 'Acme',
+    attributes: { color: 'Black', size: 'Small' },
+  },
+  {
+    sku: '22384',
+    title: 'Lunch Bag Pink Polkadot',
+    price: 175,
+    categories: ['Bags'],
+    attributes: { color: 'Pink', size: 'Small' },
+    popularity: 0.1,
+  },
+  {
+    sku: '23203',
+    title: 'Jumbo Bag Vintage Doily',
+    price: 208,
+    categories: ['Bags'],
+    attributes: { color: 'White', size: 'Jumbo' },
+  },
+  {
+    sku: '22720',
+    title: 'Set of 3 Cake Tins Pantry Design',
+    price: 495,
+    categories: ['Kitchen'],
+    description: 'For biscuits & <b>more</b>.',
+  },
   { sku: 'EUR-1', title: 'Continental Lunch Box', prices: { EUR: 990 }, categories: ['Kitchen'] },
-  { sku: 'HTML-1', title: 'Frame <script>alert("5 & 6")</script> Oak', price: 5_500, categories: ['Home'], brand: "O'Brien `Quotes` && Co" },
+  {
+    sku: 'HTML-1',
+    title: 'Frame <script>alert("5 & 6")</script> Oak',
+    price: 5_500,
+    categories: ['Home'],
+    brand: "O'Brien `Quotes` && Co",
+  },
 ]
 
-export function query(text: string, more: Partial<Omit<SearchQuery, 'filters'>> & { filters?: Partial<SearchFilters> } = {}): SearchQuery {
+export function query(
+  text: string,
+  more: Partial<Omit<SearchQuery, 'filters'>> & { filters?: Partial<SearchFilters> } = {},
+): SearchQuery {
   return {
     text,
     currency: 'GBP',
@@ -175,13 +241,19 @@ export function searchEngineContract(name: string, open: () => Promise<SearchRig
 
     it('narrows by each filter', async () => {
       const filtered = (filters: Partial<SearchFilters>) => find('', { filters, sort: 'newest' })
-      expect(await filtered({ category: 'kitchen' })).toEqual(['Set of 3 Cake Tins Pantry Design', 'Regency Cakestand 3 Tier'])
+      expect(await filtered({ category: 'kitchen' })).toEqual([
+        'Set of 3 Cake Tins Pantry Design',
+        'Regency Cakestand 3 Tier',
+      ])
       expect(await filtered({ brand: 'regency-sons' })).toEqual(['Regency Cakestand 3 Tier'])
       expect(await filtered({ attributes: { color: 'red' } })).toEqual(['Lunch Bag Red Retrospot', 'Party Bunting'])
       expect(await filtered({ attributes: { color: 'red', size: 'small' } })).toEqual(['Lunch Bag Red Retrospot'])
       expect(await filtered({ priceMin: 165, priceMax: 175 })).toHaveLength(3)
       expect(await filtered({ priceMin: 1_276 })).toHaveLength(1)
-      expect(await filtered({ ratingMin: 4 })).toEqual(['Lunch Bag Red Retrospot', 'White Hanging Heart T-Light Holder'])
+      expect(await filtered({ ratingMin: 4 })).toEqual([
+        'Lunch Bag Red Retrospot',
+        'White Hanging Heart T-Light Holder',
+      ])
       expect(await filtered({ inStock: false })).toEqual(['Party Bunting'])
       expect(await filtered({ category: 'home', inStock: true })).toHaveLength(2)
       expect(await filtered({ category: 'nowhere' })).toEqual([])
@@ -238,7 +310,10 @@ export function searchEngineContract(name: string, open: () => Promise<SearchRig
       const affinity = { products: [id('20727')], categories: [] }
       const black = await find('lunch bag ', { affinity })
       expect(black.indexOf('Lunch Bag Black Skull')).toBeLessThan(black.indexOf('Lunch Bag Pink Polkadot'))
-      const toKitchen = await find('', { affinity: { products: [], categories: ['kitchen'] }, filters: { priceMin: 400, priceMax: 500, inStock: null } })
+      const toKitchen = await find('', {
+        affinity: { products: [], categories: ['kitchen'] },
+        filters: { priceMin: 400, priceMax: 500, inStock: null },
+      })
       expect(toKitchen[0]).toBe('Set of 3 Cake Tins Pantry Design')
     })
 
@@ -254,7 +329,11 @@ export function searchEngineContract(name: string, open: () => Promise<SearchRig
     it('completes from the first letter on', async () => {
       const suggest = (text: string) => engine.suggest({ text, currency: 'GBP', limit: 8 })
       const w = await suggest('w')
-      expect(w).toContainEqual({ type: 'product', text: 'White Hanging Heart T-Light Holder', slug: 'white-hanging-heart-t-light-holder' })
+      expect(w).toContainEqual({
+        type: 'product',
+        text: 'White Hanging Heart T-Light Holder',
+        slug: 'white-hanging-heart-t-light-holder',
+      })
       expect(w).toContainEqual({ type: 'query', text: 'white', slug: null })
       expect(await suggest('kit')).toContainEqual({ type: 'category', text: 'Kitchen', slug: 'kitchen' })
       expect(await suggest('lunch bag r')).toContainEqual({ type: 'query', text: 'lunch bag red', slug: null })
@@ -280,7 +359,15 @@ export function searchEngineContract(name: string, open: () => Promise<SearchRig
     ])('takes the words of %j and nothing else', async (hostile) => {
       const inText = await engine.search(query(hostile))
       expect(inText.totalIsExact).toBe(true)
-      const { total } = await engine.search(query('', { filters: { category: facetValue(hostile) || 'x', brand: 'x', attributes: { color: facetValue(hostile) || 'x' } } }))
+      const { total } = await engine.search(
+        query('', {
+          filters: {
+            category: facetValue(hostile) || 'x',
+            brand: 'x',
+            attributes: { color: facetValue(hostile) || 'x' },
+          },
+        }),
+      )
       expect(total).toBe(0)
       await engine.suggest({ text: hostile, currency: 'GBP', limit: 5 })
       expect(await engine.search(query(''))).toMatchObject({ total: 9 })
@@ -305,7 +392,12 @@ export function searchEngineContract(name: string, open: () => Promise<SearchRig
         curations: [{ query: 'lunch bag', pins: [id('22720'), id('22384')], hides: [id('20725')] }],
       })
       const curated = ['Set of 3 Cake Tins Pantry Design', 'Lunch Bag Pink Polkadot', 'Lunch Bag Black Skull']
-      await until('it is curated', () => find('Lunch BAG '), (found) => found.length === 3 && found[0] === curated[0], 3_000)
+      await until(
+        'it is curated',
+        () => find('Lunch BAG '),
+        (found) => found.length === 3 && found[0] === curated[0],
+        3_000,
+      )
       expect(await find('lunch bag ')).toEqual(curated)
       expect(await find('lunch bag ', { offset: 1, limit: 2 })).toEqual(curated.slice(1))
       expect(await find('lunch bag ', { filters: { category: 'bags' } })).toEqual(curated.slice(1))
@@ -316,9 +408,18 @@ export function searchEngineContract(name: string, open: () => Promise<SearchRig
 
     it('replaces and removes documents', async () => {
       const old = documents[1] as SearchDocument
-      const later = { ...old, version: 2, asOf: new Date().toISOString(), title: 'Regency Cakestand 5 Tier', inStock: false }
+      const later = {
+        ...old,
+        version: 2,
+        asOf: new Date().toISOString(),
+        title: 'Regency Cakestand 5 Tier',
+        inStock: false,
+      }
       expect(await engine.index({ documents: [later], removals: [] }, null)).toEqual([])
-      expect(await engine.search(query('regency', { filters: { inStock: false } }))).toMatchObject({ total: 1, hits: [{ id: old.id }] })
+      expect(await engine.search(query('regency', { filters: { inStock: false } }))).toMatchObject({
+        total: 1,
+        hits: [{ id: old.id }],
+      })
       await engine.index({ documents: [], removals: [{ id: old.id, asOf: new Date().toISOString() }] }, null)
       expect((await engine.search(query('regency cakestand '))).hits).toEqual([])
       await engine.index({ documents: [{ ...old, version: 3, asOf: new Date().toISOString() }], removals: [] }, null)

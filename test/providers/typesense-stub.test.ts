@@ -5,7 +5,9 @@ let stub: TypesenseStub
 beforeAll(async () => {
   stub = await startTypesenseStub({ apiKey: 'secret' })
   expect(await send('POST', '/collections', SCHEMA)).toMatchObject({ status: 201 })
-  const lines = [DOCUMENT, { ...DOCUMENT, id: '2', title: 'Blue Jar', price_GBP: 900 }].map((one) => JSON.stringify(one))
+  const lines = [DOCUMENT, { ...DOCUMENT, id: '2', title: 'Blue Jar', price_GBP: 900 }].map((one) =>
+    JSON.stringify(one),
+  )
   expect((await send('POST', '/collections/things/documents/import?action=create', lines.join('\n'))).text).toBe(
     '{"success":true}\n{"success":true}',
   )
@@ -60,8 +62,16 @@ it.each([
   ['no name', { fields: SCHEMA.fields }, 400],
   ['an unknown type', { name: 'x', fields: [{ name: 'a', type: 'text' }] }, 400],
   ['an unknown property', { name: 'x', fields: [{ name: 'a', type: 'string', facets: true }] }, 400],
-  ['a facet that is not indexed', { name: 'x', fields: [{ name: 'a', type: 'string', index: false, optional: true, facet: true }] }, 400],
-  ['a field that is not indexed and not optional', { name: 'x', fields: [{ name: 'a', type: 'string', index: false }] }, 400],
+  [
+    'a facet that is not indexed',
+    { name: 'x', fields: [{ name: 'a', type: 'string', index: false, optional: true, facet: true }] },
+    400,
+  ],
+  [
+    'a field that is not indexed and not optional',
+    { name: 'x', fields: [{ name: 'a', type: 'string', index: false }] },
+    400,
+  ],
   ['an optional default order', { ...SCHEMA, name: 'x', default_sorting_field: 'note' }, 400],
   ['a default order that is no field', { ...SCHEMA, name: 'x', default_sorting_field: 'rank' }, 400],
   ['separators of two characters', { ...SCHEMA, name: 'x', token_separators: ['--'] }, 400],
@@ -71,10 +81,18 @@ it.each([
 })
 
 it.each([
-  ['without a field', { ...DOCUMENT, id: '9', title: undefined }, 'Field `title` has been declared in the schema, but is not found in the document.'],
+  [
+    'without a field',
+    { ...DOCUMENT, id: '9', title: undefined },
+    'Field `title` has been declared in the schema, but is not found in the document.',
+  ],
   ['with a number for a text', { ...DOCUMENT, id: '9', title: 5 }, 'Field `title` must be a string.'],
   ['with a text for a list', { ...DOCUMENT, id: '9', tags: 'cup' }, 'Field `tags` must be an array of string.'],
-  ['with a fraction for a whole number', { ...DOCUMENT, id: '9', price_EUR: 1.5 }, 'Field `price_EUR` must be an int64.'],
+  [
+    'with a fraction for a whole number',
+    { ...DOCUMENT, id: '9', price_EUR: 1.5 },
+    'Field `price_EUR` must be an int64.',
+  ],
   ['with an id that is a number', { ...DOCUMENT, id: 9 }, "Document's `id` field should be a string."],
   ['that is there', DOCUMENT, 'A document with id 1 already exists.'],
 ])('refuses a document %s, and that line alone', async (_what, document, error) => {
@@ -126,7 +144,11 @@ it.each([
   [{ sort_by: 'title:desc' }, 404, 'Could not find a field named `title` in the schema for sorting.'],
   [{ sort_by: 'popularity:down' }, 400, 'Order for field `popularity` should be either ASC or DESC.'],
   [{ sort_by: 'popularity' }, 400, 'Parameter `sort_by` is malformed.'],
-  [{ sort_by: 'popularity:asc,in_stock:asc,price_GBP:asc,_text_match:asc' }, 422, 'Only upto 3 sort fields can be specified in a single query.'],
+  [
+    { sort_by: 'popularity:asc,in_stock:asc,price_GBP:asc,_text_match:asc' },
+    422,
+    'Only upto 3 sort fields can be specified in a single query.',
+  ],
   [{ sort_by: '_eval([(colour:=red):2]):desc' }, 404, expect.any(String)],
   [{ facet_by: 'title' }, 404, 'Could not find a facet field named `title` in the schema.'],
   [{ facet_by: 'colour' }, 404, 'Could not find a facet field named `colour` in the schema.'],
@@ -159,6 +181,8 @@ it('refuses rules that are none', async () => {
   expect((await send('PUT', '/curation_sets/c', { items: [item] })).status).toBe(200)
   expect((await send('PUT', '/curation_sets/c', { items: [{ ...item, rule: { query: 'cup' } }] })).status).toBe(400)
   expect((await send('PUT', '/curation_sets/c', { items: [{ ...item, excludes: undefined }] })).status).toBe(400)
-  expect((await send('PUT', '/curation_sets/c', { items: [{ ...item, includes: [{ id: '1', position: 0 }] }] })).status).toBe(400)
+  expect(
+    (await send('PUT', '/curation_sets/c', { items: [{ ...item, includes: [{ id: '1', position: 0 }] }] })).status,
+  ).toBe(400)
   expect((await send('PUT', '/curation_sets/c', { items: [{ ...item, hides: [] }] })).status).toBe(400)
 })

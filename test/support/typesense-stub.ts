@@ -49,7 +49,13 @@ interface Call {
 
 type Answer = unknown
 
-export async function startTypesenseStub({ apiKey, port = 0 }: { apiKey: string; port?: number }): Promise<TypesenseStub> {
+export async function startTypesenseStub({
+  apiKey,
+  port = 0,
+}: {
+  apiKey: string
+  port?: number
+}): Promise<TypesenseStub> {
   const stub: Stub = { collections: new Map(), aliases: new Map(), synonymSets: new Map(), curationSets: new Map() }
   let delay = 0
   const handle = (request: IncomingMessage): Promise<{ status: number; text: string }> => answer(stub, apiKey, request)
@@ -120,7 +126,12 @@ function route(stub: Stub, call: Call): Answer {
 }
 
 const HANDLERS: Readonly<Record<string, (stub: Stub, call: Call, name: string) => Answer>> = {
-  'GET stats.json': () => ({ latency_ms: {}, requests_per_second: {}, search_latency_ms: 0, search_requests_per_second: 0 }),
+  'GET stats.json': () => ({
+    latency_ms: {},
+    requests_per_second: {},
+    search_latency_ms: 0,
+    search_requests_per_second: 0,
+  }),
   'POST multi_search': multiSearch,
   'GET collections': ({ collections }) => [...collections.values()].map(describeCollection),
   'POST collections': createCollection,
@@ -129,7 +140,8 @@ const HANDLERS: Readonly<Record<string, (stub: Stub, call: Call, name: string) =
   'DELETE collections/:': dropCollection,
   'POST collections/:/documents/import': importDocuments,
   'DELETE collections/:/documents': deleteDocuments,
-  'GET collections/:/documents/search': (stub, { query }, name) => searchOf(stub, collectionOf(stub, name), Object.fromEntries(query)),
+  'GET collections/:/documents/search': (stub, { query }, name) =>
+    searchOf(stub, collectionOf(stub, name), Object.fromEntries(query)),
   'GET aliases/:': (stub, _call, name) => ({ name, collection_name: known(stub.aliases.get(name)) }),
   'PUT aliases/:': upsertAlias,
   'DELETE aliases/:': (stub, _call, name) => {
@@ -145,7 +157,8 @@ const HANDLERS: Readonly<Record<string, (stub: Stub, call: Call, name: string) =
 
 function createCollection(stub: Stub, { body }: Call): Answer {
   const collection = readCollection(jsonOf(body))
-  if (stub.collections.has(collection.name)) throw new Refusal(409, `A collection with name \`${collection.name}\` already exists.`)
+  if (stub.collections.has(collection.name))
+    throw new Refusal(409, `A collection with name \`${collection.name}\` already exists.`)
   stub.collections.set(collection.name, collection)
   return describeCollection(collection)
 }
@@ -197,7 +210,11 @@ function importLine(collection: Collection, line: string, action: string): Recor
 }
 
 function deleteDocuments(stub: Stub, { query }: Call, name: string): Answer {
-  refuseUnknown(Object.fromEntries(query), new Set(['filter_by', 'batch_size', 'ignore_not_found', 'truncate']), 'a deletion')
+  refuseUnknown(
+    Object.fromEntries(query),
+    new Set(['filter_by', 'batch_size', 'ignore_not_found', 'truncate']),
+    'a deletion',
+  )
   const collection = collectionOf(stub, name)
   const filterBy = query.get('filter_by')
   if (!filterBy) throw new Refusal(400, 'Parameter `filter_by` must be provided.')
@@ -213,7 +230,8 @@ function multiSearch(stub: Stub, { body, query }: Call): Answer {
   const { searches, ...others } = objectOf(jsonOf(body))
   refuseUnknown(others, new Set(['union']), 'a multi search')
   if (!Array.isArray(searches)) throw new Refusal(400, 'Missing `searches` array.')
-  if (searches.length > 50) throw new Refusal(400, 'Number of multi searches exceeds `limit_multi_searches` parameter value.')
+  if (searches.length > 50)
+    throw new Refusal(400, 'Number of multi searches exceeds `limit_multi_searches` parameter value.')
   const results = searches.map((one: unknown) => {
     try {
       const { collection, ...parameters } = objectOf(one)
@@ -245,14 +263,25 @@ function upsertAlias(stub: Stub, { body }: Call, name: string): Answer {
 function upsertSynonyms(stub: Stub, { body }: Call, name: string): Answer {
   const items = readItems(body, new Set(['id', 'synonyms', 'root', 'locale', 'symbols_to_index']))
   for (const item of items) {
-    if (!isTexts(item['synonyms']) || item['synonyms'].length === 0) throw new Refusal(400, 'Could not find an array of `synonyms`')
-    if (item['root'] !== undefined && typeof item['root'] !== 'string') throw new Refusal(400, 'Key `root` should be a string.')
+    if (!isTexts(item['synonyms']) || item['synonyms'].length === 0)
+      throw new Refusal(400, 'Could not find an array of `synonyms`')
+    if (item['root'] !== undefined && typeof item['root'] !== 'string')
+      throw new Refusal(400, 'Key `root` should be a string.')
   }
   stub.synonymSets.set(name, items as unknown as SynonymItem[])
   return { name, items }
 }
 
-const CURATION_KEYS = new Set(['id', 'rule', 'includes', 'excludes', 'filter_by', 'sort_by', 'filter_curated_hits', 'stop_processing'])
+const CURATION_KEYS = new Set([
+  'id',
+  'rule',
+  'includes',
+  'excludes',
+  'filter_by',
+  'sort_by',
+  'filter_curated_hits',
+  'stop_processing',
+])
 
 function upsertCurations(stub: Stub, { body }: Call, name: string): Answer {
   const items = readItems(body, CURATION_KEYS)
@@ -262,12 +291,20 @@ function upsertCurations(stub: Stub, { body }: Call, name: string): Answer {
     if (typeof rule['query'] !== 'string' || !['exact', 'contains'].includes(String(rule['match']))) {
       throw new Refusal(400, 'The `rule` definition must contain either a `tags` or a `query` and `match`.')
     }
-    if (rule['tags'] !== undefined && !isTexts(rule['tags'])) throw new Refusal(400, 'The `tags` should be an array of strings.')
+    if (rule['tags'] !== undefined && !isTexts(rule['tags']))
+      throw new Refusal(400, 'The `tags` should be an array of strings.')
     if (item['includes'] === undefined && item['excludes'] === undefined) {
-      throw new Refusal(400, 'Must contain one of: `includes`, `excludes`, `metadata`, `filter_by`, `sort_by`, `remove_matched_tokens`, `replace_query`.')
+      throw new Refusal(
+        400,
+        'Must contain one of: `includes`, `excludes`, `metadata`, `filter_by`, `sort_by`, `remove_matched_tokens`, `replace_query`.',
+      )
     }
     for (const include of listOf(item['includes'])) {
-      if (typeof include['id'] !== 'string' || !Number.isInteger(include['position']) || (include['position'] as number) < 1) {
+      if (
+        typeof include['id'] !== 'string' ||
+        !Number.isInteger(include['position']) ||
+        (include['position'] as number) < 1
+      ) {
         throw new Refusal(400, 'Inclusion definition must define both `id` and `position` keys.')
       }
     }

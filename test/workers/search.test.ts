@@ -56,7 +56,15 @@ const retitle = (id: ProductId, title: string): Promise<void> =>
   withTransaction(database.pool, (tx) => updateProduct(tx, { id, mayChange: () => true, patch: { title } }))
 
 async function find(text: string): Promise<{ total: number; inStock: number }> {
-  const query = { text, currency: 'GBP', filters: NO_FILTERS, sort: 'relevance', offset: 0, limit: 10, affinity: NO_AFFINITY } as const
+  const query = {
+    text,
+    currency: 'GBP',
+    filters: NO_FILTERS,
+    sort: 'relevance',
+    offset: 0,
+    limit: 10,
+    affinity: NO_AFFINITY,
+  } as const
   const { total, facets } = await engine.search(query)
   return { total, inStock: facets.values['in_stock']?.find(({ value }) => value === 'true')?.count ?? 0 }
 }

@@ -55,7 +55,15 @@ beforeAll(async () => {
     namespace,
     taskQueue: TASK_QUEUES.checkout,
     workflowBundle: { codePath: BUNDLE_PATH },
-    activities: createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search: createSearch(settings, pool), orders }),
+    activities: createActivities({
+      settings,
+      pool,
+      redis,
+      providers,
+      tax: noTaxProvider,
+      search: createSearch(settings, pool),
+      orders,
+    }),
   })
   const running = worker.run()
   stopWorker = async () => {

@@ -61,7 +61,8 @@ class FilterParser {
     if (!field.index) throw new Refusal(400, `Cannot filter on non-indexed field \`${name}\`.`)
     const operator = ['!=', '>=', '<=', '=', '>', '<', '!'].find((sign) => this.take(sign)) ?? ''
     const values = this.values()
-    if (values.length === 0) throw new Refusal(400, `Error with filter field \`${name}\`: Filter value cannot be empty.`)
+    if (values.length === 0)
+      throw new Refusal(400, `Error with filter field \`${name}\`: Filter value cannot be empty.`)
     return this.test(field, operator, values)
   }
 
@@ -100,7 +101,8 @@ class FilterParser {
   }
 
   private testOf(field: Field, type: string, operator: string, value: string): (held: unknown) => boolean {
-    const fault = (message: string): Refusal => new Refusal(400, `Error with filter field \`${field.name}\`: ${message}`)
+    const fault = (message: string): Refusal =>
+      new Refusal(400, `Error with filter field \`${field.name}\`: ${message}`)
     if (type === 'bool') {
       if (value !== 'true' && value !== 'false') throw fault('Filter value must be `true` or `false`.')
       return (held) => String(held) === value
@@ -109,14 +111,16 @@ class FilterParser {
       if (['>', '<', '>=', '<='].includes(operator)) throw fault('Numerical comparison on a string field.')
       if (operator === '=' || operator === '!=') {
         if (field === ID_FIELD) return (held) => held === value
-        return (held) => tokensOf(this.collection, String(held)).join(' ') === tokensOf(this.collection, value).join(' ')
+        return (held) =>
+          tokensOf(this.collection, String(held)).join(' ') === tokensOf(this.collection, value).join(' ')
       }
       const wanted = tokensOf(this.collection, value)
       return (held) => wanted.every((token) => tokensOf(this.collection, String(held)).includes(token))
     }
     const number = (text: string): number => {
       const isWhole = type === 'int32' || type === 'int64'
-      if (!(isWhole ? /^-?\d+$/ : /^-?\d+(?:\.\d+)?$/).test(text.trim())) throw fault(isWhole ? `Not an ${type}.` : 'Not a float.')
+      if (!(isWhole ? /^-?\d+$/ : /^-?\d+(?:\.\d+)?$/).test(text.trim()))
+        throw fault(isWhole ? `Not an ${type}.` : 'Not a float.')
       return Number(text)
     }
     const range = /^(.+)\.\.(.+)$/.exec(value)
@@ -148,7 +152,15 @@ class FilterParser {
   }
 }
 
-const ID_FIELD: Field = { name: 'id', type: 'string', facet: false, optional: false, index: true, sort: false, stem: false }
+const ID_FIELD: Field = {
+  name: 'id',
+  type: 'string',
+  facet: false,
+  optional: false,
+  index: true,
+  sort: false,
+  stem: false,
+}
 
 function unparsable(): Refusal {
   return new Refusal(400, 'Could not parse the filter query.')

@@ -25,8 +25,31 @@ export interface Collection {
   readonly createdAt: number
 }
 
-const TYPES = new Set(['string', 'int32', 'int64', 'float', 'bool', 'string[]', 'int32[]', 'int64[]', 'float[]', 'bool[]'])
-const FIELD_KEYS = new Set(['name', 'type', 'facet', 'optional', 'index', 'sort', 'stem', 'infix', 'locale', 'store', 'range_index'])
+const TYPES = new Set([
+  'string',
+  'int32',
+  'int64',
+  'float',
+  'bool',
+  'string[]',
+  'int32[]',
+  'int64[]',
+  'float[]',
+  'bool[]',
+])
+const FIELD_KEYS = new Set([
+  'name',
+  'type',
+  'facet',
+  'optional',
+  'index',
+  'sort',
+  'stem',
+  'infix',
+  'locale',
+  'store',
+  'range_index',
+])
 const COLLECTION_KEYS = new Set([
   'name',
   'fields',
@@ -44,11 +67,15 @@ export function readCollection(body: unknown): Collection {
   refuseUnknown(given, COLLECTION_KEYS, 'a collection')
   if (typeof given['name'] !== 'string' || given['name'] === '') throw new Refusal(400, 'Parameter `name` is required.')
   if (!Array.isArray(given['fields']) || given['fields'].length === 0) {
-    throw new Refusal(400, 'The `fields` value should be an array of objects containing `name`, `type` and optionally, `facet` properties.')
+    throw new Refusal(
+      400,
+      'The `fields` value should be an array of objects containing `name`, `type` and optionally, `facet` properties.',
+    )
   }
   const fields = given['fields'].map(readField)
   for (const { name } of fields) {
-    if (fields.filter((other) => other.name === name).length > 1) throw new Refusal(400, `There are duplicate field names in the schema.`)
+    if (fields.filter((other) => other.name === name).length > 1)
+      throw new Refusal(400, `There are duplicate field names in the schema.`)
   }
   const separators = given['token_separators'] ?? []
   if (!Array.isArray(separators) || separators.some((one) => typeof one !== 'string' || one.length !== 1)) {
@@ -57,11 +84,16 @@ export function readCollection(body: unknown): Collection {
   const defaultSortingField = String(given['default_sorting_field'] ?? '')
   if (defaultSortingField !== '') {
     const field = fields.find(({ name }) => name === defaultSortingField)
-    if (!field) throw new Refusal(400, `Default sorting field is defined as \`${defaultSortingField}\` but is not found in the schema.`)
+    if (!field)
+      throw new Refusal(
+        400,
+        `Default sorting field is defined as \`${defaultSortingField}\` but is not found in the schema.`,
+      )
     if (!/^(?:int32|int64|float)$/.test(field.type)) {
       throw new Refusal(400, `Default sorting field \`${defaultSortingField}\` is not a sortable type.`)
     }
-    if (field.optional) throw new Refusal(400, `Default sorting field \`${defaultSortingField}\` cannot be an optional field.`)
+    if (field.optional)
+      throw new Refusal(400, `Default sorting field \`${defaultSortingField}\` cannot be an optional field.`)
   }
   return {
     name: given['name'],
@@ -88,18 +120,25 @@ function readField(body: unknown): Field {
   refuseUnknown(given, FIELD_KEYS, 'a field')
   const { name, type } = given
   if (typeof name !== 'string' || typeof type !== 'string') {
-    throw new Refusal(400, 'Wrong format for `fields`. It should be an array of objects containing `name`, `type`, `optional` and `facet` properties.')
+    throw new Refusal(
+      400,
+      'Wrong format for `fields`. It should be an array of objects containing `name`, `type`, `optional` and `facet` properties.',
+    )
   }
-  if (!TYPES.has(type)) throw new Refusal(400, `Field \`${name}\` has an invalid data type \`${type}\`, see docs for supported data types.`)
+  if (!TYPES.has(type))
+    throw new Refusal(400, `Field \`${name}\` has an invalid data type \`${type}\`, see docs for supported data types.`)
   for (const key of ['facet', 'optional', 'index', 'sort', 'stem']) {
     if (given[key] !== undefined && typeof given[key] !== 'boolean') {
       throw new Refusal(400, `The \`${key}\` property of the field \`${name}\` should be a boolean.`)
     }
   }
   const index = given['index'] !== false
-  if (!index && given['optional'] !== true) throw new Refusal(400, `Field \`${name}\` must be optional since it is marked as non-indexable.`)
-  if (!index && given['facet'] === true) throw new Refusal(400, `Field \`${name}\` cannot be a facet since it's marked as non-indexable.`)
-  if (given['stem'] === true && !type.startsWith('string')) throw new Refusal(400, 'The `stem` property is only allowed for string and string[] fields.')
+  if (!index && given['optional'] !== true)
+    throw new Refusal(400, `Field \`${name}\` must be optional since it is marked as non-indexable.`)
+  if (!index && given['facet'] === true)
+    throw new Refusal(400, `Field \`${name}\` cannot be a facet since it's marked as non-indexable.`)
+  if (given['stem'] === true && !type.startsWith('string'))
+    throw new Refusal(400, 'The `stem` property is only allowed for string and string[] fields.')
   return {
     name,
     type,
@@ -127,13 +166,17 @@ export function findField(collection: Collection, name: string): Field | undefin
 /** The document as it is stored; throws what the import's line says. */
 export function readDocument(collection: Collection, body: unknown): Document {
   const given = objectOf(body, 'Bad JSON: not a properly formed document.')
-  if (given['id'] !== undefined && typeof given['id'] !== 'string') throw new Refusal(400, "Document's `id` field should be a string.")
+  if (given['id'] !== undefined && typeof given['id'] !== 'string')
+    throw new Refusal(400, "Document's `id` field should be a string.")
   if (given['id'] === '') throw new Refusal(400, "Document's `id` should not be empty.")
   for (const field of collection.fields.filter((one) => one.index && !isPattern(one))) {
     const value = given[field.name]
     if (value === undefined || value === null) {
       if (field.optional) continue
-      throw new Refusal(400, `Field \`${field.name}\` has been declared in the schema, but is not found in the document.`)
+      throw new Refusal(
+        400,
+        `Field \`${field.name}\` has been declared in the schema, but is not found in the document.`,
+      )
     }
     checkValue(field, value)
   }
@@ -150,7 +193,8 @@ function checkValue({ name, type }: Field, value: unknown): void {
     if (Array.isArray(value) && value.every((one) => isOf(plain, one))) return
     throw new Refusal(400, `Field \`${name}\` must be an array of ${plain}.`)
   }
-  if (!isOf(plain, value)) throw new Refusal(400, `Field \`${name}\` must be ${/^[aeiou]/.test(plain) ? 'an' : 'a'} ${plain}.`)
+  if (!isOf(plain, value))
+    throw new Refusal(400, `Field \`${name}\` must be ${/^[aeiou]/.test(plain) ? 'an' : 'a'} ${plain}.`)
 }
 
 function isOf(type: string, value: unknown): boolean {
@@ -189,7 +233,11 @@ export function objectOf(value: unknown, message = 'Bad JSON.'): Readonly<Record
 }
 
 /** Stricter than the server, which ignores some of what it does not know: a misspelt name must not pass here. */
-export function refuseUnknown(given: Readonly<Record<string, unknown>>, known: ReadonlySet<string>, what: string): void {
+export function refuseUnknown(
+  given: Readonly<Record<string, unknown>>,
+  known: ReadonlySet<string>,
+  what: string,
+): void {
   const unknown = Object.keys(given).find((key) => !known.has(key))
   if (unknown !== undefined) throw new Refusal(400, `Unknown parameter \`${unknown}\` of ${what}.`)
 }

@@ -92,7 +92,12 @@ export function search(collection: Collection, body: unknown, rules: Rules): Rec
   const passing = [...collection.documents.values()].filter(filter)
   const tokens = tokensOf(collection, q)
   const matches = q === '*' ? passing.map(asMatch) : find(collection, passing, tokens, queried, given, rules)
-  const curated = curate(collection, matches, filter, { tokens, rules, tags: list(text('curation_tags')), enabled: given['enable_curations'] !== false })
+  const curated = curate(collection, matches, filter, {
+    tokens,
+    rules,
+    tags: list(text('curation_tags')),
+    enabled: given['enable_curations'] !== false,
+  })
   const sorted = [...curated.pins, ...curated.rest.sort(order)]
   return {
     facet_counts: facets.map((facet) => countFacet(facet, sorted, number('max_facet_values', 10))),
@@ -126,9 +131,15 @@ function readQueried(collection: Collection, given: Readonly<Record<string, unkn
   })
   return names.map((name, index) => {
     const field = requireField(collection, name)
-    if (!field.type.startsWith('string')) throw new Refusal(400, `Field \`${name}\` should be a string or a string array.`)
+    if (!field.type.startsWith('string'))
+      throw new Refusal(400, `Field \`${name}\` should be a string or a string array.`)
     if (!field.index) throw new Refusal(400, `Field \`${name}\` is marked as a non-indexed field in the schema.`)
-    return { field, weight: weights[index] as number, typos: typos[index] as number, prefix: prefixes[index] as boolean }
+    return {
+      field,
+      weight: weights[index] as number,
+      typos: typos[index] as number,
+      prefix: prefixes[index] as boolean,
+    }
   })
 }
 
@@ -150,7 +161,15 @@ function find(
       for (const [index, reading] of readings.entries()) {
         for (const document of documents) {
           // Synonyms are words as the merchant wrote them: no typos, nothing follows.
-          const match = matchDocument(collection, document, reading, queried, given, index === 0 ? typos : 0, index === 0)
+          const match = matchDocument(
+            collection,
+            document,
+            reading,
+            queried,
+            given,
+            index === 0 ? typos : 0,
+            index === 0,
+          )
           if (match && match.score > (found.get(document.id)?.score ?? 0)) found.set(document.id, match)
         }
       }
@@ -196,7 +215,11 @@ function matchDocument(
   return { document, score: score * 10 + exact, tokens: matched }
 }
 
-function matchToken(token: string, held: string, { stem, typos, prefix }: { stem: boolean; typos: number; prefix: boolean }): number {
+function matchToken(
+  token: string,
+  held: string,
+  { stem, typos, prefix }: { stem: boolean; typos: number; prefix: boolean },
+): number {
   if (held === token) return 10
   if (stem && stemOf(held) === stemOf(token)) return 9
   if (prefix && held.startsWith(token)) return 8
@@ -218,7 +241,9 @@ function synonymsOf(collection: Collection, tokens: readonly string[], { synonym
     return sources
       .filter((source) => query.includes(` ${source} `))
       .flatMap((source) =>
-        written.filter((term) => term !== source).map((term) => query.replace(` ${source} `, ` ${term} `).trim().split(' ')),
+        written
+          .filter((term) => term !== source)
+          .map((term) => query.replace(` ${source} `, ` ${term} `).trim().split(' ')),
       )
   })
 }
@@ -227,11 +252,17 @@ function curate(
   collection: Collection,
   matches: readonly Match[],
   filter: Filter,
-  { tokens, rules, tags, enabled }: { tokens: readonly string[]; rules: Rules; tags: readonly string[]; enabled: boolean },
+  {
+    tokens,
+    rules,
+    tags,
+    enabled,
+  }: { tokens: readonly string[]; rules: Rules; tags: readonly string[]; enabled: boolean },
 ): { pins: Match[]; rest: Match[] } {
   const item = rules.curations.find(({ rule }) => {
     const wanted = tokensOf(collection, rule.query ?? '').join(' ')
-    const isTagged = tags.length === 0 ? (rule.tags ?? []).length === 0 : (rule.tags ?? []).some((tag) => tags.includes(tag))
+    const isTagged =
+      tags.length === 0 ? (rule.tags ?? []).length === 0 : (rule.tags ?? []).some((tag) => tags.includes(tag))
     const query = tokens.join(' ')
     return isTagged && (rule.match === 'contains' ? ` ${query} `.includes(` ${wanted} `) : query === wanted)
   })
@@ -255,11 +286,12 @@ type Order = (a: Match, b: Match) => number
 
 function readOrder(collection: Collection, text: string): Order {
   const parts = splitTop(text)
-  if (parts.length > SORT_FIELDS_MAX) throw new Refusal(422, `Only upto ${SORT_FIELDS_MAX} sort fields can be specified in a single query.`)
+  if (parts.length > SORT_FIELDS_MAX)
+    throw new Refusal(422, `Only upto ${SORT_FIELDS_MAX} sort fields can be specified in a single query.`)
   const fallback = collection.defaultSortingField
-  const orders = (parts.length > 0 ? parts : ['_text_match:desc', ...(fallback === '' ? [] : [`${fallback}:desc`])]).map((part) =>
-    readOrderPart(collection, part),
-  )
+  const orders = (
+    parts.length > 0 ? parts : ['_text_match:desc', ...(fallback === '' ? [] : [`${fallback}:desc`])]
+  ).map((part) => readOrderPart(collection, part))
   return (a, b) => orders.reduce((decided, order) => decided || order(a, b), 0)
 }
 
@@ -267,7 +299,8 @@ function readOrderPart(collection: Collection, part: string): Order {
   const written = /^(.+):\s*(\w+)$/s.exec(part.trim())
   if (!written) throw new Refusal(400, 'Parameter `sort_by` is malformed.')
   const [, name = '', direction = ''] = written
-  if (!/^(?:asc|desc)$/i.test(direction)) throw new Refusal(400, `Order for field \`${name}\` should be either ASC or DESC.`)
+  if (!/^(?:asc|desc)$/i.test(direction))
+    throw new Refusal(400, `Order for field \`${name}\` should be either ASC or DESC.`)
   const sign = direction.toLowerCase() === 'asc' ? 1 : -1
   const by = readSortKey(collection, name.trim())
   return (a, b) => sign * (by(a) - by(b))
@@ -306,7 +339,8 @@ function readFacets(collection: Collection, text: string): FacetRequest[] {
     const field = findField(collection, name)
     if (!field?.facet) throw new Refusal(404, `Could not find a facet field named \`${name}\` in the schema.`)
     if (written[2] === undefined) return { field, ranges: [] }
-    if (!/^(?:int32|int64|float)$/.test(field.type)) throw new Refusal(400, `Range facet is restricted to only integer and float fields.`)
+    if (!/^(?:int32|int64|float)$/.test(field.type))
+      throw new Refusal(400, `Range facet is restricted to only integer and float fields.`)
     const ranges = splitTop(written[2]).map((range) => {
       const parsed = /^\s*([^:]+?)\s*:\s*\[\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\]\s*$/.exec(range)
       if (!parsed) throw new Refusal(400, 'Error splitting the range string.')
@@ -324,7 +358,10 @@ function countFacet({ field, ranges }: FacetRequest, matches: readonly Match[], 
   const counts = new Map<string, number>()
   for (const { document } of matches) {
     for (const held of [document[field.name] ?? []].flat()) {
-      const value = ranges.length === 0 ? String(held) : ranges.find(({ from, to }) => (held as number) >= from && (held as number) < to)?.label
+      const value =
+        ranges.length === 0
+          ? String(held)
+          : ranges.find(({ from, to }) => (held as number) >= from && (held as number) < to)?.label
       if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1)
     }
   }
@@ -341,7 +378,10 @@ function countFacet({ field, ranges }: FacetRequest, matches: readonly Match[], 
 
 function toHit({ document, score, tokens }: Match, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const included = list(textOf(given, 'include_fields'))
-  const shown = included.length === 0 ? document : Object.fromEntries(Object.entries(document).filter(([name]) => included.includes(name)))
+  const shown =
+    included.length === 0
+      ? document
+      : Object.fromEntries(Object.entries(document).filter(([name]) => included.includes(name)))
   const wanted = list(textOf(given, 'highlight_fields'))
   const highlights = [...tokens]
     .filter(([name]) => wanted.length === 0 || wanted.includes(name))
@@ -368,7 +408,8 @@ function numberOf(given: Readonly<Record<string, unknown>>, name: string, fallba
 }
 
 function whole(name: string, text: string, max: number): number {
-  if (!/^\d+$/.test(text) || Number(text) > max) throw new Refusal(400, `Parameter \`${name}\` must be an unsigned integer.`)
+  if (!/^\d+$/.test(text) || Number(text) > max)
+    throw new Refusal(400, `Parameter \`${name}\` must be an unsigned integer.`)
   return Number(text)
 }
 
