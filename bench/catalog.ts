@@ -6,9 +6,10 @@ import { ROOT } from '../config'
 import { copyRows } from './copy'
 
 /**
- * A catalog of as many generated SKUs as one likes, the same for the same seed: titles of the real shop's with words
- * changed by how often people use them, and names of made-up series, brands and colours in front, all of it skewed as such
- * things are (Zipf). Written by COPY into an existing, migrated database.
+ * A catalog of as many generated SKUs as one likes, the same for the same seed: titles of the real shop, each with one word
+ * exchanged for another by how often that one is used there, and names of made-up series and colours in front; words,
+ * series, brands, categories and colours are skewed as such things are (Zipf). Written by COPY into an existing, migrated
+ * database.
  */
 export interface GeneratedCatalog {
   readonly count: number
@@ -55,7 +56,7 @@ export async function writeCatalog(databaseUrl: string, catalog: GeneratedCatalo
       table: string,
       columns: readonly string[],
       rowOf: (item: Item) => readonly (string | number | boolean | null)[],
-    ): Promise<void> => copyRows(client, table, columns, mapped(items(catalog), rowOf))
+    ): Promise<void> => copyAlone(databaseUrl, table, columns, mapped(items(catalog), rowOf))
     await write('product', ['id', 'slug', 'title', 'brand', 'attributes'], (item) => [
       idOf('prod', item.number),
       `generated-${item.number}`,
@@ -63,32 +64,52 @@ export async function writeCatalog(databaseUrl: string, catalog: GeneratedCatalo
       item.brand,
       JSON.stringify(item.attributes),
     ])
-    await write('product_category', ['product_id', 'category_id'], (item) => [
-      idOf('prod', item.number),
-      idOf('cat', item.category),
-    ])
-    await write('variant', ['sku', 'sku_written', 'product_id', 'title'], (item) => [
+    const variants = write('variant', ['sku', 'sku_written', 'product_id', 'title'], (item) => [
       skuOf(item),
       skuOf(item),
       idOf('prod', item.number),
       item.title,
     ])
-    await write('price', ['sku', 'currency', 'amount'], (item) => [skuOf(item), 'GBP', item.price])
-    await write('stock_level', ['sku', 'warehouse_id', 'on_hand'], (item) => [skuOf(item), WAREHOUSE, item.onHand])
-    await write('product_signal', ['product_id', 'velocity', 'rating', 'rating_count', 'margin'], (item) => [
-      idOf('prod', item.number),
-      item.velocity,
-      item.rating,
-      item.ratingCount,
-      0.4,
+    await Promise.all([
+      write('product_category', ['product_id', 'category_id'], (item) => [
+        idOf('prod', item.number),
+        idOf('cat', item.category),
+      ]),
+      write('product_signal', ['product_id', 'velocity', 'rating', 'rating_count', 'margin'], (item) => [
+        idOf('prod', item.number),
+        item.velocity,
+        item.rating,
+        item.ratingCount,
+        0.4,
+      ]),
+      variants.then(() => write('price', ['sku', 'currency', 'amount'], (item) => [skuOf(item), 'GBP', item.price])),
+      variants.then(() =>
+        write('stock_level', ['sku', 'warehouse_id', 'on_hand'], (item) => [skuOf(item), WAREHOUSE, item.onHand]),
+      ),
+      copyAlone(
+        databaseUrl,
+        'stock_movement',
+        ['sku', 'warehouse_id', 'delta', 'on_hand', 'cause', 'reason'],
+        movements(catalog),
+      ),
     ])
-    await client.query(
-      `insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reason)
-       select sku, warehouse_id, on_hand, on_hand, 'adjustment', 'generated'
-       from stock_level where warehouse_id = $1 and on_hand > 0`,
-      [WAREHOUSE],
-    )
     await client.query('analyze')
+  } finally {
+    await client.end()
+  }
+}
+
+/** On a connection of its own: tables that do not refer to each other are written side by side. */
+async function copyAlone(
+  databaseUrl: string,
+  table: string,
+  columns: readonly string[],
+  rows: Iterable<readonly (string | number | boolean | null)[]>,
+): Promise<void> {
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    await copyRows(client, table, columns, rows)
   } finally {
     await client.end()
   }
@@ -100,13 +121,12 @@ function* items({ count, seed }: GeneratedCatalog): Generator<Item> {
   const brands = names(BRANDS, seed + 1)
   const series = names(SERIES, seed + 2)
   const wordAt = zipf(words.length, random)
-  const titleAt = zipf(titles.length, random)
   const brandAt = zipf(BRANDS, random)
   const seriesAt = zipf(SERIES, random)
   const categoryAt = zipf(CATEGORIES, random)
   const colorAt = zipf(COLORS.length, random)
   for (let number = 0; number < count; number++) {
-    const parts = [...(titles[titleAt()] as string[])]
+    const parts = [...(titles[Math.floor(random() * titles.length)] as string[])]
     parts[Math.floor(random() * parts.length)] = words[wordAt()] as string
     const color = COLORS[colorAt()] as string
     const title = [
@@ -130,6 +150,12 @@ function* items({ count, seed }: GeneratedCatalog): Generator<Item> {
       rating: random() < 0.4 ? Math.round(10 * (2.5 + 2.5 * Math.sqrt(random()))) / 10 : null,
       ratingCount: Math.floor(random() ** -0.7),
     }
+  }
+}
+
+function* movements(catalog: GeneratedCatalog): Generator<(string | number)[]> {
+  for (const item of items(catalog)) {
+    if (item.onHand > 0) yield [skuOf(item), WAREHOUSE, item.onHand, item.onHand, 'adjustment', 'generated']
   }
 }
 
@@ -163,7 +189,8 @@ function names(count: number, seed: number): string[] {
   while (made.size < count) {
     const syllables = 2 + Math.floor(random() * 2)
     let name = ''
-    for (let n = 0; n < syllables; n++) name += pick('b br c d dr f g gl h j k l m n p pr r s st t tr v w z') + pick('a e i o u ai ea oo')
+    for (let n = 0; n < syllables; n++)
+      name += pick('b br c d dr f g gl h j k l m n p pr r s st t tr v w z') + pick('a e i o u ai ea oo')
     name += pick('l n r s x th m')
     made.add(name.charAt(0).toUpperCase() + name.slice(1))
   }

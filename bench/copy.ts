@@ -18,8 +18,7 @@ export async function copyRows(
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const copy = {
-      submit: (connection: CopyConnection) =>
-        connection.query(`copy ${table} (${columns.join(', ')}) from stdin`),
+      submit: (connection: CopyConnection) => connection.query(`copy ${table} (${columns.join(', ')}) from stdin`),
       handleCopyInResponse: (connection: CopyConnection) => {
         send(connection, rows).catch((error: Error) => connection.stream.destroy(error))
       },

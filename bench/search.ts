@@ -26,7 +26,7 @@ const WRITES_PER_SECOND = 50
 const WRITE_SECONDS = 20
 const LARGE: GeneratedCatalog = { count: 1_000_000, seed: 7 }
 const FILL_BATCH = 1_000
-const FILLERS = 2
+const FILLERS = 4
 
 /** Search in Postgres on the demo shop: its cost, what it finds of misspelt titles, and how soon it knows of changes. */
 export async function benchSearch(): Promise<Figure[]> {
@@ -131,7 +131,10 @@ async function costFigure(
 ): Promise<Figure> {
   const ids = await listProductIds(pool, '', 5_000)
   const categories = await pool.query<{ slug: string }>('select slug from category order by slug')
-  const queries = mixOf(titles, categories.rows.map(({ slug }) => slug))
+  const queries = mixOf(
+    titles,
+    categories.rows.map(({ slug }) => slug),
+  )
   let turn = 0
   const searching = () =>
     burst(1, SECONDS, async () => {
@@ -217,7 +220,9 @@ function misspelt(words: readonly string[], random: () => number): string[] {
 /** Titles of three words or more, each with one word misspelt, and their beginnings: is the title itself among the first 10? */
 async function recallFigures(engine: PostgresSearch, titles: readonly string[]): Promise<Figure[]> {
   const random = randomOf(13)
-  const long = [...new Set(titles)].filter((title) => wordsOf(title).length >= 3 && wordsOf(title).some((word) => /^[a-z]{4,}$/.test(word)))
+  const long = [...new Set(titles)].filter(
+    (title) => wordsOf(title).length >= 3 && wordsOf(title).some((word) => /^[a-z]{4,}$/.test(word)),
+  )
   const step = Math.max(1, Math.floor(long.length / RECALL_QUERIES))
   const chosen = long.filter((_, index) => index % step === 0).slice(0, RECALL_QUERIES)
   const typos = await recall(engine, chosen, (title) => `${misspelt(wordsOf(title), random).join(' ')} `)
@@ -229,7 +234,10 @@ async function recallFigures(engine: PostgresSearch, titles: readonly string[]):
     good: value >= 0.9,
     note: `${chosen.length} titles of three words or more; the title itself counts`,
   })
-  return [figure('one word misspelt (swap, drop, double)', typos), figure('last word a beginning of 2 to 4 letters', prefixes)]
+  return [
+    figure('one word misspelt (swap, drop, double)', typos),
+    figure('last word a beginning of 2 to 4 letters', prefixes),
+  ]
 }
 
 async function recall(

@@ -1,13 +1,17 @@
 /** How text becomes words, in documents and in queries alike. Both engines' rules for typos begin here. */
 
 const WORD_LENGTH_MAX = 40
+const FORGIVEN_LENGTH_MAX = 24
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const WORD = /[\p{L}\p{N}]+/gu
 const WRITTEN_WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}'’]*/gu
 
 /** Lower case without accents and apostrophes: `"Café's  T-Light"` → `["cafes", "t", "light"]`. */
 export function wordsOf(text: string): string[] {
-  const plain = text.normalize('NFKD').replace(/[\p{M}'’]/gu, '').toLowerCase()
+  const plain = text
+    .normalize('NFKD')
+    .replace(/[\p{M}'’]/gu, '')
+    .toLowerCase()
   return (plain.match(WORD) ?? []).map((word) => word.slice(0, WORD_LENGTH_MAX))
 }
 
@@ -37,7 +41,7 @@ function pluralsOf(word: string): string[] {
 
 /** Every word that is one swap, drop, double, other or missing letter away from a word of Latin letters; few for others. */
 export function editsOf(word: string): string[] {
-  const letters = [...word]
+  const letters = Array.from(word)
   const edits = new Set<string>()
   const add = (from: number, to: number, between: string): void => {
     edits.add(letters.slice(0, from).join('') + between + letters.slice(to).join(''))
@@ -64,7 +68,8 @@ export function distance(a: string, b: string): number {
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1] ? 0 : 1
       let least = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + same)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, rows[i - 2]![j - 2]! + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, rows[i - 2]![j - 2]! + 1)
       row.push(least)
     }
     rows.push(row)
@@ -72,9 +77,9 @@ export function distance(a: string, b: string): number {
   return rows[a.length]![b.length]!
 }
 
-/** How many typos a word of this length may have: as many as the shortest words can bear without meaning another. */
+/** How many typos a word may have: short ones would mean another, and of very long ones there are too many. */
 export function typosAllowed(word: string): 0 | 1 | 2 {
-  if (word.length < 3 || /\d/.test(word)) return 0
+  if (word.length < 3 || word.length > FORGIVEN_LENGTH_MAX || /\d/.test(word)) return 0
   return word.length < 7 ? 1 : 2
 }
 
@@ -90,7 +95,13 @@ export function markWords(text: string, isMatch: (word: string) => boolean): str
   return html + escapeHtml(text.slice(end))
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
 
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string)

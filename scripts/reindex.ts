@@ -34,7 +34,8 @@ async function main(): Promise<void> {
     last = text
     const over = now.filter(({ state }) => state !== 'running')
     if (over.length === wanted.length) return finish(over)
-    if (Date.now() - movedAt > SILENCE_MS) throw new Error('It does not move on: is a worker of the queue `platform` running?')
+    if (Date.now() - movedAt > SILENCE_MS)
+      throw new Error('It does not move on: is a worker of the queue `platform` running?')
     await delay(POLL_MS)
   }
 }

@@ -76,7 +76,10 @@ interface OwnFilter {
  * How many products match, what they could be narrowed by, and the page that is asked for: in one statement, unless more
  * match than are counted or some are pinned.
  */
-export async function searchMatches(db: Db, request: PageRequest): Promise<{ counted: Counted; page: readonly Found[] }> {
+export async function searchMatches(
+  db: Db,
+  request: PageRequest,
+): Promise<{ counted: Counted; page: readonly Found[] }> {
   const hasPins = request.match.pins.length > 0 && request.sort === 'relevance'
   const { page, ...counted } = await countMatches(db, request, !hasPins)
   if (counted.total === 0) return { counted, page: [] }

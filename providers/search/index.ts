@@ -1,7 +1,7 @@
 import CircuitBreaker from 'opossum'
 import type { Settings } from '../../config'
 import type { Pool } from '../../db/pool'
-import type { SearchQuery, SearchResult, Suggestion } from '../../domain/search'
+import { type Affinity, AFFINITY_MAX, type SearchQuery, type SearchResult, type Suggestion } from '../../domain/search'
 import type { SearchEngine, SuggestRequest } from './port'
 import { PostgresSearch } from './postgres'
 import { TypesenseSearch } from './typesense'
@@ -63,7 +63,8 @@ export function createSearch(settings: SearchSettings, pool: Pool): Search {
   return {
     engines,
     async search(query) {
-      const { engine, answer } = await ask((one) => one.search(query))
+      const bounded = { ...query, affinity: latest(query.affinity) }
+      const { engine, answer } = await ask((one) => one.search(bounded))
       return { ...answer, engine }
     },
     async suggest(request) {
@@ -80,6 +81,11 @@ export function createSearch(settings: SearchSettings, pool: Pool): Search {
       await Promise.all(engines.map((engine) => engine.close()))
     },
   }
+}
+
+/** Engines weigh a list, not a life. */
+function latest({ products, categories }: Affinity): Affinity {
+  return { products: products.slice(0, AFFINITY_MAX), categories: categories.slice(0, AFFINITY_MAX) }
 }
 
 function breakerOf(timeoutMs: number): CircuitBreaker<[() => Promise<unknown>], unknown> {

@@ -43,7 +43,7 @@ const IMPORT_TIMEOUT_MS = 20_000
 const FACET_VALUES_READ = 200
 const SUGGESTED_FROM = 30
 /** Anything that is no letter, digit or apostrophe ends a word, as in `wordsOf`. */
-const SEPARATORS = [...'-/.,:;()&+_!?*#@%|[]{}<>=~^$"`\\']
+const SEPARATORS = Array.from('-/.,:;()&+_!?*#@%|[]{}<>=~^$"`\\')
 
 interface Stored {
   readonly id: string
@@ -148,7 +148,9 @@ export class TypesenseSearch implements SearchEngine {
     const products = (found?.hits ?? []).map((hit) => hit.document)
     const categories = new Map(
       products
-        .flatMap(({ category, category_names }) => category.map((slug, index) => ({ slug, title: category_names[index] ?? slug })))
+        .flatMap(({ category, category_names }) =>
+          category.map((slug, index) => ({ slug, title: category_names[index] ?? slug })),
+        )
         .filter(({ title }) => wordsOf(title).some((word) => word.startsWith(last)))
         .map((category) => [category.slug, category]),
     )
@@ -160,7 +162,13 @@ export class TypesenseSearch implements SearchEngine {
     for (const collection of [ALIAS, ...(build === null ? [] : [collectionOf(build)])]) {
       // Before the first rebuild there is nothing that is searched.
       const missing = collection === ALIAS ? unlessMissing : (work: Promise<unknown>) => work
-      if (removals.length > 0) await missing(this.remove(collection, removals.map(({ id }) => id)))
+      if (removals.length > 0)
+        await missing(
+          this.remove(
+            collection,
+            removals.map(({ id }) => id),
+          ),
+        )
       if (documents.length > 0) {
         await missing(
           this.import(collection, documents, 'upsert').then((list) => list.forEach((one) => refused.set(one.id, one))),
@@ -188,10 +196,7 @@ export class TypesenseSearch implements SearchEngine {
   }
 
   async abandon(build: string): Promise<void> {
-    const current = await this.writing
-      .aliases(ALIAS)
-      .retrieve()
-      .catch(nullIfMissing)
+    const current = await this.writing.aliases(ALIAS).retrieve().catch(nullIfMissing)
     if (current?.collection_name !== collectionOf(build)) await this.drop(collectionOf(build))
   }
 
@@ -246,8 +251,11 @@ export class TypesenseSearch implements SearchEngine {
   ): Promise<Refused[]> {
     const lines = documents.map((document) => JSON.stringify(toStored(document))).join('\n')
     const importing = this.writing.collections(collection).documents().import(lines, { action })
-    const answers = (await within(importing, IMPORT_TIMEOUT_MS)).split('\n').map((line) => JSON.parse(line) as ImportLine)
-    if (answers.length !== documents.length) throw new Error(`Typesense answered ${answers.length} of ${documents.length} lines`)
+    const answers = (await within(importing, IMPORT_TIMEOUT_MS))
+      .split('\n')
+      .map((line) => JSON.parse(line) as ImportLine)
+    if (answers.length !== documents.length)
+      throw new Error(`Typesense answered ${answers.length} of ${documents.length} lines`)
     return documents.flatMap(({ id }, index) => {
       const { success, error = 'no reason given', code } = answers[index] as ImportLine
       return success || (action === 'create' && code === 409) ? [] : [{ id, reason: error }]
@@ -477,20 +485,27 @@ function toFacets(counts: Counts, currency: Currency): Facets {
       ...(ratings.length > 0 && { rating: ratings }),
       ...(listed('in_stock').length > 0 && { in_stock: listed('in_stock') }),
     },
-    price: PRICE_LADDER.map((from, step) => priceRange(step, counts.get(`price_${currency}`)?.get(String(from)) ?? 0)).filter(
-      ({ count }) => count > 0,
-    ),
+    price: PRICE_LADDER.map((from, step) =>
+      priceRange(step, counts.get(`price_${currency}`)?.get(String(from)) ?? 0),
+    ).filter(({ count }) => count > 0),
   }
 }
 
 /** Which words matched is the engine's to say; what is markup is ours. */
-function toHit({ document, highlights = [] as never }: NonNullable<Result['hits']>[number], words: readonly string[]): SearchHit {
+function toHit(
+  { document, highlights = [] as never }: NonNullable<Result['hits']>[number],
+  words: readonly string[],
+): SearchHit {
   if (words.length === 0) return { id: document.id as SearchHit['id'], highlight: null }
   const found = new Set(matchedWords({ highlights }))
   return {
     id: document.id as SearchHit['id'],
     // Of a beginning that matched, Typesense names the beginning.
-    highlight: { title: markWords(document.title, (word) => [...found].some((one) => word.startsWith(one) && (word === one || words.includes(one)))) },
+    highlight: {
+      title: markWords(document.title, (word) =>
+        [...found].some((one) => word.startsWith(one) && (word === one || words.includes(one))),
+      ),
+    },
   }
 }
 

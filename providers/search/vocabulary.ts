@@ -42,10 +42,12 @@ export class Vocabulary {
       known: new Set(words.filter((word) => this.known.has(word))),
       completions: prefix === null ? [] : (this.completions.get(prefix) ?? []),
       near: new Map(
-        words.filter((word) => !this.known.has(word)).flatMap((word) => {
-          const others = this.near.get(word)
-          return others === undefined ? [] : [[word, others] as const]
-        }),
+        words
+          .filter((word) => !this.known.has(word))
+          .flatMap((word) => {
+            const others = this.near.get(word)
+            return others === undefined ? [] : [[word, others] as const]
+          }),
       ),
       facets: new Map(
         facets

@@ -6,7 +6,7 @@ import { startTypesenseStub, type TypesenseStub } from '../support/typesense-stu
 import { seedProducts } from '../support/catalog'
 import { until } from '../support/wait'
 
-const PRODUCTS = 4_000
+const PRODUCTS = 2_000
 const WITHIN_MS = 60_000
 
 let stub: TypesenseStub
@@ -72,7 +72,12 @@ async function titles(): Promise<Map<string, string>> {
 }
 
 it('fills an engine by itself when it is new', async () => {
-  await until('both are searched', rebuilds, (now) => ['typesense', 'postgres'].every((name) => now[name]?.state === 'completed'), WITHIN_MS)
+  await until(
+    'both are searched',
+    rebuilds,
+    (now) => ['typesense', 'postgres'].every((name) => now[name]?.state === 'completed'),
+    WITHIN_MS,
+  )
   expect((await callApi(stack.api, 'get', '/v1/store/search?q=seeded')).body.engine).toBe('typesense')
 }, 90_000)
 
@@ -112,15 +117,20 @@ it('drops and doubles nothing under load, has no gap for searchers, and goes on 
   await Promise.all([searching, writing])
   expect(gaps).toEqual([])
   const wanted = await titles()
-  await until('both show what Postgres has', async () => {
-    const { rows } = await stack.database.pool.query<{ n: number }>(
-      `select count(*)::int as n from product p left join search_document d on d.product_id = p.id
+  await until(
+    'both show what Postgres has',
+    async () => {
+      const { rows } = await stack.database.pool.query<{ n: number }>(
+        `select count(*)::int as n from product p left join search_document d on d.product_id = p.id
        where p.status = 'active' and d.title is distinct from p.title`,
-    )
-    const documents = stored()
-    const differing = [...wanted].filter(([id, title]) => documents.get(id)?.['title'] !== title).length
-    return rows[0]?.n === 0 && differing === 0 && documents.size === wanted.size
-  }, Boolean, 30_000)
+      )
+      const documents = stored()
+      const differing = [...wanted].filter(([id, title]) => documents.get(id)?.['title'] !== title).length
+      return rows[0]?.n === 0 && differing === 0 && documents.size === wanted.size
+    },
+    Boolean,
+    30_000,
+  )
   // What was filled before is gone.
   expect([...stub.collections.keys()]).toHaveLength(1)
 }, 180_000)
@@ -131,7 +141,12 @@ it('throws away what it filled when it is cancelled, and the next one begins ane
   const [begun] = (await admin('post', '/v1/admin/search/reindex', { engine: 'typesense' })).body.data as [Rebuild]
   await temporal.workflow.getHandle('reindex-typesense').cancel()
   await stack.stack.revive('worker-1')
-  await until('it has ended', async () => (await temporal.workflow.getHandle('reindex-typesense').describe()).status.name, (name) => name !== 'RUNNING', WITHIN_MS)
+  await until(
+    'it has ended',
+    async () => (await temporal.workflow.getHandle('reindex-typesense').describe()).status.name,
+    (name) => name !== 'RUNNING',
+    WITHIN_MS,
+  )
   expect(stub.aliases.get('holdfast_products')).toBe(before)
   expect([...stub.collections.keys()]).toEqual([before])
   expect(begun.build).not.toBe((await rebuilds())['typesense']?.build)
@@ -146,5 +161,10 @@ it('is begun when an engine has lost what it had; meanwhile Postgres answers', a
   ;(stub.aliases as Map<string, unknown>).clear()
   expect((await callApi(stack.api, 'get', '/v1/store/search?q=seeded')).body.engine).toBe('postgres')
   await until('it is filled again', async () => stored().size > 0, Boolean, WITHIN_MS)
-  await until('it answers', async () => (await callApi(stack.api, 'get', '/v1/store/search?q=seeded')).body.engine === 'typesense', Boolean, 20_000)
+  await until(
+    'it answers',
+    async () => (await callApi(stack.api, 'get', '/v1/store/search?q=seeded')).body.engine === 'typesense',
+    Boolean,
+    20_000,
+  )
 }, 120_000)

@@ -3,7 +3,7 @@ import type { Collection } from './schema'
 /** Separators end a token, other signs vanish from it; case and accents do not count. */
 export function tokensOf({ separators }: Pick<Collection, 'separators'>, text: string): string[] {
   const plain = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
-  const parted = [...plain].map((character) => (separators.has(character) ? ' ' : character)).join('')
+  const parted = Array.from(plain, (character) => (separators.has(character) ? ' ' : character)).join('')
   return parted
     .split(/\s+/u)
     .map((token) => token.replace(/[^\p{L}\p{N}]/gu, ''))
