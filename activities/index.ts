@@ -4,6 +4,7 @@ import type { ActivityDeps } from './deps'
 import { createExpiryActivities } from './expiry'
 import { createImportActivities } from './import'
 import { createPaymentActivities } from './payment'
+import { createRecommendationActivities } from './recommendation'
 import { createSupportActivities } from './support'
 
 /** Every activity, over what they share. */
@@ -14,6 +15,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createPaymentActivities(deps),
     ...createExpiryActivities(deps),
     ...createImportActivities(deps),
+    ...createRecommendationActivities(deps),
     ...createSupportActivities(deps),
   }
 }

@@ -20,6 +20,7 @@ import { runImports } from './imports'
 import { runInbox } from './inbox'
 import { createOrderWorkflows } from './order-workflows'
 import { runRelay, type Sink } from './relay'
+import { registerSchedules } from './schedules'
 import { createWorkerServer } from './server'
 
 /** Work in hand gets this long to end when a worker is asked to stop. */
@@ -99,6 +100,7 @@ async function main(): Promise<void> {
         runInbox({ pool, temporal, orders, log }, stopping.signal),
         runExpiry({ temporal, log }, stopping.signal),
         runImports({ pool, temporal, log }, stopping.signal),
+        registerSchedules({ temporal, log }, stopping.signal),
       ]
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
