@@ -1,6 +1,7 @@
 import type { ProductId } from '../domain/ids'
 import type { Currency } from '../domain/money'
 import { type CategoryRef, PRODUCT_CATEGORIES } from './category'
+import { PRODUCT_IMAGES, type ProductImage } from './image/read'
 import type { Db } from './pool'
 
 /** An active product as a storefront sees it: the variants that have a price in the currency, never none. */
@@ -14,6 +15,10 @@ export interface CatalogProduct {
   readonly attributes: Readonly<Record<string, unknown>>
   readonly categories: readonly CategoryRef[]
   readonly variants: readonly CatalogVariant[]
+  readonly images: readonly ProductImage[]
+  /** The average of the approved reviews; null without any. */
+  readonly rating: number | null
+  readonly ratingCount: number
 }
 
 export interface CatalogVariant {
@@ -27,11 +32,13 @@ export interface CatalogVariant {
   readonly available: number
 }
 
-/** $1 is the currency. */
-const CATALOG_PRODUCT = `
+/** $1 is the currency. What follows it may narrow it down: `and p.id = …`. */
+export const CATALOG_PRODUCT = `
   select p.id, p.slug, p.title, p.description, p.brand, p.seller_id as "sellerId", p.attributes,
-         ${PRODUCT_CATEGORIES} as categories, priced.variants
+         ${PRODUCT_CATEGORIES} as categories, priced.variants,
+         ${PRODUCT_IMAGES} as images, signal.rating, coalesce(signal.rating_count, 0) as "ratingCount"
   from product p
+  left join product_signal signal on signal.product_id = p.id
   cross join lateral (
     select jsonb_agg(jsonb_build_object(
              'sku', v.sku_written, 'title', v.title, 'attributes', v.attributes, 'amount', price.amount,

@@ -4,6 +4,7 @@ import { type ProductId, type Sku, skuKey } from '../domain/ids'
 import type { Money } from '../domain/money'
 import { type CategoryRef, PRODUCT_CATEGORIES, setProductCategories } from './category'
 import { newId } from './id'
+import { PRODUCT_IMAGES, type ProductImage } from './image/read'
 import type { Db, Tx } from './pool'
 
 export type ProductStatus = 'draft' | 'active' | 'archived'
@@ -22,6 +23,7 @@ export interface Product {
   readonly version: number
   readonly categories: readonly CategoryRef[]
   readonly variants: readonly ProductVariant[]
+  readonly images: readonly ProductImage[]
   readonly createdAt: Date
   readonly updatedAt: Date
 }
@@ -66,7 +68,7 @@ export async function findProduct(db: Db, id: ProductId): Promise<Product | null
     name: 'product.byId',
     text: `
       select p.id, p.slug, p.title, p.description, p.brand, p.seller_id as "sellerId", p.attributes, p.status, p.version,
-             ${PRODUCT_CATEGORIES} as categories, all_variants.variants,
+             ${PRODUCT_CATEGORIES} as categories, all_variants.variants, ${PRODUCT_IMAGES} as images,
              p.created_at as "createdAt", p.updated_at as "updatedAt"
       from product p
       cross join lateral (
@@ -142,6 +144,26 @@ export async function announceProducts(
       products.map((product) => product.version),
     ],
   })
+}
+
+/**
+ * Raises the version of these products and announces them: for whoever changed what a storefront shows of them. Locks
+ * their rows in order until the transaction ends.
+ */
+export async function touchProducts(tx: Tx, ids: readonly ProductId[]): Promise<void> {
+  if (ids.length === 0) return
+  const { rows } = await tx.query<{ id: ProductId; version: number }>({
+    name: 'product.touch',
+    text: `
+      with locked as (select id from product where id = any ($1::text[]) order by id for update)
+      update product p
+      set version = version + 1, updated_at = now()
+      from locked
+      where p.id = locked.id
+      returning p.id, p.version`,
+    values: [ids],
+  })
+  if (rows.length > 0) await announceProducts(tx, 'product.updated', rows)
 }
 
 /** A derived slug that is taken gets a number, or, should somebody take that in between, the id's end; a given one is refused. */
