@@ -5,9 +5,11 @@ import { RecentCatalog } from '../db/recent-catalog'
 import { createRedis } from '../db/redis'
 import { statementName, withFaultPoints } from '../fault-point'
 import { noTaxProvider } from '../providers/tax'
+import { createImageStore } from '../providers/image-store'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
 import { Crowd } from './checkout/crowd'
+import { EventBuffer, writeEvents } from './event-buffer'
 import { createLog } from '../log'
 import { createMetrics } from './metrics'
 import type { ApiDeps } from './route'
@@ -30,8 +32,12 @@ async function main(): Promise<void> {
     metrics: createMetrics(),
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
+    images: createImageStore(settings),
+    events: new EventBuffer(),
     lifecycle: { stopping: false },
   }
+  const stopping = new AbortController()
+  const writing = writeEvents(deps, stopping.signal)
   const server = createHttpServer(createApp(deps))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(settings.API_PORT, settings.API_HOST, resolve)
@@ -44,6 +50,8 @@ async function main(): Promise<void> {
     deps.lifecycle.stopping = true
     deps.log.info({ signal }, 'stopping')
     await closeServer(server, STOP_DEADLINE_MS)
+    stopping.abort()
+    await writing
     deps.redis.disconnect()
     await Promise.allSettled([deps.pool.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
     deps.log.info('stopped')

@@ -28,6 +28,7 @@ export function createMetrics() {
       registers,
     }),
     checkoutOutcomes: counter('checkout_outcomes_total', 'What checkout and payment calls answered.', ['outcome']),
+    storeEvents: counter('store_events_total', 'What storefronts reported: written, dropped, failed.', ['outcome']),
     dependencyUp: gauge('dependency_up', 'Whether the dependency gave a sign of life.', ['dependency']),
     pool: gauge('postgres_pool_connections', 'Connections of this process: idle, busy; and callers waiting.', [
       'state',

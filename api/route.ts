@@ -11,9 +11,11 @@ import type { RecentCatalog } from '../db/recent-catalog'
 import type { Redis } from '../db/redis'
 import type { DomainError, ErrorCode } from '../domain/errors'
 import type { ApiKeyId } from '../domain/ids'
+import type { ImageStore } from '../providers/image-store'
 import type { TaxProvider } from '../providers/tax'
 import type { Log } from '../log'
 import type { Crowd } from './checkout/crowd'
+import type { EventBuffer } from './event-buffer'
 import type { Metrics } from './metrics'
 
 /** What the handlers work with. Made once per process, in `main.ts`. */
@@ -29,6 +31,8 @@ export interface ApiDeps {
   readonly metrics: Metrics
   readonly crowd: Crowd
   readonly recentCatalog: RecentCatalog
+  readonly images: ImageStore
+  readonly events: EventBuffer
   /** Turns true once, when the process has been told to stop. */
   readonly lifecycle: { stopping: boolean }
 }
@@ -60,7 +64,8 @@ export type CallerOf<R extends CallerRule> = R extends 'anyone' ? Anyone : R ext
 /** A body that is not JSON: whole (up to 1 MiB) or as it comes in. */
 export interface RawBody<Kind extends 'whole' | 'stream' = 'whole' | 'stream'> {
   readonly raw: Kind
-  readonly mediaType: string
+  /** One, or any of several. */
+  readonly mediaType: string | readonly string[]
 }
 export type BodySpec = z.ZodType | RawBody
 

@@ -5,6 +5,7 @@ import { listCategories } from '../../db/category'
 import { stockHint } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { isId } from '../../domain/ids'
+import { imagePath } from '../../domain/image'
 import type { Currency } from '../../domain/money'
 import { pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
@@ -27,7 +28,8 @@ const catalogVariant = z.strictObject({
   list_price: money,
 })
 
-const listedProduct = z
+/** A product as lists show it. */
+export const listedProduct = z
   .strictObject({
     id: idOf('product'),
     slug: z.string(),
@@ -35,7 +37,11 @@ const listedProduct = z
     brand: z.string().nullable(),
     seller_id: z.string(),
     categories: z.array(categoryRef),
-    image_urls: z.array(z.string()),
+    image_urls: z.array(z.string()).meta({ description: 'of 800 pixels, relative to this API', example: [] }),
+    rating: z
+      .strictObject({ average: z.number(), count: z.int() })
+      .nullable()
+      .meta({ description: 'of the approved reviews; null without any' }),
     price_range: z.strictObject({ min: money, max: money }),
     available: z.boolean(),
     variants: z.array(catalogVariant),
@@ -50,7 +56,7 @@ const category = categoryRef
   .extend({ parent_id: idOf('category').nullable(), position: z.int() })
   .meta({ id: 'Category' })
 
-const currencyQuery = currency.optional().meta({ description: "the store's default when it is left out" })
+export const currencyQuery = currency.optional().meta({ description: "the store's default when it is left out" })
 
 const listProducts = defineRoute({
   method: 'get',
@@ -109,7 +115,7 @@ const getCategories = defineRoute({
 
 export const catalogRoutes: readonly Route[] = [listProducts, getProduct, getCategories]
 
-function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
+export function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
   const amounts = product.variants.map((variant) => variant.amount)
   return {
     id: product.id,
@@ -118,7 +124,8 @@ function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<t
     brand: product.brand,
     seller_id: product.sellerId,
     categories: [...product.categories],
-    image_urls: [],
+    image_urls: product.images.map(({ name }) => imagePath(name, 800)),
+    rating: product.rating === null ? null : { average: toCents(product.rating), count: product.ratingCount },
     price_range: {
       min: { amount: Math.min(...amounts), currency: inCurrency },
       max: { amount: Math.max(...amounts), currency: inCurrency },
@@ -139,6 +146,11 @@ function presentVariant(variant: CatalogVariant, inCurrency: Currency): z.input<
     price,
     list_price: price,
   }
+}
+
+/** A `real` of Postgres, such as 4.329999923706055, as the two places that it was written with. */
+function toCents(average: number): number {
+  return Math.round(average * 100) / 100
 }
 
 function isProductId(key: unknown): key is string {

@@ -4,12 +4,17 @@ import { cartRoutes } from './cart'
 import { catalogRoutes } from './catalog'
 import { checkoutRoutes } from './checkout'
 import { checkoutEventRoutes } from './checkout-events'
+import { imageRoutes } from './image'
 import { importRoutes } from './import'
 import { invariantRoutes } from './invariant'
 import { inventoryRoutes } from './inventory'
 import { orderRoutes } from './order'
+import { pageRoutes } from './page'
 import { productRoutes } from './product'
+import { recommendationRoutes } from './recommendation'
+import { reviewRoutes } from './review'
 import { settingsRoutes } from './settings'
+import { storeEventRoutes } from './store-event'
 import { supportRoutes } from './support'
 import { systemRoutes } from './system'
 import { warehouseRoutes } from './warehouse'
@@ -18,6 +23,11 @@ import { webhookRoutes } from './webhook'
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
 export const routes: readonly Route[] = [
   ...catalogRoutes,
+  ...pageRoutes,
+  ...recommendationRoutes,
+  ...reviewRoutes,
+  ...storeEventRoutes,
+  ...imageRoutes,
   ...cartRoutes,
   ...checkoutRoutes,
   ...checkoutEventRoutes,

@@ -6,7 +6,9 @@ import { createProduct, findProduct, type Product, updateProduct, type VariantIn
 import { PRICE_AMOUNT_MAX, repeatedSku, SLUG_LENGTH_MAX, SLUG_PATTERN, WEIGHT_GRAMS_MAX } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { type ProductId, SKU_PATTERN } from '../../domain/ids'
+import { imagePath } from '../../domain/image'
 import { etagOf, ifMatch } from '../etag'
+import { presentImage, productImage } from '../product-image'
 import { defineRoute, type Route } from '../route'
 import { currency, idOf, money, pathId, timestamp } from '../schemas'
 
@@ -95,6 +97,7 @@ const product = z
     categories: z.array(z.strictObject({ id: idOf('category'), slug: z.string(), title: z.string() })),
     attributes: z.record(z.string(), z.unknown()),
     image_urls: z.array(z.string()),
+    images: z.array(productImage),
     variants: z.array(
       z.strictObject({
         sku: z.string(),
@@ -210,7 +213,8 @@ function present(found: Product): z.input<typeof product> {
     version: found.version,
     categories: [...found.categories],
     attributes: found.attributes,
-    image_urls: [],
+    image_urls: found.images.map(({ name }) => imagePath(name, 800)),
+    images: found.images.map(presentImage),
     variants: found.variants.map((variant) => ({ ...variant, prices: [...variant.prices] })),
     created_at: found.createdAt.toISOString(),
     updated_at: found.updatedAt.toISOString(),

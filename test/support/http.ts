@@ -4,6 +4,7 @@ import Ajv2020 from 'ajv/dist/2020'
 import { createApp } from '../../api/app'
 import { createLog } from '../../log'
 import { Crowd } from '../../api/checkout/crowd'
+import { EventBuffer } from '../../api/event-buffer'
 import { createMetrics } from '../../api/metrics'
 import { answersOf, openApiDocument } from '../../api/openapi'
 import { type ApiDeps, isMediaAnswer, type Route } from '../../api/route'
@@ -15,6 +16,7 @@ import { createApiKey, type Role } from '../../db/api-key'
 import { createPool } from '../../db/pool'
 import { RecentCatalog } from '../../db/recent-catalog'
 import { createRedis } from '../../db/redis'
+import { createImageStore } from '../../providers/image-store'
 import { createPaymentProviders } from '../../providers/payment'
 import { noTaxProvider } from '../../providers/tax'
 import { testDatabase, type TestDatabase } from './database'
@@ -115,6 +117,8 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
     metrics: createMetrics(),
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
+    images: createImageStore(settings),
+    events: new EventBuffer(),
     lifecycle: { stopping: false },
   }
 }
