@@ -71,7 +71,9 @@ export const settingsSchema = z.object({
     .string()
     .min(16)
     .default(DEVELOPMENT_TOKEN_SECRET)
-    .describe('derives cart tokens and stream tokens; a change ends open event streams'),
+    .describe(
+      'derives cart tokens and stream tokens and hides who wrote a review; a change ends open event streams, and buyers may review once more',
+    ),
   CHECKOUT_WAIT_MS: milliseconds
     .default(10_000)
     .describe('how long a checkout call waits for an outcome before it answers 202'),
@@ -94,6 +96,14 @@ export const settingsSchema = z.object({
     .default(900)
     .describe('how long a soft hold of a cart lasts; the store settings override it'),
   REQUEST_TIMEOUT_MS: milliseconds.default(10_000).describe('longest wait for the JSON body of a request to arrive'),
+  IMAGE_STORE: z
+    .string()
+    .min(1)
+    .default('.holdfast/images')
+    .describe('where pictures are kept: a folder that all API processes share, or the https address of an S3 bucket'),
+  S3_REGION: z.string().min(1).default('us-east-1').describe('region that requests to the bucket are signed for'),
+  S3_ACCESS_KEY_ID: z.string().default('').describe('who signs requests to the bucket'),
+  S3_SECRET_ACCESS_KEY: z.string().default('').describe('what they are signed with'),
   RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).default(1_200).describe('requests per minute and address'),
   RATE_LIMIT_LOOPBACK: flag.default(false).describe('1 counts requests from loopback too'),
   CORS_ORIGINS: z
@@ -132,8 +142,14 @@ export function readSettings(environment: Record<string, string | undefined> = p
     throw new SettingsError(`These settings are wrong:\n${lines.join('\n')}\nThey are listed in docs/operations.md.`)
   }
   refuseDefaultSecrets(parsed.data)
+  refuseUnsignedBucket(parsed.data)
   const { API_HOST, API_PORT, PUBLIC_URL } = parsed.data
   return { ...parsed.data, PUBLIC_URL: PUBLIC_URL || `http://${API_HOST}:${API_PORT}` }
+}
+
+function refuseUnsignedBucket({ IMAGE_STORE, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY }: Settings): void {
+  if (!/^https?:/.test(IMAGE_STORE) || (S3_ACCESS_KEY_ID !== '' && S3_SECRET_ACCESS_KEY !== '')) return
+  throw new SettingsError('IMAGE_STORE names a bucket: S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are missing.')
 }
 
 function refuseDefaultSecrets(settings: Settings): void {

@@ -5,6 +5,7 @@ import { createExpiryActivities } from './expiry'
 import { createImportActivities } from './import'
 import { createPaymentActivities } from './payment'
 import { createSearchActivities } from './search'
+import { createRecommendationActivities } from './recommendation'
 import { createSupportActivities } from './support'
 
 /** Every activity, over what they share. */
@@ -16,6 +17,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createExpiryActivities(deps),
     ...createImportActivities(deps),
     ...createSearchActivities(deps),
+    ...createRecommendationActivities(deps),
     ...createSupportActivities(deps),
   }
 }

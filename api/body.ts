@@ -54,20 +54,24 @@ export async function readWhole(request: IncomingMessage, timeoutMs: number): Pr
   })
 }
 
-/** Throws 415 unless the body is of this media type, in UTF-8 and not compressed. */
-export function requireMediaType(request: IncomingMessage, expected: string): void {
+/** Throws 415 unless the body is of this media type (of one of these), in UTF-8 and not compressed. */
+export function requireMediaType(request: IncomingMessage, expected: string | readonly string[]): void {
+  const types = typeof expected === 'string' ? [expected] : expected
   const given = request.headers['content-type'] ?? ''
   const semicolon = given.indexOf(';')
   const type = (semicolon < 0 ? given : given.slice(0, semicolon)).trim().toLowerCase()
   const charset = semicolon < 0 ? undefined : /charset="?([^";\s]+)/i.exec(given)?.[1]?.toLowerCase()
   const encoding = request.headers['content-encoding'] ?? 'identity'
   if (
-    type === expected &&
+    types.includes(type) &&
     encoding === 'identity' &&
     (charset === undefined || charset === 'utf-8' || charset === 'utf8')
   )
     return
-  throw new DomainError('unsupported_media_type', `Send ${expected} in UTF-8, not compressed.`)
+  throw new DomainError(
+    'unsupported_media_type',
+    `Send ${types.join(', ')} ${types.length > 1 ? 'as it is' : 'in UTF-8'}, not compressed.`,
+  )
 }
 
 export function hasBody(request: IncomingMessage): boolean {

@@ -79,8 +79,8 @@ function* cut(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES)
 }
 
-/** The stream stays open: what is left of a refused body is read and thrown away, so that the sender hears why. */
-async function* untilSilent(body: Readable, silenceMs: number): AsyncGenerator<Buffer> {
+/** Its pieces, until nothing has come for `silenceMs`. The stream stays open: what is left of a refused body is read and thrown away, so that the sender hears why. */
+export async function* untilSilent(body: Readable, silenceMs: number): AsyncGenerator<Buffer> {
   const pieces = body.iterator({ destroyOnReturn: false })
   for (;;) {
     const next = await within(silenceMs, pieces.next())

@@ -7,9 +7,11 @@ import { Reads } from '../db/replica'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
+import { createImageStore } from '../providers/image-store'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
 import { Crowd } from './checkout/crowd'
+import { EventBuffer, writeEvents } from './event-buffer'
 import { createLog } from '../log'
 import { LoadMeter } from './load'
 import { createMetrics } from './metrics'
@@ -42,8 +44,12 @@ async function main(): Promise<void> {
     reads: new Reads(pool, replica),
     pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
     load: new LoadMeter(pool),
+    images: createImageStore(settings),
+    events: new EventBuffer(),
     lifecycle: { stopping: false },
   }
+  const stopping = new AbortController()
+  const writing = writeEvents(deps, stopping.signal)
   const server = createHttpServer(createApp(deps), deps.pages)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(settings.API_PORT, settings.API_HOST, resolve)
@@ -59,6 +65,8 @@ async function main(): Promise<void> {
     deps.pages.close()
     deps.reads.stop()
     deps.load.stop()
+    stopping.abort()
+    await writing
     deps.redis.disconnect()
     await Promise.allSettled([
       deps.search.close(),

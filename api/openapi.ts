@@ -119,7 +119,12 @@ function requestOf(route: Route): NonNullable<RouteConfig['request']> {
     ...(body
       ? {
           body: isRawBody(body)
-            ? { required: true, content: { [body.mediaType]: { schema: { type: 'string' } } } }
+            ? {
+                required: true,
+                content: Object.fromEntries(
+                  [body.mediaType].flat().map((type: string) => [type, { schema: { type: 'string' } }]),
+                ),
+              }
             : { required: !body.safeParse({}).success, content: { 'application/json': { schema: body } } },
         }
       : {}),

@@ -2,6 +2,7 @@ import { isNativeError } from 'node:util/types'
 import type { z } from 'zod'
 import { isPostgresUnavailable } from '../db/pool'
 import { DomainError, ERROR_CODES, type ErrorCode } from '../domain/errors'
+import { ImageStoreError } from '../providers/image-store'
 import { isTemporalUnavailable } from './temporal'
 
 /** One wrong place in a request. `pointer` is a JSON pointer into the part that `in` names. */
@@ -64,11 +65,12 @@ export function refusalOf(error: unknown): DomainError {
   if (error instanceof DomainError) return error
   if (isTemporalUnavailable(error)) return unavailable('temporal')
   if (isPostgresUnavailable(error)) return unavailable('postgres')
+  if (error instanceof ImageStoreError) return unavailable('images')
   if (isUndecodable(error)) return new DomainError('not_found', 'There is no such address.')
   return new DomainError('internal', 'Something went wrong on our side. Tell us the request_id.')
 }
 
-export function unavailable(dependency: 'postgres' | 'redis' | 'temporal' | 'payment'): DomainError {
+export function unavailable(dependency: 'postgres' | 'redis' | 'temporal' | 'payment' | 'images'): DomainError {
   return new DomainError('unavailable', `${dependency} is unavailable. Try again in a moment.`, { dependency })
 }
 

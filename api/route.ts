@@ -17,6 +17,8 @@ import type { TaxProvider } from '../providers/tax'
 import type { Log } from '../log'
 import type { Crowd } from './checkout/crowd'
 import type { LoadMeter } from './load'
+import type { ImageStore } from '../providers/image-store'
+import type { EventBuffer } from './event-buffer'
 import type { Metrics } from './metrics'
 import type { PageServer } from './pages/serve'
 
@@ -37,6 +39,8 @@ export interface ApiDeps {
   readonly reads: Reads
   readonly pages: PageServer
   readonly load: LoadMeter
+  readonly images: ImageStore
+  readonly events: EventBuffer
   /** Turns true once, when the process has been told to stop. */
   readonly lifecycle: { stopping: boolean }
 }
@@ -68,7 +72,8 @@ export type CallerOf<R extends CallerRule> = R extends 'anyone' ? Anyone : R ext
 /** A body that is not JSON: whole (up to 1 MiB) or as it comes in. */
 export interface RawBody<Kind extends 'whole' | 'stream' = 'whole' | 'stream'> {
   readonly raw: Kind
-  readonly mediaType: string
+  /** One, or any of several. */
+  readonly mediaType: string | readonly string[]
 }
 export type BodySpec = z.ZodType | RawBody
 

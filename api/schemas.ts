@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isCurrency } from '../domain/currency'
+import { SESSION_PATTERN } from '../domain/event'
 import { type Id, ID_PREFIXES, isId, type Noun } from '../domain/ids'
 
 /** The shapes that many routes share. Those with an `id` in their meta become components of the OpenAPI document. */
@@ -86,3 +87,10 @@ export const pageQuery = z.strictObject({
 export function pageOf<S extends z.ZodType>(item: S) {
   return z.strictObject({ data: z.array(item), has_more: z.boolean(), next_cursor: z.string().nullable() })
 }
+
+/** What a storefront calls a visit: anything random, never who it is. */
+export const sessionId = z
+  .string()
+  .max(64, { abort: true })
+  .regex(SESSION_PATTERN, 'Send 16 to 64 letters, digits, hyphens or underscores, at random.')
+  .meta({ description: 'random, made by the storefront; kept hashed, for a day', example: 'b6f0c4de2a1947d38f51' })

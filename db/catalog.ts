@@ -1,6 +1,7 @@
 import type { ProductId } from '../domain/ids'
 import type { Currency } from '../domain/money'
 import { type CategoryRef, PRODUCT_CATEGORIES } from './category'
+import { PRODUCT_IMAGES, type ProductImage } from './image/read'
 import type { Db } from './pool'
 
 /** An active product as a storefront sees it: the variants that have a price in the currency, never none. */
@@ -14,6 +15,10 @@ export interface CatalogProduct {
   readonly attributes: Readonly<Record<string, unknown>>
   readonly categories: readonly CategoryRef[]
   readonly variants: readonly CatalogVariant[]
+  readonly images: readonly ProductImage[]
+  /** The average of the approved reviews; null without any. */
+  readonly rating: number | null
+  readonly ratingCount: number
 }
 
 /** A product of a list, with what its place in it goes by. */
@@ -60,8 +65,10 @@ export interface CatalogPlace {
 /** The columns of a product `p` that is sold in the currency $1. */
 const COLUMNS = `
   p.id, p.slug, p.title, p.description, p.brand, p.seller_id as "sellerId", p.attributes,
-  ${PRODUCT_CATEGORIES} as categories, priced.variants`
+  ${PRODUCT_CATEGORIES} as categories, priced.variants, ${PRODUCT_IMAGES} as images, signal.rating,
+  coalesce(signal.rating_count, 0) as "ratingCount"`
 const PRICED_VARIANTS = `
+  left join product_signal signal on signal.product_id = p.id
   cross join lateral (
     select jsonb_agg(jsonb_build_object(
              'sku', v.sku_written, 'title', v.title, 'attributes', v.attributes, 'amount', price.amount,
@@ -208,3 +215,12 @@ export async function findCatalogProduct(db: Db, idOrSlug: string, currency: Cur
   })
   return rows[0] ?? null
 }
+
+/**
+ * The products `p` that are sold in the currency $1, for statements of others to narrow down: `and p.id = …`.
+ */
+export const CATALOG_PRODUCT = `
+  select ${COLUMNS}
+  from product p
+  ${PRICED_VARIANTS}
+  where p.status = 'active'`

@@ -5,6 +5,7 @@ import type { Money } from '../domain/money'
 import { requireFitting } from './attribute'
 import { type CategoryRef, PRODUCT_CATEGORIES, setProductCategories } from './category'
 import { newId } from './id'
+import { PRODUCT_IMAGES, type ProductImage } from './image/read'
 import type { Db, Tx } from './pool'
 import { holdTree } from './tree-lock'
 
@@ -24,6 +25,7 @@ export interface Product {
   readonly version: number
   readonly categories: readonly CategoryRef[]
   readonly variants: readonly ProductVariant[]
+  readonly images: readonly ProductImage[]
   readonly createdAt: Date
   readonly updatedAt: Date
 }
@@ -91,7 +93,7 @@ export async function findProduct(db: Db, id: ProductId): Promise<Product | null
     name: 'product.byId',
     text: `
       select p.id, p.slug, p.title, p.description, p.brand, p.seller_id as "sellerId", p.attributes, p.status, p.version,
-             ${PRODUCT_CATEGORIES} as categories, all_variants.variants,
+             ${PRODUCT_CATEGORIES} as categories, all_variants.variants, ${PRODUCT_IMAGES} as images,
              p.created_at as "createdAt", p.updated_at as "updatedAt"
       from product p
       cross join lateral (

@@ -239,6 +239,7 @@ create table cart (
   constraint cart_state_check CHECK ((state = ANY (ARRAY['open'::text, 'bought'::text, 'merged'::text, 'expired'::text])))
 );
 CREATE INDEX cart_expires ON public.cart USING btree (expires_at) WHERE (state = 'open'::text);
+CREATE INDEX cart_token ON public.cart USING hash (token_hash);
 
 create table category (
   id typeid not null,
@@ -279,6 +280,17 @@ create table category_attribute (
   constraint category_attribute_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
   constraint category_attribute_type_check CHECK ((type = ANY (ARRAY['text'::text, 'number'::text, 'boolean'::text, 'enum'::text])))
 );
+
+create table category_bestseller (
+  category_id typeid not null,
+  rank smallint not null,
+  product_id typeid not null,
+  constraint category_bestseller_pkey PRIMARY KEY (category_id, rank),
+  constraint category_bestseller_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id) ON DELETE CASCADE,
+  constraint category_bestseller_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE,
+  constraint category_bestseller_rank_check CHECK ((rank > 0))
+);
+CREATE INDEX category_bestseller_product ON public.category_bestseller USING btree (product_id);
 
 create table idempotency (
   scope text not null,
@@ -572,6 +584,26 @@ CREATE INDEX product_category_category ON public.product_category USING btree (c
 CREATE TRIGGER offered_new AFTER INSERT ON public.product_category REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
 CREATE TRIGGER offered_no_more AFTER DELETE ON public.product_category REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
 
+create table product_image (
+  id typeid not null,
+  product_id typeid not null,
+  name text collate "C" not null,
+  alt text default ''::text not null,
+  position integer not null,
+  width integer not null,
+  height integer not null,
+  created_at timestamp with time zone default now() not null,
+  constraint product_image_pkey PRIMARY KEY (id),
+  constraint product_image_alt_check CHECK ((length(alt) <= 500)),
+  constraint product_image_height_check CHECK ((height > 0)),
+  constraint product_image_name_check CHECK ((name ~ '^[0-9a-f]{32}$'::text)),
+  constraint product_image_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE,
+  constraint product_image_product_id_name_key UNIQUE (product_id, name),
+  constraint product_image_width_check CHECK ((width > 0))
+);
+CREATE INDEX product_image_name ON public.product_image USING btree (name);
+CREATE INDEX product_image_order ON public.product_image USING btree (product_id, "position");
+
 create table product_signal (
   product_id typeid not null,
   velocity real default 0 not null,
@@ -584,6 +616,65 @@ create table product_signal (
   constraint product_signal_rating_check CHECK (((rating >= (1)::double precision) AND (rating <= (5)::double precision))),
   constraint product_signal_rating_count_check CHECK ((rating_count >= 0)),
   constraint product_signal_velocity_check CHECK ((velocity >= (0)::double precision))
+);
+CREATE INDEX product_signal_velocity ON public.product_signal USING btree (velocity DESC, product_id DESC);
+
+create table product_stat (
+  product_id typeid not null,
+  day date not null,
+  views integer default 0 not null,
+  clicks integer default 0 not null,
+  adds integer default 0 not null,
+  orders integer default 0 not null,
+  constraint product_stat_pkey PRIMARY KEY (product_id, day),
+  constraint product_stat_adds_check CHECK ((adds >= 0)),
+  constraint product_stat_clicks_check CHECK ((clicks >= 0)),
+  constraint product_stat_orders_check CHECK ((orders >= 0)),
+  constraint product_stat_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE,
+  constraint product_stat_views_check CHECK ((views >= 0))
+);
+CREATE INDEX product_stat_day ON public.product_stat USING btree (day);
+
+create table recommendation (
+  product_id typeid not null,
+  kind text not null,
+  rank smallint not null,
+  other_id typeid not null,
+  score real not null,
+  constraint recommendation_pkey PRIMARY KEY (product_id, kind, rank),
+  constraint recommendation_kind_check CHECK ((kind = ANY (ARRAY['bought_together'::text, 'also_bought'::text, 'similar'::text]))),
+  constraint recommendation_other_id_fkey FOREIGN KEY (other_id) REFERENCES product(id) ON DELETE CASCADE,
+  constraint recommendation_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE,
+  constraint recommendation_rank_check CHECK ((rank > 0))
+);
+CREATE INDEX recommendation_other ON public.recommendation USING btree (other_id);
+
+create table recommendation_basket (
+  kind text not null,
+  basket bigint not null,
+  product_id typeid not null,
+  constraint recommendation_basket_pkey PRIMARY KEY (kind, basket, product_id)
+);
+CREATE INDEX recommendation_basket_product ON public.recommendation_basket USING btree (kind, product_id, basket);
+
+create table recommendation_basket_count (
+  kind text not null,
+  product_id typeid not null,
+  baskets integer not null,
+  constraint recommendation_basket_count_pkey PRIMARY KEY (kind, product_id)
+);
+
+create table recommendation_feature (
+  product_id typeid not null,
+  feature text collate "C" not null,
+  constraint recommendation_feature_pkey PRIMARY KEY (product_id, feature)
+);
+CREATE INDEX recommendation_feature_feature ON public.recommendation_feature USING btree (feature, product_id);
+
+create table recommendation_feature_count (
+  feature text collate "C" not null,
+  products integer not null,
+  constraint recommendation_feature_count_pkey PRIMARY KEY (feature)
 );
 
 create table relay_partition (
@@ -629,6 +720,42 @@ CREATE UNIQUE INDEX one_live_reservation ON public.reservation USING btree (owne
 CREATE INDEX reservation_due ON public.reservation USING btree (expires_at) WHERE ((state = 'held'::text) AND (kind = 'soft'::text));
 CREATE INDEX reservation_live ON public.reservation USING btree (sku, warehouse_id) WHERE (state = ANY (ARRAY['held'::text, 'committed'::text]));
 CREATE INDEX reservation_owner ON public.reservation USING btree (owner_id);
+
+create table review (
+  id typeid not null,
+  product_id typeid not null,
+  buyer_key bytea not null,
+  token_hash bytea not null,
+  rating smallint not null,
+  title text,
+  text text not null,
+  verified boolean not null,
+  status text default 'pending'::text not null,
+  reason text,
+  moderated_by text,
+  moderated_at timestamp with time zone,
+  version integer default 1 not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint review_pkey PRIMARY KEY (id),
+  constraint review_product_id_buyer_key_key UNIQUE (product_id, buyer_key),
+  constraint review_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id),
+  constraint review_rating_check CHECK (((rating >= 1) AND (rating <= 5))),
+  constraint review_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text]))),
+  constraint review_text_check CHECK ((length(text) <= 5000)),
+  constraint review_title_check CHECK ((length(title) <= 200))
+);
+CREATE INDEX review_newest ON public.review USING btree (product_id, id DESC) WHERE (status = 'approved'::text);
+CREATE INDEX review_rating ON public.review USING btree (product_id, rating DESC, id DESC) WHERE (status = 'approved'::text);
+CREATE INDEX review_status ON public.review USING btree (status, id);
+
+create table review_summary (
+  product_id typeid not null,
+  histogram integer[] not null,
+  constraint review_summary_pkey PRIMARY KEY (product_id),
+  constraint review_summary_histogram_check CHECK ((array_length(histogram, 1) = 5)),
+  constraint review_summary_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE
+);
 
 create table search_curation (
   query text collate "C" not null,
@@ -703,6 +830,16 @@ create table search_rules (
   version integer default 1 not null,
   constraint search_rules_pkey PRIMARY KEY (singleton),
   constraint search_rules_singleton_check CHECK (singleton)
+);
+
+create table search_stat (
+  day date not null,
+  query text collate "C" not null,
+  searches integer default 0 not null,
+  fruitless integer default 0 not null,
+  constraint search_stat_pkey PRIMARY KEY (day, query),
+  constraint search_stat_fruitless_check CHECK ((fruitless >= 0)),
+  constraint search_stat_searches_check CHECK ((searches >= 0))
 );
 
 create table search_synonym (

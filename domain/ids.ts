@@ -14,6 +14,8 @@ export const ID_PREFIXES = {
   apiKey: 'key',
   import: 'imp',
   repair: 'rep',
+  review: 'rev',
+  image: 'img',
 } as const
 
 export type Noun = keyof typeof ID_PREFIXES
@@ -27,6 +29,8 @@ export type PaymentId = Id<'payment'>
 export type WarehouseId = Id<'warehouse'>
 export type ApiKeyId = Id<'apiKey'>
 export type ImportId = Id<'import'>
+export type ReviewId = Id<'review'>
+export type ImageId = Id<'image'>
 
 /** True when `text` is an id of this noun: its prefix and 26 digits of Crockford base 32, at most 128 bits. */
 export function isId<N extends Noun>(noun: N, text: string): text is Id<N> {

@@ -23,6 +23,7 @@ import { createOrderWorkflows } from './order-workflows'
 import { pageSink } from './pages'
 import { runRelay, type Sink } from './relay'
 import { runIndexer, runSearchCare, searchSink } from './search'
+import { registerSchedules } from './schedules'
 import { createWorkerServer } from './server'
 
 /** Work in hand gets this long to end when a worker is asked to stop. */
@@ -112,6 +113,7 @@ async function main(): Promise<void> {
           runIndexer({ pool, engine, log }, stopping.signal),
           runSearchCare({ pool, engine, temporal, log }, stopping.signal),
         ]),
+        registerSchedules({ temporal, log }, stopping.signal),
       ]
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

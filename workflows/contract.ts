@@ -151,6 +151,21 @@ export function auditStart(id: string) {
   } as const
 }
 
+/** Every night, by a schedule of this id. A run that is not over when the next is due is left to end. */
+export const RECOMMENDATIONS = 'recommendations'
+
+export function recommendationsStart() {
+  return {
+    type: 'startWorkflow',
+    workflowType: WORKFLOWS.recommendations,
+    workflowId: RECOMMENDATIONS,
+    taskQueue: TASK_QUEUES.platform,
+    args: [] as [],
+    workflowTaskTimeout: '5s',
+    staticSummary: 'Counts sales and computes what goes with what',
+  } as const
+}
+
 /** Workflow types, by the name under which they are registered. */
 export const WORKFLOWS = {
   checkout: 'checkout',
@@ -159,4 +174,5 @@ export const WORKFLOWS = {
   import: 'importCatalog',
   reindex: 'reindex',
   audit: 'audit',
+  recommendations: 'recommendations',
 } as const

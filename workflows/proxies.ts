@@ -12,6 +12,7 @@ import type { ExpiryActivities } from '../activities/expiry'
 import type { ImportActivities } from '../activities/import'
 import type { PaymentActivities } from '../activities/payment'
 import type { SearchActivities } from '../activities/search'
+import type { RecommendationActivities } from '../activities/recommendation'
 import type { SupportActivities } from '../activities/support'
 
 /**
@@ -103,3 +104,12 @@ export const swapIndex = indexing('Let searches use the new index').swapIndex
 export const abandonIndex = indexing('Throw the new index away').abandonIndex
 
 export const runAudit = proxyActivities<AuditActivities>({ ...LONG, summary: 'Check every invariant' }).audit
+
+const nightly = (summary: string) => proxyActivities<RecommendationActivities>({ ...LONG, summary })
+export const countSales = nightly('Count what was sold, day by day').countSales
+export const rankVelocity = nightly('Write down how well each product sells').rankVelocity
+export const gatherOrders = nightly('Gather which products were bought together').gatherOrders
+export const gatherFeatures = nightly('Gather what products are like').gatherFeatures
+export const recommendProducts = nightly('Find what goes with each product').recommendProducts
+export const rankCategories = nightly('Rank the bestsellers of each category').rankCategories
+export const forgetGathered = nightly('Forget what was gathered').forgetGathered

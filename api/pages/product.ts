@@ -1,22 +1,50 @@
-import { findCatalogProduct } from '../../db/catalog'
+import { type CatalogProduct, findCatalogProduct } from '../../db/catalog'
 import { findCategory } from '../../db/category'
 import type { Pool } from '../../db/pool'
+import { listRecommended } from '../../db/recommendation'
 import { DomainError } from '../../domain/errors'
 import type { Currency } from '../../domain/money'
-import { presentDetail } from '../routes/catalog'
+import type { RecommendationKind } from '../../domain/recommendation'
+import { presentDetail, presentListed } from '../routes/catalog'
+import { pageOfReviews } from '../routes/review'
 import type { ApiDeps } from '../route'
 import type { BuiltPage } from './cache'
 import { readForPage } from './read'
 import { buildSections, type Section } from './section'
 
+const REVIEWS = 5
+const PER_KIND = 8
+
 interface Context {
   readonly db: Pool
-  readonly slug: string
+  readonly product: CatalogProduct
   readonly currency: Currency
 }
 
 /** The sections of a product's page that may be missing. A new one is a function here. */
-export const PRODUCT_SECTIONS = {} satisfies Record<string, Section<Context, unknown>>
+export const PRODUCT_SECTIONS = {
+  reviews: {
+    givenUpAs: 'reviews',
+    build: async ({ db, product }) => ({
+      value: await pageOfReviews(db, product.id, { sort: 'newest', after: null, limit: REVIEWS }),
+    }),
+  },
+  bought_together: recommended('bought_together'),
+  also_bought: recommended('also_bought'),
+  similar: recommended('similar'),
+} satisfies Record<string, Section<Context, unknown>>
+
+function recommended(kind: RecommendationKind): Section<Context, readonly ListedProduct[]> {
+  return {
+    givenUpAs: 'recommendations',
+    build: async ({ db, product, currency }) => {
+      const products = (await listRecommended(db, { product: product.id, kind, currency, limit: PER_KIND })) ?? []
+      return { value: products.map((one) => presentListed(one, currency)), tags: products.map(({ id }) => id) }
+    },
+  }
+}
+
+type ListedProduct = ReturnType<typeof presentListed>
 
 /** Everything a storefront shows of a product, in one answer. Throws `not_found`. */
 export async function buildProductPage(
@@ -30,7 +58,7 @@ export async function buildProductPage(
     const breadcrumbs = first ? ((await findCategory(db, first.id))?.breadcrumbs ?? []) : []
     const sections = await buildSections(
       PRODUCT_SECTIONS,
-      { db, slug, currency },
+      { db, product, currency },
       { load: deps.load.load(), log: deps.log },
     )
     return {

@@ -14,6 +14,7 @@ import type { Db } from '../../db/pool'
 import { PRICE_AMOUNT_MAX, stockHint } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { isId } from '../../domain/ids'
+import { imagePath } from '../../domain/image'
 import type { Currency } from '../../domain/money'
 import { type Page, pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
@@ -34,6 +35,7 @@ const catalogVariant = z.strictObject({
   list_price: money,
 })
 
+/** A product as lists show it. */
 export const listedProduct = z
   .strictObject({
     id: idOf('product'),
@@ -42,7 +44,11 @@ export const listedProduct = z
     brand: z.string().nullable(),
     seller_id: z.string(),
     categories: z.array(categoryRef),
-    image_urls: z.array(z.string()),
+    image_urls: z.array(z.string()).meta({ description: 'of 800 pixels, relative to this API', example: [] }),
+    rating: z
+      .strictObject({ average: z.number(), count: z.int() })
+      .nullable()
+      .meta({ description: 'of the approved reviews; null without any' }),
     price_range: z.strictObject({ min: money, max: money }),
     available: z.boolean(),
     variants: z.array(catalogVariant),
@@ -53,7 +59,7 @@ export const catalogProduct = listedProduct
   .extend({ description: z.string(), attributes })
   .meta({ id: 'CatalogProductDetail' })
 
-const currencyQuery = currency.optional().meta({ description: "the store's default when it is left out" })
+export const currencyQuery = currency.optional().meta({ description: "the store's default when it is left out" })
 
 const slugOrId = z.string().min(1).max(100)
 const amount = z.coerce.number().int().min(0).max(PRICE_AMOUNT_MAX).optional()
@@ -142,7 +148,8 @@ export function presentListed(product: CatalogProduct, inCurrency: Currency): z.
     brand: product.brand,
     seller_id: product.sellerId,
     categories: [...product.categories],
-    image_urls: [],
+    image_urls: product.images.map(({ name }) => imagePath(name, 800)),
+    rating: product.rating === null ? null : { average: toCents(product.rating), count: product.ratingCount },
     price_range: {
       min: { amount: Math.min(...amounts), currency: inCurrency },
       max: { amount: Math.max(...amounts), currency: inCurrency },
@@ -177,4 +184,9 @@ function isKeyOf(list: string, key: unknown): boolean {
   if (!Array.isArray(key) || key.length !== 3) return false
   const [of, price, id] = key as unknown[]
   return of === list && Number.isSafeInteger(price) && typeof id === 'string' && isId('product', id)
+}
+
+/** A `real` of Postgres, such as 4.329999923706055, as the two places that it was written with. */
+function toCents(average: number): number {
+  return Math.round(average * 100) / 100
 }

@@ -6,6 +6,7 @@ import { catalogRoutes } from './catalog'
 import { categoryRoutes } from './category'
 import { checkoutRoutes } from './checkout'
 import { checkoutEventRoutes } from './checkout-events'
+import { imageRoutes } from './image'
 import { importRoutes } from './import'
 import { invariantRoutes } from './invariant'
 import { inventoryRoutes } from './inventory'
@@ -14,7 +15,10 @@ import { pageRoutes } from './page'
 import { productRoutes } from './product'
 import { searchAdminRoutes } from './search-admin'
 import { searchRoutes } from './search'
+import { recommendationRoutes } from './recommendation'
+import { reviewRoutes } from './review'
 import { settingsRoutes } from './settings'
+import { storeEventRoutes } from './store-event'
 import { supportRoutes } from './support'
 import { systemRoutes } from './system'
 import { warehouseRoutes } from './warehouse'
@@ -27,6 +31,10 @@ export const routes: readonly Route[] = [
   ...categoryRoutes,
   ...brandRoutes,
   ...searchRoutes,
+  ...recommendationRoutes,
+  ...reviewRoutes,
+  ...storeEventRoutes,
+  ...imageRoutes,
   ...cartRoutes,
   ...checkoutRoutes,
   ...checkoutEventRoutes,

@@ -4,12 +4,14 @@ import { storeSettings } from '../../db/settings'
 import { SLUG_LENGTH_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
 import { buildCategoryPage } from '../pages/category'
+import { buildHomePage, homePage } from '../pages/home'
 import { buildProductPage } from '../pages/product'
 import type { BuiltPage } from '../pages/cache'
 import { headersOf, knows } from '../pages/serve'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { categoryRef, currency, pageOf } from '../schemas'
-import { catalogProduct, listedProduct } from './catalog'
+import { categoryRef, pageOf, sessionId } from '../schemas'
+import { catalogProduct, currencyQuery, listedProduct } from './catalog'
+import { reviewPage } from './review'
 import { facets } from './search'
 
 const TAG = 'Pages'
@@ -18,13 +20,19 @@ const DESCRIPTION =
   'second. Sections that were left out because the shop has too much to do are named in `left_out`.'
 
 const slugPath = z.object({ slug: z.string().min(1).max(SLUG_LENGTH_MAX) })
-const pageQuery = z.strictObject({
-  currency: currency.optional().meta({ description: "the store's default when it is left out" }),
-})
+const pageQuery = z.strictObject({ currency: currencyQuery })
 const leftOut = z.array(z.string())
 
 const productPage = z
-  .strictObject({ product: catalogProduct, breadcrumbs: z.array(categoryRef), left_out: leftOut })
+  .strictObject({
+    product: catalogProduct,
+    breadcrumbs: z.array(categoryRef),
+    reviews: reviewPage.nullable(),
+    bought_together: z.array(listedProduct).nullable(),
+    also_bought: z.array(listedProduct).nullable(),
+    similar: z.array(listedProduct).nullable(),
+    left_out: leftOut,
+  })
   .meta({ id: 'ProductPage' })
 
 const categoryPage = z
@@ -37,6 +45,20 @@ const categoryPage = z
     left_out: leftOut,
   })
   .meta({ id: 'CategoryPage' })
+
+const getHome = defineRoute({
+  method: 'get',
+  path: '/v1/store/pages/home',
+  tag: TAG,
+  summary: 'Read the home page in one call',
+  description: 'With the `session` of the events that the storefront reports, what may please it comes first.',
+  caller: 'anyone',
+  query: z.strictObject({ currency: currencyQuery, session: sessionId.optional() }),
+  answers: { 200: homePage },
+}).handle(async ({ query }, deps) => {
+  const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
+  return { status: 200, body: await buildHomePage(deps, { currency, session: query.session ?? null }) }
+})
 
 const getProductPage = defineRoute({
   method: 'get',
@@ -66,7 +88,7 @@ const getCategoryPage = defineRoute({
   answerPage(deps, { kind: 'category', slug: params.slug, url, headers, build: buildCategoryPage, ...query }),
 )
 
-export const pageRoutes: readonly Route[] = [getProductPage, getCategoryPage]
+export const pageRoutes: readonly Route[] = [getHome, getProductPage, getCategoryPage]
 
 interface AskedPage {
   readonly kind: 'product' | 'category'

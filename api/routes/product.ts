@@ -13,7 +13,9 @@ import {
 import { DomainError } from '../../domain/errors'
 import { type ProductId, SKU_PATTERN } from '../../domain/ids'
 import { announceChange } from '../catalog-change'
+import { imagePath } from '../../domain/image'
 import { etagOf, ifMatch } from '../etag'
+import { presentImage, productImage } from '../product-image'
 import { defineRoute, type Route } from '../route'
 import { categoryRef, currency, idOf, money, pathId, timestamp } from '../schemas'
 
@@ -103,6 +105,7 @@ const product = z
     categories: z.array(categoryRef),
     attributes: z.record(z.string(), z.unknown()),
     image_urls: z.array(z.string()),
+    images: z.array(productImage),
     variants: z.array(
       z.strictObject({
         sku: z.string(),
@@ -225,7 +228,8 @@ function present(found: Product): z.input<typeof product> {
     version: found.version,
     categories: [...found.categories],
     attributes: found.attributes,
-    image_urls: [],
+    image_urls: found.images.map(({ name }) => imagePath(name, 800)),
+    images: found.images.map(presentImage),
     variants: found.variants.map((variant) => ({
       ...variant,
       prices: [...variant.prices],

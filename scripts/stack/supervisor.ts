@@ -136,7 +136,12 @@ class Supervisor {
     const services = await startServices({ ...common, ...databases, ports, secrets, given, namespace })
 
     const programs = options.programs ?? join(ROOT, 'dist')
-    const env = { ...settingsFor(services, secrets, ports), TEMPORAL_NAMESPACE: namespace, ...options.env }
+    const env = {
+      ...settingsFor(services, secrets, ports),
+      IMAGE_STORE: join(this.folder, 'images'),
+      TEMPORAL_NAMESPACE: namespace,
+      ...options.env,
+    }
     const adminKey =
       names.apis.length > 0 ? await this.startApplication({ folder: this.folder, env, programs }, names, ports) : ''
     const apis = names.apis.map((name) => `http://127.0.0.1:${ports[name]}`)

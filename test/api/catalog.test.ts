@@ -50,6 +50,7 @@ describe('GET /products', () => {
       seller_id: 'house',
       categories: [],
       image_urls: [],
+      rating: null,
       price_range: { min: gbp(255), max: gbp(255) },
       available: true,
       variants: [

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import fc from 'fast-check'
 import { connect } from 'node:net'
 import { allows } from '../../api/auth'
@@ -49,7 +50,7 @@ describe.each([
     (route: Route) => ({
       ...fittingCall(route),
       raw: '{}',
-      headers: { ...fittingCall(route).headers, 'content-type': 'image/png' },
+      headers: { ...fittingCall(route).headers, 'content-type': 'text/plain' },
     }),
   ],
   ['without the key it requires', 400, 'idempotency_key_required', (route: Route) => withoutKey(fittingCall(route))],
@@ -108,7 +109,7 @@ it('503 without Postgres, for every route that needs it', async () => {
   const without = await startApi({ DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none' })
   const failed: string[] = []
   for (const [name, route] of listing(503, 'unavailable').filter(
-    ([, route]) => !(route.body && isRawBody(route.body)),
+    ([name, route]) => !(route.body && isRawBody(route.body)) && name !== COUNTED_IN_MEMORY,
   )) {
     const { status, body } = await without.call(route.method, pathOf(route), fittingCall(route))
     if (status !== 503 || body.dependency !== 'postgres') failed.push(`${name}: ${status} ${JSON.stringify(body)}`)
@@ -116,6 +117,9 @@ it('503 without Postgres, for every route that needs it', async () => {
   expect(failed).toEqual([])
   await without.close()
 })
+
+/** It answers without Postgres, and writes when Postgres is back. */
+const COUNTED_IN_MEMORY = 'post /v1/store/events'
 
 /** The routes whose document lists this code with this status, though they do not say so themselves. */
 function listing(status: number, code: string): [string, Route][] {
@@ -134,7 +138,9 @@ function fittingCall(route: Route): CallOptions {
     ...(route.idempotency === 'none' ? {} : { idempotencyKey: newId('event') }),
     ...(route.body ? { raw: bodyOf(route) } : {}),
     headers: {
-      ...(route.body && { 'content-type': isRawBody(route.body) ? route.body.mediaType : 'application/json' }),
+      ...(route.body && {
+        'content-type': isRawBody(route.body) ? String([route.body.mediaType].flat()[0]) : 'application/json',
+      }),
       'if-match': '"1"',
     },
   }
@@ -160,14 +166,15 @@ function bodyOf(route: Route): string {
 
 function pathOf(route: Route): string {
   return route.path.replace(/\{(\w+)\}/g, (_whole, name: string) =>
-    name === 'id' ? unknownId(route) : name === 'sku' ? 'NO-SUCH-SKU' : 'nobody',
+    /^(?:\w+_)?id$/.test(name) ? unknownId(route, name) : name === 'sku' ? 'NO-SUCH-SKU' : 'nobody',
   )
 }
 
 /** An id of the noun that the route is about, by asking its schema which prefix it takes. */
-function unknownId(route: Route): string {
+function unknownId(route: Route, name: string): string {
+  const schema = (route.params as z.ZodObject | undefined)?.shape[name] as z.ZodType | undefined
   const nouns = Object.keys(ID_PREFIXES) as Noun[]
-  const noun = nouns.find((one) => route.params?.safeParse({ id: newId(one), sku: 'X' }).success)
+  const noun = nouns.find((one) => schema?.safeParse(newId(one)).success)
   return noun ? newId(noun) : 'nothing'
 }
 

@@ -5,6 +5,7 @@ import { createApp } from '../../api/app'
 import { createLog } from '../../log'
 import { Crowd } from '../../api/checkout/crowd'
 import { LoadMeter } from '../../api/load'
+import { EventBuffer } from '../../api/event-buffer'
 import { createMetrics } from '../../api/metrics'
 import { PageServer } from '../../api/pages/serve'
 import { answersOf, openApiDocument } from '../../api/openapi'
@@ -18,6 +19,7 @@ import { createPool } from '../../db/pool'
 import { Reads } from '../../db/replica'
 import { RecentCatalog } from '../../db/recent-catalog'
 import { createRedis } from '../../db/redis'
+import { createImageStore } from '../../providers/image-store'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
@@ -130,6 +132,8 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
     reads: new Reads(pool, null),
     pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
     load: new LoadMeter(pool),
+    images: createImageStore(settings),
+    events: new EventBuffer(),
     lifecycle: { stopping: false },
   }
 }

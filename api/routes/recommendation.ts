@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { listRecommended } from '../../db/recommendation'
+import { storeSettings } from '../../db/settings'
+import { DomainError } from '../../domain/errors'
+import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation'
+import { defineRoute, type Route } from '../route'
+import { currencyQuery, listedProduct, presentListed } from './catalog'
+import { pageOf } from '../schemas'
+
+const getRecommendations = defineRoute({
+  method: 'get',
+  path: '/v1/store/products/{id}/recommendations',
+  tag: 'Recommendations',
+  summary: 'List products that go with this one',
+  description:
+    '`bought_together`: in one order with it. `also_bought`: by the same buyers, at any time. `similar`: like it. Computed every ' +
+    'night; where there are too few, what sells best in its categories follows. Never a second page.',
+  caller: 'anyone',
+  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) }),
+  query: z.strictObject({
+    kind: z.enum(RECOMMENDATION_KINDS).default('bought_together'),
+    limit: z.coerce.number().int().min(1).max(LIMITS.perProduct).default(8),
+    currency: currencyQuery,
+  }),
+  answers: { 200: pageOf(listedProduct) },
+}).handle(async ({ params, query: { kind, limit, ...query } }, { pool }) => {
+  const currency = query.currency ?? (await storeSettings(pool)).defaultCurrency
+  const products = await listRecommended(pool, { product: params.id, kind, currency, limit })
+  if (!products) throw new DomainError('not_found', 'There is no such product on sale.')
+  const data = products.map((product) => presentListed(product, currency))
+  return { status: 200, body: { data, has_more: false, next_cursor: null } }
+})
+
+export const recommendationRoutes: readonly Route[] = [getRecommendations]

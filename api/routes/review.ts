@@ -1,0 +1,274 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { z } from 'zod'
+import { withIdempotency } from '../../db/idempotency'
+import { type Db, withTransaction } from '../../db/pool'
+import {
+  findReview,
+  findReviewed,
+  listReviews,
+  listReviewsByStatus,
+  moderateReview,
+  readHistogram,
+  type Review,
+  writeReview,
+} from '../../db/review'
+import { DomainError } from '../../domain/errors'
+import { isId, type ProductId, type ReviewId } from '../../domain/ids'
+import {
+  averageOf,
+  countOf,
+  type Histogram,
+  RATINGS,
+  REVIEW_STATUSES,
+  REVIEW_TEXT_MAX,
+  REVIEW_TITLE_MAX,
+  type ReviewStatus,
+} from '../../domain/review'
+import { etagOf, ifMatch } from '../etag'
+import { pageFrom, readCursor } from '../page'
+import { type ApiDeps, defineRoute, type AdminCaller, type Route } from '../route'
+import { idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+
+const productParams = z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) })
+
+const rating = z.int().min(1).max(5)
+
+/** Plain text: it is kept and answered as it was written, and whoever shows it shows it as text. */
+const newReview = z.strictObject({
+  rating,
+  title: z
+    .string()
+    .trim()
+    .max(REVIEW_TITLE_MAX)
+    .nullish()
+    .transform((title) => title || null),
+  text: z
+    .string()
+    .trim()
+    .min(1)
+    .max(REVIEW_TEXT_MAX)
+    .meta({ description: 'plain text; show it as text', example: 'Sturdy.' }),
+})
+
+const shownReview = z
+  .strictObject({
+    id: idOf('review'),
+    rating,
+    title: z.string().nullable(),
+    text: z.string().meta({ description: 'plain text; show it as text' }),
+    verified: z.boolean().meta({ description: 'its writer has bought the product' }),
+    created_at: timestamp,
+    updated_at: timestamp,
+  })
+  .meta({ id: 'Review' })
+
+const ownReview = shownReview
+  .extend({ product_id: idOf('product'), status: z.enum(REVIEW_STATUSES) })
+  .meta({ id: 'OwnReview' })
+
+const moderatedReview = ownReview
+  .extend({ reason: z.string().nullable(), version: z.int() })
+  .meta({ id: 'ModeratedReview' })
+
+const summary = z
+  .strictObject({
+    average: z.number().nullable(),
+    count: z.int(),
+    histogram: z.strictObject({ '1': z.int(), '2': z.int(), '3': z.int(), '4': z.int(), '5': z.int() }),
+  })
+  .meta({ id: 'ReviewSummary' })
+
+export const reviewPage = pageOf(shownReview).extend({ summary })
+
+const getReviews = defineRoute({
+  method: 'get',
+  path: '/v1/store/products/{id}/reviews',
+  tag: 'Reviews',
+  summary: 'List the approved reviews of a product',
+  caller: 'anyone',
+  params: productParams,
+  query: pageQuery.extend({ sort: z.enum(['newest', 'rating']).default('newest') }),
+  answers: { 200: reviewPage },
+}).handle(async ({ params, query }, { pool }) => {
+  const after = readCursor(query.cursor, isPlace)
+  const productId = await requireProduct(pool, params.id)
+  return { status: 200, body: await pageOfReviews(pool, productId, { sort: query.sort, after, limit: query.limit }) }
+})
+
+/** The approved reviews of a product with what they come to. */
+export async function pageOfReviews(
+  db: Db,
+  productId: ProductId,
+  { sort, after, limit }: { sort: 'newest' | 'rating'; after: { rating: number; id: string } | null; limit: number },
+): Promise<z.input<typeof reviewPage>> {
+  const [reviews, histogram] = await Promise.all([
+    listReviews(db, { productId, sort, after, limit: limit + 1 }),
+    readHistogram(db, productId),
+  ])
+  const page = pageFrom(reviews, limit, { keyOf: ({ rating, id }) => ({ rating, id }), present: presentShown })
+  return { ...page, summary: presentSummary(histogram) }
+}
+
+const postReview = defineRoute({
+  method: 'post',
+  path: '/v1/store/products/{id}/reviews',
+  tag: 'Reviews',
+  summary: 'Review a product',
+  description:
+    "With a cart's token; the buyer is the e-mail address on its order, else on the cart. A buyer has one review per product: " +
+    'a second one changes the first. It is shown once staff have approved it, `verified` when the buyer has bought the product.',
+  caller: 'cart',
+  params: productParams,
+  body: newReview,
+  answers: {
+    200: ownReview,
+    201: ownReview,
+    409: ['review_exists', 'request_in_progress'],
+    422: ['email_required', 'idempotency_key_reused'],
+  },
+}).handle(async ({ params, body, caller, idempotency }, { pool, settings }) => {
+  const productId = await requireProduct(pool, params.id)
+  const answer = await withIdempotency(
+    pool,
+    idempotency,
+    async (tx) => {
+      const { tokenHash } = caller
+      const written = await writeReview(tx, { productId, tokenHash, secret: settings.TOKEN_SECRET, input: body })
+      return { status: written.made ? 201 : 200, resource: written.id }
+    },
+    async (id, db) => presentOwn(await requireReview(db, id)),
+  )
+  return answer.status === 201 ? { ...answer, status: 201 } : { ...answer, status: 200 }
+})
+
+const listForStaff = defineRoute({
+  method: 'get',
+  path: '/v1/admin/reviews',
+  tag: 'Reviews',
+  summary: 'List reviews, the oldest first',
+  caller: { admin: 'catalog', access: 'read' },
+  query: pageQuery.extend({ status: z.enum(REVIEW_STATUSES).optional() }),
+  answers: { 200: pageOf(moderatedReview) },
+}).handle(async ({ query }, { pool }) => {
+  const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('review', key))
+  const reviews = await listReviewsByStatus(pool, { status: query.status ?? null, after, limit: query.limit + 1 })
+  return {
+    status: 200,
+    body: pageFrom(reviews, query.limit, { keyOf: ({ id }) => id, present: presentModerated }),
+  }
+})
+
+const getForStaff = defineRoute({
+  method: 'get',
+  path: '/v1/admin/reviews/{id}',
+  tag: 'Reviews',
+  summary: 'Read a review with its ETag',
+  caller: { admin: 'catalog', access: 'read' },
+  params: pathId('review'),
+  answers: { 200: moderatedReview },
+}).handle(async ({ params }, { pool }) => staffAnswer(await requireReview(pool, params.id)))
+
+const MODERATED = { 200: moderatedReview, 412: ['precondition_failed'], 428: ['precondition_required'] } as const
+const reason = z.string().trim().min(1).max(500)
+
+const approve = defineRoute({
+  method: 'post',
+  path: '/v1/admin/reviews/{id}/approve',
+  tag: 'Reviews',
+  summary: 'Show a review in the shop',
+  description: 'Takes the ETag of what you read (`"<version>"`) in `If-Match`: its writer may have changed it since.',
+  caller: { admin: 'catalog', access: 'write' },
+  idempotency: 'none',
+  params: pathId('review'),
+  body: z.strictObject({ reason: reason.nullish() }),
+  answers: MODERATED,
+}).handle(async ({ params, body, caller, headers }, deps) => {
+  return moderate(deps, { id: params.id, status: 'approved', reason: body.reason ?? null, caller, headers })
+})
+
+const reject = defineRoute({
+  method: 'post',
+  path: '/v1/admin/reviews/{id}/reject',
+  tag: 'Reviews',
+  summary: 'Keep a review out of the shop',
+  description: 'Takes the ETag of what you read (`"<version>"`) in `If-Match`. One that is shown disappears.',
+  caller: { admin: 'catalog', access: 'write' },
+  idempotency: 'none',
+  params: pathId('review'),
+  body: z.strictObject({ reason }),
+  answers: MODERATED,
+}).handle(async ({ params, body, caller, headers }, deps) => {
+  return moderate(deps, { id: params.id, status: 'rejected', reason: body.reason, caller, headers })
+})
+
+export const reviewRoutes: readonly Route[] = [getReviews, postReview, listForStaff, getForStaff, approve, reject]
+
+async function moderate(
+  { pool }: Pick<ApiDeps, 'pool'>,
+  {
+    caller,
+    headers,
+    ...decision
+  }: {
+    id: ReviewId
+    status: Exclude<ReviewStatus, 'pending'>
+    reason: string | null
+    caller: AdminCaller
+    headers: IncomingHttpHeaders
+  },
+) {
+  const mayChange = ifMatch(headers)
+  await withTransaction(pool, (tx) => moderateReview(tx, { ...decision, by: caller.keyId, mayChange }))
+  return staffAnswer(await requireReview(pool, decision.id))
+}
+
+function staffAnswer(review: Review) {
+  return { status: 200, body: presentModerated(review), headers: { ETag: etagOf(review.version) } } as const
+}
+
+async function requireProduct(db: Db, idOrSlug: string) {
+  const id = await findReviewed(db, idOrSlug)
+  if (!id) throw new DomainError('not_found', 'There is no such product on sale.')
+  return id
+}
+
+async function requireReview(db: Db, id: ReviewId): Promise<Review> {
+  const review = await findReview(db, id)
+  if (!review) throw new DomainError('not_found', 'There is no review with this id.')
+  return review
+}
+
+function presentShown(review: Review): z.input<typeof shownReview> {
+  return {
+    id: review.id,
+    rating: review.rating,
+    title: review.title,
+    text: review.text,
+    verified: review.verified,
+    created_at: review.createdAt.toISOString(),
+    updated_at: review.updatedAt.toISOString(),
+  }
+}
+
+function presentOwn(review: Review): z.input<typeof ownReview> {
+  return { ...presentShown(review), product_id: review.productId, status: review.status }
+}
+
+function presentModerated(review: Review): z.input<typeof moderatedReview> {
+  return { ...presentOwn(review), reason: review.reason, version: review.version }
+}
+
+function presentSummary(histogram: Histogram): z.input<typeof summary> {
+  const [one, two, three, four, five] = histogram
+  return {
+    average: averageOf(histogram),
+    count: countOf(histogram),
+    histogram: { '1': one, '2': two, '3': three, '4': four, '5': five },
+  }
+}
+
+function isPlace(key: unknown): key is { rating: number; id: string } {
+  if (typeof key !== 'object' || key === null) return false
+  const { rating, id } = key as { rating?: unknown; id?: unknown }
+  return RATINGS.some((known) => known === rating) && typeof id === 'string' && isId('review', id)
+}

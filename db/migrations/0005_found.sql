@@ -1,0 +1,114 @@
+-- What storefronts showed and shoppers did, and what was sold: per product and day (UTC). Nobody's name is in it.
+create table product_stat (
+  product_id typeid not null references product on delete cascade,
+  day date not null,
+  views integer not null default 0 check (views >= 0),
+  clicks integer not null default 0 check (clicks >= 0),
+  adds integer not null default 0 check (adds >= 0),
+  -- Confirmed orders that have the product: counted anew from the orders every night, not told by anybody.
+  orders integer not null default 0 check (orders >= 0),
+  primary key (product_id, day)
+);
+create index product_stat_day on product_stat (day);
+
+-- What was looked for, per day. Queries that may name a person are never written (domain/event.ts).
+create table search_stat (
+  day date not null,
+  query text not null collate "C",
+  searches integer not null default 0 check (searches >= 0),
+  fruitless integer not null default 0 check (fruitless >= 0),
+  primary key (day, query)
+);
+
+-- The products that go with a product: replaced list by list, each in one statement.
+create table recommendation (
+  product_id typeid not null references product on delete cascade,
+  kind text not null check (kind in ('bought_together', 'also_bought', 'similar')),
+  rank smallint not null check (rank > 0),
+  other_id typeid not null references product on delete cascade,
+  score real not null,
+  primary key (product_id, kind, rank)
+);
+create index recommendation_other on recommendation (other_id);
+
+-- The products that sell best in a category and all below it.
+create table category_bestseller (
+  category_id typeid not null references category on delete cascade,
+  rank smallint not null check (rank > 0),
+  product_id typeid not null references product on delete cascade,
+  primary key (category_id, rank)
+);
+create index category_bestseller_product on category_bestseller (product_id);
+create index product_signal_velocity on product_signal (velocity desc, product_id desc);
+
+-- What a run of the recommendations works on. Emptied when it ends; not worth its write-ahead log.
+create unlogged table recommendation_basket (
+  kind text not null,
+  -- A number of its own for each order, or for each buyer: no e-mail address is kept here.
+  basket bigint not null,
+  product_id typeid not null,
+  primary key (kind, basket, product_id)
+);
+create index recommendation_basket_product on recommendation_basket (kind, product_id, basket);
+create unlogged table recommendation_basket_count (
+  kind text not null,
+  product_id typeid not null,
+  baskets integer not null,
+  primary key (kind, product_id)
+);
+create unlogged table recommendation_feature (
+  product_id typeid not null,
+  feature text not null collate "C",
+  primary key (product_id, feature)
+);
+create index recommendation_feature_feature on recommendation_feature (feature, product_id);
+create unlogged table recommendation_feature_count (
+  feature text primary key collate "C",
+  products integer not null
+);
+
+create table review (
+  id typeid primary key,
+  product_id typeid not null references product,
+  -- HMAC of the buyer's e-mail address: one review per buyer and product, without keeping who it was.
+  buyer_key bytea not null,
+  -- Of the cart token it was written with, so that its writer may edit it.
+  token_hash bytea not null,
+  rating smallint not null check (rating between 1 and 5),
+  title text check (length(title) <= 200),
+  text text not null check (length(text) <= 5000),
+  verified boolean not null,
+  status text not null default 'pending' check (status in ('pending', 'approved', 'rejected')),
+  reason text,
+  moderated_by text,
+  moderated_at timestamptz,
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  unique (product_id, buyer_key)
+);
+create index review_newest on review (product_id, id desc) where status = 'approved';
+create index review_rating on review (product_id, rating desc, id desc) where status = 'approved';
+create index review_status on review (status, id);
+-- How many approved reviews gave 1, 2, … 5: the summary in one row.
+create table review_summary (
+  product_id typeid primary key references product on delete cascade,
+  histogram integer[] not null check (array_length(histogram, 1) = 5)
+);
+-- A token opens its cart's reviews: which cart it is, the request does not say.
+create index cart_token on cart using hash (token_hash);
+
+create table product_image (
+  id typeid primary key,
+  product_id typeid not null references product on delete cascade,
+  -- A digest of the picture: its files are `<name>-<width>.webp`.
+  name text not null collate "C" check (name ~ '^[0-9a-f]{32}$'),
+  alt text not null default '' check (length(alt) <= 500),
+  position integer not null,
+  width integer not null check (width > 0),
+  height integer not null check (height > 0),
+  created_at timestamptz not null default now(),
+  unique (product_id, name)
+);
+create index product_image_order on product_image (product_id, position);
+create index product_image_name on product_image (name);
