@@ -45,11 +45,14 @@ export async function addSearchCounts(
   await db.query({
     name: 'stat.addSearches',
     text: `
-      with today as (select (now() at time zone 'utc')::date as day)
+      with today as materialized (
+        select day, (select count(*) from search_stat k where k.day = d.day) as kept
+        from (select (now() at time zone 'utc')::date as day) as d
+      )
       insert into search_stat as s (day, query, searches, fruitless)
       select day, query, searches, fruitless
       from today, unnest($1::text[], $2::int[], $3::int[]) as n (query, searches, fruitless)
-      where (select count(*) from search_stat k where k.day = today.day) < ${SEARCHES_PER_DAY}
+      where today.kept < ${SEARCHES_PER_DAY}
          or exists (select from search_stat k where k.day = today.day and k.query = n.query)
       on conflict (day, query) do update
       set searches = s.searches + excluded.searches, fruitless = s.fruitless + excluded.fruitless`,

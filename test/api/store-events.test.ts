@@ -68,6 +68,23 @@ describe('POST /events', () => {
     expect(fruitless.body.data).toHaveLength(1)
   })
 
+  it('counts only so many different searches a day: callers do not fill the disk', async () => {
+    const { pool } = api.database
+    await pool.query(
+      `insert into search_stat (day, query) select (now() at time zone 'utc')::date, 'filler ' || n from generate_series(1, 20000) as n`,
+    )
+    await post([
+      { type: 'search', query: 'one too many' },
+      { type: 'search', query: 'filler 7' },
+    ])
+    await write()
+    const { rows } = await pool.query(
+      "select query, searches from search_stat where query in ('one too many', 'filler 7')",
+    )
+    expect(rows).toEqual([{ query: 'filler 7', searches: 1 }])
+    await pool.query("delete from search_stat where query like 'filler %'")
+  })
+
   it.each([
     ['nothing', { events: [] }],
     ['too many', { events: Array.from({ length: 101 }, () => ({ type: 'search', query: 'x' })) }],

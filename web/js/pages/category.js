@@ -27,7 +27,7 @@ function more(grid, first) {
   const button = h('button', { type: 'button', onclick: load }, 'Show more')
   async function load() {
     button.disabled = true
-    const query = new URLSearchParams({ category: slug, cursor, limit: '24' })
+    const query = new URLSearchParams({ category: slug, sort: 'newest', cursor, limit: '24' })
     const next = await read(`/v1/store/products?${query}`)
     grid.append(...productGrid(next.data).children)
     cursor = next.next_cursor

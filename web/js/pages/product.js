@@ -14,9 +14,9 @@ await show(
       crumbs(page.breadcrumbs),
       h('div', { class: 'product' }, picture(product), buyBox(product)),
       ...(page.reviews ? [reviews(page.reviews)] : []),
-      ...Object.entries(page.recommendations ?? {})
-        .filter(([, products]) => products.length > 0)
-        .map(([kind, products]) => h('section', {}, h('h2', {}, KINDS[kind] ?? 'You may like'), productGrid(products))),
+      ...Object.entries(KINDS)
+        .filter(([kind]) => page[kind]?.length > 0)
+        .map(([kind, heading]) => h('section', {}, h('h2', {}, heading), productGrid(page[kind]))),
     ]
   },
 )

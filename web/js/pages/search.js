@@ -6,7 +6,7 @@ const SORTS = { relevance: 'Best match', price_asc: 'Price, low to high', price_
 
 await show(q === '' ? 'Search' : `Search: ${q}`, async () => {
   const found = await read(`/v1/store/search?${query}`)
-  if (q !== '') tell([{ type: 'search', query: q }])
+  if (q !== '') tell([{ type: 'search', query: q, results: found.total }])
   const grid = productGrid(found.data)
   const count = `${found.total_is_exact ? '' : 'more than '}${found.total} ${found.total === 1 ? 'product' : 'products'}`
   return [
@@ -41,7 +41,9 @@ function facets(all) {
     'form',
     { 'aria-label': 'Filters' },
     h('fieldset', { class: 'facet' }, h('legend', {}, 'Availability'), tick('In stock', inStock, address({ in_stock: inStock ? null : 'true' }))),
-    Object.entries(all ?? {}).map(([name, values]) => facet(name, values)),
+    Object.entries(all ?? {})
+      .filter(([name]) => name !== 'in_stock')
+      .map(([name, values]) => facet(name, values)),
   )
 }
 
@@ -51,18 +53,19 @@ function facet(name, values) {
   return h('fieldset', { class: 'facet' }, h('legend', {}, titleOf(name)), values.slice(0, 12).map((value) => option(name, value)))
 }
 
-function option(name, { value, label, count }) {
+function option(facetName, { value, label, count }) {
+  const name = facetName === 'rating' ? 'rating_min' : facetName
   const chosen = query.get(name) === String(value)
   return tick(`${label ?? value} (${count})`, chosen, address({ [name]: chosen ? null : value }))
 }
 
+/** `to` is where the next range begins. */
 function priceRange({ from, to, count }) {
-  const amount = (side) => (typeof side === 'object' && side !== null ? side.amount : side)
-  const [low, high] = [amount(from), amount(to)]
-  const currency = from?.currency ?? to?.currency ?? 'GBP'
-  const text = high === null ? `from ${money({ amount: low, currency })}` : `${money({ amount: low ?? 0, currency })} to ${money({ amount: high, currency })}`
-  const chosen = query.get('price_min') === String(low) && query.get('price_max') === String(high)
-  return tick(`${text} (${count})`, chosen, address(chosen ? { price_min: null, price_max: null } : { price_min: low, price_max: high }))
+  const text = to === null ? `from ${money(from)}` : `${money(from)} to ${money({ ...to, amount: to.amount - 1 })}`
+  const low = String(from.amount)
+  const high = to === null ? null : String(to.amount - 1)
+  const chosen = query.get('price_min') === low && query.get('price_max') === high
+  return tick(`${text} (${count})`, chosen, address({ price_min: chosen ? null : low, price_max: chosen ? null : high }))
 }
 
 function tick(text, chosen, href) {
