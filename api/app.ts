@@ -2,6 +2,7 @@ import cors from 'cors'
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express'
 import { DomainError } from '../domain/errors'
 import { dispatcherOf } from './dispatch'
+import { docsRouter } from './docs'
 import { limitRate } from './rate-limit'
 import { requestIdOf } from './request-id'
 import { sendEmpty, sendProblem } from './respond'
@@ -30,6 +31,7 @@ export function createApp(deps: ApiDeps): Express {
   if (deps.settings.CORS_ORIGINS.length > 0) app.use(allowOrigins(deps.settings.CORS_ORIGINS))
   app.use(limitRate(deps))
   for (const [path, methods] of byPath(routes)) mount(app, path, methods, deps)
+  app.use(docsRouter())
   app.use(webRouter())
   app.use((request: Request, response: Response) => {
     sendProblem(new DomainError('not_found', 'There is no such address.'), request, response, deps.log)

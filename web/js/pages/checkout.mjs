@@ -1,4 +1,4 @@
-import { call, callCart, cartKey, forgetCart, h, money, show } from '../shop.js'
+import { call, callCart, cartKey, forgetCart, h, money, show } from '../shop.mjs'
 
 const CARDS = {
   pm_card_visa: 'Visa, works',
@@ -17,7 +17,8 @@ const FIELDS = [
 
 await show('Checkout', async () => {
   const cart = cartKey() ? await callCart('GET') : null
-  if (!cart || (cart.lines.length === 0 && !cart.checkout)) return [h('h1', {}, 'Checkout'), h('p', {}, 'Your cart is empty. ', h('a', { href: '/' }, 'Look around'))]
+  if (!cart || (cart.lines.length === 0 && !cart.checkout))
+    return [h('h1', {}, 'Checkout'), h('p', {}, 'Your cart is empty. ', h('a', { href: '/' }, 'Look around'))]
   const { data: options } = await callCart('GET', '/shipping-options')
   return [h('h1', {}, 'Checkout'), form(cart, options)]
 })
@@ -43,10 +44,36 @@ function form(cart, options) {
     'form',
     { class: 'stack', onsubmit: pay },
     field('email', 'E-mail', { type: 'email', autocomplete: 'email', value: cart.email ?? 'buyer@example.com' }),
-    FIELDS.map(([name, label, autocomplete, example]) => field(name, label, { autocomplete, value: address[name] ?? example })),
-    field('country', 'Country (ISO code)', { autocomplete: 'country', value: address.country ?? 'GB', pattern: '[A-Z]{2}' }),
-    h('label', {}, 'Delivery', h('select', { name: 'shipping_method' }, options.map(({ id, label, price, estimate }) => h('option', { value: id }, `${label}, ${money(price)}, ${estimate}`)))),
-    h('label', {}, 'Card of the sandbox', h('select', { name: 'method' }, Object.entries(CARDS).map(([value, label]) => h('option', { value }, label)))),
+    FIELDS.map(([name, label, autocomplete, example]) =>
+      field(name, label, { autocomplete, value: address[name] ?? example }),
+    ),
+    field('country', 'Country (ISO code)', {
+      autocomplete: 'country',
+      value: address.country ?? 'GB',
+      pattern: '[A-Z]{2}',
+    }),
+    h(
+      'label',
+      {},
+      'Delivery',
+      h(
+        'select',
+        { name: 'shipping_method' },
+        options.map(({ id, label, price, estimate }) =>
+          h('option', { value: id }, `${label}, ${money(price)}, ${estimate}`),
+        ),
+      ),
+    ),
+    h(
+      'label',
+      {},
+      'Card of the sandbox',
+      h(
+        'select',
+        { name: 'method' },
+        Object.entries(CARDS).map(([value, label]) => h('option', { value }, label)),
+      ),
+    ),
     h('div', {}, button),
     said,
   )
@@ -76,10 +103,15 @@ async function follow(answer, said) {
   if (answer.action) return location.assign(answer.action.url)
   said.replaceChildren(h('p', { class: 'notice' }, 'The payment takes a moment. You may wait here.'))
   const { token } = cartKey()
-  for (let state = answer; ; state = (await call('GET', `/v1/store/checkouts/${answer.order_id}`, { headers: { 'x-cart-token': token } })).body) {
+  for (
+    let state = answer;
+    ;
+    state = (await call('GET', `/v1/store/checkouts/${answer.order_id}`, { headers: { 'x-cart-token': token } })).body
+  ) {
     if (state.state === 'completed') return finish(answer.order_id)
     if (state.action) return location.assign(state.action.url)
-    if (state.state !== 'in_progress') return said.replaceChildren(h('p', { class: 'notice bad' }, 'It was not paid. Try another card.'))
+    if (state.state !== 'in_progress')
+      return said.replaceChildren(h('p', { class: 'notice bad' }, 'It was not paid. Try another card.'))
     await new Promise((resolve) => setTimeout(resolve, 700))
   }
 }
@@ -101,7 +133,13 @@ function refusal(error) {
     'div',
     { class: 'notice bad', role: 'alert' },
     h('p', {}, error.message),
-    lines.length > 0 ? h('ul', {}, lines.map(({ sku, requested, available }) => h('li', {}, `${sku}: ${available} of ${requested} left`))) : null,
+    lines.length > 0
+      ? h(
+          'ul',
+          {},
+          lines.map(({ sku, requested, available }) => h('li', {}, `${sku}: ${available} of ${requested} left`)),
+        )
+      : null,
     (error.body?.errors ?? []).map(({ pointer, message }) => h('p', {}, `${pointer.split('/').at(-1)}: ${message}`)),
   )
 }

@@ -1,4 +1,4 @@
-import { categoryPath, h, productGrid, read, sessionId, show } from '../shop.js'
+import { categoryPath, h, productGrid, read, sessionId, show } from '../shop.mjs'
 
 await show(null, async () => {
   const session = sessionId()

@@ -62,7 +62,7 @@ export async function show(title, build) {
   try {
     const content = await build()
     if (title) document.title = `${typeof title === 'function' ? title() : title} · Holdfast`
-    main.replaceChildren(...[content].flat())
+    main.replaceChildren(...[content].flat(2))
   } catch (error) {
     console.warn(error)
     main.replaceChildren(
@@ -79,7 +79,12 @@ export function crumbs(list) {
   return h(
     'nav',
     { class: 'crumbs', 'aria-label': 'Breadcrumbs' },
-    h('ol', {}, h('li', {}, h('a', { href: '/' }, 'Home')), list.map(({ slug, title }) => h('li', {}, h('a', { href: categoryPath(slug) }, title)))),
+    h(
+      'ol',
+      {},
+      h('li', {}, h('a', { href: '/' }, 'Shop')),
+      list.map(({ slug, title }) => h('li', {}, h('a', { href: categoryPath(slug) }, title))),
+    ),
   )
 }
 
@@ -99,14 +104,20 @@ export function priceRange({ price_range: { min, max } }) {
 
 export function availability({ available, available_hint: hint, available_quantity: left }) {
   if (!available) return h('span', { class: 'hint warn' }, 'Sold out')
-  return hint === 'low' ? h('span', { class: 'hint warn' }, `Only ${left} left`) : h('span', { class: 'hint good' }, 'In stock')
+  return hint === 'low'
+    ? h('span', { class: 'hint warn' }, `Only ${left} left`)
+    : h('span', { class: 'hint good' }, 'In stock')
 }
 
 export function stars(rating) {
   if (!rating?.count) return null
   const full = Math.round(rating.average)
   const label = `${rating.average.toFixed(1)} of 5, ${rating.count} ${rating.count === 1 ? 'review' : 'reviews'}`
-  return h('span', { class: 'stars', role: 'img', 'aria-label': label, title: label }, '★'.repeat(full) + '☆'.repeat(5 - full))
+  return h(
+    'span',
+    { class: 'stars', role: 'img', 'aria-label': label, title: label },
+    '★'.repeat(full) + '☆'.repeat(5 - full),
+  )
 }
 
 export function productCard(product) {
@@ -117,7 +128,11 @@ export function productCard(product) {
       'article',
       { class: 'card' },
       picture(product),
-      h('a', { href: productPath(product.slug) }, product.highlight?.title ? marked(product.highlight.title) : product.title),
+      h(
+        'a',
+        { href: productPath(product.slug) },
+        product.highlight?.title ? marked(product.highlight.title) : product.title,
+      ),
       stars(product.rating),
       priceRange(product),
       product.available ? null : h('span', { class: 'hint warn' }, 'Sold out'),
@@ -177,7 +192,9 @@ async function makeCart() {
 const COUNT = 'holdfast-cart-count'
 
 function keepCount(cart) {
-  showCount(cart.state === 'open' || cart.state === undefined ? cart.lines.reduce((sum, line) => sum + line.quantity, 0) : 0)
+  showCount(
+    cart.state === 'open' || cart.state === undefined ? cart.lines.reduce((sum, line) => sum + line.quantity, 0) : 0,
+  )
 }
 
 function showCount(count) {
@@ -226,9 +243,18 @@ function suggestWhileTyping() {
   }
 
   function suggestion({ type, text, slug }, index) {
-    const href = type === 'product' ? productPath(slug) : type === 'category' ? categoryPath(slug) : `/search?q=${encodeURIComponent(text)}`
+    const href =
+      type === 'product'
+        ? productPath(slug)
+        : type === 'category'
+          ? categoryPath(slug)
+          : `/search?q=${encodeURIComponent(text)}`
     const note = type === 'category' ? h('small', {}, ' in categories') : null
-    return h('li', { role: 'presentation' }, h('a', { id: `suggestion-${index}`, role: 'option', 'aria-selected': 'false', tabindex: -1, href }, text, note))
+    return h(
+      'li',
+      { role: 'presentation' },
+      h('a', { id: `suggestion-${index}`, role: 'option', 'aria-selected': 'false', tabindex: -1, href }, text, note),
+    )
   }
 
   function move(step) {

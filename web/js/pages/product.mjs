@@ -1,5 +1,6 @@
-import { addToCart, availability, crumbs, h, money, picture, productGrid, read, show, stars, tell } from '../shop.js'
+import { addToCart, availability, crumbs, h, money, picture, productGrid, read, show, stars, tell } from '../shop.mjs'
 
+const KINDS = { bought_together: 'Bought together', also_bought: 'Others also bought', similar: 'Similar' }
 const slug = decodeURIComponent(location.pathname.split('/').at(-1))
 let title = 'Product'
 
@@ -21,14 +22,16 @@ await show(
   },
 )
 
-const KINDS = { bought_together: 'Bought together', also_bought: 'Others also bought', similar: 'Similar' }
-
 function buyBox(product) {
   const [first] = product.variants
   const price = h('p', { class: 'price' })
   const stock = h('p', {})
   const said = h('p', { role: 'status', 'aria-live': 'polite' })
-  const choice = h('select', { name: 'sku', onchange: choose }, product.variants.map((variant) => h('option', { value: variant.sku }, variant.title)))
+  const choice = h(
+    'select',
+    { name: 'sku', onchange: choose },
+    product.variants.map((variant) => h('option', { value: variant.sku }, variant.title)),
+  )
   const quantity = h('input', { name: 'quantity', type: 'number', min: 1, max: 100000, value: 1, required: true })
   const button = h('button', { type: 'submit' }, 'Add to cart')
 
@@ -76,7 +79,15 @@ function buyBox(product) {
     ),
     product.description ? h('p', {}, product.description) : null,
     facts.length > 0
-      ? h('table', {}, h('tbody', {}, facts.map(([name, value]) => h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, String(value))))))
+      ? h(
+          'table',
+          {},
+          h(
+            'tbody',
+            {},
+            facts.map(([name, value]) => h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, String(value)))),
+          ),
+        )
       : null,
   )
 }
@@ -86,12 +97,20 @@ function reviews({ summary, data }) {
     'section',
     {},
     h('h2', {}, 'Reviews'),
-    summary.count === 0 ? h('p', { class: 'muted' }, 'Nobody has written about it yet.') : h('p', {}, stars({ average: summary.average, count: summary.count })),
+    summary.count === 0
+      ? h('p', { class: 'muted' }, 'Nobody has written about it yet.')
+      : h('p', {}, stars({ average: summary.average, count: summary.count })),
     data.map((review) =>
       h(
         'article',
         {},
-        h('p', {}, h('span', { class: 'stars', role: 'img', 'aria-label': `${review.rating} of 5` }, '★'.repeat(review.rating)), ' ', h('strong', {}, review.title ?? '')),
+        h(
+          'p',
+          {},
+          h('span', { class: 'stars', role: 'img', 'aria-label': `${review.rating} of 5` }, '★'.repeat(review.rating)),
+          ' ',
+          h('strong', {}, review.title ?? ''),
+        ),
         h('p', {}, review.text),
         review.verified ? h('p', { class: 'hint good' }, 'Verified purchase') : null,
       ),

@@ -1,4 +1,4 @@
-import { categoryPath, crumbs, h, productGrid, read, show } from '../shop.js'
+import { categoryPath, crumbs, h, productGrid, read, show } from '../shop.mjs'
 
 const slug = decodeURIComponent(location.pathname.split('/').at(-1))
 let title = 'Category'
@@ -14,7 +14,11 @@ await show(
       h('h1', {}, page.category.title),
       page.category.description ? h('p', {}, page.category.description) : null,
       page.children.length > 0
-        ? h('ul', { class: 'chips' }, page.children.map((child) => h('li', {}, h('a', { href: categoryPath(child.slug) }, child.title))))
+        ? h(
+            'ul',
+            { class: 'chips' },
+            page.children.map((child) => h('li', {}, h('a', { href: categoryPath(child.slug) }, child.title))),
+          )
         : null,
       page.products.data.length > 0 ? grid : h('p', { class: 'notice' }, 'Nothing here yet.'),
       page.products.has_more ? more(grid, page.products.next_cursor) : null,

@@ -1,8 +1,14 @@
-import { h, money, productGrid, read, show, tell } from '../shop.js'
+import { h, money, productGrid, read, show, tell } from '../shop.mjs'
 
 const query = new URLSearchParams(location.search)
 const q = query.get('q') ?? ''
-const SORTS = { relevance: 'Best match', price_asc: 'Price, low to high', price_desc: 'Price, high to low', newest: 'Newest', rating: 'Best rated' }
+const SORTS = {
+  relevance: 'Best match',
+  price_asc: 'Price, low to high',
+  price_desc: 'Price, high to low',
+  newest: 'Newest',
+  rating: 'Best rated',
+}
 
 await show(q === '' ? 'Search' : `Search: ${q}`, async () => {
   const found = await read(`/v1/store/search?${query}`)
@@ -12,8 +18,21 @@ await show(q === '' ? 'Search' : `Search: ${q}`, async () => {
   return [
     h('h1', {}, q === '' ? 'All products' : `“${q}”`),
     h('p', { role: 'status' }, count),
-    found.did_you_mean ? h('p', { class: 'notice' }, 'Did you mean ', h('a', { href: address({ q: found.did_you_mean }) }, found.did_you_mean), '?') : null,
-    h('div', { class: 'split' }, facets(found.facets), h('div', {}, sorting(), grid, found.has_more ? more(grid, found.next_cursor) : null)),
+    found.did_you_mean
+      ? h(
+          'p',
+          { class: 'notice' },
+          'Did you mean ',
+          h('a', { href: address({ q: found.did_you_mean }) }, found.did_you_mean),
+          '?',
+        )
+      : null,
+    h(
+      'div',
+      { class: 'split' },
+      facets(found.facets),
+      h('div', {}, sorting(), grid, found.has_more ? more(grid, found.next_cursor) : null),
+    ),
   ].filter(Boolean)
 })
 
@@ -31,7 +50,16 @@ function sorting() {
   return h(
     'p',
     {},
-    h('label', {}, 'Sort ', h('select', { onchange: go }, Object.entries(SORTS).map(([value, label]) => h('option', { value, selected: value === chosen }, label)))),
+    h(
+      'label',
+      {},
+      'Sort ',
+      h(
+        'select',
+        { onchange: go },
+        Object.entries(SORTS).map(([value, label]) => h('option', { value, selected: value === chosen }, label)),
+      ),
+    ),
   )
 }
 
@@ -40,7 +68,12 @@ function facets(all) {
   return h(
     'form',
     { 'aria-label': 'Filters' },
-    h('fieldset', { class: 'facet' }, h('legend', {}, 'Availability'), tick('In stock', inStock, address({ in_stock: inStock ? null : 'true' }))),
+    h(
+      'fieldset',
+      { class: 'facet' },
+      h('legend', {}, 'Availability'),
+      tick('In stock', inStock, address({ in_stock: inStock ? null : 'true' })),
+    ),
     Object.entries(all ?? {})
       .filter(([name]) => name !== 'in_stock')
       .map(([name, values]) => facet(name, values)),
@@ -50,7 +83,12 @@ function facets(all) {
 function facet(name, values) {
   if (!values || values.length === 0) return null
   if (name === 'price') return h('fieldset', { class: 'facet' }, h('legend', {}, 'Price'), values.map(priceRange))
-  return h('fieldset', { class: 'facet' }, h('legend', {}, titleOf(name)), values.slice(0, 12).map((value) => option(name, value)))
+  return h(
+    'fieldset',
+    { class: 'facet' },
+    h('legend', {}, titleOf(name)),
+    values.slice(0, 12).map((value) => option(name, value)),
+  )
 }
 
 function option(facetName, { value, label, count }) {
@@ -65,7 +103,11 @@ function priceRange({ from, to, count }) {
   const low = String(from.amount)
   const high = to === null ? null : String(to.amount - 1)
   const chosen = query.get('price_min') === low && query.get('price_max') === high
-  return tick(`${text} (${count})`, chosen, address({ price_min: chosen ? null : low, price_max: chosen ? null : high }))
+  return tick(
+    `${text} (${count})`,
+    chosen,
+    address({ price_min: chosen ? null : low, price_max: chosen ? null : high }),
+  )
 }
 
 function tick(text, chosen, href) {
