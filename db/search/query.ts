@@ -46,8 +46,13 @@ export interface Found {
   readonly title: string
 }
 
-/** Of a search that matches more than are counted, so many of the most popular are ranked by text too. */
-const RANKED_MAX = 200
+/** Of a search that matches more than are counted, so many of the most popular are ranked by text too; else so many. */
+const RANKED_OF_MANY = 100
+const RANKED_OF_FEW = 2_000
+/** Where the most popular of many matches are looked for first: one in a hundred is enough of them. */
+const MANY_WINDOW = 30_000
+/** Of more matches than are counted the facets of so many are counted, and reckoned up to the 10,000. */
+const FACET_SAMPLE = 2_500
 /** Autocompletion looks at so many of the most popular products first. */
 const POPULAR_WINDOW = 3_000
 
@@ -105,7 +110,12 @@ async function countMatches(
   const own = ownFilters(match.filters)
   const sets: CountedSet[] = [
     { name: 'hit', kind: null, filters: match.filters, limit: COUNTED_MAX + 1 },
-    ...own.map(({ kind, without }, index) => ({ name: `other_${index}`, kind, filters: without, limit: COUNTED_MAX })),
+    ...own.map(({ kind, without }, index) => ({
+      name: `other_${index}`,
+      kind,
+      filters: without,
+      limit: COUNTED_MAX + 1,
+    })),
   ]
   const setOf = (kind: string): string => {
     const index = own.findIndex((filter) => filter.kind === kind)
@@ -146,9 +156,17 @@ const SUMMARY = `array[
 
 function facetCounts(own: readonly OwnFilter[], setOf: (kind: string) => string, values: Values): string {
   const narrowed = own.filter(({ kind }) => kind === 'category' || kind === 'brand' || kind.startsWith('attr.'))
+  const isMany = (set: string): string => `(select count(*) from ${set}) > ${COUNTED_MAX}`
   const of = (set: string): string => `
-    select f.kind, f.value, c.count
-    from (select id, count(*)::int as count from (select unnest(facets) as id from ${set}) as u group by id) as c
+    select f.kind, f.value, c.count * case when ${isMany(set)} then ${COUNTED_MAX / FACET_SAMPLE} else 1 end as count
+    from (
+      select id, count(*)::int as count
+      from (
+        select unnest(facets) as id
+        from (select facets from ${set} limit (select case when ${isMany(set)} then ${FACET_SAMPLE} end)) as sample
+      ) as u
+      group by id
+    ) as c
     join search_facet f on f.id = c.id`
   const kinds = narrowed.map(({ kind }) => kind)
   return [
@@ -282,6 +300,7 @@ async function sortMatches(db: Db, request: PageRequest): Promise<Found[]> {
 }
 
 function sortedMatches({ match, sort, affinity, offset, limit }: PageRequest, values: Values): string {
+  const where = conditions(match, values).join(' and ')
   const order: Record<Sort, () => string> = {
     relevance: () => `${score(match, affinity, values)} desc, d.product_id`,
     price_asc: () => `${amountOf(match, values)}, d.product_id`,
@@ -289,37 +308,31 @@ function sortedMatches({ match, sort, affinity, offset, limit }: PageRequest, va
     newest: () => 'd.product_id desc',
     rating: () => 'd.rating desc nulls last, d.product_id desc',
   }
+  // Ranking by text costs more than finding: of a few thousand the least popular are left to later pages. `offset 0` keeps
+  // the planner from looking for them in the order of popularity, through everything that does not match.
+  const matches =
+    sort === 'relevance'
+      ? `(
+          select * from (select * from search_document d where ${where} offset 0) as d
+          order by d.popularity desc, d.product_id limit ${RANKED_OF_FEW}
+        ) as d`
+      : `search_document d where ${where}`
   return `
     select d.product_id as id, d.title
-    from search_document d
-    where ${conditions(match, values).join(' and ')}
+    from ${matches}
     order by ${order[sort]()}
     offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
 }
 
 /**
  * Reads documents in the wanted order until the page is full: of a search that matches one in a hundred that is soon.
- * By relevance the most popular {@link RANKED_MAX} are ranked by text among each other, later pages are not.
+ * By relevance the most popular {@link RANKED_OF_MANY} are ranked by text among each other, later pages are not.
  */
-async function followOrder(db: Db, { match, sort, affinity, offset, limit }: PageRequest): Promise<Found[]> {
+async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
+  const { match, sort, offset, limit } = request
+  if (sort === 'relevance') return mostPopular(db, request)
   const values = new Values()
-  // A condition wrapped like this is no reason for the planner to use another index than the order's.
-  const where = conditions(match, values)
-    .map((condition) => `(${condition}) is true`)
-    .join(' and ')
-  if (sort === 'relevance' && offset + limit <= RANKED_MAX) {
-    const { rows } = await ask<Found>(
-      db,
-      `select d.product_id as id, d.title
-       from (
-         select * from search_document d where ${where} order by popularity desc, product_id limit ${RANKED_MAX}
-       ) as d
-       order by ${score(match, affinity, values)} desc, d.product_id
-       offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
-      values,
-    )
-    return rows
-  }
+  const where = unindexed(match, values)
   const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
   if (sort === 'price_asc' || sort === 'price_desc') {
     const direction = sort === 'price_asc' ? '' : 'desc'
@@ -335,17 +348,41 @@ async function followOrder(db: Db, { match, sort, affinity, offset, limit }: Pag
     )
     return rows
   }
-  const order = {
-    relevance: 'd.popularity desc, d.product_id',
-    newest: 'd.product_id desc',
-    rating: 'd.rating desc nulls last, d.product_id desc',
-  }[sort]
+  const order = { newest: 'd.product_id desc', rating: 'd.rating desc nulls last, d.product_id desc' }[sort]
   const { rows } = await ask<Found>(
     db,
     `select d.product_id as id, d.title from search_document d where ${where} order by ${order} ${page}`,
     values,
   )
   return rows
+}
+
+/** Looked for among the most popular documents of all; should they be too few, the matches are sorted after all. */
+async function mostPopular(db: Db, request: PageRequest): Promise<Found[]> {
+  const { match, affinity, offset, limit } = request
+  const values = new Values()
+  const { rows } = await ask<Found>(
+    db,
+    `select d.product_id as id, d.title
+     from (
+       select d.*, row_number() over (order by d.popularity desc, d.product_id) as place
+       from (select * from search_document order by popularity desc, product_id limit ${MANY_WINDOW}) as d
+       where ${unindexed(match, values)}
+       limit ${values.add(Math.max(RANKED_OF_MANY, offset + limit), 'int')}
+     ) as d
+     order by d.place > ${RANKED_OF_MANY},
+              case when d.place <= ${RANKED_OF_MANY} then ${score(match, affinity, values)} end desc, d.place
+     offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
+    values,
+  )
+  return rows.length < limit ? sortMatches(db, request) : rows
+}
+
+/** Conditions wrapped like this are no reason for the planner to use another index than the order's. */
+function unindexed(match: Match, values: Values): string {
+  return conditions(match, values)
+    .map((condition) => `(${condition}) is true`)
+    .join(' and ')
 }
 
 /** The most popular products that match, for a search box. Those that everybody buys are looked through first. */

@@ -2,7 +2,7 @@ import { distance, editsOf, typosAllowed } from '../../domain/words'
 import type { Db } from '../pool'
 
 /** How many words a beginning may stand for, and a misspelt word. */
-const COMPLETIONS_MAX = 30
+const COMPLETIONS_MAX = 12
 const NEAR_MAX = 6
 const NEAR_READ_MAX = 40
 /** Words are counted in so many documents, chosen by chance: enough to tell frequent from rare. */

@@ -103,6 +103,8 @@ function settings({ durable }: PostgresOptions): string[] {
     'max_connections=200',
     'shared_buffers=256MB',
     'timezone=UTC',
+    // The data is in memory or on a disk that does not mind where it is read.
+    'random_page_cost=1.1',
     ...(durable ? [] : ['fsync=off', 'full_page_writes=off']),
   ]
 }
