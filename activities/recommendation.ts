@@ -21,6 +21,7 @@ import {
   rankBySimilarity,
   type Recommended,
 } from '../domain/recommendation'
+import { markForSearch } from '../db/search/pending'
 import { alive } from './alive'
 import type { ActivityDeps } from './deps'
 
@@ -41,7 +42,9 @@ export interface Slice<Id extends string> {
 export type RecommendationActivities = ReturnType<typeof createRecommendationActivities>
 
 /** The steps of the nightly run. Each goes on after the id it is given, and may be repeated from there. */
-export function createRecommendationActivities({ pool }: Pick<ActivityDeps, 'pool'>) {
+export function createRecommendationActivities({ pool, search }: Pick<ActivityDeps, 'pool' | 'search'>) {
+  const engines = search.engines.map(({ name }) => name)
+
   /** Counts the sales of the days not counted yet, and deletes what is too old. */
   async function countSales(): Promise<{ days: number }> {
     return alive(async () => {
@@ -54,7 +57,8 @@ export function createRecommendationActivities({ pool }: Pick<ActivityDeps, 'poo
 
   async function rankVelocity({ after }: { after: ProductId | null }): Promise<Slice<ProductId>> {
     return slice(after, async (from) => {
-      const last = await updateVelocity(pool, { after: from ?? '', limit: VELOCITIES_PER_STATEMENT })
+      const { last, changed } = await updateVelocity(pool, { after: from ?? '', limit: VELOCITIES_PER_STATEMENT })
+      await markForSearch(pool, engines, changed)
       return { last, done: VELOCITIES_PER_STATEMENT }
     })
   }

@@ -273,7 +273,7 @@ function plainOf(html: string): string {
     .replaceAll('&amp;', '&')
 }
 
-/** Staff change titles at a steady rate over HTTP; a change is searchable when its document says so. */
+/** Staff change descriptions at a steady rate over HTTP; a change is searchable when its document says so. */
 async function freshnessFigure(stack: Stack, pool: Pool): Promise<Figure> {
   const shop = new Shop(stack)
   const ids = await listProductIds(pool, '', WRITES_PER_SECOND * WRITE_SECONDS)
@@ -300,7 +300,7 @@ async function freshnessFigure(stack: Stack, pool: Pool): Promise<Figure> {
   const begun = performance.now()
   const writes = ids.map(async (id, index) => {
     await pause(begun + (1_000 * index) / WRITES_PER_SECOND - performance.now())
-    const body = await shop.patchProduct(id, { title: `Changed title ${index}` })
+    const body = await shop.patchProduct(id, { description: `Changed for the ${index}th time` })
     waiting.set(id, { version: body.version, writtenAt: performance.now() })
   })
   await Promise.all(writes)

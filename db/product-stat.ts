@@ -162,13 +162,13 @@ export async function pruneStats(db: Db): Promise<boolean> {
 
 /**
  * Writes the sales velocity of the products after `after`, `limit` of them, by the formula of `domain/velocity.ts`.
- * Answers the last of them; null when there were none.
+ * Answers the last of them, null when there were none, and those that sell otherwise than before.
  */
 export async function updateVelocity(
   db: Db,
   { after, limit }: { after: string; limit: number },
-): Promise<ProductId | null> {
-  const { rows } = await db.query<{ last: ProductId | null }>({
+): Promise<{ last: ProductId | null; changed: ProductId[] }> {
+  const { rows } = await db.query<{ last: ProductId | null; changed: ProductId[] }>({
     name: 'stat.velocity',
     text: `
       with page as (
@@ -194,9 +194,10 @@ export async function updateVelocity(
         on conflict (product_id) do update
         set velocity = excluded.velocity, updated_at = now()
         where g.velocity <> excluded.velocity
+        returning g.product_id
       )
-      select max(id) as last from page`,
+      select max(id) as last, (select coalesce(array_agg(product_id::text), '{}') from written) as changed from page`,
     values: [after, limit, VELOCITY.halfLifeDays, VELOCITY.windowDays, VELOCITY.add, VELOCITY.click, VELOCITY.view],
   })
-  return rows[0]?.last ?? null
+  return rows[0] ?? { last: null, changed: [] }
 }

@@ -5,6 +5,7 @@ import type { Currency } from '../../domain/money'
 import type { ApiDeps } from '../route'
 import { listedProduct, presentListed } from '../routes/catalog'
 import { idOf } from '../schemas'
+import type { BuiltPage } from './cache'
 
 /** A row of products with a stable name. A storefront knows the names it wants and passes over the others. */
 const section = z
@@ -86,4 +87,14 @@ function sectionOf(
   currency: Currency,
 ): Section {
   return { name, title, category: null, products: products.map((product) => presentListed(product, currency)) }
+}
+
+/** The home page of whoever the shop knows nothing of, to be kept. */
+export async function buildSharedHomePage(deps: ApiDeps, { currency }: { currency: Currency }): Promise<BuiltPage> {
+  const body = await buildHomePage(deps, { currency, session: null })
+  const shown = body.sections.flatMap(({ category, products }) => [
+    ...(category ? [category.id] : []),
+    ...products.map(({ id }) => id),
+  ])
+  return { body, tags: [...new Set(shown)], expiresAt: null, degraded: false }
 }

@@ -4,7 +4,7 @@ import { storeSettings } from '../../db/settings'
 import { SLUG_LENGTH_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
 import { buildCategoryPage } from '../pages/category'
-import { buildHomePage, homePage } from '../pages/home'
+import { buildHomePage, buildSharedHomePage, homePage } from '../pages/home'
 import { buildProductPage } from '../pages/product'
 import type { BuiltPage } from '../pages/cache'
 import { headersOf, knows } from '../pages/serve'
@@ -54,10 +54,13 @@ const getHome = defineRoute({
   description: 'With the `session` of the events that the storefront reports, what may please it comes first.',
   caller: 'anyone',
   query: z.strictObject({ currency: currencyQuery, session: sessionId.optional() }),
-  answers: { 200: homePage },
-}).handle(async ({ query }, deps) => {
+  answers: { 200: homePage, 304: null },
+}).handle(async ({ query, url, headers }, deps) => {
+  if (query.session === undefined) {
+    return answerPage(deps, { kind: 'home', slug: '', url, headers, build: buildSharedHomePage, ...query })
+  }
   const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
-  return { status: 200, body: await buildHomePage(deps, { currency, session: query.session ?? null }) }
+  return { status: 200, body: await buildHomePage(deps, { currency, session: query.session }) }
 })
 
 const getProductPage = defineRoute({
@@ -91,7 +94,7 @@ const getCategoryPage = defineRoute({
 export const pageRoutes: readonly Route[] = [getHome, getProductPage, getCategoryPage]
 
 interface AskedPage {
-  readonly kind: 'product' | 'category'
+  readonly kind: 'home' | 'product' | 'category'
   readonly slug: string
   readonly currency?: Currency | undefined
   readonly url: string

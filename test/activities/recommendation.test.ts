@@ -7,6 +7,8 @@ import { createProduct } from '../../db/product'
 import { listRecommended } from '../../db/recommendation'
 import { listBestsellers, listCategoryShelves, listForInterest, listNewest } from '../../db/shelf'
 import type { ProductId } from '../../domain/ids'
+import { readSettings } from '../../config'
+import { createSearch } from '../../providers/search'
 import type { RecommendationKind } from '../../domain/recommendation'
 import { velocityOf } from '../../domain/velocity'
 import { type TestDatabase, testDatabase } from '../support/database'
@@ -17,7 +19,10 @@ let activities: ReturnType<typeof createRecommendationActivities>
 const products = new Map<string, ProductId>()
 beforeAll(async () => {
   database = await testDatabase()
-  activities = createRecommendationActivities({ pool: database.pool })
+  activities = createRecommendationActivities({
+    pool: database.pool,
+    search: createSearch(readSettings({ DATABASE_URL: database.url }), database.pool),
+  })
   for (const [sku, title, category] of [
     ['TEA', 'Blue Owl Tea Cup', 'Kitchen'],
     ['SAUCER', 'Blue Owl Saucer', 'Kitchen'],
@@ -199,6 +204,7 @@ describe('velocity', () => {
       ]),
       4,
     )
+    expect(await waitsForSearch(bulb)).toBe(true)
     expect(await velocity(bulb)).toBeCloseTo(3 + 4, 4)
   })
 
@@ -215,6 +221,11 @@ describe('velocity', () => {
     expect(rows).toEqual([])
   })
 })
+
+async function waitsForSearch(id: ProductId): Promise<boolean> {
+  const { rowCount } = await database.pool.query('select from search_pending where product_id = $1', [id])
+  return rowCount === 1
+}
 
 async function velocity(id: ProductId): Promise<number> {
   const { rows } = await database.pool.query<{ velocity: number }>(
