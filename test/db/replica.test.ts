@@ -40,9 +40,9 @@ describe('a place in the log', () => {
 
 describe('reads', () => {
   it('go to the replica, which streams from the primary', async () => {
-    await until('the replica is read', () => reads.read(0n, isReplica))
+    await until('the replica is read', () => reads.read(0n, isReplica), Boolean, 40_000)
     expect(reads.state()).toBe('up')
-  })
+  }, 60_000)
 
   it('go to the primary when nobody knows what must be seen', async () => {
     expect(await reads.read(null, isReplica)).toBe(false)
