@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
 import { createPool, type Pool } from '../../db/pool'
 import { testServices } from './services'
@@ -22,8 +23,23 @@ export async function testDatabase(): Promise<TestDatabase> {
     pool,
     drop: async () => {
       await pool.end()
-      await asOwner(`drop database if exists "${name}" with (force)`)
+      await dropForGood(name)
     },
+  }
+}
+
+const DROP_TRIES = 50
+const INSUFFICIENT_PRIVILEGE = '42501'
+
+/** Autovacuum may be at work in it for a moment, and only a superuser could end that. */
+async function dropForGood(name: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await asOwner(`drop database if exists "${name}" with (force)`)
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== INSUFFICIENT_PRIVILEGE || tries === DROP_TRIES) throw error
+      await pause(200)
+    }
   }
 }
 
