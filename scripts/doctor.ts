@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { holderOf } from './stack/claim'
 import { isAlive } from './stack/identity'
 import { onPath } from './stack/path'
-import { findPostgres, REACHABLE } from './stack/postgres'
+import { findPostgres, isLeftOver, REACHABLE } from './stack/postgres'
 import { findRedis, REDIS_ADVICE } from './stack/redis'
 import { lockFile, readRecords, readStack, STACK_FOLDER } from './stack/state'
 import { temporalAtHand, temporalVersion } from './stack/temporal-binary'
@@ -73,10 +73,7 @@ function running(): Finding[] {
 function leftovers(): Finding[] {
   if (!existsSync(REACHABLE)) return []
   const folders = readdirSync(REACHABLE).map((name) => join(REACHABLE, name))
-  const orphans = folders.filter((folder) => {
-    const note = join(folder, 'belongs-to')
-    return existsSync(note) && !existsSync(readFileSync(note, 'utf8').trim())
-  })
+  const orphans = folders.filter(isLeftOver)
   return orphans.map((folder) => ({ mark: '--', what: 'Left over', detail: `its clone is gone: rm -r ${folder}` }))
 }
 

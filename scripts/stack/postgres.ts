@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   chownSync,
   cpSync,
@@ -196,18 +196,42 @@ function lesserAccount(): Account {
   throw new Error('Postgres does not run as root, and there is no account `postgres` or `nobody` to run it under.')
 }
 
-/** The folder for this stack's data below /var/tmp, linked from the stack's own folder. */
+/**
+ * The folder for this stack's data below /var/tmp, linked from the stack's own folder. Its name is random: a clone made
+ * where another was deleted must not find that one's data, whose password went with it.
+ */
 function reachableHome(folder: string, account: Account): string {
   const link = join(folder, 'postgres')
-  const home = join(REACHABLE, createHash('sha256').update(folder).digest('hex').slice(0, 16))
   makeOwnFolder(REACHABLE)
-  // A link to anywhere else came along when the clone was copied or moved; two servers must never share one place.
-  if (linkTarget(link) !== home) rmSync(link, { recursive: true, force: true })
+  const home = ownHome(link, folder) ?? join(REACHABLE, randomBytes(8).toString('hex'))
   mkdirSync(home, { recursive: true, mode: 0o700 })
   chownSync(home, account.uid, account.gid)
-  writeFileSync(join(home, 'belongs-to'), `${folder}\n`)
-  if (!existsSync(link)) symlinkSync(home, link)
+  writeFileSync(ownerNote(home), `${folder}\n`)
+  if (linkTarget(link) !== home) {
+    rmSync(link, { recursive: true, force: true })
+    symlinkSync(home, link)
+  }
   return home
+}
+
+/** Where the link leads, unless it came along when a clone was copied: two servers must never share one place. */
+function ownHome(link: string, folder: string): string | undefined {
+  const home = linkTarget(link)
+  if (home === undefined || dirname(home) !== REACHABLE || !existsSync(ownerNote(home))) return undefined
+  const owner = readFileSync(ownerNote(home), 'utf8').trim()
+  // An owner that is gone was moved to where we are now, and the data moved with it.
+  return owner === folder || !existsSync(owner) ? home : undefined
+}
+
+/** True when no stack's link leads to this folder below /var/tmp any more. */
+export function isLeftOver(home: string): boolean {
+  if (!existsSync(ownerNote(home))) return false
+  const owner = readFileSync(ownerNote(home), 'utf8').trim()
+  return linkTarget(join(owner, 'postgres')) !== home
+}
+
+function ownerNote(home: string): string {
+  return join(home, 'belongs-to')
 }
 
 function reachableBinaries({ native, version }: { native: string; version: string }): string {
