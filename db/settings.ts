@@ -27,16 +27,16 @@ export async function readStoreSettings(db: Db): Promise<StoreSettings & { reado
 }
 
 /** A change of the settings is seen by every process within this. */
-const FRESH_MS = 2_000
+export const SETTINGS_FRESH_MS = 1_000
 
 const cache = new WeakMap<Pool, { settings: StoreSettings; until: number }>()
 
-/** The store's settings, at most two seconds old. */
+/** The store's settings, at most a second old. */
 export async function storeSettings(pool: Pool): Promise<StoreSettings> {
   const cached = cache.get(pool)
   if (cached && cached.until > Date.now()) return cached.settings
   const settings = await readStoreSettings(pool)
-  cache.set(pool, { settings, until: Date.now() + FRESH_MS })
+  cache.set(pool, { settings, until: Date.now() + SETTINGS_FRESH_MS })
   return settings
 }
 

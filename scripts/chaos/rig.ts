@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Client as TemporalClient, Connection } from '@temporalio/client'
 import { Redis } from 'ioredis'
 import { createPool, type Pool } from '../../db/pool'
+import { SETTINGS_FRESH_MS } from '../../db/settings'
 import { holderOf } from '../stack/claim'
 import { removePostgresData } from '../stack/postgres'
 import { endLeftovers } from '../stack/programs'
@@ -98,6 +100,8 @@ export async function startRig(options: RigOptions): Promise<Rig> {
         checkout_hold_seconds: checkout,
         cart_hold_seconds: cart,
       })
+      // An order placed by what was true before would hold its stock for a quarter of an hour.
+      await delay(SETTINGS_FRESH_MS)
     },
 
     async audit() {
