@@ -1,27 +1,24 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { gunzipSync } from 'node:zlib'
 import { Client } from 'pg'
 import { ROOT } from '../config'
 import { migrate } from '../db/migrate'
 import { createPool, type Pool } from '../db/pool'
 import { projectDocuments } from '../db/search/document'
 import { listProductIds } from '../db/search/rebuild'
-import { NO_AFFINITY, NO_FILTERS, type SearchFilters, type SearchQuery, type Sort } from '../domain/search'
+import { NO_AFFINITY, NO_FILTERS, type SearchQuery } from '../domain/search'
 import { wordsOf } from '../domain/words'
 import { PostgresSearch } from '../providers/search/postgres'
 import { seedDemoShop } from '../scripts/seed'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
-import { generatedTitles, type GeneratedCatalog, randomOf, writeCatalog } from './catalog'
+import { type GeneratedCatalog, writeCatalog } from './catalog'
 import type { Figure } from './main'
 import { burst, interleave, median, quantile, ratio } from './measure'
+import { type Asked, begunTitles, demoTitles, generatedSample, misspeltTitles, MIX_NOTE, mixOf } from './query-set'
 import { Shop } from './shop'
 
 const PAIRS = 5
 const SECONDS = 5
-const QUERIES = 4_000
-const RECALL_QUERIES = 1_000
 const WRITES_PER_SECOND = 50
 const WRITE_SECONDS = 20
 const LARGE: GeneratedCatalog = { count: 1_000_000, seed: 7 }
@@ -57,7 +54,7 @@ export async function benchLargeSearch(): Promise<Figure[]> {
   try {
     await prepareLarge(stack.services.DATABASE_URL, pool)
     const engine = new PostgresSearch(pool)
-    const titles = sampled(generatedTitles(LARGE), LARGE.count, 20_000)
+    const titles = generatedSample(LARGE)
     return [
       await costFigure(pool, engine, titles, { what: `${LARGE.count} SKUs`, bar: 100 }),
       ...(await recallFigures(engine, titles)),
@@ -159,96 +156,28 @@ async function costFigure(
   }
 }
 
-const MIX_NOTE =
-  'mix: 35 % two words of a title, 20 % three to five, 10 % one word, 15 % three words with one misspelt, 10 % ending in a beginning, 5 % two words in a category, 5 % a category by price; facets with each'
-
-/** Every query of the mix, the same for the same titles. Words of titles: common ones come as often as people write them. */
-function mixOf(titles: readonly string[], categories: readonly string[]): SearchQuery[] {
-  const random = randomOf(11)
-  const some = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T
-  const words = (count: number): string[] => {
-    for (;;) {
-      const all = wordsOf(some(titles)).filter((word) => !/\d/.test(word))
-      if (all.length >= count) {
-        const at = Math.floor(random() * (all.length - count + 1))
-        return all.slice(at, at + count)
-      }
+async function recallFigures(engine: PostgresSearch, titles: readonly string[]): Promise<Figure[]> {
+  const figure = async (what: string, asked: readonly Asked[]): Promise<Figure> => {
+    const value = await recall(engine, asked)
+    return {
+      what: `recall at 10, ${what}`,
+      bar: '≥ 0.9',
+      value,
+      good: value >= 0.9,
+      note: `${asked.length} titles of three words or more; the title itself counts`,
     }
   }
-  const query = (text: string, filters: Partial<SearchFilters> = {}, sort: Sort = 'relevance'): SearchQuery => ({
-    text,
-    currency: 'GBP',
-    filters: { ...NO_FILTERS, ...filters },
-    sort,
-    offset: 0,
-    limit: 21,
-    affinity: NO_AFFINITY,
-  })
-  return Array.from({ length: QUERIES }, () => {
-    const lot = random()
-    if (lot < 0.35) return query(`${words(2).join(' ')} `)
-    if (lot < 0.55) return query(`${words(3 + Math.floor(random() * 3)).join(' ')} `)
-    if (lot < 0.65) return query(`${words(1).join(' ')} `)
-    if (lot < 0.8) return query(`${misspelt(words(3), random).join(' ')} `)
-    if (lot < 0.9) return query(beginning(words(2), random))
-    if (lot < 0.95) return query(`${words(2).join(' ')} `, { category: some(categories) })
-    return query('', { category: some(categories) }, 'price_asc')
-  })
-}
-
-function beginning(words: readonly string[], random: () => number): string {
-  const last = words.at(-1) as string
-  return [...words.slice(0, -1), last.slice(0, 2 + Math.floor(random() * 3))].join(' ')
-}
-
-/** One word of at least four letters with a swap, a drop or a double, in turn by chance. */
-function misspelt(words: readonly string[], random: () => number): string[] {
-  const long = words.map((word, index) => ({ word, index })).filter(({ word }) => /^[a-z]{4,}$/.test(word))
-  if (long.length === 0) return [...words]
-  const { word, index } = long[Math.floor(random() * long.length)] as { word: string; index: number }
-  const at = 1 + Math.floor(random() * (word.length - 2))
-  const kind = Math.floor(random() * 3)
-  const wrong =
-    kind === 0
-      ? `${word.slice(0, at)}${word[at + 1]}${word[at]}${word.slice(at + 2)}`
-      : kind === 1
-        ? word.slice(0, at) + word.slice(at + 1)
-        : word.slice(0, at) + word[at] + word.slice(at)
-  return words.map((one, place) => (place === index ? wrong : one))
-}
-
-/** Titles of three words or more, each with one word misspelt, and their beginnings: is the title itself among the first 10? */
-async function recallFigures(engine: PostgresSearch, titles: readonly string[]): Promise<Figure[]> {
-  const random = randomOf(13)
-  const long = [...new Set(titles)].filter(
-    (title) => wordsOf(title).length >= 3 && wordsOf(title).some((word) => /^[a-z]{4,}$/.test(word)),
-  )
-  const step = Math.max(1, Math.floor(long.length / RECALL_QUERIES))
-  const chosen = long.filter((_, index) => index % step === 0).slice(0, RECALL_QUERIES)
-  const typos = await recall(engine, chosen, (title) => `${misspelt(wordsOf(title), random).join(' ')} `)
-  const prefixes = await recall(engine, chosen, (title) => beginning(wordsOf(title), random))
-  const figure = (what: string, value: number): Figure => ({
-    what: `recall at 10, ${what}`,
-    bar: '≥ 0.9',
-    value,
-    good: value >= 0.9,
-    note: `${chosen.length} titles of three words or more; the title itself counts`,
-  })
   return [
-    figure('one word misspelt (swap, drop, double)', typos),
-    figure('last word a beginning of 2 to 4 letters', prefixes),
+    await figure('one word misspelt (swap, drop, double)', misspeltTitles(titles)),
+    await figure('last word a beginning of 2 to 4 letters', begunTitles(titles)),
   ]
 }
 
-async function recall(
-  engine: PostgresSearch,
-  titles: readonly string[],
-  toQuery: (title: string) => string,
-): Promise<number> {
+async function recall(engine: PostgresSearch, queries: readonly Asked[]): Promise<number> {
   let found = 0
-  for (const title of titles) {
+  for (const { title, text } of queries) {
     const { hits } = await engine.search({
-      text: toQuery(title),
+      text,
       currency: 'GBP',
       filters: NO_FILTERS,
       sort: 'relevance',
@@ -260,7 +189,7 @@ async function recall(
     const plain = wordsOf(title).join(' ')
     if (hits.some(({ highlight }) => wordsOf(plainOf(highlight?.title ?? '')).join(' ') === plain)) found++
   }
-  return found / titles.length
+  return found / queries.length
 }
 
 function plainOf(html: string): string {
@@ -326,22 +255,4 @@ async function indexed(pool: Pool, products: number): Promise<void> {
     if ((rows[0]?.n ?? 0) >= products) return
     await pause(200)
   }
-}
-
-function demoTitles(): string[] {
-  const csv = gunzipSync(readFileSync(join(ROOT, 'data', 'demo-shop.csv.gz'))).toString('utf8')
-  return csv
-    .split('\n')
-    .slice(1)
-    .map((line) => /^[^,]*,(?:"([^"]+)"|([^,]+)),/.exec(line))
-    .map((match) => match?.[1] ?? match?.[2] ?? '')
-    .filter((title) => title !== '')
-}
-
-function sampled(titles: Iterable<string>, count: number, wanted: number): string[] {
-  const step = Math.floor(count / wanted)
-  const chosen: string[] = []
-  let index = 0
-  for (const title of titles) if (index++ % step === 0) chosen.push(title)
-  return chosen
 }

@@ -777,10 +777,12 @@ create table search_document (
   rating real,
   in_stock boolean not null,
   popularity real not null,
+  is_sampled boolean generated always as (((hashtextextended((product_id)::text, (0)::bigint) & (15)::bigint) = 0)) stored not null,
   constraint search_document_pkey PRIMARY KEY (product_id)
 );
 CREATE INDEX search_document_popular ON public.search_document USING btree (popularity DESC, product_id);
 CREATE INDEX search_document_rated ON public.search_document USING btree (rating DESC NULLS LAST, product_id DESC);
+CREATE INDEX search_document_sample ON public.search_document USING gin (words, facets) WITH (gin_pending_list_limit='512') WHERE is_sampled;
 CREATE INDEX search_document_words ON public.search_document USING gin (words, facets) WITH (gin_pending_list_limit='512');
 
 create table search_facet (

@@ -215,6 +215,28 @@ export async function readFacetLabels(
   return new Map(rows.map(({ name, label }) => [name, label]))
 }
 
+/** How many documents there are, as the last analyze found. */
+export async function estimateDocuments(db: Db): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    name: 'search.size',
+    text: `select reltuples::float8 as count from pg_class where oid = 'search_document'::regclass`,
+  })
+  return rows[0]?.count ?? 0
+}
+
+/** Kind and value of facets, by their numbers, which never change. */
+export async function readFacets(
+  db: Db,
+  ids: readonly number[],
+): Promise<{ readonly id: number; readonly kind: string; readonly value: string }[]> {
+  const { rows } = await db.query<{ id: number; kind: string; value: string }>({
+    name: 'search.names',
+    text: 'select id, kind, value from search_facet where id = any ($1::int[])',
+    values: [ids],
+  })
+  return rows
+}
+
 interface Facet extends Labelled {
   readonly kind: string
 }

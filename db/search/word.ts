@@ -66,17 +66,6 @@ interface LookedUpRow {
   readonly near: readonly Near[]
 }
 
-/**
- * The words of documents that each of these may be a misspelling of, most likely first. One edit away is found by asking
- * for every such word, which no swap escapes; two edits away, in longer words alone, by common trigrams.
- */
-export async function findNear(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
-  const near = await findOneEdit(db, words)
-  const far = words.filter((word) => !near.has(word))
-  for (const [word, found] of await findByTrigrams(db, far)) near.set(word, found)
-  return near
-}
-
 interface Near {
   readonly given: string
   readonly word: string
@@ -89,7 +78,8 @@ function editsOfAll(words: readonly string[]): [given: string[], edited: string[
   return [edits.flatMap(({ word, edited }) => edited.map(() => word)), edits.flatMap(({ edited }) => edited)]
 }
 
-async function findOneEdit(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
+/** The words of documents that are one edit away from each of these, most likely first: no swap escapes. */
+export async function findOneEdit(db: Db, words: readonly string[]): Promise<Map<string, string[]>> {
   if (words.length === 0) return new Map()
   const { rows } = await db.query<Near>({
     name: 'search.oneEdit',

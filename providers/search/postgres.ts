@@ -1,10 +1,12 @@
 import { deleteDocuments, writeDocuments } from '../../db/search/document'
 import { isPostgresUnavailable, type Pool } from '../../db/pool'
-import { type Counted, findCategories, findPopular, type Found, type Match, searchMatches } from '../../db/search/query'
+import type { Match } from '../../db/search/match'
+import { findCategories, findPopular } from '../../db/search/page'
 import { readSearchRules } from '../../db/search/rule'
 import { matcherOf, type Slot, slotsOf, type Spelling, type Synonyms, tsqueryOf } from '../../db/search/tsquery'
-import { countWords, findByTrigrams, findNear, type LookedUp } from '../../db/search/word'
+import { countWords, findByTrigrams, type LookedUp } from '../../db/search/word'
 import {
+  COUNTED_MAX,
   type CurationRule,
   DEPTH_MAX,
   type IndexChanges,
@@ -19,6 +21,8 @@ import {
   type Suggestion,
 } from '../../domain/search'
 import { markWords, wordsOf } from '../../domain/words'
+import { type Counted, Counter } from './counter'
+import { facetsOf } from './facets'
 import type { Refused, SearchEngine, SuggestRequest } from './port'
 import { suggestionsOf } from './suggest'
 import { Vocabulary } from './vocabulary'
@@ -40,14 +44,6 @@ interface Attempt {
   readonly needed: number
 }
 
-interface Outcome {
-  readonly attempt: Attempt
-  readonly counted: Counted
-  readonly page: readonly Found[]
-}
-
-const NOTHING: Counted = { total: 0, totalIsExact: true, facets: { values: {}, price: [] } }
-
 /**
  * Full text search in Postgres itself. Typos, beginnings and synonyms become words that documents have before the index is
  * asked. All words must be found; when nothing has them all, words may be misspelt, then some may be missing.
@@ -56,11 +52,13 @@ export class PostgresSearch implements SearchEngine {
   readonly name = 'postgres'
   private readonly pool: Pool
   private readonly vocabulary: Vocabulary
+  private readonly counter: Counter
   private rules: { readonly read: Promise<Rules>; readonly until: number } | undefined
 
   constructor(pool: Pool) {
     this.pool = pool
     this.vocabulary = new Vocabulary(pool)
+    this.counter = new Counter(pool)
   }
 
   async search(query: SearchQuery): Promise<SearchResult> {
@@ -69,26 +67,37 @@ export class PostgresSearch implements SearchEngine {
     const curation = rules.curations.get(words.join(' '))
     const prefix = /[\p{L}\p{N}]$/u.test(query.text) ? (words.at(-1) ?? null) : null
     const looked = await this.vocabulary.lookUp({ words, prefix, facets: facetNames(query.filters) })
-    let found: Outcome | undefined
+    const limit = Math.min(query.limit, DEPTH_MAX - query.offset)
+    const { sort, affinity, offset } = query
+    let nothing: Match | undefined
     for await (const attempt of this.attempts(words, prefix, looked, rules)) {
       const match = matchOf(query, { words, looked, curation, attempt })
-      const limit = Math.min(query.limit, DEPTH_MAX - query.offset)
-      const { sort, affinity, offset } = query
-      const outcome = await searchMatches(this.pool, { match, sort, affinity, offset, limit })
-      if (!found || outcome.counted.total > 0) found = { attempt, ...outcome }
-      if (outcome.counted.total > 0) break
+      const { sets, page } = await this.counter.count({ match, sort, affinity, offset, limit })
+      if (totalOf(sets) > 0) {
+        const isMatch = matcherOf(attempt.slots)
+        const respelt = offset === 0 && words.some((word) => !looked.known.has(word)) ? page[0] : undefined
+        return {
+          hits: page.map(({ id, title }) => ({
+            id,
+            highlight: words.length === 0 ? null : { title: markWords(title, isMatch) },
+          })),
+          ...(await this.present(sets)),
+          didYouMean: respelt ? respelled(words, respelt.title) : null,
+        }
+      }
+      nothing ??= match
     }
-    if (!found || found.counted.total === 0) return { hits: [], ...(found?.counted ?? NOTHING), didYouMean: null }
-    const { attempt, counted, page } = found
-    const isMatch = matcherOf(attempt.slots)
-    const respelt = query.offset === 0 && words.some((word) => !looked.known.has(word)) ? page[0] : undefined
+    const sets = nothing ? await this.counter.countAlternatives(nothing) : []
+    return { hits: [], ...(await this.present(sets)), didYouMean: null }
+  }
+
+  private async present(sets: Counted['sets']): Promise<Pick<SearchResult, 'total' | 'totalIsExact' | 'facets'>> {
+    const ids = new Set(sets.flatMap(({ tally }) => tally.facets.map(([facet]) => facet)))
+    const total = totalOf(sets)
     return {
-      hits: page.map(({ id, title }) => ({
-        id,
-        highlight: words.length === 0 ? null : { title: markWords(title, isMatch) },
-      })),
-      ...counted,
-      didYouMean: respelt ? respelled(words, respelt.title) : null,
+      total: Math.min(total, COUNTED_MAX),
+      totalIsExact: total <= COUNTED_MAX,
+      facets: facetsOf(sets, await this.vocabulary.namesOf([...ids])),
     }
   }
 
@@ -168,7 +177,7 @@ export class PostgresSearch implements SearchEngine {
     yield { slots, needed: slots.length }
     if (words.length === 0) return
     const others = words.filter((word) => !near.has(word))
-    const generous = { ...spelling, near: new Map([...near, ...(await findNear(this.pool, others))]) }
+    const generous = { ...spelling, near: new Map([...near, ...(await this.vocabulary.nearKnown(others))]) }
     const generousSlots = slotsOf(words, generous, synonyms)
     yield { slots: generousSlots, needed: generousSlots.length }
     const count = generousSlots.length
@@ -216,6 +225,10 @@ export class PostgresSearch implements SearchEngine {
     }
     return this.rules.read
   }
+}
+
+function totalOf([hits]: Counted['sets']): number {
+  return hits?.tally.total ?? 0
 }
 
 function matchOf(

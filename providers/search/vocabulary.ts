@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Pool } from '../../db/pool'
-import { lookUp, type LookedUp } from '../../db/search/word'
+import { readFacets } from '../../db/search/document'
+import { findOneEdit, lookUp, type LookedUp } from '../../db/search/word'
 
 const WORDS_MAX = 50_000
 const PREFIXES_MAX = 5_000
@@ -19,7 +20,10 @@ export class Vocabulary {
   private readonly known = new LRUCache<string, true>({ max: WORDS_MAX, ttl: WORDS_FRESH_MS })
   private readonly completions = new LRUCache<string, readonly string[]>({ max: PREFIXES_MAX, ttl: PREFIXES_FRESH_MS })
   private readonly facets = new LRUCache<string, number>({ max: FACETS_MAX })
+  private readonly names = new LRUCache<number, { readonly kind: string; readonly value: string }>({ max: FACETS_MAX })
   private readonly near = new LRUCache<string, readonly string[]>({ max: WORDS_MAX, ttl: PREFIXES_FRESH_MS })
+
+  private readonly nearOfKnown = new LRUCache<string, readonly string[]>({ max: WORDS_MAX, ttl: PREFIXES_FRESH_MS })
 
   constructor(pool: Pool) {
     this.pool = pool
@@ -58,5 +62,28 @@ export class Vocabulary {
           }),
       ),
     }
+  }
+
+  /** What words that are known may be misspellings of, for queries that find nothing as they are. */
+  async nearKnown(words: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const unasked = words.filter((word) => !this.nearOfKnown.has(word))
+    const found = await findOneEdit(this.pool, unasked)
+    for (const word of unasked) this.nearOfKnown.set(word, found.get(word) ?? [])
+    return new Map(words.map((word) => [word, this.nearOfKnown.get(word) ?? []]))
+  }
+
+  /** Kind and value of facets, by their numbers. */
+  async namesOf(
+    facets: readonly number[],
+  ): Promise<ReadonlyMap<number, { readonly kind: string; readonly value: string }>> {
+    const names = new Map(facets.map((facet) => [facet, this.names.get(facet)]))
+    const unknown = facets.filter((facet) => names.get(facet) === undefined)
+    if (unknown.length > 0) {
+      for (const { id, kind, value } of await readFacets(this.pool, unknown)) {
+        this.names.set(id, { kind, value })
+        names.set(id, { kind, value })
+      }
+    }
+    return new Map([...names].flatMap(([facet, name]) => (name ? [[facet, name] as const] : [])))
   }
 }

@@ -1,0 +1,220 @@
+import { type Affinity, type Sort, WEIGHTS } from '../../domain/search'
+import type { Db } from '../pool'
+import { amountOf, ask, conditions, type Found, type Match, Values } from './match'
+
+/** Of a search that matches more than are counted, so many of the most popular are ranked by text too; else so many. */
+const RANKED_OF_MANY = 100
+const RANKED_OF_FEW = 2_000
+/** Where the most popular of many matches are looked for first: one in a hundred is enough of them. */
+const MANY_WINDOW = 30_000
+/** Autocompletion looks at so many of the most popular products first. */
+const POPULAR_WINDOW = 3_000
+
+export interface PageRequest {
+  readonly match: Match
+  readonly sort: Sort
+  readonly affinity: Affinity
+  readonly offset: number
+  readonly limit: number
+}
+
+/**
+ * One page in order. Pins come first where results are sorted by relevance. When more match than are counted (`isBroad`),
+ * the order's own index is followed instead of sorting all of them.
+ */
+export async function findPage(db: Db, request: PageRequest, isBroad: boolean): Promise<Found[]> {
+  const pinned = request.sort === 'relevance' ? await findPinned(db, request.match) : []
+  const shown = pinned.slice(request.offset, request.offset + request.limit)
+  const limit = request.limit - shown.length
+  if (limit <= 0) return shown
+  const offset = Math.max(0, request.offset - pinned.length)
+  const hides = [...request.match.hides, ...pinned.map(({ id }) => id)]
+  const rest = { ...request, match: { ...request.match, pins: [], hides }, offset, limit }
+  return [...shown, ...(await (isBroad ? followOrder(db, rest) : sortMatches(db, rest)))]
+}
+
+/** Pins that fit the filters, in their order; whether they have the words does not matter. */
+async function findPinned(db: Db, match: Match): Promise<Found[]> {
+  if (match.pins.length === 0) return []
+  const values = new Values()
+  const pins = values.add(match.pins, 'text[]')
+  const { rows } = await ask<Found>(
+    db,
+    `select d.product_id as id, d.title
+     from search_document d
+     where d.product_id = any (${pins}) and ${conditions({ ...match, words: null }, values).join(' and ')}
+     order by array_position(${pins}, d.product_id::text)`,
+    values,
+  )
+  return rows
+}
+
+async function sortMatches(db: Db, request: PageRequest): Promise<Found[]> {
+  const values = new Values()
+  const { rows } = await ask<Found>(db, sortedMatches(request, values), values)
+  return rows
+}
+
+/** The statement for a page of few enough matches. */
+export function sortedMatches({ match, sort, affinity, offset, limit }: PageRequest, values: Values): string {
+  const where = conditions(match, values).join(' and ')
+  const order: Record<Sort, () => string> = {
+    relevance: () => `${score(match, affinity, values)} desc, d.product_id`,
+    price_asc: () => `${amountOf(match, values)}, d.product_id`,
+    price_desc: () => `${amountOf(match, values)} desc, d.product_id desc`,
+    newest: () => 'd.product_id desc',
+    rating: () => 'd.rating desc nulls last, d.product_id desc',
+  }
+  // Ranking by text costs more than finding: of a few thousand the least popular are left to later pages. `offset 0` keeps
+  // the planner from looking for them in the order of popularity, through everything that does not match.
+  const matches =
+    sort === 'relevance'
+      ? `(
+          select * from (select * from search_document d where ${where} offset 0) as d
+          order by d.popularity desc, d.product_id limit ${RANKED_OF_FEW}
+        ) as d`
+      : `search_document d where ${where}`
+  return `
+    select d.product_id as id, d.title
+    from ${matches}
+    order by ${order[sort]()}
+    offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
+}
+
+/**
+ * Reads documents in the wanted order until the page is full: of a search that matches one in a hundred that is soon.
+ * By relevance the most popular {@link RANKED_OF_MANY} are ranked by text among each other, later pages are not.
+ */
+async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
+  const { match, sort, offset, limit } = request
+  if (sort === 'relevance') return mostPopular(db, request)
+  const values = new Values()
+  const where = unindexed(match, values)
+  const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
+  if (sort === 'price_asc' || sort === 'price_desc') {
+    const direction = sort === 'price_asc' ? '' : 'desc'
+    const { rows } = await ask<Found>(
+      db,
+      `select d.product_id as id, d.title
+       from search_price p
+       join search_document d on d.product_id = p.product_id
+       where p.currency = ${values.add(match.currency, 'text')} and ${where}
+       order by p.amount ${direction}, p.product_id ${direction}
+       ${page}`,
+      values,
+    )
+    return rows
+  }
+  const order = { newest: 'd.product_id desc', rating: 'd.rating desc nulls last, d.product_id desc' }[sort]
+  const { rows } = await ask<Found>(
+    db,
+    `select d.product_id as id, d.title from search_document d where ${where} order by ${order} ${page}`,
+    values,
+  )
+  return rows
+}
+
+/** Looked for among the most popular documents of all; should they be too few, the matches are sorted after all. */
+async function mostPopular(db: Db, request: PageRequest): Promise<Found[]> {
+  const { match, affinity, offset, limit } = request
+  const values = new Values()
+  const { rows } = await ask<Found>(
+    db,
+    `select d.product_id as id, d.title
+     from (
+       select d.*, row_number() over (order by d.popularity desc, d.product_id) as place
+       from (select * from search_document order by popularity desc, product_id limit ${MANY_WINDOW}) as d
+       where ${unindexed(match, values)}
+       limit ${values.add(Math.max(RANKED_OF_MANY, offset + limit), 'int')}
+     ) as d
+     order by d.place > ${RANKED_OF_MANY},
+              case when d.place <= ${RANKED_OF_MANY} then ${score(match, affinity, values)} end desc, d.place
+     offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
+    values,
+  )
+  return rows.length < limit ? sortMatches(db, request) : rows
+}
+
+/** Conditions wrapped like this are no reason for the planner to use another index than the order's. */
+function unindexed(match: Match, values: Values): string {
+  return conditions(match, values)
+    .map((condition) => `(${condition}) is true`)
+    .join(' and ')
+}
+
+/** The most popular products that match, for a search box. Those that everybody buys are looked through first. */
+export async function findPopular(db: Db, match: Match, limit: number): Promise<(Found & { readonly slug: string })[]> {
+  const popular = await findPopularIn(
+    db,
+    `(select * from search_document order by popularity desc, product_id limit ${POPULAR_WINDOW})`,
+    match,
+    limit,
+  )
+  return popular.length < limit ? findPopularIn(db, '(select * from search_document)', match, limit) : popular
+}
+
+async function findPopularIn(
+  db: Db,
+  documents: string,
+  match: Match,
+  limit: number,
+): Promise<(Found & { readonly slug: string })[]> {
+  const values = new Values()
+  const { rows } = await ask<Found & { slug: string }>(
+    db,
+    `select id, title, slug
+     from (
+       select d.product_id as id, d.title, d.slug, d.popularity
+       from ${documents} as d
+       where ${conditions(match, values).join(' and ')}
+       limit ${POPULAR_WINDOW}
+     ) as hit
+     order by popularity desc, id
+     limit ${values.add(limit, 'int')}`,
+    values,
+  )
+  return rows
+}
+
+/** Categories with products, one of whose words begins like this. */
+export async function findCategories(
+  db: Db,
+  prefix: string,
+  limit: number,
+): Promise<{ readonly slug: string; readonly title: string }[]> {
+  const { rows } = await db.query<{ slug: string; title: string }>({
+    name: 'search.categories',
+    text: `
+      select f.value as slug, f.label as title
+      from search_facet f
+      where f.kind = 'category' and exists (
+        select from regexp_split_to_table(f.value, '-') as part where part ^@ $1)
+      order by length(f.label), f.value
+      limit $2`,
+    values: [prefix, limit],
+  })
+  return rows
+}
+
+/** See {@link WEIGHTS}. */
+function score(match: Match, affinity: Affinity, values: Values): string {
+  const parts = ['d.popularity']
+  if (match.words !== null) {
+    const covered = `least(1, ${values.add(match.wordCount, 'float8')} / greatest(1, d.title_words))`
+    parts.push(
+      `${WEIGHTS.textRank} * ts_rank('{0.1, 0.2, 0.4, 1}', d.words, ${values.add(match.words, 'tsquery')}, 32)`,
+      `case when d.words @@ ${values.add(match.titleWords, 'tsquery')} then ${WEIGHTS.titleCoverage} * ${covered} else 0 end`,
+    )
+  }
+  if (affinity.products.length > 0) {
+    const products = values.add(affinity.products, 'text[]')
+    parts.push(`case when d.product_id = any (${products}) then ${WEIGHTS.affinityProduct} else 0 end`)
+  }
+  if (affinity.categories.length > 0) {
+    const categories = values.add(affinity.categories, 'text[]')
+    parts.push(`case when d.facets && (
+      select coalesce(array_agg(id), '{}') from search_facet where kind = 'category' and value = any (${categories})
+    ) then ${WEIGHTS.affinityCategory} else 0 end`)
+  }
+  return parts.join(' + ')
+}
