@@ -1,7 +1,7 @@
 import { COUNTED_MAX, PRICE_LADDER, RATING_STEPS, type SearchFilters } from '../../domain/search'
 import type { Db } from '../pool'
 import { amountOf, ask, conditions, type Found, type Match, Values } from './match'
-import { type PageRequest, sortedMatches } from './page'
+import { FOR_A_PAGE, pageOf, type PageRequest } from './page'
 
 /** Of more matches than are counted the facets of so many are counted. */
 const FACET_SAMPLE = 2_500
@@ -71,7 +71,7 @@ export async function countSets(
   const named = sets.map((set, index) => ({ ...set, name: `set_${index}` }))
   const { rows } = await ask<Record<string, unknown> & { page: readonly Found[] | null }>(
     db,
-    `with ${named.map((set, index) => setOf(set, match, values, index === 0 || evenIfNone ? '' : 'exists (select from set_0) and')).join(', ')}
+    `with ${named.map((set, index) => setOf(set, match, values, index === 0 || evenIfNone ? {} : { only: '(select rows > 0 from size_of_set_0) and' })).join(', ')}
      select ${named.map(({ name }) => `(${tallyOf(name)}) as ${name}`).join(', ')},
             ${page ? pageOfFew(page, values) : 'null'} as page`,
     values,
@@ -90,8 +90,8 @@ export async function sampleSets(
   const named = sets.map((set, index) => ({ ...set, name: `set_${index}` }))
   const { rows } = await ask<Record<string, unknown>>(
     db,
-    `with ${named.map((set) => setOf(set, match, values, 'd.is_sampled and', SAMPLE_MAX)).join(', ')}
-     select ${named.map(({ name }) => `case when (select count(*) from ${name}) >= ${SAMPLE_OF_MANY} then (${tallyOf(name)}) end as ${name}`).join(', ')}`,
+    `with ${named.map((set) => setOf(set, match, values, { only: 'd.is_sampled and', limit: SAMPLE_MAX })).join(', ')}
+     select ${named.map(({ name }) => `case when (select rows >= ${SAMPLE_OF_MANY} from size_of_${name}) then (${tallyOf(name)}) end as ${name}`).join(', ')}`,
     values,
   )
   return named.map(({ name }) => {
@@ -100,47 +100,54 @@ export async function sampleSets(
   })
 }
 
+/** Two tables: what is in the set, and how many are. */
 function setOf(
-  { name, kind, filters }: CountedSet & { name: string },
+  { name, kind, filters }: NamedSet,
   match: Match,
   values: Values,
-  first: string,
-  limit = COUNTED_MAX + 1,
+  { only = '', limit = COUNTED_MAX + 1 }: { only?: string; limit?: number } = {},
 ): string {
   const wants = (...kinds: string[]): boolean => kind === null || kinds.some((one) => kind.startsWith(one))
   return `
     ${name} as materialized (
-      select ${wants('category', 'brand', 'attr.') ? 'd.facets' : 'null::int[] as facets'},
-             ${wants('price') ? amountOf(match, values) : 'null::bigint'} as amount, d.rating, d.in_stock
+      select ${kind === null ? FOR_A_PAGE : 'd.rating'}, d.in_stock,
+             ${wants('category', 'brand', 'attr.') ? 'd.facets' : 'null::int[] as facets'},
+             ${wants('price') ? amountOf(match, values) : 'null::bigint'} as amount
       from search_document d
-      where ${first} ${conditions({ ...match, filters }, values).join(' and ')}
+      where ${only} ${conditions({ ...match, filters }, values).join(' and ')}
       limit ${limit}
-    )`
+    ),
+    size_of_${name} as materialized (select count(*) as rows from ${name})`
 }
 
-/** `[how many of what, [[facet, how many], …]]` */
-type Counts = readonly [numbers: readonly number[], facets: readonly (readonly [number, number])[] | null]
+interface NamedSet extends CountedSet {
+  readonly name: string
+}
 
-const NUMBERS = `json_build_array(
-  count(*),
-  ${PRICE_LADDER.map((from, step) => {
-    const to = PRICE_LADDER[step + 1]
-    return `count(*) filter (where amount >= ${from}${to === undefined ? '' : ` and amount < ${to}`})`
-  }).join(',\n  ')},
-  ${RATING_STEPS.map((step) => `count(*) filter (where rating >= ${step})`).join(',\n  ')},
-  count(*) filter (where in_stock), count(*) filter (where not in_stock)
-)`
+/** How many are of one price range, rating and stock; and how many have which facet. */
+type Counts = readonly [
+  groups: readonly (readonly [step: number | null, rating: number | null, inStock: boolean, rows: number])[] | null,
+  facets: readonly (readonly [facet: number, rows: number])[] | null,
+]
 
 function tallyOf(set: string): string {
   return `
     select json_build_array(
-      (select ${NUMBERS} from ${set}),
       (
-        select json_agg(json_build_array(facet, count))
+        select json_agg(json_build_array(step, rating, in_stock, rows))
         from (
-          select unnest(facets) as facet, count(*) as count
+          select width_bucket(amount, '{${PRICE_LADDER.join(',')}}'::bigint[]) - 1 as step, floor(rating)::int as rating, in_stock,
+                 count(*) as rows
+          from ${set}
+          group by 1, 2, 3
+        ) as g
+      ),
+      (
+        select json_agg(json_build_array(facet, rows))
+        from (
+          select unnest(facets) as facet, count(*) as rows
           from (
-            select facets from ${set} limit (select case when count(*) > ${COUNTED_MAX} then ${FACET_SAMPLE} end from ${set})
+            select facets from ${set} limit (select case when rows > ${COUNTED_MAX} then ${FACET_SAMPLE} end from size_of_${set})
           ) as counted
           group by 1
         ) as c
@@ -150,25 +157,25 @@ function tallyOf(set: string): string {
 
 /** Of few enough matches all are put in order; of more nothing is, and this costs nothing. */
 function pageOfFew(request: PageRequest, values: Values): string {
-  return `case when (select count(*) from set_0) between 1 and ${COUNTED_MAX} then (
-    select coalesce(json_agg(json_build_object('id', p.id, 'title', p.title)), '[]') from (${sortedMatches(request, values)}) as p
+  return `case when (select rows between 1 and ${COUNTED_MAX} from size_of_set_0) then (
+    select coalesce(json_agg(json_build_object('id', p.id, 'title', p.title)), '[]') from (${pageOf('set_0', request, values)}) as p
   ) end`
 }
 
-function toTally([numbers, facets]: Counts, atLeast = 0): Tally {
-  const [rows = 0, ...rest] = numbers
+function toTally([groups, facets]: Counts, atLeast = 0): Tally {
+  const sum = (wanted: (group: NonNullable<Counts[0]>[number]) => boolean): number =>
+    (groups ?? []).filter(wanted).reduce((rows, group) => rows + group[3], 0)
+  const rows = sum(() => true)
   const total = Math.max(rows, atLeast)
-  const isMany = total > COUNTED_MAX
-  const scaled = (count: number, of: number): number => (isMany ? Math.round((count * COUNTED_MAX) / of) : count)
-  const part = (from: number, length: number): number[] =>
-    rest.slice(from, from + length).map((count) => scaled(count, rows))
-  const [inStock = 0, notInStock = 0] = part(PRICE_LADDER.length + RATING_STEPS.length, 2)
+  const scaled = (count: number, of: number): number =>
+    total > COUNTED_MAX ? Math.round((count * COUNTED_MAX) / of) : count
+  const counted = (wanted: Parameters<typeof sum>[0]): number => scaled(sum(wanted), rows)
   return {
     total,
-    prices: part(0, PRICE_LADDER.length),
-    ratings: part(PRICE_LADDER.length, RATING_STEPS.length),
-    inStock,
-    notInStock,
+    prices: PRICE_LADDER.map((_, step) => counted(([at]) => at === step)),
+    ratings: RATING_STEPS.map((least) => counted(([, rating]) => rating !== null && rating >= least)),
+    inStock: counted(([, , inStock]) => inStock),
+    notInStock: counted(([, , inStock]) => !inStock),
     facets: (facets ?? []).map(([facet, count]) => [facet, scaled(count, Math.min(rows, FACET_SAMPLE))] as const),
   }
 }

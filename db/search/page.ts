@@ -3,8 +3,8 @@ import type { Db } from '../pool'
 import { amountOf, ask, conditions, type Found, type Match, Values } from './match'
 
 /** Of a search that matches more than are counted, so many of the most popular are ranked by text too; else so many. */
-const RANKED_OF_MANY = 100
-const RANKED_OF_FEW = 2_000
+const RANKED_OF_MANY = 60
+const RANKED_OF_FEW = 600
 /** Where the most popular of many matches are looked for first: one in a hundred is enough of them. */
 const MANY_WINDOW = 30_000
 /** Autocompletion looks at so many of the most popular products first. */
@@ -51,34 +51,61 @@ async function findPinned(db: Db, match: Match): Promise<Found[]> {
 
 async function sortMatches(db: Db, request: PageRequest): Promise<Found[]> {
   const values = new Values()
-  const { rows } = await ask<Found>(db, sortedMatches(request, values), values)
+  const { match } = request
+  const { rows } = await ask<Found>(
+    db,
+    `with hit as materialized (
+       select ${FOR_A_PAGE}, ${amountOf(match, values)} as amount
+       from search_document d
+       where ${conditions(match, values).join(' and ')}
+     )
+     ${pageOf('hit', request, values)}`,
+    values,
+  )
   return rows
 }
 
-/** The statement for a page of few enough matches. */
-export function sortedMatches({ match, sort, affinity, offset, limit }: PageRequest, values: Values): string {
-  const where = conditions(match, values).join(' and ')
-  const order: Record<Sort, () => string> = {
-    relevance: () => `${score(match, affinity, values)} desc, d.product_id`,
-    price_asc: () => `${amountOf(match, values)}, d.product_id`,
-    price_desc: () => `${amountOf(match, values)} desc, d.product_id desc`,
-    newest: () => 'd.product_id desc',
-    rating: () => 'd.rating desc nulls last, d.product_id desc',
+/** What {@link pageOf} needs to know of a match, besides its `amount`. */
+export const FOR_A_PAGE = 'd.ctid as tuple, d.product_id, d.popularity, d.rating'
+
+/** One page of a set that was found in the same statement, in order. */
+export function pageOf(set: string, request: PageRequest, values: Values): string {
+  const { sort, offset, limit } = request
+  const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
+  if (sort === 'relevance') {
+    const ranked = `
+      select d.*, m.place
+      from (
+        select tuple, row_number() over (order by popularity desc, product_id) as place
+        from (
+          select tuple, popularity, product_id
+          from ${set}
+          order by popularity desc, product_id
+          limit ${values.add(Math.max(RANKED_OF_FEW, offset + limit), 'int')}
+        ) as best
+      ) as m
+      join search_document d on d.ctid = m.tuple`
+    return `select d.product_id as id, d.title from (${ranked}) as d order by ${byRelevance(request, RANKED_OF_FEW, values)} ${page}`
   }
-  // Ranking by text costs more than finding: of a few thousand the least popular are left to later pages. `offset 0` keeps
-  // the planner from looking for them in the order of popularity, through everything that does not match.
-  const matches =
-    sort === 'relevance'
-      ? `(
-          select * from (select * from search_document d where ${where} offset 0) as d
-          order by d.popularity desc, d.product_id limit ${RANKED_OF_FEW}
-        ) as d`
-      : `search_document d where ${where}`
+  const order = {
+    price_asc: 'amount, product_id',
+    price_desc: 'amount desc, product_id desc',
+    newest: 'product_id desc',
+    rating: 'rating desc nulls last, product_id desc',
+  }[sort]
   return `
     select d.product_id as id, d.title
-    from ${matches}
-    order by ${order[sort]()}
-    offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
+    from (
+      select tuple, row_number() over (order by ${order}) as place
+      from (select * from ${set} order by ${order} ${page}) as shown
+    ) as m
+    join search_document d on d.ctid = m.tuple
+    order by m.place`
+}
+
+/** Of matches with their `place` by popularity the first ones by score, the others as they are: ranking costs more than finding. */
+function byRelevance({ match, affinity }: PageRequest, ranked: number, values: Values): string {
+  return `d.place > ${ranked}, case when d.place <= ${ranked} then ${score(match, affinity, values)} end desc, d.place`
 }
 
 /**
@@ -116,7 +143,7 @@ async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
 
 /** Looked for among the most popular documents of all; should they be too few, the matches are sorted after all. */
 async function mostPopular(db: Db, request: PageRequest): Promise<Found[]> {
-  const { match, affinity, offset, limit } = request
+  const { match, offset, limit } = request
   const values = new Values()
   const { rows } = await ask<Found>(
     db,
@@ -127,8 +154,7 @@ async function mostPopular(db: Db, request: PageRequest): Promise<Found[]> {
        where ${unindexed(match, values)}
        limit ${values.add(Math.max(RANKED_OF_MANY, offset + limit), 'int')}
      ) as d
-     order by d.place > ${RANKED_OF_MANY},
-              case when d.place <= ${RANKED_OF_MANY} then ${score(match, affinity, values)} end desc, d.place
+     order by ${byRelevance(request, RANKED_OF_MANY, values)}
      offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
     values,
   )

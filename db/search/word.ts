@@ -6,7 +6,7 @@ const COMPLETIONS_MAX = 12
 const NEAR_MAX = 6
 const NEAR_READ_MAX = 40
 /** Words are counted in so many documents, chosen by chance: enough to tell frequent from rare. */
-const COUNTED_DOCUMENTS = 100_000
+const COUNTED_DOCUMENTS = 30_000
 
 export interface LookedUp {
   /** Those of the words that some document has. */
@@ -35,7 +35,7 @@ export async function lookUp(
       select coalesce((select array_agg(word) from search_word where word = any ($1::text[])), '{}') as known,
              coalesce((
                select array_agg(word)
-               from (select word from search_word where word ^@ $2 order by uses desc, word limit ${COMPLETIONS_MAX}) as c
+               from (select word from search_word where word >= $2 and word < $2 || chr(1114111) order by uses desc, word limit ${COMPLETIONS_MAX}) as c
              ), '{}') as completions,
              coalesce((
                select jsonb_object_agg(kind || ' ' || value, id)
@@ -138,7 +138,7 @@ export async function countWords(db: Db): Promise<void> {
   await db.query(
     `with used as (
        select word, greatest(1, round(ndoc * 100 / $1::float8))::int as uses
-       from ts_stat(format('select words from search_document tablesample bernoulli (%s)', $1::float8))
+       from ts_stat(format('select words from search_document tablesample system (%s)', $1::float8))
      ),
      counted as (
        update search_word w set uses = used.uses from used where w.word = used.word and w.uses <> used.uses
@@ -147,5 +147,7 @@ export async function countWords(db: Db): Promise<void> {
      where $1::float8 = 100 and not exists (select from used where used.word = w.word)`,
     [percent],
   )
-  await db.query('analyze search_document, search_price, search_word, search_facet')
+  // One by one: each has to end within a statement's time.
+  for (const table of ['search_document', 'search_price', 'search_word', 'search_facet'])
+    await db.query(`analyze ${table}`)
 }
