@@ -19,6 +19,7 @@ export interface GeneratedCatalog {
 const BASE32 = '0123456789abcdefghjkmnpqrstvwxyz'
 const WAREHOUSE = 'wh_00000000000000000000000001'
 const CATEGORIES = 60
+const CHUNK_LENGTH = 64 * 1_024
 const BRANDS = 2_000
 const SERIES = 12_000
 const COLORS = ['White', 'Black', 'Red', 'Blue', 'Green', 'Pink', 'Grey', 'Cream', 'Gold', 'Silver', 'Purple', 'Orange']
@@ -153,6 +154,27 @@ function* items({ count, seed }: GeneratedCatalog): Generator<Item> {
   }
 }
 
+/** The same as a file for the import, in chunks of some hundred lines. */
+export function* csvOf(catalog: GeneratedCatalog): Generator<string> {
+  let chunk = 'sku,title,brand,category,attr.color,attr.size,attr.material,price,currency,warehouse,on_hand\n'
+  for (const item of items(catalog)) {
+    const { color, size, material } = item.attributes
+    const price = (item.price / 100).toFixed(2)
+    const fields = [skuOf(item), item.title, item.brand ?? '', `Department ${item.category}`, color, size, material]
+    chunk += `${[...fields, price, 'GBP', 'Generated', item.onHand].map(quoted).join(',')}\n`
+    if (chunk.length > CHUNK_LENGTH) {
+      yield chunk
+      chunk = ''
+    }
+  }
+  yield chunk
+}
+
+function quoted(value: unknown): string {
+  const text = String(value)
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
 function* movements(catalog: GeneratedCatalog): Generator<(string | number)[]> {
   for (const item of items(catalog)) {
     if (item.onHand > 0) yield [skuOf(item), WAREHOUSE, item.onHand, item.onHand, 'adjustment', 'generated']
@@ -231,6 +253,10 @@ export function randomOf(seed: number): () => number {
 }
 
 function skuOf({ number }: Item): string {
+  return skuNumbered(number)
+}
+
+export function skuNumbered(number: number): string {
   return `GEN-${String(number).padStart(7, '0')}`
 }
 

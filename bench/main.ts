@@ -5,10 +5,13 @@ import { ROOT } from '../config'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
 import { benchCart } from './cart'
 import { benchCheckout } from './checkout'
+import { benchImport } from './import'
 import { benchPage } from './page'
 import { benchRecovery } from './recovery'
 import { benchReservation } from './reservation'
 import { benchLargeSearch, benchSearch } from './search'
+import { benchScale } from './scale'
+import { benchStorefront } from './storefront'
 import { benchMemory, benchStart } from './rest'
 
 /** One row of the table. `bar` is empty for what is only printed. */
@@ -33,6 +36,9 @@ const ALONE: Record<string, () => Promise<Figure[]>> = {
   recovery: benchRecovery,
   search: benchSearch,
   'search-large': benchLargeSearch,
+  scale: benchScale,
+  import: benchImport,
+  storefront: benchStorefront,
 }
 const NAMES = [...Object.keys(BENCHES), ...Object.keys(ALONE)]
 

@@ -1,17 +1,14 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Client } from 'pg'
 import { ROOT } from '../config'
-import { migrate } from '../db/migrate'
 import { createPool, type Pool } from '../db/pool'
-import { projectDocuments } from '../db/search/document'
 import { listProductIds } from '../db/search/rebuild'
 import { NO_AFFINITY, NO_FILTERS, type SearchQuery } from '../domain/search'
 import { wordsOf } from '../domain/words'
 import { PostgresSearch } from '../providers/search/postgres'
 import { seedDemoShop } from '../scripts/seed'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
-import { type GeneratedCatalog, writeCatalog } from './catalog'
+import { LARGE, LARGE_FOLDER, prepareLarge } from './large'
 import type { Figure } from './main'
 import { burst, interleave, median, quantile, ratio } from './measure'
 import { type Asked, begunTitles, demoTitles, generatedSample, misspeltTitles, MIX_NOTE, mixOf } from './query-set'
@@ -21,9 +18,6 @@ const PAIRS = 5
 const SECONDS = 5
 const WRITES_PER_SECOND = 50
 const WRITE_SECONDS = 20
-const LARGE: GeneratedCatalog = { count: 1_000_000, seed: 7 }
-const FILL_BATCH = 1_000
-const FILLERS = 4
 
 /** Search in Postgres on the demo shop: its cost, what it finds of misspelt titles, and how soon it knows of changes. */
 export async function benchSearch(): Promise<Figure[]> {
@@ -48,11 +42,10 @@ export async function benchSearch(): Promise<Figure[]> {
 
 /** The same at a million generated SKUs, in a database of its own that is kept for the next time. */
 export async function benchLargeSearch(): Promise<Figure[]> {
-  const folder = join(ROOT, '.holdfast', 'bench-search-large')
-  const stack = await startStack({ folder, portOffset: 8_500, apis: 0, durable: false })
+  await prepareLarge()
+  const stack = await startStack({ folder: LARGE_FOLDER, portOffset: 8_500, apis: 0, durable: false })
   const pool = createPool({ DATABASE_URL: stack.services.DATABASE_URL, DATABASE_POOL_MAX: 4 }, { name: 'bench' })
   try {
-    await prepareLarge(stack.services.DATABASE_URL, pool)
     const engine = new PostgresSearch(pool)
     const titles = generatedSample(LARGE)
     return [
@@ -63,60 +56,6 @@ export async function benchLargeSearch(): Promise<Figure[]> {
     await pool.end()
     await stack.stop()
   }
-}
-
-async function prepareLarge(databaseUrl: string, pool: Pool): Promise<void> {
-  await migrate(databaseUrl)
-  const counts = await pool.query<{ products: number; documents: number }>(
-    `select (select count(*)::int from product) as products, (select count(*)::int from search_document) as documents`,
-  )
-  const { products = 0, documents = 0 } = counts.rows[0] ?? {}
-  if (products === 0) {
-    console.error(`Writing ${LARGE.count} SKUs …`)
-    await writeCatalog(databaseUrl, LARGE)
-  }
-  if (documents < LARGE.count) await fillAll(databaseUrl)
-}
-
-/** As the workflow `reindex` does it, by several hands: what is measured here is searching. */
-async function fillAll(databaseUrl: string): Promise<void> {
-  const pool = createPool({ DATABASE_URL: databaseUrl, DATABASE_POOL_MAX: FILLERS + 1 }, { name: 'bench-fill' })
-  const engine = new PostgresSearch(pool)
-  const begun = Date.now()
-  let after = ''
-  let done = 0
-  const filler = async (): Promise<void> => {
-    for (;;) {
-      const ids = await takeIds()
-      if (ids.length === 0) return
-      const { documents } = await projectDocuments(pool, ids)
-      await engine.fill('', documents)
-      done += ids.length
-      if (done % 50_000 < FILL_BATCH) console.error(`  ${done} indexed, ${Math.round((Date.now() - begun) / 1_000)} s`)
-    }
-  }
-  let taking: Promise<unknown> = Promise.resolve()
-  const takeIds = (): Promise<Awaited<ReturnType<typeof listProductIds>>> => {
-    const taken = taking.then(async () => {
-      const ids = await listProductIds(pool, after, FILL_BATCH)
-      after = ids.at(-1) ?? after
-      return ids
-    })
-    taking = taken
-    return taken
-  }
-  await Promise.all(Array.from({ length: FILLERS }, filler))
-  await engine.swap()
-  await pool.end()
-  await vacuum(databaseUrl)
-}
-
-async function vacuum(databaseUrl: string): Promise<void> {
-  const client = new Client({ connectionString: databaseUrl })
-  await client.connect()
-  await client.query('vacuum analyze search_document')
-  await client.query('vacuum analyze search_price')
-  await client.end()
 }
 
 /** One caller; the control reads one product's row by its id through the same pool. */

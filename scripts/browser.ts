@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
-import { onPath } from '../../scripts/stack/path'
+import { onPath } from './stack/path'
 
-const ADVICE = 'The tests of the storefront need Chromium on the PATH (Debian: `apt-get install chromium`).'
+const ADVICE = 'Looking at the storefront needs Chromium on the PATH (Debian: `apt-get install chromium`).'
 
 /** A headless Chromium: from the PATH, or, as root on Debian, from the distribution's package. */
 export function startBrowser(): Promise<Browser> {
