@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { ROOT } from '../config'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
 import { benchCart } from './cart'
+import { benchChange } from './change'
 import { benchCheckout } from './checkout'
 import { benchImport } from './import'
 import { benchPage } from './page'
@@ -34,6 +35,7 @@ const ALONE: Record<string, () => Promise<Figure[]>> = {
   start: benchStart,
   memory: benchMemory,
   recovery: benchRecovery,
+  change: benchChange,
   search: benchSearch,
   'search-large': benchLargeSearch,
   scale: benchScale,
