@@ -3,10 +3,12 @@ import { z } from 'zod'
 import { type CatalogProduct, findCatalogProducts } from '../../db/catalog'
 import type { Pool } from '../../db/pool'
 import { readFacetLabels } from '../../db/search/document'
+import { readAffinity, sessionKey } from '../../db/session-interest'
 import { storeSettings } from '../../db/settings'
 import { PRICE_AMOUNT_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
 import {
+  type Affinity,
   ATTRIBUTE_NAME,
   DEPTH_MAX,
   type FacetCount,
@@ -20,7 +22,7 @@ import {
 import { facetValue } from '../../domain/words'
 import { pageFrom, readCursor } from '../page'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { currency, money, pageOf, pageQuery } from '../schemas'
+import { currency, money, pageOf, pageQuery, sessionId } from '../schemas'
 import { listedProduct, presentListed } from './catalog'
 
 const TAG = 'Search'
@@ -54,6 +56,9 @@ const searchQuery = pageQuery
     in_stock: orEmpty(z.enum(['true', 'false'])),
     sort: z.enum(SORTS).default('relevance'),
     currency: currency.optional().meta({ description: "the store's default when it is left out" }),
+    session: sessionId
+      .optional()
+      .meta({ description: 'that of the events: what it looked at comes first among equals' }),
   })
   .catchall(z.string().min(1).max(200))
   .superRefine((given, context) => {
@@ -105,7 +110,8 @@ const search = defineRoute({
   description:
     'Forgives typing errors, completes the last word, goes by synonyms. `attr.<name>=<value>` narrows by an attribute, ' +
     `prices are in minor units of the currency. Results can be paged through up to ${DEPTH_MAX}; above 10,000 they are ` +
-    'not counted and `total_is_exact` is false.',
+    'not counted, `total_is_exact` is false, and what each facet counts is reckoned from a sample. With the `session` of the ' +
+    'events that the storefront reports, relevance also goes by what was looked at or put into a cart lately.',
   caller: 'anyone',
   query: searchQuery,
   answers: {
@@ -117,13 +123,14 @@ const search = defineRoute({
       did_you_mean: z.string().nullable(),
     }),
   },
-}).handle(async ({ query }, { pool, search: engines }) => {
+}).handle(async ({ query }, deps) => {
+  const { pool, search: engines } = deps
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
   const wanted = { text: query.q, currency: inCurrency, sort: query.sort, filters: filtersOf(query) }
   const of = fingerprint(wanted)
   const offset = readCursor(query.cursor, (key): key is SearchCursor => isCursor(key, of))?.at ?? 0
-  // What the caller has looked at and bought lately goes in as `affinity`, once it is known here.
-  const answer = await engines.search({ ...wanted, offset, limit: query.limit + 1, affinity: NO_AFFINITY })
+  const affinity = await affinityOf(query, deps)
+  const answer = await engines.search({ ...wanted, offset, limit: query.limit + 1, affinity })
   const shown = answer.hits.slice(0, query.limit)
   const [products, shownFacets] = await Promise.all([
     findCatalogProducts(
@@ -196,6 +203,15 @@ export async function searchFacets(
 export const searchRoutes: readonly Route[] = [search, suggest]
 
 type SearchRequest = z.output<typeof searchQuery>
+
+/** What speaks for a result because of who asks. Other orders than relevance are the same for everybody. */
+async function affinityOf(
+  { session, sort }: SearchRequest,
+  { pool, redis, settings }: Pick<ApiDeps, 'pool' | 'redis' | 'settings'>,
+): Promise<Affinity> {
+  if (session === undefined || sort !== 'relevance') return NO_AFFINITY
+  return readAffinity(pool, redis, sessionKey(settings.TOKEN_SECRET, session, new Date()))
+}
 
 function isAttribute(name: string): boolean {
   return name.startsWith(ATTRIBUTE_PREFIX) && ATTRIBUTE_NAME.test(name.slice(ATTRIBUTE_PREFIX.length))
