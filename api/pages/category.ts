@@ -4,9 +4,9 @@ import { DomainError } from '../../domain/errors'
 import type { Currency } from '../../domain/money'
 import { pageOfProducts } from '../routes/catalog'
 import { searchFacets } from '../routes/search'
+import { readCatalog } from '../catalog-read'
 import type { ApiDeps } from '../route'
 import type { BuiltPage } from './cache'
-import { readForPage } from './read'
 import { buildSections, type Section } from './section'
 
 const CHILDREN_MAX = 100
@@ -32,7 +32,7 @@ export async function buildCategoryPage(
   deps: ApiDeps,
   { slug, currency }: { slug: string; currency: Currency },
 ): Promise<BuiltPage> {
-  return readForPage(deps, async (db) => {
+  return readCatalog(deps, async (db) => {
     const category = await findCategory(db, slug)
     if (!category) throw new DomainError('not_found', 'There is no such category.')
     const [children, products, sections] = await Promise.all([

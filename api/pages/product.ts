@@ -7,9 +7,9 @@ import type { Currency } from '../../domain/money'
 import type { RecommendationKind } from '../../domain/recommendation'
 import { presentDetail, presentListed } from '../routes/catalog'
 import { pageOfReviews } from '../routes/review'
+import { readCatalog } from '../catalog-read'
 import type { ApiDeps } from '../route'
 import type { BuiltPage } from './cache'
-import { readForPage } from './read'
 import { buildSections, type Section } from './section'
 
 const REVIEWS = 5
@@ -51,7 +51,7 @@ export async function buildProductPage(
   deps: ApiDeps,
   { slug, currency }: { slug: string; currency: Currency },
 ): Promise<BuiltPage> {
-  return readForPage(deps, async (db) => {
+  return readCatalog(deps, async (db) => {
     const product = await findCatalogProduct(db, slug, currency)
     if (!product) throw new DomainError('not_found', `There is no such product on sale in ${currency}.`)
     const [first] = product.categories

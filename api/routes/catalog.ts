@@ -16,6 +16,7 @@ import { DomainError } from '../../domain/errors'
 import { isId } from '../../domain/ids'
 import { imagePath } from '../../domain/image'
 import type { Currency } from '../../domain/money'
+import { readCatalog } from '../catalog-read'
 import { type Page, pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
 import { categoryRef, currency, idOf, money, pageOf, pageQuery } from '../schemas'
@@ -91,11 +92,11 @@ const listProducts = defineRoute({
   caller: 'anyone',
   query: listQuery,
   answers: { 200: pageOf(listedProduct) },
-}).handle(async ({ query }, { pool }) => {
+}).handle(async ({ query }, deps) => {
   const { price_min: priceMin, price_max: priceMax, in_stock: inStock, ...given } = query
-  const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
+  const inCurrency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
   const list = { ...given, currency: inCurrency, priceMin, priceMax, inStock: inStock === 'true' }
-  return { status: 200, body: await pageOfProducts(pool, list) }
+  return { status: 200, body: await readCatalog(deps, (db) => pageOfProducts(db, list)) }
 })
 
 export interface ProductList extends Omit<CatalogQuery, 'after'> {
@@ -125,9 +126,9 @@ const getProduct = defineRoute({
   params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) }),
   query: z.strictObject({ currency: currencyQuery }),
   answers: { 200: catalogProduct },
-}).handle(async ({ params, query }, { pool }) => {
-  const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
-  const product = await findCatalogProduct(pool, params.id, inCurrency)
+}).handle(async ({ params, query }, deps) => {
+  const inCurrency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
+  const product = await readCatalog(deps, (db) => findCatalogProduct(db, params.id, inCurrency))
   if (!product) throw new DomainError('not_found', `There is no such product on sale in ${inCurrency}.`)
   return { status: 200, body: presentDetail(product, inCurrency) }
 })

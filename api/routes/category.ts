@@ -3,13 +3,14 @@ import { type CategoryAttributes, readCategoryAttributes } from '../../db/attrib
 import { type Category, findCategory, listCategories, listChildren } from '../../db/category'
 import { createCategory, defineAttributes, deleteCategory, updateCategory } from '../../db/category-tree'
 import { withIdempotency } from '../../db/idempotency'
-import { type Db, withTransaction } from '../../db/pool'
+import { type Db, type Pool, withTransaction } from '../../db/pool'
 import { ATTRIBUTE_NAME_PATTERN, ATTRIBUTE_TYPES, type AttributeDefinition } from '../../domain/attribute'
 import { SLUG_LENGTH_MAX, SLUG_PATTERN } from '../../domain/catalog'
 import { CATEGORY_TITLE_LENGTH_MAX } from '../../domain/category'
 import { DomainError } from '../../domain/errors'
 import { type CategoryId, isId } from '../../domain/ids'
 import { announceChange } from '../catalog-change'
+import { readCatalog } from '../catalog-read'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
@@ -108,7 +109,10 @@ const getCategories = defineRoute({
   caller: 'anyone',
   query: pageQuery,
   answers: { 200: pageOf(storeCategory) },
-}).handle(async ({ query }, { pool }) => ({ status: 200, body: await pageOfCategories(pool, query, present) }))
+}).handle(async ({ query }, deps) => ({
+  status: 200,
+  body: await readCatalog(deps, (db) => pageOfCategories(db, query, present)),
+}))
 
 const getCategory = defineRoute({
   method: 'get',
@@ -118,13 +122,18 @@ const getCategory = defineRoute({
   caller: 'anyone',
   params: z.object({ id: z.string().min(1).max(SLUG_LENGTH_MAX).meta({ description: 'id or slug' }) }),
   answers: { 200: storeCategoryDetail },
-}).handle(async ({ params }, { pool }) => {
-  const category = await requireCategory(pool, params.id)
-  const { own, inherited } = await readCategoryAttributes(pool, category.id)
-  const children = await listChildren(pool, category.id, CHILDREN_MAX)
+}).handle(async ({ params }, deps) => ({
+  status: 200,
+  body: await readCatalog(deps, (db) => detailOf(db, params.id)),
+}))
+
+async function detailOf(db: Pool, idOrSlug: string): Promise<z.input<typeof storeCategoryDetail>> {
+  const category = await requireCategory(db, idOrSlug)
+  const { own, inherited } = await readCategoryAttributes(db, category.id)
+  const children = await listChildren(db, category.id, CHILDREN_MAX)
   const attributes = [...inherited, ...own].map(presentDefinition)
-  return { status: 200, body: { ...present(category), description: category.description, children, attributes } }
-})
+  return { ...present(category), description: category.description, children, attributes }
+}
 
 const listAdminCategories = defineRoute({
   method: 'get',

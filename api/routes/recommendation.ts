@@ -3,6 +3,7 @@ import { listRecommended } from '../../db/recommendation'
 import { storeSettings } from '../../db/settings'
 import { DomainError } from '../../domain/errors'
 import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation'
+import { readCatalog } from '../catalog-read'
 import { defineRoute, type Route } from '../route'
 import { currencyQuery, listedProduct, presentListed } from './catalog'
 import { pageOf } from '../schemas'
@@ -23,9 +24,10 @@ const getRecommendations = defineRoute({
     currency: currencyQuery,
   }),
   answers: { 200: pageOf(listedProduct) },
-}).handle(async ({ params, query: { kind, limit, ...query } }, { pool }) => {
-  const currency = query.currency ?? (await storeSettings(pool)).defaultCurrency
-  const products = await listRecommended(pool, { product: params.id, kind, currency, limit })
+}).handle(async ({ params, query: { kind, limit, ...query } }, deps) => {
+  const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
+  const wanted = { product: params.id, kind, currency, limit }
+  const products = await readCatalog(deps, (db) => listRecommended(db, wanted))
   if (!products) throw new DomainError('not_found', 'There is no such product on sale.')
   const data = products.map((product) => presentListed(product, currency))
   return { status: 200, body: { data, has_more: false, next_cursor: null } }
