@@ -19,7 +19,7 @@ import type { Currency } from '../../domain/money'
 import { readCatalog } from '../catalog-read'
 import { type Page, pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
-import { categoryRef, currency, idOf, money, pageOf, pageQuery } from '../schemas'
+import { categoryRef, currency, EXAMPLE_PRODUCT, idOf, money, pageOf, pageQuery } from '../schemas'
 
 const attributes = z.record(z.string(), z.unknown())
 
@@ -92,6 +92,7 @@ const listProducts = defineRoute({
   caller: 'anyone',
   query: listQuery,
   answers: { 200: pageOf(listedProduct) },
+  example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const { price_min: priceMin, price_max: priceMax, in_stock: inStock, ...given } = query
   const inCurrency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
@@ -123,9 +124,10 @@ const getProduct = defineRoute({
   tag: 'Catalog',
   summary: 'Read one product, by id or slug',
   caller: 'anyone',
-  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) }),
+  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }) }),
   query: z.strictObject({ currency: currencyQuery }),
   answers: { 200: catalogProduct },
+  example: { answer: 200 },
 }).handle(async ({ params, query }, deps) => {
   const inCurrency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
   const product = await readCatalog(deps, (db) => findCatalogProduct(db, params.id, inCurrency))

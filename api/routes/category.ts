@@ -14,7 +14,7 @@ import { readCatalog } from '../catalog-read'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
-import { categoryRef, idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+import { categoryRef, EXAMPLE_CATEGORY, idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
 
 const ATTRIBUTES_MAX = 50
 const OPTIONS_MAX = 500
@@ -109,6 +109,7 @@ const getCategories = defineRoute({
   caller: 'anyone',
   query: pageQuery,
   answers: { 200: pageOf(storeCategory) },
+  example: { answer: 200 },
 }).handle(async ({ query }, deps) => ({
   status: 200,
   body: await readCatalog(deps, (db) => pageOfCategories(db, query, present)),
@@ -120,8 +121,11 @@ const getCategory = defineRoute({
   tag: 'Categories',
   summary: 'Read one category, by id or slug',
   caller: 'anyone',
-  params: z.object({ id: z.string().min(1).max(SLUG_LENGTH_MAX).meta({ description: 'id or slug' }) }),
+  params: z.object({
+    id: z.string().min(1).max(SLUG_LENGTH_MAX).meta({ description: 'id or slug', example: EXAMPLE_CATEGORY }),
+  }),
   answers: { 200: storeCategoryDetail },
+  example: { answer: 200 },
 }).handle(async ({ params }, deps) => ({
   status: 200,
   body: await readCatalog(deps, (db) => detailOf(db, params.id)),
@@ -143,6 +147,7 @@ const listAdminCategories = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   query: pageQuery,
   answers: { 200: pageOf(adminCategory) },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => ({ status: 200, body: await pageOfCategories(pool, query, presentAdmin) }))
 
 const postCategory = defineRoute({
@@ -158,6 +163,7 @@ const postCategory = defineRoute({
     409: ['slug_taken', 'category_too_deep', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
+  example: { answer: 201, body: { title: 'Garden' } },
 }).handle(async ({ body, idempotency }, { pool }) => {
   const { parent_id: parentId, ...input } = body
   const answer = await withIdempotency(
@@ -178,6 +184,7 @@ const getAdminCategory = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('category'),
   answers: { 200: adminCategory },
+  example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => {
   const body = await presentById(params.id, pool)
   return { status: 200, body, headers: { ETag: etagOf(body.version) } }

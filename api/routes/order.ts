@@ -19,6 +19,7 @@ const getOwnOrder = defineRoute({
   caller: 'cart',
   params: pathId('order'),
   answers: { 200: orderBody },
+  example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const order = await readOwnOrder(deps.pool, params.id, caller.tokenHash)
   return { status: 200, body: presentOrder(found(order)) }
@@ -36,6 +37,7 @@ const listAllOrders = defineRoute({
     attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
   }),
   answers: { 200: pageOf(orderBody).meta({ id: 'OrderPage' }) },
+  example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const filter = {
     status: query.status ?? null,
@@ -93,6 +95,7 @@ const getOrder = defineRoute({
   caller: { admin: 'orders', access: 'read' },
   params: pathId('order'),
   answers: { 200: adminOrder },
+  example: { answer: 200 },
 }).handle(async ({ params: { id } }, deps) => {
   const [rows, workflow] = await Promise.all([
     deps.reads.readLatest((db) => readWholeOrder(db, id)),

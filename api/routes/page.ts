@@ -9,7 +9,7 @@ import { buildProductPage } from '../pages/product'
 import type { BuiltPage } from '../pages/cache'
 import { headersOf, knows } from '../pages/serve'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { categoryRef, pageOf, sessionId } from '../schemas'
+import { categoryRef, EXAMPLE_CATEGORY, EXAMPLE_PRODUCT, pageOf, sessionId } from '../schemas'
 import { catalogProduct, currencyQuery, listedProduct } from './catalog'
 import { reviewPage } from './review'
 import { facets } from './search'
@@ -19,7 +19,9 @@ const DESCRIPTION =
   'One call for a whole page. Finished pages are kept and served with an ETag; what a merchant changes is seen within a ' +
   'second. Sections that were left out because the shop has too much to do are named in `left_out`.'
 
-const slugPath = z.object({ slug: z.string().min(1).max(SLUG_LENGTH_MAX) })
+const slug = z.string().min(1).max(SLUG_LENGTH_MAX)
+const productPath = z.object({ slug: slug.meta({ example: EXAMPLE_PRODUCT }) })
+const categoryPath = z.object({ slug: slug.meta({ example: EXAMPLE_CATEGORY }) })
 const pageQuery = z.strictObject({ currency: currencyQuery })
 const leftOut = z.array(z.string())
 
@@ -55,6 +57,7 @@ const getHome = defineRoute({
   caller: 'anyone',
   query: z.strictObject({ currency: currencyQuery, session: sessionId.optional() }),
   answers: { 200: homePage, 304: null },
+  example: { answer: 200 },
 }).handle(async ({ query, url, headers }, deps) => {
   if (query.session === undefined) {
     return answerPage(deps, { kind: 'home', slug: '', url, headers, build: buildSharedHomePage, ...query })
@@ -70,9 +73,10 @@ const getProductPage = defineRoute({
   summary: 'Everything that a product page shows',
   description: DESCRIPTION,
   caller: 'anyone',
-  params: slugPath,
+  params: productPath,
   query: pageQuery,
   answers: { 200: productPage, 304: null },
+  example: { answer: 200 },
 }).handle(async ({ params, query, url, headers }, deps) =>
   answerPage(deps, { kind: 'product', slug: params.slug, url, headers, build: buildProductPage, ...query }),
 )
@@ -84,9 +88,10 @@ const getCategoryPage = defineRoute({
   summary: 'Everything that a category page shows',
   description: DESCRIPTION,
   caller: 'anyone',
-  params: slugPath,
+  params: categoryPath,
   query: pageQuery,
   answers: { 200: categoryPage, 304: null },
+  example: { answer: 200 },
 }).handle(async ({ params, query, url, headers }, deps) =>
   answerPage(deps, { kind: 'category', slug: params.slug, url, headers, build: buildCategoryPage, ...query }),
 )

@@ -6,7 +6,7 @@ import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation'
 import { readCatalog } from '../catalog-read'
 import { defineRoute, type Route } from '../route'
 import { currencyQuery, listedProduct, presentListed } from './catalog'
-import { pageOf } from '../schemas'
+import { EXAMPLE_PRODUCT, pageOf } from '../schemas'
 
 const getRecommendations = defineRoute({
   method: 'get',
@@ -17,13 +17,14 @@ const getRecommendations = defineRoute({
     '`bought_together`: in one order with it. `also_bought`: by the same buyers, at any time. `similar`: like it. Computed every ' +
     'night; where there are too few, what sells best in its categories follows. Never a second page.',
   caller: 'anyone',
-  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) }),
+  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }) }),
   query: z.strictObject({
     kind: z.enum(RECOMMENDATION_KINDS).default('bought_together'),
     limit: z.coerce.number().int().min(1).max(LIMITS.perProduct).default(8),
     currency: currencyQuery,
   }),
   answers: { 200: pageOf(listedProduct) },
+  example: { answer: 200 },
 }).handle(async ({ params, query: { kind, limit, ...query } }, deps) => {
   const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
   const wanted = { product: params.id, kind, currency, limit }

@@ -27,9 +27,11 @@ import {
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
 import { type ApiDeps, defineRoute, type AdminCaller, type Route } from '../route'
-import { idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
 
-const productParams = z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) })
+const productParams = z.object({
+  id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }),
+})
 
 const rating = z.int().min(1).max(5)
 
@@ -89,6 +91,7 @@ const getReviews = defineRoute({
   params: productParams,
   query: pageQuery.extend({ sort: z.enum(['newest', 'rating']).default('newest') }),
   answers: { 200: reviewPage },
+  example: { answer: 200 },
 }).handle(async ({ params, query }, { pool }) => {
   const after = readCursor(query.cursor, isPlace)
   const productId = await requireProduct(pool, params.id)
@@ -126,6 +129,7 @@ const postReview = defineRoute({
     409: ['review_exists', 'request_in_progress'],
     422: ['email_required', 'idempotency_key_reused'],
   },
+  example: { answer: 201, body: { rating: 5, title: 'Lovely', text: 'Sturdy, and it hangs straight.' } },
 }).handle(async ({ params, body, caller, idempotency }, { pool, settings }) => {
   const productId = await requireProduct(pool, params.id)
   const answer = await withIdempotency(
@@ -149,6 +153,7 @@ const listForStaff = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   query: pageQuery.extend({ status: z.enum(REVIEW_STATUSES).optional() }),
   answers: { 200: pageOf(moderatedReview) },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('review', key))
   const reviews = await listReviewsByStatus(pool, { status: query.status ?? null, after, limit: query.limit + 1 })
@@ -166,6 +171,7 @@ const getForStaff = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('review'),
   answers: { 200: moderatedReview },
+  example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => staffAnswer(await requireReview(pool, params.id)))
 
 const MODERATED = { 200: moderatedReview, 412: ['precondition_failed'], 428: ['precondition_required'] } as const

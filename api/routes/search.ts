@@ -45,7 +45,11 @@ const rating = z
 
 const searchQuery = pageQuery
   .extend({
-    q: z.string().max(QUERY_LENGTH_MAX).default('').meta({ description: 'what is looked for; empty: everything' }),
+    q: z
+      .string()
+      .max(QUERY_LENGTH_MAX)
+      .default('')
+      .meta({ description: 'what is looked for; empty: everything', example: 'heart' }),
     category: orEmpty(z.string().max(100)).meta({
       description: 'a slug; products of all categories below it are found',
     }),
@@ -123,6 +127,7 @@ const search = defineRoute({
       did_you_mean: z.string().nullable(),
     }),
   },
+  example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const { pool, search: engines } = deps
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
@@ -167,7 +172,7 @@ const suggest = defineRoute({
   description: 'From the first letter on. Queries first, then categories, then products.',
   caller: 'anyone',
   query: z.strictObject({
-    q: z.string().max(QUERY_LENGTH_MAX),
+    q: z.string().max(QUERY_LENGTH_MAX).meta({ example: 'whi' }),
     limit: z.coerce.number().int().min(1).max(20).default(8),
     currency: currency.optional(),
   }),
@@ -183,6 +188,7 @@ const suggest = defineRoute({
       engine,
     }),
   },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool, search: engines }) => {
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
   const answer = await engines.suggest({ text: query.q, currency: inCurrency, limit: query.limit })
