@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type OpenApiDocument, openApiDocument } from '../../api/openapi'
 import { routes } from '../../api/routes'
-import { callApi } from '../support/http'
+import { type CallOptions, callApi } from '../support/http'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 
@@ -14,6 +14,11 @@ interface Operation {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly example?: unknown }>> }
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>
   readonly 'x-example-answer'?: number
+}
+
+interface Body {
+  readonly mediaType: string
+  readonly example: unknown
 }
 
 interface Parameter {
@@ -51,7 +56,7 @@ it.each(shown)('$method $path is answered as the document says', async ({ method
   const call = callOf(path, operation)
   const real = (text: string) => text.replaceAll(STAND_IN, (_all, prefix: string) => ids[prefix] ?? `no ${prefix}`)
   const answer = await callApi(stack.api, method, real(call.path), {
-    ...(call.body === undefined ? {} : { body: JSON.parse(real(JSON.stringify(call.body))) }),
+    ...sent(call.body, (body) => JSON.parse(real(JSON.stringify(body)))),
     ...(call.idempotencyKey === undefined ? {} : { idempotencyKey: call.idempotencyKey }),
     ...callerOf(operation, token),
   })
@@ -116,13 +121,22 @@ function callOf(path: string, operation: Operation) {
   return { path: query === '' ? address : `${address}?${query}`, body: bodyOf(operation), idempotencyKey }
 }
 
+/** JSON, or text of another medium. */
+function sent(body: Body | undefined, real: (json: unknown) => unknown): Partial<CallOptions> {
+  if (body === undefined) return {}
+  if (body.mediaType === 'application/json') return { body: real(body.example) }
+  return { raw: String(body.example), headers: { 'content-type': body.mediaType } }
+}
+
 function exampleOf({ example, schema }: Parameter): unknown {
   const component = schema.$ref && document.components?.schemas?.[schema.$ref.split('/').at(-1) as string]
   return example ?? schema.example ?? (component as { example?: unknown } | undefined)?.example
 }
 
-function bodyOf({ requestBody }: Operation): unknown {
-  return Object.values(requestBody?.content ?? {}).find(({ example }) => example !== undefined)?.example
+function bodyOf({ requestBody }: Operation): Body | undefined {
+  return Object.entries(requestBody?.content ?? {})
+    .map(([mediaType, { example }]) => ({ mediaType, example }))
+    .find(({ example }) => example !== undefined)
 }
 
 function callerOf({ security = [] }: Operation, token: string): { key?: string; token?: string } {
