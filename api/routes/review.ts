@@ -58,7 +58,7 @@ const shownReview = z
     rating,
     title: z.string().nullable(),
     text: z.string().meta({ description: 'plain text; show it as text' }),
-    verified: z.boolean().meta({ description: 'its writer has bought the product' }),
+    verified: z.boolean().meta({ description: 'the cart that it was written with bought the product' }),
     created_at: timestamp,
     updated_at: timestamp,
   })
@@ -119,7 +119,8 @@ const postReview = defineRoute({
   summary: 'Review a product',
   description:
     "With a cart's token; the buyer is the e-mail address on its order, else on the cart. A buyer has one review per product: " +
-    'a second one changes the first. It is shown once staff have approved it, `verified` when the buyer has bought the product.',
+    'a second one changes the first, with the token that wrote it. It is shown once staff have approved it, `verified` when ' +
+    'this cart bought the product: an address alone proves nothing.',
   caller: 'cart',
   params: productParams,
   body: newReview,
