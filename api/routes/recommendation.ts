@@ -3,9 +3,9 @@ import { listRecommended } from '../../db/recommendation'
 import { storeSettings } from '../../db/settings'
 import { DomainError } from '../../domain/errors'
 import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation'
+import { currencyQuery, listedProduct, presentListed } from '../catalog'
 import { readCatalog } from '../catalog-read'
 import { defineRoute, type Route } from '../route'
-import { currencyQuery, listedProduct, presentListed } from './catalog'
 import { EXAMPLE_PRODUCT, pageOf } from '../schemas'
 
 const getRecommendations = defineRoute({

@@ -5,35 +5,23 @@ import { type Db, withTransaction } from '../../db/pool'
 import {
   findReview,
   findReviewed,
-  listReviews,
   listReviewsByStatus,
   moderateReview,
-  readHistogram,
   type Review,
   writeReview,
 } from '../../db/review'
 import { DomainError } from '../../domain/errors'
-import { isId, type ProductId, type ReviewId } from '../../domain/ids'
-import {
-  averageOf,
-  countOf,
-  type Histogram,
-  RATINGS,
-  REVIEW_STATUSES,
-  REVIEW_TEXT_MAX,
-  REVIEW_TITLE_MAX,
-  type ReviewStatus,
-} from '../../domain/review'
+import { isId, type ReviewId } from '../../domain/ids'
+import { RATINGS, REVIEW_STATUSES, REVIEW_TEXT_MAX, REVIEW_TITLE_MAX, type ReviewStatus } from '../../domain/review'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
+import { pageOfReviews, presentShown, rating, reviewPage, shownReview } from '../review'
 import { type ApiDeps, defineRoute, type AdminCaller, type Route } from '../route'
-import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId } from '../schemas'
 
 const productParams = z.object({
   id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }),
 })
-
-const rating = z.int().min(1).max(5)
 
 /** Plain text: it is kept and answered as it was written, and whoever shows it shows it as text. */
 const newReview = z.strictObject({
@@ -52,18 +40,6 @@ const newReview = z.strictObject({
     .meta({ description: 'plain text; show it as text', example: 'Sturdy.' }),
 })
 
-const shownReview = z
-  .strictObject({
-    id: idOf('review'),
-    rating,
-    title: z.string().nullable(),
-    text: z.string().meta({ description: 'plain text; show it as text' }),
-    verified: z.boolean().meta({ description: 'the cart that it was written with bought the product' }),
-    created_at: timestamp,
-    updated_at: timestamp,
-  })
-  .meta({ id: 'Review' })
-
 const ownReview = shownReview
   .extend({ product_id: idOf('product'), status: z.enum(REVIEW_STATUSES) })
   .meta({ id: 'OwnReview' })
@@ -71,16 +47,6 @@ const ownReview = shownReview
 const moderatedReview = ownReview
   .extend({ reason: z.string().nullable(), version: z.int() })
   .meta({ id: 'ModeratedReview' })
-
-const summary = z
-  .strictObject({
-    average: z.number().nullable(),
-    count: z.int(),
-    histogram: z.strictObject({ '1': z.int(), '2': z.int(), '3': z.int(), '4': z.int(), '5': z.int() }),
-  })
-  .meta({ id: 'ReviewSummary' })
-
-export const reviewPage = pageOf(shownReview).extend({ summary })
 
 const getReviews = defineRoute({
   method: 'get',
@@ -97,20 +63,6 @@ const getReviews = defineRoute({
   const productId = await requireProduct(pool, params.id)
   return { status: 200, body: await pageOfReviews(pool, productId, { sort: query.sort, after, limit: query.limit }) }
 })
-
-/** The approved reviews of a product with what they come to. */
-export async function pageOfReviews(
-  db: Db,
-  productId: ProductId,
-  { sort, after, limit }: { sort: 'newest' | 'rating'; after: { rating: number; id: string } | null; limit: number },
-): Promise<z.input<typeof reviewPage>> {
-  const [reviews, histogram] = await Promise.all([
-    listReviews(db, { productId, sort, after, limit: limit + 1 }),
-    readHistogram(db, productId),
-  ])
-  const page = pageFrom(reviews, limit, { keyOf: ({ rating, id }) => ({ rating, id }), present: presentShown })
-  return { ...page, summary: presentSummary(histogram) }
-}
 
 const postReview = defineRoute({
   method: 'post',
@@ -245,33 +197,12 @@ async function requireReview(db: Db, id: ReviewId): Promise<Review> {
   return review
 }
 
-function presentShown(review: Review): z.input<typeof shownReview> {
-  return {
-    id: review.id,
-    rating: review.rating,
-    title: review.title,
-    text: review.text,
-    verified: review.verified,
-    created_at: review.createdAt.toISOString(),
-    updated_at: review.updatedAt.toISOString(),
-  }
-}
-
 function presentOwn(review: Review): z.input<typeof ownReview> {
   return { ...presentShown(review), product_id: review.productId, status: review.status }
 }
 
 function presentModerated(review: Review): z.input<typeof moderatedReview> {
   return { ...presentOwn(review), reason: review.reason, version: review.version }
-}
-
-function presentSummary(histogram: Histogram): z.input<typeof summary> {
-  const [one, two, three, four, five] = histogram
-  return {
-    average: averageOf(histogram),
-    count: countOf(histogram),
-    histogram: { '1': one, '2': two, '3': three, '4': four, '5': five },
-  }
 }
 
 function isPlace(key: unknown): key is { rating: number; id: string } {

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { type CatalogProduct, findCatalogProducts } from '../../db/catalog'
-import type { Pool } from '../../db/pool'
-import { readFacetLabels } from '../../db/search/document'
 import { readAffinity, sessionKey } from '../../db/session-interest'
 import { storeSettings } from '../../db/settings'
 import { PRICE_AMOUNT_MAX } from '../../domain/catalog'
@@ -11,8 +9,6 @@ import {
   type Affinity,
   ATTRIBUTE_NAME,
   DEPTH_MAX,
-  type FacetCount,
-  type Facets,
   NO_AFFINITY,
   QUERY_LENGTH_MAX,
   type SearchFilters,
@@ -20,10 +16,11 @@ import {
   SORTS,
 } from '../../domain/search'
 import { facetValue } from '../../domain/words'
+import { listedProduct, presentListed } from '../catalog'
+import { facets, presentFacets } from '../facets'
 import { pageFrom, readCursor } from '../page'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { currency, money, pageOf, pageQuery, sessionId } from '../schemas'
-import { listedProduct, presentListed } from './catalog'
+import { currency, pageOf, pageQuery, sessionId } from '../schemas'
 
 const TAG = 'Search'
 const ATTRIBUTE_FILTERS_MAX = 10
@@ -73,28 +70,6 @@ const searchQuery = pageQuery
     if (others.length > ATTRIBUTE_FILTERS_MAX) {
       context.addIssue({ code: 'custom', message: `At most ${ATTRIBUTE_FILTERS_MAX} attributes.`, input: given })
     }
-  })
-
-const facetCount = z.strictObject({ value: z.string(), label: z.string(), count: z.int() })
-export const facets = z
-  .object({
-    category: z.array(facetCount),
-    brand: z.array(facetCount),
-    price: z.array(
-      z.strictObject({
-        from: money,
-        to: money.nullable().meta({ description: 'exclusive; null: no end' }),
-        count: z.int(),
-      }),
-    ),
-    rating: z.array(facetCount),
-    in_stock: z.array(facetCount),
-  })
-  .catchall(z.array(facetCount))
-  .meta({
-    id: 'Facets',
-    description:
-      'How many results each choice would leave; those of a filter that is set are counted without it. `attr.<name>` for attributes.',
   })
 
 const engine = z.string().meta({ description: 'who answered: `typesense` or `postgres`' })
@@ -195,17 +170,6 @@ const suggest = defineRoute({
   return { status: 200, body: { data: answer.data.map((one) => ({ ...one })), engine: answer.engine } }
 })
 
-/** The facets of everything in a category, for its page. */
-export async function searchFacets(
-  { pool, search: engines }: Pick<ApiDeps, 'pool' | 'search'>,
-  { category, currency: inCurrency }: { category: string; currency: Currency },
-): Promise<z.input<typeof facets>> {
-  const filters = { ...filtersOf(searchQuery.parse({})), category }
-  const wanted = { text: '', currency: inCurrency, sort: 'relevance', filters, offset: 0, limit: 1 } as const
-  const answer = await engines.search({ ...wanted, affinity: NO_AFFINITY })
-  return presentFacets(pool, answer.facets, inCurrency)
-}
-
 export const searchRoutes: readonly Route[] = [search, suggest]
 
 type SearchRequest = z.output<typeof searchQuery>
@@ -268,37 +232,4 @@ function presenterOf(
     const product = byId.get(id)
     return product ? { ...presentListed(product, inCurrency), highlight: highlight && { ...highlight } } : null
   }
-}
-
-const LABELS: Readonly<Record<string, (value: string) => string>> = {
-  rating: (value) => `${value} and up`,
-  in_stock: (value) => (value === 'true' ? 'In stock' : 'Out of stock'),
-}
-
-async function presentFacets(
-  pool: Pool,
-  { values, price }: Facets,
-  inCurrency: Currency,
-): Promise<z.input<typeof facets>> {
-  const labelled = Object.entries(values)
-    .filter(([kind]) => !(kind in LABELS))
-    .flatMap(([kind, counts]) => counts.map(({ value }) => ({ kind, value })))
-  const labels = labelled.length === 0 ? new Map<string, string>() : await readFacetLabels(pool, labelled)
-  const present = (kind: string, { value, count }: FacetCount) => ({
-    value,
-    label: LABELS[kind]?.(value) ?? labels.get(`${kind} ${value}`) ?? value,
-    count,
-  })
-  const shown = Object.fromEntries(
-    Object.entries(values).map(([kind, counts]) => [kind, counts.map((count) => present(kind, count))]),
-  )
-  const inMinor = (minor: number) => ({ amount: minor, currency: inCurrency })
-  return {
-    category: [],
-    brand: [],
-    rating: [],
-    in_stock: [],
-    ...shown,
-    price: price.map(({ from, to, count }) => ({ from: inMinor(from), to: to === null ? null : inMinor(to), count })),
-  } as unknown as z.input<typeof facets>
 }
