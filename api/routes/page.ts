@@ -3,16 +3,14 @@ import { z } from 'zod'
 import { storeSettings } from '../../db/settings'
 import { SLUG_LENGTH_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
-import { catalogProduct, currencyQuery, listedProduct } from '../catalog'
-import { facets } from '../facets'
-import { buildCategoryPage } from '../pages/category'
+import { currencyQuery } from '../catalog'
+import { buildCategoryPage, categoryPage } from '../pages/category'
 import { buildHomePage, buildSharedHomePage, homePage } from '../pages/home'
-import { buildProductPage } from '../pages/product'
+import { buildProductPage, productPage } from '../pages/product'
 import type { BuiltPage } from '../pages/cache'
 import { headersOf, knows } from '../pages/serve'
-import { reviewPage } from '../review'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { categoryRef, EXAMPLE_CATEGORY, EXAMPLE_PRODUCT, pageOf, sessionId } from '../schemas'
+import { EXAMPLE_CATEGORY, EXAMPLE_PRODUCT, sessionId } from '../schemas'
 
 const TAG = 'Pages'
 const DESCRIPTION =
@@ -23,30 +21,6 @@ const slug = z.string().min(1).max(SLUG_LENGTH_MAX)
 const productPath = z.object({ slug: slug.meta({ example: EXAMPLE_PRODUCT }) })
 const categoryPath = z.object({ slug: slug.meta({ example: EXAMPLE_CATEGORY }) })
 const pageQuery = z.strictObject({ currency: currencyQuery })
-const leftOut = z.array(z.string())
-
-const productPage = z
-  .strictObject({
-    product: catalogProduct,
-    breadcrumbs: z.array(categoryRef),
-    reviews: reviewPage.nullable(),
-    bought_together: z.array(listedProduct).nullable(),
-    also_bought: z.array(listedProduct).nullable(),
-    similar: z.array(listedProduct).nullable(),
-    left_out: leftOut,
-  })
-  .meta({ id: 'ProductPage' })
-
-const categoryPage = z
-  .strictObject({
-    category: categoryRef.extend({ description: z.string() }),
-    breadcrumbs: z.array(categoryRef),
-    children: z.array(categoryRef),
-    products: pageOf(listedProduct),
-    facets: facets.nullable(),
-    left_out: leftOut,
-  })
-  .meta({ id: 'CategoryPage' })
 
 const getHome = defineRoute({
   method: 'get',
