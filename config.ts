@@ -33,7 +33,7 @@ export const settingsSchema = z.object({
   DATABASE_REPLICA_URL: z
     .string()
     .default('')
-    .describe('a streaming replica for what may be a moment old: catalog pages and lists; empty: none'),
+    .describe('a streaming replica for the catalog, its pages, and the list of orders; empty: none'),
   PAGE_CACHE_MB: z.coerce
     .number()
     .int()

@@ -107,11 +107,14 @@ function pathOf(route: Route): RouteConfig {
     responses: Object.fromEntries(
       [...answersOf(route)].map(([status, codes]) => [status, responseOf(route, status, codes)]),
     ),
+    // The status that the call with all examples is answered with.
+    ...(route.example ? { 'x-example-answer': route.example.answer } : {}),
   }
 }
 
 function requestOf(route: Route): NonNullable<RouteConfig['request']> {
-  const { body } = route
+  const { body, example } = route
+  const shown = example?.body === undefined ? {} : { example: example.body }
   return {
     ...(route.params ? { params: route.params as z.ZodObject } : {}),
     ...(route.query ? { query: route.query as z.ZodObject } : {}),
@@ -122,10 +125,10 @@ function requestOf(route: Route): NonNullable<RouteConfig['request']> {
             ? {
                 required: true,
                 content: Object.fromEntries(
-                  [body.mediaType].flat().map((type: string) => [type, { schema: { type: 'string' } }]),
+                  [body.mediaType].flat().map((type: string) => [type, { schema: { type: 'string' }, ...shown }]),
                 ),
               }
-            : { required: !body.safeParse({}).success, content: { 'application/json': { schema: body } } },
+            : { required: !body.safeParse({}).success, content: { 'application/json': { schema: body, ...shown } } },
         }
       : {}),
   }
@@ -137,7 +140,8 @@ function idempotencyHeader(required: boolean): z.ZodObject {
     .min(1)
     .max(255)
     .regex(/^[\x21-\x7e]+$/)
-  return z.object({ 'Idempotency-Key': required ? key : key.optional() })
+  const header = required ? key.meta({ example: 'b1946ac9-2c53-4c1f-9d0f-6c1f1a7c6a31' }) : key.optional()
+  return z.object({ 'Idempotency-Key': header })
 }
 
 function responseOf(route: Route, status: number, codes: ReadonlySet<ErrorCode>): RouteConfig['responses'][number] {

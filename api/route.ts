@@ -137,6 +137,15 @@ type Parsed<S> =
         ? z.output<S>
         : undefined
 
+/**
+ * A call that the document shows: this body, with the examples of the parameters. Of ids it shows a stand-in. The tests
+ * make every one of them and compare the status.
+ */
+export interface RouteExample {
+  readonly answer: number
+  readonly body?: unknown
+}
+
 interface RouteSpec<P, Q, B, C extends CallerRule, A extends Answers> {
   readonly method: Method
   /** As OpenAPI writes it: `/v1/store/carts/{id}`. */
@@ -153,6 +162,7 @@ interface RouteSpec<P, Q, B, C extends CallerRule, A extends Answers> {
   readonly idempotency?: 'required' | 'optional' | 'none'
   /** The codes that any route of this kind may answer (400, 401, 403, 404, 405, 413, 415, 429, 503) go without saying. */
   readonly answers: A
+  readonly example?: RouteExample
 }
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
@@ -170,6 +180,7 @@ export interface Route {
   readonly body?: BodySpec
   readonly idempotency: 'required' | 'optional' | 'none'
   readonly answers: Answers
+  readonly example?: RouteExample
   readonly handle: (input: Input<unknown, unknown, unknown, Caller>, deps: ApiDeps) => Promise<RouteAnswer>
 }
 

@@ -33,6 +33,16 @@ const optionalText = (length: number) =>
     .nullish()
     .transform((value) => value ?? null)
 
+export const EXAMPLE_ADDRESS = {
+  name: 'Sample Buyer',
+  line1: '1 High St',
+  line2: null,
+  city: 'Leeds',
+  postal_code: 'LS1 4DY',
+  region: null,
+  country: 'GB',
+}
+
 export const address = z
   .strictObject({
     name: text(200),
@@ -45,15 +55,7 @@ export const address = z
   })
   .meta({
     id: 'Address',
-    example: {
-      name: 'Sample Buyer',
-      line1: '1 High St',
-      line2: null,
-      city: 'Leeds',
-      postal_code: 'LS1 4DY',
-      region: null,
-      country: 'GB',
-    },
+    example: EXAMPLE_ADDRESS,
   })
 
 /** A component that may be null. (`.nullable()` would make the component itself nullable wherever it stands.) */
@@ -66,8 +68,17 @@ export function idOf<N extends Noun>(noun: N) {
   return z
     .string()
     .refine((given): given is Id<N> => isId(noun, given), 'This is no such id.')
-    .meta({ pattern: `^${ID_PREFIXES[noun]}_[0-7][0-9a-hjkmnp-tv-z]{25}$` })
+    .meta({ pattern: `^${ID_PREFIXES[noun]}_[0-7][0-9a-hjkmnp-tv-z]{25}$`, example: exampleId(noun) })
 }
+
+/** Of nothing: whoever calls puts in one that an answer gave. */
+export function exampleId(noun: Noun): string {
+  return `${ID_PREFIXES[noun]}_01h455vb4pex5vsknk084sn02q`
+}
+
+/** The demo shop has them. */
+export const EXAMPLE_PRODUCT = 'white-hanging-heart-t-light-holder'
+export const EXAMPLE_CATEGORY = 'kitchen'
 
 /** A category, as those who refer to it show it. */
 export const categoryRef = z.strictObject({ id: idOf('category'), slug: z.string(), title: z.string() })

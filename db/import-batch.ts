@@ -67,7 +67,8 @@ async function writePlan(tx: Tx, id: ImportId, plan: BatchPlan): Promise<void> {
   const categories = await ensureCategories(tx, plan.categories)
   const made = await insertSkus(tx, plan.newSkus, categories)
   await updateVariants(tx, plan.variants)
-  await writePrices(tx, [...plan.prices, ...plan.newSkus.flatMap(pricesOf)])
+  await writePrices(tx, [...plan.prices, ...plan.newSkus.flatMap((sku) => amountsOf(sku, sku.prices))])
+  await writeCosts(tx, [...plan.costs, ...plan.newSkus.flatMap((sku) => amountsOf(sku, sku.costs))])
   await replaceFirstCategory(tx, plan.productCategories, categories)
   await updateProducts(tx, plan.products)
   if (made.length > 0)
@@ -127,7 +128,8 @@ async function readKnown(tx: Tx, { id, rows }: Batch): Promise<Known> {
   const present = await tx.query<PresentSku>({
     name: 'import.present',
     text: `
-      select v.sku, v.product_id as "productId", v.title, v.weight_grams as "weightGrams", v.attributes,
+      select v.sku, v.product_id as "productId", v.title, v.weight_grams as "weightGrams", v.length_mm as "lengthMm",
+             v.width_mm as "widthMm", v.height_mm as "heightMm", v.attributes,
              jsonb_build_object(
                'version', p.version, 'title', p.title, 'description', p.description, 'brand', p.brand,
                'attributes', p.attributes,
@@ -140,6 +142,7 @@ async function readKnown(tx: Tx, { id, rows }: Batch): Promise<Known> {
                'variants', (select count(*) from variant other where other.product_id = p.id)
              ) as product,
              coalesce((select jsonb_object_agg(currency, amount) from price where price.sku = v.sku), '{}') as prices,
+             coalesce((select jsonb_object_agg(currency, amount) from variant_cost c where c.sku = v.sku), '{}') as costs,
              coalesce((
                select jsonb_object_agg(warehouse_id, jsonb_build_array(on_hand, reserved))
                from stock_level s
@@ -187,10 +190,19 @@ async function insertSkus(
   await tx.query({
     name: 'import.insertVariants',
     text: `
-      insert into variant (sku, sku_written, product_id, title, weight_grams)
+      insert into variant (sku, sku_written, product_id, title, weight_grams, length_mm, width_mm, height_mm)
       select *
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[])`,
-    values: columns(products, (p) => [p.sku, p.skuWritten, p.id, p.title, p.weightGrams ?? null]),
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[])`,
+    values: columns(products, (p) => [
+      p.sku,
+      p.skuWritten,
+      p.id,
+      p.title,
+      p.weightGrams ?? null,
+      p.lengthMm ?? null,
+      p.widthMm ?? null,
+      p.heightMm ?? null,
+    ]),
   })
   const categorized = products.filter((product) => product.category !== undefined)
   if (categorized.length > 0) {
@@ -245,10 +257,20 @@ async function updateVariants(tx: Tx, variants: BatchPlan['variants']): Promise<
     name: 'import.updateVariants',
     text: `
       update variant v
-      set title = n.title, weight_grams = n.weight_grams, attributes = n.attributes
-      from unnest($1::text[], $2::text[], $3::int[], $4::jsonb[]) as n (sku, title, weight_grams, attributes)
+      set title = n.title, attributes = n.attributes, weight_grams = n.weight_grams, length_mm = n.length_mm,
+          width_mm = n.width_mm, height_mm = n.height_mm
+      from unnest($1::text[], $2::text[], $3::jsonb[], $4::int[], $5::int[], $6::int[], $7::int[])
+        as n (sku, title, attributes, weight_grams, length_mm, width_mm, height_mm)
       where v.sku = n.sku`,
-    values: columns(variants, (v) => [v.sku, v.title, v.weightGrams, JSON.stringify(v.attributes)]),
+    values: columns(variants, (v) => [
+      v.sku,
+      v.title,
+      JSON.stringify(v.attributes),
+      v.weightGrams,
+      v.lengthMm,
+      v.widthMm,
+      v.heightMm,
+    ]),
   })
 }
 
@@ -310,6 +332,20 @@ async function writePrices(tx: Tx, prices: BatchPlan['prices']): Promise<void> {
   })
 }
 
+async function writeCosts(tx: Tx, costs: BatchPlan['costs']): Promise<void> {
+  if (costs.length === 0) return
+  await tx.query({
+    name: 'import.writeCosts',
+    text: `
+      insert into variant_cost (sku, currency, amount)
+      select *
+      from unnest($1::text[], $2::text[], $3::bigint[])
+      on conflict (sku, currency) do update
+      set amount = excluded.amount`,
+    values: columns(costs, (c) => [c.sku, c.currency, c.amount]),
+  })
+}
+
 async function writeFacts(tx: Tx, id: ImportId, facts: BatchPlan['facts']): Promise<void> {
   if (facts.size === 0) return
   const [skus, said] = columns([...facts], ([sku, fact]) => [sku, JSON.stringify(fact)])
@@ -337,8 +373,8 @@ async function insertRejections(tx: Tx, id: ImportId, rejections: readonly Rejec
   })
 }
 
-function pricesOf({ sku, prices }: WantedSku): BatchPlan['prices'][number][] {
-  return [...prices].map(([currency, amount]) => ({ sku, currency, amount }))
+function amountsOf({ sku }: WantedSku, amounts: WantedSku['prices']): BatchPlan['prices'][number][] {
+  return [...amounts].map(([currency, amount]) => ({ sku, currency, amount }))
 }
 
 function levelsOf({ sku, stock }: WantedSku): BatchPlan['levels'][number][] {

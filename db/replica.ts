@@ -22,6 +22,9 @@ export async function currentLsn(pool: Pool): Promise<Lsn> {
 const LOOK_MS = 200
 /** A replica further behind is not read. */
 const BEHIND_MS = 1_000
+/** How long a reader of the latest waits for the replica. */
+const CATCH_UP_MS = 50
+const CATCH_UP_LOOK_MS = 5
 
 /**
  * Chooses where to read what may be a moment old: from the replica while it is there, not further behind than a second,
@@ -61,6 +64,17 @@ export class Reads {
     }
   }
 
+  /**
+   * Runs statements that only read and must see all that is committed by now, whoever wrote it: the caller's own writes
+   * among it. The replica is given a moment to get there; it pays where the statements cost more than to ask where it is.
+   */
+  async readLatest<T>(work: (db: Pool) => Promise<T>): Promise<T> {
+    if (!this.replica || !this.isUpToDate()) return work(this.primary)
+    const lsn = await currentLsn(this.primary)
+    await this.catchUp(this.replica, lsn)
+    return this.read(lsn, work)
+  }
+
   /** For `/readyz`: null without a replica. */
   state(): 'up' | 'behind' | null {
     if (!this.replica) return null
@@ -69,6 +83,16 @@ export class Reads {
 
   stop(): void {
     this.stopped.abort()
+  }
+
+  private async catchUp(replica: Pool, lsn: Lsn): Promise<void> {
+    const deadline = Date.now() + CATCH_UP_MS
+    while (this.replayed < lsn && Date.now() < deadline) {
+      const replayed = await replayedLsn(replica).catch(() => -1n)
+      if (replayed < 0n) return
+      this.replayed = replayed
+      if (replayed < lsn) await pause(CATCH_UP_LOOK_MS)
+    }
   }
 
   private isUpToDate(): boolean {
@@ -90,12 +114,16 @@ export class Reads {
     const at = Date.now()
     const lsn = await currentLsn(this.primary)
     this.history = [...this.history.filter((past) => past.at > at - BEHIND_MS), { at, lsn }]
-    const { rows } = await replica.query<{ lsn: string | null }>({
-      name: 'replica.replayed',
-      text: 'select pg_last_wal_replay_lsn()::text as lsn',
-    })
-    this.replayed = parseLsn(rows[0]?.lsn ?? '0/0')
+    this.replayed = await replayedLsn(replica)
   }
+}
+
+async function replayedLsn(replica: Pool): Promise<Lsn> {
+  const { rows } = await replica.query<{ lsn: string | null }>({
+    name: 'replica.replayed',
+    text: 'select pg_last_wal_replay_lsn()::text as lsn',
+  })
+  return parseLsn(rows[0]?.lsn ?? '0/0')
 }
 
 /** The replica had to choose between the log and us. */

@@ -12,7 +12,7 @@ export interface Review {
   readonly rating: number
   readonly title: string | null
   readonly text: string
-  /** Its writer has bought the product. */
+  /** The cart that it was written with bought the product. */
   readonly verified: boolean
   readonly status: ReviewStatus
   /** Why staff decided as they did. */
@@ -50,8 +50,9 @@ export async function findReviewed(db: Db, idOrSlug: string): Promise<ProductId 
 /**
  * Writes the review of whoever holds this cart token, or changes the one that its buyer wrote; either waits for staff. The
  * buyer is the e-mail of the cart's order, else of the cart: kept as a hash with `secret`, never as it is.
- * Throws `unauthenticated` for a token that opens nothing, `email_required`, and `review_exists` when somebody who has not
- * shown to be the writer would change it: an address in a cart is only said, not proven.
+ * Throws `unauthenticated` for a token that opens nothing, `email_required`, and `review_exists` when it would change what
+ * was written with another cart's token: an address in a cart is said, not proven. Only who has bought the product by this
+ * token may replace what somebody wrote under the address who has not.
  */
 export async function writeReview(
   tx: Tx,
@@ -70,8 +71,8 @@ export async function writeReview(
   const buyer = await findBuyer(tx, tokenHash, productId)
   const key = buyerKey(secret, buyer.email)
   await tx.query('select pg_advisory_xact_lock($1)', [key.readBigInt64BE().toString()])
-  const { rows } = await tx.query<{ id: ReviewId; status: ReviewStatus; own: boolean }>(
-    `select id, status, token_hash = $3 as own
+  const { rows } = await tx.query<{ id: ReviewId; status: ReviewStatus; verified: boolean; own: boolean }>(
+    `select id, status, verified, token_hash = $3 as own
      from review
      where product_id = $1 and buyer_key = $2
      for update`,
@@ -79,10 +80,10 @@ export async function writeReview(
   )
   const existing = rows[0]
   if (!existing) return { id: await insertReview(tx, { productId, tokenHash, key, input, ...buyer }), made: true }
-  if (!existing.own && !buyer.proven) {
+  if (!existing.own && (existing.verified || !buyer.verified)) {
     throw new DomainError(
       'review_exists',
-      'There is a review by this address. Send the token of the cart that it was written with, or of a cart you bought.',
+      'There is a review by this address. Send the token of the cart that it was written with.',
     )
   }
   await tx.query(
@@ -205,14 +206,12 @@ export async function moderateReview(
 
 interface BuyerOfToken {
   readonly email: string
-  /** The e-mail is that of a paid order that the token opens. */
-  readonly proven: boolean
-  /** An order of the token, or of the e-mail, that is paid has the product. */
+  /** The order that the token opens is paid and has the product. What others bought by the same address proves nothing. */
   readonly verified: boolean
 }
 
 async function findBuyer(tx: Tx, tokenHash: Buffer, productId: ProductId): Promise<BuyerOfToken> {
-  const { rows } = await tx.query<{ email: string | null; proven: boolean; verified: boolean }>({
+  const { rows } = await tx.query<{ email: string | null; verified: boolean }>({
     name: 'review.buyer',
     text: `
       with held as (
@@ -224,20 +223,12 @@ async function findBuyer(tx: Tx, tokenHash: Buffer, productId: ProductId): Promi
         join orders o on o.cart_id = held.id
         order by bought desc, o.id desc
         limit 1
-      ),
-      buyer as (
-        select coalesce(own.email, held.email) as email, coalesce(own.bought, false) as proven
-        from held
-        left join own on true
       )
-      select email, proven,
-             exists (
-               select
-               from orders o
-               join order_line l on l.order_id = o.id and l.product_id = $2
-               where lower(o.email) = lower(buyer.email) and ${BOUGHT}
-             ) as verified
-      from buyer`,
+      select coalesce(own.email, held.email) as email,
+             coalesce(own.bought, false)
+               and exists (select from order_line l where l.order_id = own.id and l.product_id = $2) as verified
+      from held
+      left join own on true`,
     values: [tokenHash, productId],
   })
   const buyer = rows[0]

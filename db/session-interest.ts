@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { isId, type ProductId } from '../domain/ids'
+import { type Affinity, NO_AFFINITY } from '../domain/search'
+import type { Db } from './pool'
 import { orElse, type Redis } from './redis'
 
 /** The products that a session looked at last. In Redis alone, for a day at most: lost, the shop is less personal. */
@@ -41,4 +43,21 @@ export async function rememberProducts(redis: Redis, key: string, products: read
 export async function recentProducts(redis: Redis, key: string): Promise<ProductId[]> {
   const stored: string[] = await orElse(redis, (redis) => redis.lrange(key, 0, PRODUCTS_MAX - 1), [])
   return stored.filter((id) => isId('product', id))
+}
+
+/** What a session looked at, and the categories of that, the most frequent first; none when Redis is away. */
+export async function readAffinity(db: Db, redis: Redis, key: string): Promise<Affinity> {
+  const products = await recentProducts(redis, key)
+  if (products.length === 0) return NO_AFFINITY
+  const { rows } = await db.query<{ slug: string }>({
+    name: 'sessionInterest.categories',
+    text: `
+      select c.slug
+      from product_category pc join category c on c.id = pc.category_id
+      where pc.product_id = any ($1::text[])
+      group by c.id
+      order by count(*) desc, c.id`,
+    values: [products],
+  })
+  return { products, categories: rows.map(({ slug }) => slug) }
 }

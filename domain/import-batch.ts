@@ -1,15 +1,16 @@
 import { type AttributeDefinition, attributeFromText, type Attributes, type Described, faultsOf } from './attribute'
 import type { CategoryStep } from './category'
 import type { ProductId, Sku, WarehouseId } from './ids'
-import type { ImportRow, Rejection } from './import'
+import { type ImportRow, type Measure, MEASURES, type Rejection } from './import'
 import type { Currency } from './money'
 
+type Measures = Readonly<Record<Measure, number | null>>
+
 /** A SKU as it stands in the shop before a batch. */
-export interface PresentSku {
+export interface PresentSku extends Measures {
   readonly sku: Sku
   readonly productId: ProductId
   readonly title: string
-  readonly weightGrams: number | null
   readonly attributes: Attributes
   readonly product: {
     readonly version: number
@@ -22,6 +23,7 @@ export interface PresentSku {
     readonly variants: number
   }
   readonly prices: Readonly<Record<Currency, number>>
+  readonly costs: Readonly<Record<Currency, number>>
   /** Per warehouse: on hand, reserved. */
   readonly levels: Readonly<Record<WarehouseId, readonly [number, number]>>
 }
@@ -38,7 +40,7 @@ export interface Known {
 }
 
 /** What the accepted lines of a batch say of one SKU, together. */
-export interface WantedSku {
+export interface WantedSku extends Partial<Record<Measure, number>> {
   sku: Sku
   skuWritten: string
   title: string
@@ -46,8 +48,8 @@ export interface WantedSku {
   brand?: string
   category?: readonly CategoryStep[]
   attributes?: Attributes
-  weightGrams?: number
   prices: Map<Currency, number>
+  costs: Map<Currency, number>
   stock: Map<WarehouseId, number>
 }
 
@@ -61,11 +63,16 @@ export interface ChangedProduct {
   readonly attributes: Attributes
 }
 
-export interface ChangedVariant {
+export interface ChangedVariant extends Measures {
   readonly sku: Sku
   readonly title: string
-  readonly weightGrams: number | null
   readonly attributes: Attributes
+}
+
+interface Amount {
+  readonly sku: Sku
+  readonly currency: Currency
+  readonly amount: number
 }
 
 /** Everything a batch writes. Whatever is as the file wants it already is not in here. */
@@ -78,7 +85,8 @@ export interface BatchPlan {
   readonly products: readonly ChangedProduct[]
   readonly productCategories: readonly { readonly productId: ProductId; readonly category: string }[]
   readonly variants: readonly ChangedVariant[]
-  readonly prices: readonly { readonly sku: Sku; readonly currency: Currency; readonly amount: number }[]
+  readonly prices: readonly Amount[]
+  readonly costs: readonly Amount[]
   readonly levels: readonly { readonly sku: Sku; readonly warehouseId: WarehouseId; readonly onHand: number }[]
 }
 
@@ -204,11 +212,14 @@ function factsOf(row: ImportRow): Facts {
   if (row.description) facts['description'] = `${row.line}:${fingerprint(row.description)}`
   if (row.brand) facts['brand'] = `${row.line}:${fingerprint(row.brand)}`
   if (row.category) facts['category'] = `${row.line}:${slugOfPath(row.category)}`
-  if (row.weightGrams !== undefined) facts['weight_grams'] = `${row.line}:${row.weightGrams}`
+  for (const { column, field } of MEASURES) {
+    if (row[field] !== undefined) facts[column] = `${row.line}:${row[field]}`
+  }
   for (const [name, text] of Object.entries(row.attributes ?? {})) {
     facts[`attr.${name}`] = `${row.line}:${fingerprint(text)}`
   }
   if (row.price) facts[`price ${row.price.currency}`] = `${row.line}:${row.price.amount}`
+  if (row.cost) facts[`cost ${row.cost.currency}`] = `${row.line}:${row.cost.amount}`
   if (row.stock) facts[`on_hand ${row.stock.warehouseId}`] = `${row.line}:${row.stock.onHand}`
   return facts
 }
@@ -234,14 +245,19 @@ function merge(wanted: WantedSku | undefined, row: ImportRow, present: PresentSk
     skuWritten: row.skuWritten,
     title: row.title ?? present?.title ?? '',
     prices: new Map(),
+    costs: new Map(),
     stock: new Map(),
   }
   if (row.title !== undefined) merged.title = row.title
   if (row.description !== undefined) merged.description = row.description
   if (row.brand !== undefined) merged.brand = row.brand
   if (row.category !== undefined) merged.category = row.category
-  if (row.weightGrams !== undefined) merged.weightGrams = row.weightGrams
+  for (const { field } of MEASURES) {
+    const measure = row[field]
+    if (measure !== undefined) merged[field] = measure
+  }
   if (row.price) merged.prices.set(row.price.currency, row.price.amount)
+  if (row.cost) merged.costs.set(row.cost.currency, row.cost.amount)
   if (row.stock) merged.stock.set(row.stock.warehouseId, row.stock.onHand)
   return merged
 }
@@ -256,6 +272,7 @@ function changes(wanted: ReadonlyMap<Sku, WantedSku>, present: ReadonlyMap<Sku, 
     productCategories: [],
     variants: [],
     prices: [],
+    costs: [],
     levels: [],
   }
   const products = new Map<ProductId, ChangedProduct>()
@@ -281,6 +298,11 @@ function changeSku(want: WantedSku, now: PresentSku, changed: Mutable<Changes>):
   for (const [currency, amount] of want.prices) {
     if (now.prices[currency] === amount) continue
     changed.prices.push({ sku: want.sku, currency, amount })
+    touched = true
+  }
+  for (const [currency, amount] of want.costs) {
+    if (now.costs[currency] === amount) continue
+    changed.costs.push({ sku: want.sku, currency, amount })
     touched = true
   }
   const variant = { sku: want.sku, title: want.title, ...variantFields(want, now) }
@@ -313,13 +335,21 @@ function productFields(want: WantedSku, { product, title }: PresentSku): Omit<Ch
   }
 }
 
-function variantFields(want: WantedSku, now: PresentSku): Pick<ChangedVariant, 'weightGrams' | 'attributes'> {
+function variantFields(want: WantedSku, now: PresentSku): Omit<ChangedVariant, 'sku' | 'title'> {
   const own = now.product.variants > 1 ? want.attributes : undefined
-  return { weightGrams: want.weightGrams ?? now.weightGrams, attributes: own ?? now.attributes }
+  return {
+    weightGrams: want.weightGrams ?? now.weightGrams,
+    lengthMm: want.lengthMm ?? now.lengthMm,
+    widthMm: want.widthMm ?? now.widthMm,
+    heightMm: want.heightMm ?? now.heightMm,
+    attributes: own ?? now.attributes,
+  }
 }
 
-function variantDiffers(variant: Pick<ChangedVariant, 'weightGrams' | 'attributes'>, now: PresentSku): boolean {
-  return variant.weightGrams !== now.weightGrams || !sameAttributes(variant.attributes, now.attributes)
+function variantDiffers(variant: Omit<ChangedVariant, 'sku' | 'title'>, now: PresentSku): boolean {
+  return (
+    MEASURES.some(({ field }) => variant[field] !== now[field]) || !sameAttributes(variant.attributes, now.attributes)
+  )
 }
 
 function differs(product: Omit<ChangedProduct, 'id'>, now: PresentSku['product']): boolean {

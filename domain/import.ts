@@ -1,4 +1,4 @@
-import { ON_HAND_MAX, PRICE_AMOUNT_MAX, WEIGHT_GRAMS_MAX } from './catalog'
+import { LENGTH_MM_MAX, ON_HAND_MAX, PRICE_AMOUNT_MAX, WEIGHT_GRAMS_MAX } from './catalog'
 import { CATEGORY_DEPTH_MAX, CATEGORY_TITLE_LENGTH_MAX, categoryPath, type CategoryStep } from './category'
 import { type CsvProblem, CsvReader, type CsvRecord } from './csv'
 import { isCurrency } from './currency'
@@ -13,8 +13,12 @@ export const IMPORT_COLUMNS = [
   'brand',
   'category',
   'price',
+  'cost',
   'currency',
   'weight_grams',
+  'length_mm',
+  'width_mm',
+  'height_mm',
   'warehouse',
   'on_hand',
 ] as const
@@ -23,6 +27,15 @@ export type ImportColumn = (typeof IMPORT_COLUMNS)[number]
 /** Columns of this form come besides: `attr.color` holds the attribute `color`. */
 const ATTRIBUTE_COLUMN = /^attr\.([\w-]{1,100})$/i
 const ATTRIBUTE_COLUMNS_MAX = 100
+
+/** What a variant measures: its column, its field, and the most that is believed. */
+export const MEASURES = [
+  { column: 'weight_grams', field: 'weightGrams', max: WEIGHT_GRAMS_MAX, code: 'bad_weight' },
+  { column: 'length_mm', field: 'lengthMm', max: LENGTH_MM_MAX, code: 'bad_dimension' },
+  { column: 'width_mm', field: 'widthMm', max: LENGTH_MM_MAX, code: 'bad_dimension' },
+  { column: 'height_mm', field: 'heightMm', max: LENGTH_MM_MAX, code: 'bad_dimension' },
+] as const
+export type Measure = (typeof MEASURES)[number]['field']
 
 const TEXT_LENGTH_MAX = { title: 255, description: 20_000, brand: 100 } as const
 const ATTRIBUTE_LENGTH_MAX = 1_000
@@ -35,7 +48,7 @@ export interface ImportHeader {
 }
 
 /** One line, understood. What is left empty in the file is left out here and stays as it is in the shop. */
-export interface ImportRow {
+export interface ImportRow extends Readonly<Partial<Record<Measure, number>>> {
   readonly line: number
   readonly sku: Sku
   readonly skuWritten: string
@@ -46,8 +59,9 @@ export interface ImportRow {
   readonly category?: readonly CategoryStep[]
   /** As they are written; what they must be is for the category to say. */
   readonly attributes?: Readonly<Record<string, string>>
-  readonly weightGrams?: number
   readonly price?: { readonly amount: number; readonly currency: Currency }
+  /** What a unit costs the merchant. */
+  readonly cost?: { readonly amount: number; readonly currency: Currency }
   readonly stock?: { readonly warehouseId: WarehouseId; readonly onHand: number }
 }
 
@@ -60,8 +74,10 @@ export type RejectionCode =
   | 'bad_category'
   | 'bad_attribute'
   | 'bad_price'
+  | 'bad_cost'
   | 'unknown_currency'
   | 'bad_weight'
+  | 'bad_dimension'
   | 'bad_on_hand'
   | 'warehouse_missing'
   | 'unknown_warehouse'
@@ -161,10 +177,13 @@ export function readRow(record: CsvRecord, header: ImportHeader, context: Import
   if (isRejection(category)) return category
   const attributes = readAttributes(record.line, record.fields, header)
   if (isRejection(attributes)) return attributes
-  const weight = readWeight(line, text('weight_grams'))
-  if (isRejection(weight)) return weight
-  const price = readPrice(line, text('price'), text('currency').toUpperCase() || context.defaultCurrency)
+  const measures = readMeasures(line, text)
+  if (isRejection(measures)) return measures
+  const currency = text('currency').toUpperCase() || context.defaultCurrency
+  const price = readAmount(line, 'price', text('price'), currency)
   if (isRejection(price)) return price
+  const cost = readAmount(line, 'cost', text('cost'), currency)
+  if (isRejection(cost)) return cost
   const stock = readStock(line, text('on_hand'), text('warehouse'), context)
   if (isRejection(stock)) return stock
   return {
@@ -174,8 +193,9 @@ export function readRow(record: CsvRecord, header: ImportHeader, context: Import
     ...texts,
     ...category,
     ...attributes,
-    ...weight,
+    ...measures,
     ...price,
+    ...cost,
     ...stock,
   }
 }
@@ -224,28 +244,32 @@ function readAttributes(line: number, fields: readonly string[], header: ImportH
   return Object.keys(attributes).length > 0 ? { attributes } : {}
 }
 
-function readWeight(line: number, text: string): Part<'weightGrams'> {
-  if (text === '') return {}
-  const weightGrams = wholeNumber(text, WEIGHT_GRAMS_MAX)
-  if (weightGrams !== null) return { weightGrams }
-  return {
-    line,
-    code: 'bad_weight',
-    message: `weight_grams ${shown(text)} is no whole number from 0 to ${WEIGHT_GRAMS_MAX}.`,
+function readMeasures(line: number, text: Cell): Part<Measure> {
+  const measures: Partial<Record<Measure, number>> = {}
+  for (const { column, field, max, code } of MEASURES) {
+    const given = text(column)
+    if (given === '') continue
+    const value = wholeNumber(given, max)
+    if (value === null) {
+      return { line, code, message: `${column} ${shown(given)} is no whole number from 0 to ${max}.` }
+    }
+    measures[field] = value
   }
+  return measures
 }
 
-function readPrice(line: number, text: string, currency: string): Part<'price'> {
+/** A price or a cost, in major units. */
+function readAmount(line: number, column: 'price' | 'cost', text: string, currency: string): Part<'price' | 'cost'> {
   if (text === '') return {}
   if (!isCurrency(currency))
     return { line, code: 'unknown_currency', message: `${shown(currency)} is no ISO 4217 currency.` }
   const amount = parseMajor(text, currency)
-  if (amount !== null && amount <= PRICE_AMOUNT_MAX) return { price: { amount, currency } }
+  if (amount !== null && amount <= PRICE_AMOUNT_MAX) return { [column]: { amount, currency } }
   const digits = minorDigits(currency)
   return {
     line,
-    code: 'bad_price',
-    message: `price ${shown(text)} is no amount in ${currency} with at most ${digits} digits behind the point.`,
+    code: `bad_${column}`,
+    message: `${column} ${shown(text)} is no amount in ${currency} with at most ${digits} digits behind the point.`,
   }
 }
 

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { computeFirstRecommendations } from './first-recommendations'
 import { sampleSku, seedDemoShop } from './seed'
 import { seconds, type Say } from './stack/say'
 import type { ServiceAddresses } from './stack/services'
@@ -47,6 +48,7 @@ async function run(): Promise<void> {
     say(`Ready in ${seconds(begun)}.\n\n${stackTable(stack.file, sampleSku)}\n`)
     say(process.send === undefined ? 'Ctrl-C stops all of it.' : '`npm stop` ends it.')
     await finish('ready')
+    void computeFirstRecommendations(temporalOf(stack))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     await interrupted.stop()
@@ -124,6 +126,10 @@ function givenServices(): Partial<ServiceAddresses> {
 function namespaceSetting(): { namespace?: string } {
   const namespace = process.env['TEMPORAL_NAMESPACE']
   return namespace ? { namespace } : {}
+}
+
+function temporalOf({ services, env }: Stack): { address: string; namespace: string } {
+  return { address: services.TEMPORAL_ADDRESS, namespace: env['TEMPORAL_NAMESPACE'] ?? 'default' }
 }
 
 function processCount(text: string): number {

@@ -1,6 +1,7 @@
 import { readSettings } from '../config'
 import { issueStackKey } from '../db/api-key'
 import { createPool } from '../db/pool'
+import { computeFirstRecommendations } from './first-recommendations'
 import { sampleSku, seedDemoShop } from './seed'
 import { stackTable } from './stack/table'
 
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
     processes: [],
   }
   console.log(`\n${stackTable(stack, sampleSku)}\n`)
+  await computeFirstRecommendations({ address: settings.TEMPORAL_ADDRESS, namespace: settings.TEMPORAL_NAMESPACE })
 }
 
 main().catch((error: unknown) => {

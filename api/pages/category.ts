@@ -1,13 +1,15 @@
+import { z } from 'zod'
 import { findCategory, listChildren } from '../../db/category'
 import type { Pool } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import type { Currency } from '../../domain/money'
-import { pageOfProducts } from '../routes/catalog'
-import { searchFacets } from '../routes/search'
+import { listedProduct, pageOfProducts } from '../catalog'
+import { facets, searchFacets } from '../facets'
+import { readCatalog } from '../catalog-read'
 import type { ApiDeps } from '../route'
+import { categoryRef, pageOf } from '../schemas'
 import type { BuiltPage } from './cache'
-import { readForPage } from './read'
-import { buildSections, type Section } from './section'
+import { buildSections, type Section, shapeOf } from './section'
 
 const CHILDREN_MAX = 100
 const PRODUCTS = 24
@@ -19,20 +21,32 @@ interface Context {
   readonly currency: Currency
 }
 
-/** The sections of a category's page that may be missing. A new one is a function here. */
-export const CATEGORY_SECTIONS = {
+/** The sections of a category's page that may be missing. A new one is an entry here. */
+const CATEGORY_SECTIONS = {
   facets: {
     givenUpAs: 'facets',
+    schema: facets,
     build: async ({ deps, slug, currency }) => ({ value: await searchFacets(deps, { category: slug, currency }) }),
   },
 } satisfies Record<string, Section<Context, unknown>>
+
+export const categoryPage = z
+  .strictObject({
+    category: categoryRef.extend({ description: z.string() }),
+    breadcrumbs: z.array(categoryRef),
+    children: z.array(categoryRef),
+    products: pageOf(listedProduct),
+    ...shapeOf(CATEGORY_SECTIONS),
+    left_out: z.array(z.string()),
+  })
+  .meta({ id: 'CategoryPage' })
 
 /** A category with what lies below it and the newest products of its branch, in one answer. Throws `not_found`. */
 export async function buildCategoryPage(
   deps: ApiDeps,
   { slug, currency }: { slug: string; currency: Currency },
 ): Promise<BuiltPage> {
-  return readForPage(deps, async (db) => {
+  return readCatalog(deps, async (db) => {
     const category = await findCategory(db, slug)
     if (!category) throw new DomainError('not_found', 'There is no such category.')
     const [children, products, sections] = await Promise.all([

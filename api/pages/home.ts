@@ -3,7 +3,7 @@ import { recentProducts, sessionKey } from '../../db/session-interest'
 import { listBestsellers, listCategoryShelves, listForInterest, listNewest } from '../../db/shelf'
 import type { Currency } from '../../domain/money'
 import type { ApiDeps } from '../route'
-import { listedProduct, presentListed } from '../routes/catalog'
+import { listedProduct, presentListed } from '../catalog'
 import { idOf } from '../schemas'
 import type { BuiltPage } from './cache'
 

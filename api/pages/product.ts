@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { type CatalogProduct, findCatalogProduct } from '../../db/catalog'
 import { findCategory } from '../../db/category'
 import type { Pool } from '../../db/pool'
@@ -5,12 +6,13 @@ import { listRecommended } from '../../db/recommendation'
 import { DomainError } from '../../domain/errors'
 import type { Currency } from '../../domain/money'
 import type { RecommendationKind } from '../../domain/recommendation'
-import { presentDetail, presentListed } from '../routes/catalog'
-import { pageOfReviews } from '../routes/review'
+import { catalogProduct, listedProduct, presentDetail, presentListed } from '../catalog'
+import { pageOfReviews, reviewPage } from '../review'
+import { readCatalog } from '../catalog-read'
 import type { ApiDeps } from '../route'
+import { categoryRef } from '../schemas'
 import type { BuiltPage } from './cache'
-import { readForPage } from './read'
-import { buildSections, type Section } from './section'
+import { buildSections, type Section, shapeOf } from './section'
 
 const REVIEWS = 5
 const PER_KIND = 8
@@ -21,10 +23,11 @@ interface Context {
   readonly currency: Currency
 }
 
-/** The sections of a product's page that may be missing. A new one is a function here. */
-export const PRODUCT_SECTIONS = {
+/** The sections of a product's page that may be missing. A new one is an entry here. */
+const PRODUCT_SECTIONS = {
   reviews: {
     givenUpAs: 'reviews',
+    schema: reviewPage,
     build: async ({ db, product }) => ({
       value: await pageOfReviews(db, product.id, { sort: 'newest', after: null, limit: REVIEWS }),
     }),
@@ -37,6 +40,7 @@ export const PRODUCT_SECTIONS = {
 function recommended(kind: RecommendationKind): Section<Context, readonly ListedProduct[]> {
   return {
     givenUpAs: 'recommendations',
+    schema: z.array(listedProduct),
     build: async ({ db, product, currency }) => {
       const products = (await listRecommended(db, { product: product.id, kind, currency, limit: PER_KIND })) ?? []
       return { value: products.map((one) => presentListed(one, currency)), tags: products.map(({ id }) => id) }
@@ -44,14 +48,23 @@ function recommended(kind: RecommendationKind): Section<Context, readonly Listed
   }
 }
 
-type ListedProduct = ReturnType<typeof presentListed>
+type ListedProduct = z.input<typeof listedProduct>
+
+export const productPage = z
+  .strictObject({
+    product: catalogProduct,
+    breadcrumbs: z.array(categoryRef),
+    ...shapeOf(PRODUCT_SECTIONS),
+    left_out: z.array(z.string()),
+  })
+  .meta({ id: 'ProductPage' })
 
 /** Everything a storefront shows of a product, in one answer. Throws `not_found`. */
 export async function buildProductPage(
   deps: ApiDeps,
   { slug, currency }: { slug: string; currency: Currency },
 ): Promise<BuiltPage> {
-  return readForPage(deps, async (db) => {
+  return readCatalog(deps, async (db) => {
     const product = await findCatalogProduct(db, slug, currency)
     if (!product) throw new DomainError('not_found', `There is no such product on sale in ${currency}.`)
     const [first] = product.categories

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { Log } from '../../log'
 import { GIVEN_UP_AT, type Load, type OptionalPart } from '../load'
 
@@ -5,6 +6,8 @@ import { GIVEN_UP_AT, type Load, type OptionalPart } from '../load'
 export interface Section<Context, Value> {
   /** As what it is left out when the process has too much to do; such a section also may fail. Null: the page needs it. */
   readonly givenUpAs: OptionalPart | null
+  /** Of what the answer has under the section's name. */
+  readonly schema: z.ZodType<unknown, Value>
   build(context: Context): Promise<SectionContent<Value>>
 }
 
@@ -25,6 +28,11 @@ export interface BuiltSections<S extends Sections<never>> {
   readonly tags: readonly string[]
   /** The names of those that were left out. */
   readonly leftOut: readonly string[]
+}
+
+/** What an answer has of these sections. */
+export function shapeOf(sections: Readonly<Record<string, { readonly schema: z.ZodType }>>): Record<string, z.ZodType> {
+  return Object.fromEntries(Object.entries(sections).map(([name, { schema }]) => [name, schema.nullable()]))
 }
 
 /** Builds the sections of a page side by side. Throws when one fails that the page needs. */

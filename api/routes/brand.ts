@@ -34,6 +34,7 @@ const getBrands = defineRoute({
   caller: 'anyone',
   query: pageQuery,
   answers: { 200: pageOf(storeBrand) },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && SLUG_PATTERN.test(key))
   const brands = await listBrands(pool, { after, limit: query.limit + 1 })

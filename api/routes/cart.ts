@@ -41,6 +41,7 @@ const createCart = defineRoute({
   caller: 'anyone',
   body: z.strictObject({ currency: currency.optional() }),
   answers: { 201: cartBody, 409: ['request_in_progress'], 422: ['idempotency_key_reused'] },
+  example: { answer: 201, body: { currency: 'GBP' } },
 }).handle(async ({ body, idempotency }, deps) => {
   const currency = body.currency ?? (await storeSettings(deps.pool)).defaultCurrency
   if (!idempotency) {
@@ -67,6 +68,7 @@ const getCart = defineRoute({
   caller: 'cart',
   params: pathId('cart'),
   answers: { 200: cartBody },
+  example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const { tokenHash } = caller
   const cached = await readCachedCart(deps.redis, params.id, tokenHash)
@@ -92,6 +94,7 @@ const patchCart = defineRoute({
     shipping_method: z.enum(SHIPPING_METHODS).nullish(),
   }),
   answers: { 200: cartBody, 409: ['cart_closed', 'cart_locked'] },
+  example: { answer: 200, body: { email: 'buyer@example.com', shipping_method: 'standard' } },
 }).handle(async ({ params, body, caller }, deps) => {
   if (body.shipping_address) await requireCountry(body.shipping_address.country, deps)
   const cart = await setDetails(deps.pool, keyOf(params.id, caller), {
@@ -118,6 +121,7 @@ const postLines = defineRoute({
     409: CHANGE_CODES,
     422: ['no_price', 'cart_too_large', 'amount_out_of_range', 'idempotency_key_reused'],
   },
+  example: { answer: 200, body: { sku: '85123A', quantity: 2 } },
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const key = keyOf(params.id, caller)
   const lines = wantedLines('lines' in body ? body.lines : [body])
@@ -142,6 +146,7 @@ const patchLine = defineRoute({
     409: ['cart_closed', 'cart_locked'],
     422: ['amount_out_of_range'],
   },
+  example: { answer: 200, body: { quantity: 3 } },
 }).handle(async ({ params, body, caller }, deps) => {
   const cart = await setLine(deps.pool, keyOf(params.id, caller), {
     sku: existing(params.sku),
@@ -158,6 +163,7 @@ const deleteLine = defineRoute({
   caller: 'cart',
   params: linePath,
   answers: { 200: cartBody, 404: ['not_found', 'sku_not_found'], 409: ['cart_closed', 'cart_locked'] },
+  example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const cart = await setLine(deps.pool, keyOf(params.id, caller), { sku: existing(params.sku), quantity: 0 })
   return changed(cart, deps)
@@ -175,6 +181,7 @@ const getShippingOptions = defineRoute({
       data: z.array(z.strictObject({ id: z.string(), label: z.string(), price: money, estimate: z.string() })),
     }),
   },
+  example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const { currency } = await requireCart(deps.pool, keyOf(params.id, caller))
   const data = shippingOptions(currency).map(({ id, label, price, estimate }) => ({
@@ -196,6 +203,7 @@ const postHold = defineRoute({
   caller: 'cart',
   params: pathId('cart'),
   answers: { 200: cartBody, 409: ['out_of_stock', 'cart_empty', ...CHANGE_CODES] },
+  example: { answer: 200 },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const key = keyOf(params.id, caller)
   return changedCart(key, deps, idempotency, (tx) => hold(tx, key, deps))
@@ -209,6 +217,7 @@ const deleteHold = defineRoute({
   caller: 'cart',
   params: pathId('cart'),
   answers: { 200: cartBody, 409: ['cart_closed', 'cart_locked'] },
+  example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const key = keyOf(params.id, caller)
   requireOpen(await requireCart(deps.pool, key))

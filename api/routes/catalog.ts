@@ -1,65 +1,12 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { type CatalogSort, findCatalogProduct } from '../../db/catalog'
 import { storeSettings } from '../../db/settings'
-import {
-  type CatalogPlace,
-  type CatalogProduct,
-  type CatalogQuery,
-  type CatalogSort,
-  type CatalogVariant,
-  findCatalogProduct,
-  listCatalog,
-} from '../../db/catalog'
-import type { Db } from '../../db/pool'
-import { PRICE_AMOUNT_MAX, stockHint } from '../../domain/catalog'
+import { PRICE_AMOUNT_MAX } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
-import { isId } from '../../domain/ids'
-import { imagePath } from '../../domain/image'
-import type { Currency } from '../../domain/money'
-import { type Page, pageFrom, readCursor } from '../page'
+import { catalogProduct, currencyQuery, listedProduct, pageOfProducts, presentDetail } from '../catalog'
+import { readCatalog } from '../catalog-read'
 import { defineRoute, type Route } from '../route'
-import { categoryRef, currency, idOf, money, pageOf, pageQuery } from '../schemas'
-
-const attributes = z.record(z.string(), z.unknown())
-
-const catalogVariant = z.strictObject({
-  sku: z.string(),
-  title: z.string(),
-  attributes,
-  available: z.boolean(),
-  available_hint: z
-    .enum(['in_stock', 'low', 'out_of_stock'])
-    .meta({ description: 'may be seconds old, never the basis of a promise' }),
-  available_quantity: z.int().optional().meta({ description: 'with the hint `low`: "only 5 left"' }),
-  price: money,
-  list_price: money,
-})
-
-/** A product as lists show it. */
-export const listedProduct = z
-  .strictObject({
-    id: idOf('product'),
-    slug: z.string(),
-    title: z.string(),
-    brand: z.string().nullable(),
-    seller_id: z.string(),
-    categories: z.array(categoryRef),
-    image_urls: z.array(z.string()).meta({ description: 'of 800 pixels, relative to this API', example: [] }),
-    rating: z
-      .strictObject({ average: z.number(), count: z.int() })
-      .nullable()
-      .meta({ description: 'of the approved reviews; null without any' }),
-    price_range: z.strictObject({ min: money, max: money }),
-    available: z.boolean(),
-    variants: z.array(catalogVariant),
-  })
-  .meta({ id: 'CatalogProduct' })
-
-export const catalogProduct = listedProduct
-  .extend({ description: z.string(), attributes })
-  .meta({ id: 'CatalogProductDetail' })
-
-export const currencyQuery = currency.optional().meta({ description: "the store's default when it is left out" })
+import { EXAMPLE_PRODUCT, pageOf, pageQuery } from '../schemas'
 
 const slugOrId = z.string().min(1).max(100)
 const amount = z.coerce.number().int().min(0).max(PRICE_AMOUNT_MAX).optional()
@@ -91,30 +38,13 @@ const listProducts = defineRoute({
   caller: 'anyone',
   query: listQuery,
   answers: { 200: pageOf(listedProduct) },
-}).handle(async ({ query }, { pool }) => {
+  example: { answer: 200 },
+}).handle(async ({ query }, deps) => {
   const { price_min: priceMin, price_max: priceMax, in_stock: inStock, ...given } = query
-  const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
+  const inCurrency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
   const list = { ...given, currency: inCurrency, priceMin, priceMax, inStock: inStock === 'true' }
-  return { status: 200, body: await pageOfProducts(pool, list) }
+  return { status: 200, body: await readCatalog(deps, (db) => pageOfProducts(db, list)) }
 })
-
-export interface ProductList extends Omit<CatalogQuery, 'after'> {
-  readonly cursor?: string | undefined
-}
-
-/** One page of a list, with the cursor that `GET /v1/store/products` takes for the next one. */
-export async function pageOfProducts(db: Db, list: ProductList): Promise<Page<z.input<typeof listedProduct>>> {
-  const { currency: inCurrency, category, brand, priceMin, priceMax, inStock = false, sort, limit, cursor } = list
-  const wanted = { currency: inCurrency, category, brand, priceMin, priceMax, inStock, sort }
-  const name = nameOfList(wanted)
-  const key = readCursor(cursor, (key): key is ListKey => isKeyOf(name, key))
-  const after: CatalogPlace | null = key && { price: key[1], id: key[2] }
-  const products = await listCatalog(db, { ...wanted, after, limit: limit + 1 })
-  return pageFrom(products, limit, {
-    keyOf: (product): ListKey => [name, product.price, product.id],
-    present: (product) => presentListed(product, inCurrency),
-  })
-}
 
 const getProduct = defineRoute({
   method: 'get',
@@ -122,71 +52,15 @@ const getProduct = defineRoute({
   tag: 'Catalog',
   summary: 'Read one product, by id or slug',
   caller: 'anyone',
-  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) }),
+  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }) }),
   query: z.strictObject({ currency: currencyQuery }),
   answers: { 200: catalogProduct },
-}).handle(async ({ params, query }, { pool }) => {
-  const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
-  const product = await findCatalogProduct(pool, params.id, inCurrency)
+  example: { answer: 200 },
+}).handle(async ({ params, query }, deps) => {
+  const inCurrency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
+  const product = await readCatalog(deps, (db) => findCatalogProduct(db, params.id, inCurrency))
   if (!product) throw new DomainError('not_found', `There is no such product on sale in ${inCurrency}.`)
   return { status: 200, body: presentDetail(product, inCurrency) }
 })
 
 export const catalogRoutes: readonly Route[] = [listProducts, getProduct]
-
-export function presentDetail(product: CatalogProduct, inCurrency: Currency): z.input<typeof catalogProduct> {
-  const { description, attributes } = product
-  return { ...presentListed(product, inCurrency), description, attributes }
-}
-
-export function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
-  const amounts = product.variants.map((variant) => variant.amount)
-  return {
-    id: product.id,
-    slug: product.slug,
-    title: product.title,
-    brand: product.brand,
-    seller_id: product.sellerId,
-    categories: [...product.categories],
-    image_urls: product.images.map(({ name }) => imagePath(name, 800)),
-    rating: product.rating === null ? null : { average: toCents(product.rating), count: product.ratingCount },
-    price_range: {
-      min: { amount: Math.min(...amounts), currency: inCurrency },
-      max: { amount: Math.max(...amounts), currency: inCurrency },
-    },
-    available: product.variants.some((variant) => variant.available > 0),
-    variants: product.variants.map((variant) => presentVariant(variant, inCurrency)),
-  }
-}
-
-/** Sale prices come later: until then the list price is the price. */
-function presentVariant(variant: CatalogVariant, inCurrency: Currency): z.input<typeof catalogVariant> {
-  const price = { amount: variant.amount, currency: inCurrency }
-  return {
-    sku: variant.sku,
-    title: variant.title,
-    attributes: variant.attributes,
-    ...stockHint(variant.available),
-    price,
-    list_price: price,
-  }
-}
-
-/** The list that a cursor belongs to, the place of its last product: price, id. */
-type ListKey = readonly [list: string, price: number, id: string]
-
-/** The same for the same filters and order: a cursor of another list would skip and repeat. */
-function nameOfList(query: Readonly<Record<string, unknown>>): string {
-  return createHash('sha256').update(JSON.stringify(query)).digest('base64url').slice(0, 12)
-}
-
-function isKeyOf(list: string, key: unknown): boolean {
-  if (!Array.isArray(key) || key.length !== 3) return false
-  const [of, price, id] = key as unknown[]
-  return of === list && Number.isSafeInteger(price) && typeof id === 'string' && isId('product', id)
-}
-
-/** A `real` of Postgres, such as 4.329999923706055, as the two places that it was written with. */
-function toCents(average: number): number {
-  return Math.round(average * 100) / 100
-}

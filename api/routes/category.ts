@@ -3,17 +3,18 @@ import { type CategoryAttributes, readCategoryAttributes } from '../../db/attrib
 import { type Category, findCategory, listCategories, listChildren } from '../../db/category'
 import { createCategory, defineAttributes, deleteCategory, updateCategory } from '../../db/category-tree'
 import { withIdempotency } from '../../db/idempotency'
-import { type Db, withTransaction } from '../../db/pool'
+import { type Db, type Pool, withTransaction } from '../../db/pool'
 import { ATTRIBUTE_NAME_PATTERN, ATTRIBUTE_TYPES, type AttributeDefinition } from '../../domain/attribute'
 import { SLUG_LENGTH_MAX, SLUG_PATTERN } from '../../domain/catalog'
 import { CATEGORY_TITLE_LENGTH_MAX } from '../../domain/category'
 import { DomainError } from '../../domain/errors'
 import { type CategoryId, isId } from '../../domain/ids'
 import { announceChange } from '../catalog-change'
+import { readCatalog } from '../catalog-read'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
 import { defineRoute, type Route } from '../route'
-import { categoryRef, idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+import { categoryRef, EXAMPLE_CATEGORY, idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
 
 const ATTRIBUTES_MAX = 50
 const OPTIONS_MAX = 500
@@ -108,7 +109,11 @@ const getCategories = defineRoute({
   caller: 'anyone',
   query: pageQuery,
   answers: { 200: pageOf(storeCategory) },
-}).handle(async ({ query }, { pool }) => ({ status: 200, body: await pageOfCategories(pool, query, present) }))
+  example: { answer: 200 },
+}).handle(async ({ query }, deps) => ({
+  status: 200,
+  body: await readCatalog(deps, (db) => pageOfCategories(db, query, present)),
+}))
 
 const getCategory = defineRoute({
   method: 'get',
@@ -116,15 +121,23 @@ const getCategory = defineRoute({
   tag: 'Categories',
   summary: 'Read one category, by id or slug',
   caller: 'anyone',
-  params: z.object({ id: z.string().min(1).max(SLUG_LENGTH_MAX).meta({ description: 'id or slug' }) }),
+  params: z.object({
+    id: z.string().min(1).max(SLUG_LENGTH_MAX).meta({ description: 'id or slug', example: EXAMPLE_CATEGORY }),
+  }),
   answers: { 200: storeCategoryDetail },
-}).handle(async ({ params }, { pool }) => {
-  const category = await requireCategory(pool, params.id)
-  const { own, inherited } = await readCategoryAttributes(pool, category.id)
-  const children = await listChildren(pool, category.id, CHILDREN_MAX)
+  example: { answer: 200 },
+}).handle(async ({ params }, deps) => ({
+  status: 200,
+  body: await readCatalog(deps, (db) => detailOf(db, params.id)),
+}))
+
+async function detailOf(db: Pool, idOrSlug: string): Promise<z.input<typeof storeCategoryDetail>> {
+  const category = await requireCategory(db, idOrSlug)
+  const { own, inherited } = await readCategoryAttributes(db, category.id)
+  const children = await listChildren(db, category.id, CHILDREN_MAX)
   const attributes = [...inherited, ...own].map(presentDefinition)
-  return { status: 200, body: { ...present(category), description: category.description, children, attributes } }
-})
+  return { ...present(category), description: category.description, children, attributes }
+}
 
 const listAdminCategories = defineRoute({
   method: 'get',
@@ -134,6 +147,7 @@ const listAdminCategories = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   query: pageQuery,
   answers: { 200: pageOf(adminCategory) },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => ({ status: 200, body: await pageOfCategories(pool, query, presentAdmin) }))
 
 const postCategory = defineRoute({
@@ -149,6 +163,7 @@ const postCategory = defineRoute({
     409: ['slug_taken', 'category_too_deep', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
+  example: { answer: 201, body: { title: 'Garden' } },
 }).handle(async ({ body, idempotency }, { pool }) => {
   const { parent_id: parentId, ...input } = body
   const answer = await withIdempotency(
@@ -169,6 +184,7 @@ const getAdminCategory = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('category'),
   answers: { 200: adminCategory },
+  example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => {
   const body = await presentById(params.id, pool)
   return { status: 200, body, headers: { ETag: etagOf(body.version) } }

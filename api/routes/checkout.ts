@@ -10,7 +10,7 @@ import { labelOf } from '../checkout/label'
 import { checkoutRequest, paymentRequest } from '../checkout/request'
 import { orderBody } from '../order'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { pathId } from '../schemas'
+import { EXAMPLE_ADDRESS, pathId } from '../schemas'
 
 const REFUSALS = ['out_of_stock', 'price_changed', 'cart_changed', 'cart_empty'] as const
 
@@ -30,6 +30,15 @@ const postCheckout = defineRoute({
     402: ['payment_declined'],
     409: [...REFUSALS, 'cart_closed', 'checkout_in_progress', 'checkout_expired', 'payment_in_progress'],
     422: ['idempotency_key_reused', 'amount_out_of_range'],
+  },
+  example: {
+    answer: 201,
+    body: {
+      email: 'buyer@example.com',
+      shipping_address: EXAMPLE_ADDRESS,
+      shipping_method: 'standard',
+      payment: { provider: 'sandbox', method: 'pm_card_visa' },
+    },
   },
 }).handle(async ({ params, body, caller, idempotency, log }, deps) => {
   const wait = deps.settings.CHECKOUT_WAIT_MS
@@ -60,6 +69,7 @@ const postPayment = defineRoute({
     409: ['payment_in_progress', 'checkout_expired', 'out_of_stock', 'price_changed'],
     422: ['idempotency_key_reused'],
   },
+  example: { answer: 201, body: { method: 'pm_card_mastercard' } },
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
   const call = { orderId: params.id, payment: body, caller, idempotency: required(idempotency) }
@@ -85,6 +95,7 @@ const getCheckout = defineRoute({
   caller: 'cart',
   params: pathId('order'),
   answers: { 200: checkoutBody },
+  example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const order = await requireOwn(params.id, caller, deps)
   return { status: 200, body: presentCheckout(order, deps) }
@@ -101,6 +112,7 @@ const postCancel = defineRoute({
   params: pathId('order'),
   body: z.strictObject({}),
   answers: { 200: checkoutBody, 202: checkoutBody, 409: ['order_completed'] },
+  example: { answer: 200, body: {} },
 }).handle(async ({ params, caller }, deps) => {
   const order = await requireOwn(params.id, caller, deps)
   if (isOpen(order.status)) await cancelCheckout({ orderId: order.id, label: labelOf(order) }, deps)

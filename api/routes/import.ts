@@ -34,7 +34,8 @@ const postImport = defineRoute({
   description:
     `CSV in UTF-8, up to 1 GiB. The first line names the columns, in any order, of: ${IMPORT_COLUMNS.join(', ')}. ` +
     'A column attr.<name> holds that attribute; a category may be a path such as Kitchen/Mugs, and is made if it is new. ' +
-    'Prices are in major units. Several lines of one SKU give it several warehouses or currencies. An empty field leaves ' +
+    "Price and cost are in major units of the currency, or the store's without one; cost is what a unit costs you, and " +
+    'no storefront shows it. Weight and dimensions are whole grams and millimetres. Several lines of one SKU give it several warehouses or currencies. An empty field leaves ' +
     'what is there as it is. Answers when the file is received; read the import for its progress.',
   caller: { admin: 'catalog', access: 'write' },
   body: { raw: 'stream', mediaType: 'text/csv' },
@@ -45,6 +46,14 @@ const postImport = defineRoute({
     409: ['request_in_progress'],
     413: ['body_too_large'],
     422: ['idempotency_key_reused'],
+  },
+  example: {
+    answer: 202,
+    body: [
+      'sku,title,category,attr.color,price,cost,currency,weight_grams,length_mm,width_mm,height_mm',
+      'MUG-RED,Red Enamel Mug,Kitchen/Mugs,red,4.50,1.95,GBP,310,120,90,85',
+      '',
+    ].join('\n'),
   },
 }).handle(async ({ body, headers, idempotency, log }, { pool, temporal, settings }) => {
   const { id, sha256 } = await receiveUpload(pool, body, {

@@ -9,7 +9,7 @@ import { sum } from '../../domain/money'
 import { pageFrom, readCursor } from '../page'
 import { invalid } from '../problem'
 import { defineRoute, type Route } from '../route'
-import { idOf, pageOf, pageQuery, sku, timestamp } from '../schemas'
+import { exampleId, idOf, pageOf, pageQuery, sku, timestamp } from '../schemas'
 
 const quantities = { on_hand: z.int(), reserved: z.int(), available: z.int() }
 
@@ -68,6 +68,10 @@ const postAdjustment = defineRoute({
     409: ['below_reserved', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
+  example: {
+    answer: 200,
+    body: { sku: '85123A', warehouse_id: exampleId('warehouse'), delta: 24, reason: 'delivery' },
+  },
 }).handle(async ({ body, caller, idempotency }, { pool, redis }) => {
   const answer = await withIdempotency(
     pool,
@@ -103,6 +107,7 @@ const getInventory = defineRoute({
   caller: { admin: 'inventory', access: 'read' },
   params: z.object({ sku }),
   answers: { 200: inventory, 404: ['sku_not_found'] },
+  example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => {
   const stock = await requireStock(params.sku, (known) => readStock(pool, known))
   const levels = stock.levels.map(({ warehouseId, onHand, reserved, available }) => ({
@@ -125,6 +130,7 @@ const getMovements = defineRoute({
   params: z.object({ sku }),
   query: pageQuery,
   answers: { 200: pageOf(movement), 404: ['sku_not_found'] },
+  example: { answer: 200 },
 }).handle(async ({ params, query }, { pool }) => {
   const before = readCursor(query.cursor, (key): key is number => Number.isSafeInteger(key))
   const stock = await requireStock(params.sku, (known) => readStock(pool, known))

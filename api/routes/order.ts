@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { readLedger } from '../../db/ledger'
 import { listOrders, type Order, readEvents, readOrder, readOwnOrder, readReservations } from '../../db/order/read'
+import type { Pool } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import { type Id, isId, type OrderId } from '../../domain/ids'
 import { ORDER_STATUSES } from '../../domain/order'
 import { orderBody, orderShape, presentOrder } from '../order'
 import { pageFrom, readCursor } from '../page'
-import { type ApiDeps, defineRoute, type Route } from '../route'
+import { defineRoute, type Route } from '../route'
 import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../schemas'
 import { describeWorkflow, workflowBody } from '../workflow-link'
 
@@ -18,6 +19,7 @@ const getOwnOrder = defineRoute({
   caller: 'cart',
   params: pathId('order'),
   answers: { 200: orderBody },
+  example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const order = await readOwnOrder(deps.pool, params.id, caller.tokenHash)
   return { status: 200, body: presentOrder(found(order)) }
@@ -35,14 +37,16 @@ const listAllOrders = defineRoute({
     attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
   }),
   answers: { 200: pageOf(orderBody).meta({ id: 'OrderPage' }) },
+  example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
-  const orders = await listOrders(deps.pool, {
+  const filter = {
     status: query.status ?? null,
     email: query.email ?? null,
     attention: query.attention === undefined ? null : query.attention === 'true',
     limit: query.limit + 1,
     before: readCursor(query.cursor, isOrderId),
-  })
+  }
+  const orders = await deps.reads.readLatest((db) => listOrders(db, filter))
   return { status: 200, body: pageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentOrder }) }
 })
 
@@ -91,18 +95,29 @@ const getOrder = defineRoute({
   caller: { admin: 'orders', access: 'read' },
   params: pathId('order'),
   answers: { 200: adminOrder },
-}).handle(async ({ params }, deps) => {
-  const order = found(await readOrder(deps.pool, params.id))
-  return { status: 200, body: await presentAdminOrder(order, deps) }
+  example: { answer: 200 },
+}).handle(async ({ params: { id } }, deps) => {
+  const [rows, workflow] = await Promise.all([
+    deps.reads.readLatest((db) => readWholeOrder(db, id)),
+    describeWorkflow(id, deps),
+  ])
+  return { status: 200, body: presentAdminOrder(rows, workflow) }
 })
 
-async function presentAdminOrder(order: Order, deps: ApiDeps): Promise<z.input<typeof adminOrder>> {
-  const [events, reservations, ledger, workflow] = await Promise.all([
-    readEvents(deps.pool, order.id),
-    readReservations(deps.pool, order.id),
-    readLedger(deps.pool, order.id),
-    describeWorkflow(order.id, deps),
+async function readWholeOrder(db: Pool, id: OrderId) {
+  const [order, events, reservations, ledger] = await Promise.all([
+    readOrder(db, id),
+    readEvents(db, id),
+    readReservations(db, id),
+    readLedger(db, id),
   ])
+  return { order: found(order), events, reservations, ledger }
+}
+
+function presentAdminOrder(
+  { order, events, reservations, ledger }: Awaited<ReturnType<typeof readWholeOrder>>,
+  workflow: z.input<typeof workflowBody>,
+): z.input<typeof adminOrder> {
   return {
     ...presentOrder(order),
     events: events.map(({ createdAt, ...event }) => ({ ...event, at: createdAt.toISOString() })),

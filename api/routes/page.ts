@@ -3,48 +3,24 @@ import { z } from 'zod'
 import { storeSettings } from '../../db/settings'
 import { SLUG_LENGTH_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
-import { buildCategoryPage } from '../pages/category'
+import { currencyQuery } from '../catalog'
+import { buildCategoryPage, categoryPage } from '../pages/category'
 import { buildHomePage, buildSharedHomePage, homePage } from '../pages/home'
-import { buildProductPage } from '../pages/product'
+import { buildProductPage, productPage } from '../pages/product'
 import type { BuiltPage } from '../pages/cache'
 import { headersOf, knows } from '../pages/serve'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { categoryRef, pageOf, sessionId } from '../schemas'
-import { catalogProduct, currencyQuery, listedProduct } from './catalog'
-import { reviewPage } from './review'
-import { facets } from './search'
+import { EXAMPLE_CATEGORY, EXAMPLE_PRODUCT, sessionId } from '../schemas'
 
 const TAG = 'Pages'
 const DESCRIPTION =
   'One call for a whole page. Finished pages are kept and served with an ETag; what a merchant changes is seen within a ' +
   'second. Sections that were left out because the shop has too much to do are named in `left_out`.'
 
-const slugPath = z.object({ slug: z.string().min(1).max(SLUG_LENGTH_MAX) })
+const slug = z.string().min(1).max(SLUG_LENGTH_MAX)
+const productPath = z.object({ slug: slug.meta({ example: EXAMPLE_PRODUCT }) })
+const categoryPath = z.object({ slug: slug.meta({ example: EXAMPLE_CATEGORY }) })
 const pageQuery = z.strictObject({ currency: currencyQuery })
-const leftOut = z.array(z.string())
-
-const productPage = z
-  .strictObject({
-    product: catalogProduct,
-    breadcrumbs: z.array(categoryRef),
-    reviews: reviewPage.nullable(),
-    bought_together: z.array(listedProduct).nullable(),
-    also_bought: z.array(listedProduct).nullable(),
-    similar: z.array(listedProduct).nullable(),
-    left_out: leftOut,
-  })
-  .meta({ id: 'ProductPage' })
-
-const categoryPage = z
-  .strictObject({
-    category: categoryRef.extend({ description: z.string() }),
-    breadcrumbs: z.array(categoryRef),
-    children: z.array(categoryRef),
-    products: pageOf(listedProduct),
-    facets: facets.nullable(),
-    left_out: leftOut,
-  })
-  .meta({ id: 'CategoryPage' })
 
 const getHome = defineRoute({
   method: 'get',
@@ -55,6 +31,7 @@ const getHome = defineRoute({
   caller: 'anyone',
   query: z.strictObject({ currency: currencyQuery, session: sessionId.optional() }),
   answers: { 200: homePage, 304: null },
+  example: { answer: 200 },
 }).handle(async ({ query, url, headers }, deps) => {
   if (query.session === undefined) {
     return answerPage(deps, { kind: 'home', slug: '', url, headers, build: buildSharedHomePage, ...query })
@@ -70,9 +47,10 @@ const getProductPage = defineRoute({
   summary: 'Everything that a product page shows',
   description: DESCRIPTION,
   caller: 'anyone',
-  params: slugPath,
+  params: productPath,
   query: pageQuery,
   answers: { 200: productPage, 304: null },
+  example: { answer: 200 },
 }).handle(async ({ params, query, url, headers }, deps) =>
   answerPage(deps, { kind: 'product', slug: params.slug, url, headers, build: buildProductPage, ...query }),
 )
@@ -84,9 +62,10 @@ const getCategoryPage = defineRoute({
   summary: 'Everything that a category page shows',
   description: DESCRIPTION,
   caller: 'anyone',
-  params: slugPath,
+  params: categoryPath,
   query: pageQuery,
   answers: { 200: categoryPage, 304: null },
+  example: { answer: 200 },
 }).handle(async ({ params, query, url, headers }, deps) =>
   answerPage(deps, { kind: 'category', slug: params.slug, url, headers, build: buildCategoryPage, ...query }),
 )

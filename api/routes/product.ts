@@ -137,6 +137,16 @@ const postProduct = defineRoute({
     409: ['sku_taken', 'slug_taken', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
+  example: {
+    answer: 201,
+    body: {
+      title: 'Blue Enamel Mug',
+      brand: 'Falconry',
+      categories: ['Kitchen'],
+      attributes: { color: 'blue' },
+      variants: [{ sku: 'MUG-BLUE', prices: [{ amount: 450, currency: 'GBP' }], weight_grams: 310 }],
+    },
+  },
 }).handle(async ({ body, idempotency }, { pool }) => {
   const answer = await withIdempotency(
     pool,
@@ -161,6 +171,7 @@ const getProduct = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('product'),
   answers: { 200: product },
+  example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => {
   const body = await presentById(params.id, pool)
   return { status: 200, body, headers: headersOf(body) }

@@ -3,9 +3,10 @@ import { listRecommended } from '../../db/recommendation'
 import { storeSettings } from '../../db/settings'
 import { DomainError } from '../../domain/errors'
 import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation'
+import { currencyQuery, listedProduct, presentListed } from '../catalog'
+import { readCatalog } from '../catalog-read'
 import { defineRoute, type Route } from '../route'
-import { currencyQuery, listedProduct, presentListed } from './catalog'
-import { pageOf } from '../schemas'
+import { EXAMPLE_PRODUCT, pageOf } from '../schemas'
 
 const getRecommendations = defineRoute({
   method: 'get',
@@ -16,16 +17,18 @@ const getRecommendations = defineRoute({
     '`bought_together`: in one order with it. `also_bought`: by the same buyers, at any time. `similar`: like it. Computed every ' +
     'night; where there are too few, what sells best in its categories follows. Never a second page.',
   caller: 'anyone',
-  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) }),
+  params: z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }) }),
   query: z.strictObject({
     kind: z.enum(RECOMMENDATION_KINDS).default('bought_together'),
     limit: z.coerce.number().int().min(1).max(LIMITS.perProduct).default(8),
     currency: currencyQuery,
   }),
   answers: { 200: pageOf(listedProduct) },
-}).handle(async ({ params, query: { kind, limit, ...query } }, { pool }) => {
-  const currency = query.currency ?? (await storeSettings(pool)).defaultCurrency
-  const products = await listRecommended(pool, { product: params.id, kind, currency, limit })
+  example: { answer: 200 },
+}).handle(async ({ params, query: { kind, limit, ...query } }, deps) => {
+  const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
+  const wanted = { product: params.id, kind, currency, limit }
+  const products = await readCatalog(deps, (db) => listRecommended(db, wanted))
   if (!products) throw new DomainError('not_found', 'There is no such product on sale.')
   const data = products.map((product) => presentListed(product, currency))
   return { status: 200, body: { data, has_more: false, next_cursor: null } }

@@ -5,33 +5,23 @@ import { type Db, withTransaction } from '../../db/pool'
 import {
   findReview,
   findReviewed,
-  listReviews,
   listReviewsByStatus,
   moderateReview,
-  readHistogram,
   type Review,
   writeReview,
 } from '../../db/review'
 import { DomainError } from '../../domain/errors'
-import { isId, type ProductId, type ReviewId } from '../../domain/ids'
-import {
-  averageOf,
-  countOf,
-  type Histogram,
-  RATINGS,
-  REVIEW_STATUSES,
-  REVIEW_TEXT_MAX,
-  REVIEW_TITLE_MAX,
-  type ReviewStatus,
-} from '../../domain/review'
+import { isId, type ReviewId } from '../../domain/ids'
+import { RATINGS, REVIEW_STATUSES, REVIEW_TEXT_MAX, REVIEW_TITLE_MAX, type ReviewStatus } from '../../domain/review'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
+import { pageOfReviews, presentShown, rating, reviewPage, shownReview } from '../review'
 import { type ApiDeps, defineRoute, type AdminCaller, type Route } from '../route'
-import { idOf, pageOf, pageQuery, pathId, timestamp } from '../schemas'
+import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId } from '../schemas'
 
-const productParams = z.object({ id: z.string().min(1).max(100).meta({ description: 'id or slug' }) })
-
-const rating = z.int().min(1).max(5)
+const productParams = z.object({
+  id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }),
+})
 
 /** Plain text: it is kept and answered as it was written, and whoever shows it shows it as text. */
 const newReview = z.strictObject({
@@ -50,18 +40,6 @@ const newReview = z.strictObject({
     .meta({ description: 'plain text; show it as text', example: 'Sturdy.' }),
 })
 
-const shownReview = z
-  .strictObject({
-    id: idOf('review'),
-    rating,
-    title: z.string().nullable(),
-    text: z.string().meta({ description: 'plain text; show it as text' }),
-    verified: z.boolean().meta({ description: 'its writer has bought the product' }),
-    created_at: timestamp,
-    updated_at: timestamp,
-  })
-  .meta({ id: 'Review' })
-
 const ownReview = shownReview
   .extend({ product_id: idOf('product'), status: z.enum(REVIEW_STATUSES) })
   .meta({ id: 'OwnReview' })
@@ -69,16 +47,6 @@ const ownReview = shownReview
 const moderatedReview = ownReview
   .extend({ reason: z.string().nullable(), version: z.int() })
   .meta({ id: 'ModeratedReview' })
-
-const summary = z
-  .strictObject({
-    average: z.number().nullable(),
-    count: z.int(),
-    histogram: z.strictObject({ '1': z.int(), '2': z.int(), '3': z.int(), '4': z.int(), '5': z.int() }),
-  })
-  .meta({ id: 'ReviewSummary' })
-
-export const reviewPage = pageOf(shownReview).extend({ summary })
 
 const getReviews = defineRoute({
   method: 'get',
@@ -89,25 +57,12 @@ const getReviews = defineRoute({
   params: productParams,
   query: pageQuery.extend({ sort: z.enum(['newest', 'rating']).default('newest') }),
   answers: { 200: reviewPage },
+  example: { answer: 200 },
 }).handle(async ({ params, query }, { pool }) => {
   const after = readCursor(query.cursor, isPlace)
   const productId = await requireProduct(pool, params.id)
   return { status: 200, body: await pageOfReviews(pool, productId, { sort: query.sort, after, limit: query.limit }) }
 })
-
-/** The approved reviews of a product with what they come to. */
-export async function pageOfReviews(
-  db: Db,
-  productId: ProductId,
-  { sort, after, limit }: { sort: 'newest' | 'rating'; after: { rating: number; id: string } | null; limit: number },
-): Promise<z.input<typeof reviewPage>> {
-  const [reviews, histogram] = await Promise.all([
-    listReviews(db, { productId, sort, after, limit: limit + 1 }),
-    readHistogram(db, productId),
-  ])
-  const page = pageFrom(reviews, limit, { keyOf: ({ rating, id }) => ({ rating, id }), present: presentShown })
-  return { ...page, summary: presentSummary(histogram) }
-}
 
 const postReview = defineRoute({
   method: 'post',
@@ -116,7 +71,8 @@ const postReview = defineRoute({
   summary: 'Review a product',
   description:
     "With a cart's token; the buyer is the e-mail address on its order, else on the cart. A buyer has one review per product: " +
-    'a second one changes the first. It is shown once staff have approved it, `verified` when the buyer has bought the product.',
+    'a second one changes the first, with the token that wrote it. It is shown once staff have approved it, `verified` when ' +
+    'this cart bought the product: an address alone proves nothing.',
   caller: 'cart',
   params: productParams,
   body: newReview,
@@ -126,6 +82,7 @@ const postReview = defineRoute({
     409: ['review_exists', 'request_in_progress'],
     422: ['email_required', 'idempotency_key_reused'],
   },
+  example: { answer: 201, body: { rating: 5, title: 'Lovely', text: 'Sturdy, and it hangs straight.' } },
 }).handle(async ({ params, body, caller, idempotency }, { pool, settings }) => {
   const productId = await requireProduct(pool, params.id)
   const answer = await withIdempotency(
@@ -149,6 +106,7 @@ const listForStaff = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   query: pageQuery.extend({ status: z.enum(REVIEW_STATUSES).optional() }),
   answers: { 200: pageOf(moderatedReview) },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('review', key))
   const reviews = await listReviewsByStatus(pool, { status: query.status ?? null, after, limit: query.limit + 1 })
@@ -166,6 +124,7 @@ const getForStaff = defineRoute({
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('review'),
   answers: { 200: moderatedReview },
+  example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => staffAnswer(await requireReview(pool, params.id)))
 
 const MODERATED = { 200: moderatedReview, 412: ['precondition_failed'], 428: ['precondition_required'] } as const
@@ -238,33 +197,12 @@ async function requireReview(db: Db, id: ReviewId): Promise<Review> {
   return review
 }
 
-function presentShown(review: Review): z.input<typeof shownReview> {
-  return {
-    id: review.id,
-    rating: review.rating,
-    title: review.title,
-    text: review.text,
-    verified: review.verified,
-    created_at: review.createdAt.toISOString(),
-    updated_at: review.updatedAt.toISOString(),
-  }
-}
-
 function presentOwn(review: Review): z.input<typeof ownReview> {
   return { ...presentShown(review), product_id: review.productId, status: review.status }
 }
 
 function presentModerated(review: Review): z.input<typeof moderatedReview> {
   return { ...presentOwn(review), reason: review.reason, version: review.version }
-}
-
-function presentSummary(histogram: Histogram): z.input<typeof summary> {
-  const [one, two, three, four, five] = histogram
-  return {
-    average: averageOf(histogram),
-    count: countOf(histogram),
-    histogram: { '1': one, '2': two, '3': three, '4': four, '5': five },
-  }
 }
 
 function isPlace(key: unknown): key is { rating: number; id: string } {

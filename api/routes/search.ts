@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { type CatalogProduct, findCatalogProducts } from '../../db/catalog'
-import type { Pool } from '../../db/pool'
-import { readFacetLabels } from '../../db/search/document'
+import { readAffinity, sessionKey } from '../../db/session-interest'
 import { storeSettings } from '../../db/settings'
 import { PRICE_AMOUNT_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
 import {
+  type Affinity,
   ATTRIBUTE_NAME,
   DEPTH_MAX,
-  type FacetCount,
-  type Facets,
   NO_AFFINITY,
   QUERY_LENGTH_MAX,
   type SearchFilters,
@@ -18,10 +16,11 @@ import {
   SORTS,
 } from '../../domain/search'
 import { facetValue } from '../../domain/words'
+import { listedProduct, presentListed } from '../catalog'
+import { facets, presentFacets } from '../facets'
 import { pageFrom, readCursor } from '../page'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { currency, money, pageOf, pageQuery } from '../schemas'
-import { listedProduct, presentListed } from './catalog'
+import { currency, pageOf, pageQuery, sessionId } from '../schemas'
 
 const TAG = 'Search'
 const ATTRIBUTE_FILTERS_MAX = 10
@@ -43,7 +42,11 @@ const rating = z
 
 const searchQuery = pageQuery
   .extend({
-    q: z.string().max(QUERY_LENGTH_MAX).default('').meta({ description: 'what is looked for; empty: everything' }),
+    q: z
+      .string()
+      .max(QUERY_LENGTH_MAX)
+      .default('')
+      .meta({ description: 'what is looked for; empty: everything', example: 'heart' }),
     category: orEmpty(z.string().max(100)).meta({
       description: 'a slug; products of all categories below it are found',
     }),
@@ -54,6 +57,9 @@ const searchQuery = pageQuery
     in_stock: orEmpty(z.enum(['true', 'false'])),
     sort: z.enum(SORTS).default('relevance'),
     currency: currency.optional().meta({ description: "the store's default when it is left out" }),
+    session: sessionId
+      .optional()
+      .meta({ description: 'that of the events: what it looked at comes first among equals' }),
   })
   .catchall(z.string().min(1).max(200))
   .superRefine((given, context) => {
@@ -64,28 +70,6 @@ const searchQuery = pageQuery
     if (others.length > ATTRIBUTE_FILTERS_MAX) {
       context.addIssue({ code: 'custom', message: `At most ${ATTRIBUTE_FILTERS_MAX} attributes.`, input: given })
     }
-  })
-
-const facetCount = z.strictObject({ value: z.string(), label: z.string(), count: z.int() })
-export const facets = z
-  .object({
-    category: z.array(facetCount),
-    brand: z.array(facetCount),
-    price: z.array(
-      z.strictObject({
-        from: money,
-        to: money.nullable().meta({ description: 'exclusive; null: no end' }),
-        count: z.int(),
-      }),
-    ),
-    rating: z.array(facetCount),
-    in_stock: z.array(facetCount),
-  })
-  .catchall(z.array(facetCount))
-  .meta({
-    id: 'Facets',
-    description:
-      'How many results each choice would leave; those of a filter that is set are counted without it. `attr.<name>` for attributes.',
   })
 
 const engine = z.string().meta({ description: 'who answered: `typesense` or `postgres`' })
@@ -105,7 +89,8 @@ const search = defineRoute({
   description:
     'Forgives typing errors, completes the last word, goes by synonyms. `attr.<name>=<value>` narrows by an attribute, ' +
     `prices are in minor units of the currency. Results can be paged through up to ${DEPTH_MAX}; above 10,000 they are ` +
-    'not counted and `total_is_exact` is false.',
+    'not counted, `total_is_exact` is false, and what each facet counts is reckoned from a sample. With the `session` of the ' +
+    'events that the storefront reports, relevance also goes by what was looked at or put into a cart lately.',
   caller: 'anyone',
   query: searchQuery,
   answers: {
@@ -117,13 +102,15 @@ const search = defineRoute({
       did_you_mean: z.string().nullable(),
     }),
   },
-}).handle(async ({ query }, { pool, search: engines }) => {
+  example: { answer: 200 },
+}).handle(async ({ query }, deps) => {
+  const { pool, search: engines } = deps
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
   const wanted = { text: query.q, currency: inCurrency, sort: query.sort, filters: filtersOf(query) }
   const of = fingerprint(wanted)
   const offset = readCursor(query.cursor, (key): key is SearchCursor => isCursor(key, of))?.at ?? 0
-  // What the caller has looked at and bought lately goes in as `affinity`, once it is known here.
-  const answer = await engines.search({ ...wanted, offset, limit: query.limit + 1, affinity: NO_AFFINITY })
+  const affinity = await affinityOf(query, deps)
+  const answer = await engines.search({ ...wanted, offset, limit: query.limit + 1, affinity })
   const shown = answer.hits.slice(0, query.limit)
   const [products, shownFacets] = await Promise.all([
     findCatalogProducts(
@@ -160,7 +147,7 @@ const suggest = defineRoute({
   description: 'From the first letter on. Queries first, then categories, then products.',
   caller: 'anyone',
   query: z.strictObject({
-    q: z.string().max(QUERY_LENGTH_MAX),
+    q: z.string().max(QUERY_LENGTH_MAX).meta({ example: 'whi' }),
     limit: z.coerce.number().int().min(1).max(20).default(8),
     currency: currency.optional(),
   }),
@@ -176,26 +163,25 @@ const suggest = defineRoute({
       engine,
     }),
   },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool, search: engines }) => {
   const inCurrency = query.currency ?? (await storeSettings(pool)).defaultCurrency
   const answer = await engines.suggest({ text: query.q, currency: inCurrency, limit: query.limit })
   return { status: 200, body: { data: answer.data.map((one) => ({ ...one })), engine: answer.engine } }
 })
 
-/** The facets of everything in a category, for its page. */
-export async function searchFacets(
-  { pool, search: engines }: Pick<ApiDeps, 'pool' | 'search'>,
-  { category, currency: inCurrency }: { category: string; currency: Currency },
-): Promise<z.input<typeof facets>> {
-  const filters = { ...filtersOf(searchQuery.parse({})), category }
-  const wanted = { text: '', currency: inCurrency, sort: 'relevance', filters, offset: 0, limit: 1 } as const
-  const answer = await engines.search({ ...wanted, affinity: NO_AFFINITY })
-  return presentFacets(pool, answer.facets, inCurrency)
-}
-
 export const searchRoutes: readonly Route[] = [search, suggest]
 
 type SearchRequest = z.output<typeof searchQuery>
+
+/** What speaks for a result because of who asks. Other orders than relevance are the same for everybody. */
+async function affinityOf(
+  { session, sort }: SearchRequest,
+  { pool, redis, settings }: Pick<ApiDeps, 'pool' | 'redis' | 'settings'>,
+): Promise<Affinity> {
+  if (session === undefined || sort !== 'relevance') return NO_AFFINITY
+  return readAffinity(pool, redis, sessionKey(settings.TOKEN_SECRET, session, new Date()))
+}
 
 function isAttribute(name: string): boolean {
   return name.startsWith(ATTRIBUTE_PREFIX) && ATTRIBUTE_NAME.test(name.slice(ATTRIBUTE_PREFIX.length))
@@ -246,37 +232,4 @@ function presenterOf(
     const product = byId.get(id)
     return product ? { ...presentListed(product, inCurrency), highlight: highlight && { ...highlight } } : null
   }
-}
-
-const LABELS: Readonly<Record<string, (value: string) => string>> = {
-  rating: (value) => `${value} and up`,
-  in_stock: (value) => (value === 'true' ? 'In stock' : 'Out of stock'),
-}
-
-async function presentFacets(
-  pool: Pool,
-  { values, price }: Facets,
-  inCurrency: Currency,
-): Promise<z.input<typeof facets>> {
-  const labelled = Object.entries(values)
-    .filter(([kind]) => !(kind in LABELS))
-    .flatMap(([kind, counts]) => counts.map(({ value }) => ({ kind, value })))
-  const labels = labelled.length === 0 ? new Map<string, string>() : await readFacetLabels(pool, labelled)
-  const present = (kind: string, { value, count }: FacetCount) => ({
-    value,
-    label: LABELS[kind]?.(value) ?? labels.get(`${kind} ${value}`) ?? value,
-    count,
-  })
-  const shown = Object.fromEntries(
-    Object.entries(values).map(([kind, counts]) => [kind, counts.map((count) => present(kind, count))]),
-  )
-  const inMinor = (minor: number) => ({ amount: minor, currency: inCurrency })
-  return {
-    category: [],
-    brand: [],
-    rating: [],
-    in_stock: [],
-    ...shown,
-    price: price.map(({ from, to, count }) => ({ from: inMinor(from), to: to === null ? null : inMinor(to), count })),
-  } as unknown as z.input<typeof facets>
 }

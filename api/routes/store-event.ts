@@ -4,7 +4,7 @@ import { listSearches } from '../../db/product-stat'
 import { countedQuery, EVENTS_PER_REQUEST_MAX, PRODUCT_EVENTS } from '../../domain/event'
 import type { CountedEvent } from '../event-buffer'
 import { defineRoute, type Route } from '../route'
-import { idOf, sessionId } from '../schemas'
+import { exampleId, idOf, sessionId } from '../schemas'
 
 const productEvent = z.strictObject({ type: z.enum(PRODUCT_EVENTS), product_id: idOf('product') })
 const searchEvent = z.strictObject({
@@ -29,10 +29,19 @@ const postEvents = defineRoute({
     events: z
       .array(z.discriminatedUnion('type', [productEvent, searchEvent]))
       .min(1)
-      .max(EVENTS_PER_REQUEST_MAX)
-      .meta({ example: [{ type: 'view', product_id: 'prod_01h455vb4pex5vsknk084sn02q' }] }),
+      .max(EVENTS_PER_REQUEST_MAX),
   }),
   answers: { 202: z.strictObject({ accepted: z.int(), dropped: z.int() }).meta({ id: 'EventsTaken' }) },
+  example: {
+    answer: 202,
+    body: {
+      session: 'b6f0c4de2a1947d38f51',
+      events: [
+        { type: 'view', product_id: exampleId('product') },
+        { type: 'search', query: 'heart', results: 12 },
+      ],
+    },
+  },
 }).handle(async ({ body }, { events, metrics, redis, settings }) => {
   let accepted = 0
   for (const event of body.events) {
@@ -68,6 +77,7 @@ const getSearches = defineRoute({
       })
       .meta({ id: 'Searches' }),
   },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const data = await listSearches(pool, { days: 30, limit: query.limit, fruitless: query.fruitless === 'true' })
   return { status: 200, body: { data, has_more: false, next_cursor: null } }

@@ -57,6 +57,7 @@ const getAttention = defineRoute({
   caller: { admin: 'support', access: 'read' },
   query: pageQuery,
   answers: { 200: pageOf(attentionCase).meta({ id: 'AttentionPage' }) },
+  example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const after = readCursor(query.cursor, isCaseKey)
   const cases = await listOpenCases(deps.pool, {
@@ -117,6 +118,7 @@ const getTimeline = defineRoute({
       })
       .meta({ id: 'Timeline' }),
   },
+  example: { answer: 200 },
 }).handle(async ({ params }, deps) => {
   if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
   const { entries, complete } = await readTimeline(params.id, deps)

@@ -32,6 +32,7 @@ const getWarehouses = defineRoute({
   caller: { admin: 'inventory', access: 'read' },
   query: pageQuery,
   answers: { 200: pageOf(warehouse) },
+  example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('warehouse', key))
   const warehouses = await listWarehouses(pool, { after, limit: query.limit + 1 })
@@ -52,6 +53,7 @@ const postWarehouse = defineRoute({
     priority: z.int().min(0).max(1_000_000).default(PRIORITY_DEFAULT),
   }),
   answers: { 201: warehouse, 409: ['name_taken', 'request_in_progress'], 422: ['idempotency_key_reused'] },
+  example: { answer: 201, body: { name: 'Leeds', country: 'GB', postal_code: 'LS1 4DY', priority: 2 } },
 }).handle(async ({ body, idempotency }, { pool }) => {
   const { name, country, priority } = body
   return withIdempotency(

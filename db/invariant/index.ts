@@ -1,4 +1,5 @@
 import type { Pool, Tx } from '../pool'
+import { CATALOG_INVARIANTS } from './catalog'
 import { type Check, check, onSnapshot } from './check'
 import { DELIVERY_INVARIANTS } from './delivery'
 import { ORDER_INVARIANTS } from './order'
@@ -7,7 +8,13 @@ import { STOCK_INVARIANTS } from './stock'
 
 export { type Check, checkOf } from './check'
 
-const INVARIANTS = [...STOCK_INVARIANTS, ...ORDER_INVARIANTS, ...PAYMENT_INVARIANTS, ...DELIVERY_INVARIANTS]
+const INVARIANTS = [
+  ...STOCK_INVARIANTS,
+  ...ORDER_INVARIANTS,
+  ...PAYMENT_INVARIANTS,
+  ...DELIVERY_INVARIANTS,
+  ...CATALOG_INVARIANTS,
+]
 
 export interface DatabaseAudit {
   readonly checks: readonly Check[]

@@ -3,7 +3,7 @@ import { cartToken, hashToken } from '../../db/cart-token'
 import type { CartId } from '../../domain/ids'
 import { seedProducts } from '../support/catalog'
 import { type Answer, startApi, type TestApi } from '../support/http'
-import { pastOrders } from '../support/orders'
+import { type PastOrder, pastOrders } from '../support/orders'
 
 let api: TestApi
 let staff: string
@@ -35,11 +35,11 @@ async function token(email: string | null): Promise<string> {
   return body.token
 }
 
-/** The token of a cart that was bought. */
-async function bought(email: string, sku: string): Promise<string> {
+/** The token of a cart that was bought, or whose order stands otherwise. */
+async function bought(email: string, sku: string, status: PastOrder['status'] = 'confirmed'): Promise<string> {
   const cartId = newId('cart')
   const secret = cartToken('x', cartId as CartId)
-  const [orderId] = await pastOrders(api.database.pool, [{ email, skus: [sku] }])
+  const [orderId] = await pastOrders(api.database.pool, [{ email, skus: [sku], status }])
   await api.database.pool.query(
     `insert into cart (id, token_hash, currency, state, order_id, expires_at) values ($1, $2, 'GBP', 'bought', $3, now())`,
     [cartId, hashToken(secret), orderId],
@@ -102,26 +102,37 @@ describe('a review', () => {
     expect(await review((await product()).id, cart)).toMatchObject({ status: 201 })
   })
 
-  it('is not for who only says that an address is theirs, but for who bought by it', async () => {
+  it('is not for who only says that an address is theirs, nor for who bought something else by it', async () => {
     const { id, sku } = await product()
+    const other = await product()
     const first = await review(id, await token('c@example.com'))
     const stranger = await review(id, await token(' C@example.com '.trim()), { text: 'Taken over.' })
     expect(stranger).toMatchObject({ status: 409, body: { code: 'review_exists' } })
+    const elsewhere = await bought('c@example.com', other.sku)
+    expect(await review(id, elsewhere)).toMatchObject({ status: 409, body: { code: 'review_exists' } })
     const buyer = await review(id, await bought('c@example.com', sku), { text: 'As I found it.' })
     expect(buyer).toMatchObject({ status: 200, body: { id: first.body.id, text: 'As I found it.', verified: true } })
+    expect(await review(id, await bought('c@example.com', sku))).toMatchObject({ status: 409 })
   })
 
-  it('is verified when its buyer has a paid order with the product', async () => {
+  it('is verified when the cart that writes it has bought the product', async () => {
     const { id, sku } = await product()
-    await pastOrders(api.database.pool, [
-      { email: 'd@example.com', skus: [sku], status: 'cancelled' },
-      { email: 'e@example.com', skus: [sku], status: 'pending' },
-    ])
-    expect((await review(id, await token('d@example.com'))).body.verified).toBe(false)
-    expect((await review(id, await token('e@example.com'))).body.verified).toBe(false)
+    expect((await review(id, await bought('d@example.com', sku, 'cancelled'))).body.verified).toBe(false)
+    expect((await review(id, await bought('e@example.com', sku, 'pending'))).body.verified).toBe(false)
     expect((await review(id, await bought('f@example.com', sku))).body.verified).toBe(true)
     const other = await product()
     expect((await review(other.id, await bought('f@example.com', sku))).body.verified).toBe(false)
+  })
+
+  it('is not verified by what a stranger bought whose address was typed', async () => {
+    const { id, sku } = await product()
+    await bought('victim@example.com', sku)
+    const typed = await review(id, await token('victim@example.com'))
+    expect(typed).toMatchObject({ status: 201, body: { verified: false } })
+    const other = await product()
+    const buyerOfOther = await bought('victim@example.com', other.sku)
+    expect(await review(id, buyerOfOther)).toMatchObject({ status: 409 })
+    expect((await review(other.id, buyerOfOther)).body.verified).toBe(true)
   })
 
   it('needs an e-mail address, a token that opens something, and a product on sale', async () => {

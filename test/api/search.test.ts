@@ -137,8 +137,40 @@ describe('search in Postgres', () => {
     expect(await get(`sort=rating&limit=3&cursor=${first.body.next_cursor}`)).toMatchObject({ status: 400 })
   })
 
+  it('puts first, among equals, what the session looked at', async () => {
+    const session = 'c2f1a94be07d4e6c8a35'
+    const find = async (query: string) => titlesOf((await get(`q=lunch+bag+${query}`)).body)
+    const [first, second] = await find('')
+    const { body } = await get(`q=${second}`)
+    const viewed = { type: 'view', product_id: body.data[0].id }
+    await api.call('post', '/v1/store/events', { body: { session, events: [viewed] } })
+    expect(await find(`&session=${session}`)).toEqual([second, first])
+    expect(await find(`&session=${session}&sort=newest`)).toEqual(await find('&sort=newest'))
+    expect(await find(`&session=${session}x`)).toEqual([first, second])
+    expect(await find('')).toEqual([first, second])
+  })
+
+  it('prefers the categories that the session looked into', async () => {
+    const session = '9e01d7f6b3c44a5d8127'
+    const [first] = (await get('')).body.data
+    const other = SHOP.find(({ category, title }) => category !== undefined && title !== first.title) as Wanted
+    const viewed = { type: 'add', product_id: ids.get(other.sku) }
+    await api.call('post', '/v1/store/events', { body: { session, events: [viewed] } })
+    const { body } = await get(`session=${session}`)
+    expect(body.data[0].categories[0].title).toBe(other.category)
+    expect(titlesOf(body)[0]).toBe(other.title)
+  })
+
+  it('is there for a session without Redis', async () => {
+    const without = await startApi({ REDIS_URL: 'redis://127.0.0.1:1/0' })
+    expect((await without.call('get', '/v1/store/search?q=bag&session=c2f1a94be07d4e6c8a35')).status).toBe(200)
+    await without.close()
+  })
+
   it.each([
     'page=2',
+    'session=short',
+    'session=somebody@example.com',
     'Q=heart',
     'sort=best',
     'sort=price_asc%3B+drop+table+product',

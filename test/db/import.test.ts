@@ -74,7 +74,7 @@ describe('a batch', () => {
         stock: inLondon(5),
       }),
       row(3, 'A', { price: { amount: 250, currency: 'EUR' } }),
-      row(4, 'B', { title: 'Tea', weightGrams: 70 }),
+      row(4, 'B', { title: 'Tea', weightGrams: 70, heightMm: 85, cost: gbp(120) }),
     ]
     expect(await applyBatch(database.pool, batch(id, { rows, to: 100, rejections: [rejected(5)] }))).toBe(true)
     expect(await readProgress(database.pool, id)).toMatchObject({
@@ -91,7 +91,10 @@ describe('a batch', () => {
       categories: [{ slug: 'drinks' }],
       variants: [{ sku: 'a', prices: [{ amount: 250, currency: 'EUR' }, gbp(200)] }],
     })
-    expect(await productOf('B')).toMatchObject({ slug: 'tea-b', variants: [{ weight_grams: 70 }] })
+    expect(await productOf('B')).toMatchObject({
+      slug: 'tea-b',
+      variants: [{ weight_grams: 70, height_mm: 85, width_mm: null, costs: [gbp(120)] }],
+    })
     expect(await movements()).toEqual([{ sku: 'A', delta: 5, cause: 'import', reference: id }])
     expect(await events()).toEqual(['product.created 1', 'product.created 1'])
     expect(await listRejections(database.pool, id)).toEqual([rejected(5)])

@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { createApiKey } from '../../db/api-key'
 import { createPool, type Pool } from '../../db/pool'
 import { currentLsn, parseLsn, Reads } from '../../db/replica'
+import type { OrderId } from '../../domain/ids'
+import { startApi, type TestApi } from '../support/http'
+import { pastOrders } from '../support/orders'
 import { replicatedDatabase, type ReplicatedDatabase } from '../support/replica'
 import { testServices } from '../support/services'
 import { until } from '../support/wait'
@@ -10,15 +14,18 @@ let database: ReplicatedDatabase
 let primary: Pool
 let replica: Pool
 let reads: Reads
+let api: TestApi
 beforeAll(async () => {
   const folder = join(testServices().folder, 'stacks', randomUUID())
   database = await replicatedDatabase(folder, { primary: 26_501, replica: 26_502 })
   primary = createPool({ DATABASE_URL: database.primaryUrl, DATABASE_POOL_MAX: 4 }, { name: 'test-primary' })
   replica = createPool({ DATABASE_URL: database.replicaUrl, DATABASE_POOL_MAX: 4 }, { name: 'test-replica' })
   reads = new Reads(primary, replica)
+  api = await startApi({ DATABASE_URL: database.primaryUrl, DATABASE_REPLICA_URL: database.replicaUrl })
 }, 120_000)
 afterAll(async () => {
   reads?.stop()
+  await api?.close()
   await Promise.all([primary?.end(), replica?.end()])
   await database?.stop()
 }, 30_000)
@@ -27,6 +34,32 @@ const isReplica = async (db: Pool): Promise<boolean> =>
   (await db.query('select pg_is_in_recovery() as recovery')).rows[0].recovery
 
 const addSeller = (id: string) => primary.query('insert into seller (id, name) values ($1, $1)', [id])
+
+async function addOrder(): Promise<OrderId[]> {
+  const ids = await pastOrders(primary, [{ skus: [] }])
+  await primary.query('update orders set shipping_address = $2 where id = any ($1)', [
+    ids,
+    {
+      name: 'Sample Buyer',
+      line1: '1 High St',
+      line2: null,
+      city: 'Leeds',
+      postal_code: 'LS1',
+      region: null,
+      country: 'GB',
+    },
+  ])
+  return ids
+}
+
+/** Sees the beginning of the last statement of each of the API's connections. */
+const replicaWasAsked = async (): Promise<boolean> => {
+  const { rows } = await replica.query<{ asked: boolean }>(
+    `select count(*) > 0 as asked from pg_stat_activity
+     where application_name = 'holdfast-api-reads' and query like '%select o.id, o.number%'`,
+  )
+  return rows[0]?.asked ?? false
+}
 
 const seesSeller = async (db: Pool, id: string): Promise<boolean> =>
   (await db.query('select from seller where id = $1', [id])).rowCount === 1
@@ -59,6 +92,17 @@ describe('reads', () => {
     expect(await reads.read(lsn, (db) => seesSeller(db, 'written'))).toBe(true)
   })
 
+  it('of the latest see what anybody has committed, and wait for it only a moment', async () => {
+    await until('the replica is read', () => reads.readLatest(isReplica))
+    await database.pause()
+    await addSeller('latest')
+    expect(await reads.readLatest((db) => seesSeller(db, 'latest'))).toBe(true)
+    expect(await reads.readLatest(isReplica)).toBe(false)
+    await database.resume()
+    await until('the replica is read again', () => reads.readLatest(isReplica))
+    expect(await reads.readLatest((db) => seesSeller(db, 'latest'))).toBe(true)
+  })
+
   it('leave a replica alone that is more than a second behind', async () => {
     await database.pause()
     await addSeller('behind')
@@ -67,6 +111,24 @@ describe('reads', () => {
     await database.resume()
     await until('it is read again', () => reads.read(0n, isReplica))
   })
+
+  it('list orders from the replica, a new one among them whether or not that has it', async () => {
+    const { secret: key } = await createApiKey(primary, { name: 'support', role: 'support', expiresAt: null })
+    const listed = async () => {
+      const { body } = await api.call('get', '/v1/admin/orders', { key })
+      return body.data.map((order: { id: string }) => order.id)
+    }
+    const [old] = await addOrder()
+    await until('the replica answers', async () => {
+      expect(await listed()).toEqual([old])
+      return replicaWasAsked()
+    })
+    await database.pause()
+    const [young] = await addOrder()
+    expect(await listed()).toEqual([young, old])
+    expect((await api.call('get', `/v1/admin/orders/${young}`, { key })).status).toBe(200)
+    await database.resume()
+  }, 30_000)
 
   it('go on when the replica is killed', async () => {
     await until('the replica is read', () => reads.read(0n, isReplica))
@@ -81,5 +143,7 @@ describe('reads', () => {
     over = true
     await reading
     expect(reads.state()).toBe('behind')
+    const { secret: key } = await createApiKey(primary, { name: 'support', role: 'support', expiresAt: null })
+    expect((await api.call('get', '/v1/admin/orders', { key })).status).toBe(200)
   })
 })

@@ -13,6 +13,16 @@ const CONTEXT = {
     ['dublin', DUBLIN],
   ]),
 }
+/** The line below this header, read. */
+function under(header: string, text: string): ReturnType<typeof readRow> {
+  const file = Buffer.from(`${header}${text}\n`)
+  const head = readHead(file)
+  if (typeof head === 'string') throw new Error(head)
+  const [record] = new CsvReader(head).push(file.subarray(head.byte))
+  if (!record) throw new Error('no record')
+  return readRow(record, head.header, CONTEXT)
+}
+
 const COLUMNS = 'sku,title,description,brand,category,price,currency,weight_grams,warehouse,on_hand'
 
 describe('the header', () => {
@@ -56,13 +66,35 @@ describe('a line', () => {
     expect(rowOf('A1,,,,,,,,,')).toEqual({ line: 2, sku: 'A1', skuWritten: 'A1' })
   })
 
+  it('has a cost in the currency of the line, and what it measures', () => {
+    const measured = 'sku,currency,cost,height_mm,width_mm,length_mm,weight_grams\n'
+    expect(under(measured, 'A1,eur,1.20,85,,120,0')).toEqual({
+      line: 2,
+      sku: 'A1',
+      skuWritten: 'A1',
+      cost: { amount: 120, currency: 'EUR' },
+      heightMm: 85,
+      lengthMm: 120,
+      weightGrams: 0,
+    })
+  })
+
+  it.each([
+    ['1.205,,,', 'bad_cost', 'cost "1.205"'],
+    ['-1,,,', 'bad_cost', 'cost "-1"'],
+    [',12.5,,', 'bad_dimension', 'length_mm "12.5"'],
+    [',,100001,', 'bad_dimension', 'width_mm "100001"'],
+    [',,,1e3', 'bad_dimension', 'height_mm "1e3"'],
+  ])('with the cost and the dimensions %s is rejected: %s', (text, code, message) => {
+    expect(under('sku,cost,length_mm,width_mm,height_mm\n', `A1,${text}`)).toEqual({
+      line: 2,
+      code,
+      message: expect.stringContaining(message),
+    })
+  })
+
   it('has attributes by the columns of that name, and a path of categories', () => {
-    const file = 'attr.Size,sku,category,attr.pieces\n L ,A1, Kitchen / Mugs ,\n'
-    const head = readHead(Buffer.from(file))
-    if (typeof head === 'string') throw new Error(head)
-    const [record] = new CsvReader(head).push(Buffer.from(file).subarray(head.byte))
-    if (!record) throw new Error('no record')
-    expect(readRow(record, head.header, CONTEXT)).toEqual({
+    expect(under('attr.Size,sku,category,attr.pieces\n', ' L ,A1, Kitchen / Mugs ,')).toEqual({
       line: 2,
       sku: 'A1',
       skuWritten: 'A1',
@@ -130,6 +162,7 @@ describe('a batch', () => {
           ['GBP', 200],
           ['EUR', 300],
         ]),
+        costs: new Map(),
         stock: new Map([
           [LONDON, 5],
           [DUBLIN, 6],
@@ -184,6 +217,25 @@ describe('a batch', () => {
       prices: [{ sku: 'A1', currency: 'GBP', amount: 300 }],
       levels: [],
     })
+  })
+
+  it('changes the product when a cost or a measure does, and neither when they are there already', () => {
+    const row = { ...rowOf('A1,,,,,,,10,,'), cost: { amount: 90, currency: 'GBP' }, widthMm: 60 }
+    expect(planBatch([row], known(TEA))).toMatchObject({ accepted: 1, products: [], variants: [], costs: [] })
+    const dearer = { ...row, cost: { amount: 95, currency: 'GBP' } }
+    expect(planBatch([dearer], known(TEA))).toMatchObject({
+      products: [{ id: TEA.productId }],
+      variants: [],
+      costs: [{ sku: 'A1', currency: 'GBP', amount: 95 }],
+    })
+    expect(planBatch([{ ...row, heightMm: 40 }], known(TEA))).toMatchObject({
+      products: [{ id: TEA.productId }],
+      variants: [{ weightGrams: 10, lengthMm: null, widthMm: 60, heightMm: 40 }],
+      costs: [],
+    })
+    expect(planBatch([row, { ...dearer, line: 3 }], known(TEA)).rejections).toEqual([
+      { line: 3, code: 'conflicting_line', message: 'cost differs from what line 2 says of this SKU.' },
+    ])
   })
 
   it('rejects fewer units than are promised, and then changes nothing of that line', () => {
@@ -279,6 +331,10 @@ const TEA: PresentSku = {
   productId: 'prod_01h455vb4pex5vsknk084sn02q',
   title: 'Tea',
   weightGrams: 10,
+  lengthMm: null,
+  widthMm: 60,
+  heightMm: null,
+  costs: { GBP: 90 },
   attributes: {},
   product: {
     version: 4,

@@ -1,4 +1,5 @@
 import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client'
+import { computeFirstRecommendations } from '../../scripts/first-recommendations'
 import { RECOMMENDATIONS } from '../../workflows/contract'
 import { seedProducts } from '../support/catalog'
 import { callApi } from '../support/http'
@@ -20,7 +21,7 @@ afterAll(async () => {
   await stack?.stop()
 }, 30_000)
 
-it('the schedule is there once the worker is, runs when it is asked to, and the shop shows what came of it', async () => {
+it('the schedule is there once the worker is, runs once for a new shop, and the shop shows what came of it', async () => {
   const { pool } = stack.database
   await seedProducts(
     pool,
@@ -36,12 +37,18 @@ it('the schedule is there once the worker is, runs when it is asked to, and the 
   expect(policies.overlap).toBe(ScheduleOverlapPolicy.SKIP)
   expect(spec.calendars).toHaveLength(1)
 
-  await schedule.trigger()
+  const where = {
+    address: stack.stack.services.TEMPORAL_ADDRESS,
+    namespace: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
+  }
+  await computeFirstRecommendations(where)
   const begun = await until(
     'a run has begun',
     async () => (await schedule.describe()).info.recentActions[0]?.action.workflow.workflowId ?? null,
   )
   expect(await temporal.workflow.getHandle(begun as string).result()).toMatchObject({ products: 3 })
+  await computeFirstRecommendations(where)
+  expect((await schedule.describe()).info.numActionsTaken).toBe(1)
 
   const { rows } = await pool.query("select product_id from variant where sku = 'CUP'")
   const { body } = await callApi(stack.api, 'get', `/v1/store/products/${rows[0].product_id}/recommendations`)

@@ -31,6 +31,7 @@ const SEEDED: [file: string, source: string, rule: string | null][] = [
   ['api/routes/c.ts', "import { x } from '../../workflows/contract'\nexport const c = x", null],
   ['api/routes/d.ts', "import type { X } from '../../workflows/x'\nexport type D = X", null],
   ['api/routes/e.ts', "import { x } from '../../providers/mail/x'\nexport const e = x", 'no-restricted-imports'],
+  ['api/pages/a.ts', "import { x } from '../routes/x'\nexport const a = x", 'no-restricted-imports'],
   ['sandbox/a.ts', "import { x } from '../domain/x'\nexport const a = x", 'no-restricted-imports'],
   ['sandbox/b.ts', "import type { X } from '../domain/x'\nexport type B = X", null],
   ['sandbox/c.ts', "import { x } from '../config'\nexport const c = x", 'no-restricted-imports'],

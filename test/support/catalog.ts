@@ -25,6 +25,8 @@ export async function seedProducts(pool: Pool, products: readonly SeedProduct[])
     `with given as (
        select * from jsonb_to_recordset($1) as p (id text, key text, sku text, title text, prices jsonb, stock int)
      ),
+     -- The application announces a product, and the relay notes this.
+     noted as (insert into search_pending (engine, product_id) select 'postgres', id from given),
      made as (insert into product (id, slug, title) select id, 'p-' || substr(id, 6), title from given),
      sold as (insert into variant (sku, sku_written, product_id, title) select key, sku, id, title from given),
      priced as (

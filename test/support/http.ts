@@ -15,7 +15,7 @@ import { closeServer, createHttpServer } from '../../api/server'
 import { closeTemporalClient, createTemporalClient } from '../../api/temporal'
 import { readSettings, type Settings } from '../../config'
 import { createApiKey, type Role } from '../../db/api-key'
-import { createPool } from '../../db/pool'
+import { createPool, createReplicaPool, type Pool } from '../../db/pool'
 import { Reads } from '../../db/replica'
 import { RecentCatalog } from '../../db/recent-catalog'
 import { createRedis } from '../../db/redis'
@@ -76,7 +76,8 @@ export async function startApi(
     LOG_LEVEL: logTo ? 'debug' : 'silent',
     ...overrides,
   })
-  const deps = depsOf(settings, logTo)
+  const replica = createReplicaPool(settings)
+  const deps = depsOf(settings, replica, logTo)
   const server = createHttpServer(createApp(deps), deps.pages)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   // A count or a cached cart that goes past a Redis still connecting would make a test see two truths.
@@ -96,7 +97,7 @@ export async function startApi(
       deps.load.stop()
       deps.redis.disconnect()
       await deps.search.close()
-      await Promise.all([deps.pool.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
+      await Promise.all([deps.pool.end(), replica?.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
       await database.drop()
     },
   }
@@ -113,7 +114,7 @@ export function unseen(tag: string): string[] {
     .filter((name) => !seen.has(name))
 }
 
-function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => void): ApiDeps {
+function depsOf(settings: Settings, replica: Pool | null, logTo?: (line: Record<string, unknown>) => void): ApiDeps {
   const pool = createPool(settings, { name: 'holdfast-test-api' })
   const redis = createRedis(settings)
   const metrics = createMetrics()
@@ -129,7 +130,7 @@ function depsOf(settings: Settings, logTo?: (line: Record<string, unknown>) => v
     metrics,
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
-    reads: new Reads(pool, null),
+    reads: new Reads(pool, replica),
     pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
     load: new LoadMeter(pool),
     images: createImageStore(settings),

@@ -1,4 +1,4 @@
-import { h, money, productGrid, read, show, tell } from '../shop.mjs'
+import { h, money, productGrid, read, sessionId, show, tell } from '../shop.mjs'
 
 const query = new URLSearchParams(location.search)
 const q = query.get('q') ?? ''
@@ -11,7 +11,7 @@ const SORTS = {
 }
 
 await show(q === '' ? 'Search' : `Search: ${q}`, async () => {
-  const found = await read(`/v1/store/search?${query}`)
+  const found = await find(query)
   if (q !== '') tell([{ type: 'search', query: q, results: found.total }])
   const grid = productGrid(found.data)
   const count = `${found.total_is_exact ? '' : 'more than '}${found.total} ${found.total === 1 ? 'product' : 'products'}`
@@ -35,6 +35,14 @@ await show(q === '' ? 'Search' : `Search: ${q}`, async () => {
     ),
   ].filter(Boolean)
 })
+
+/** What this visit looked at, if anything, comes first among equals. */
+function find(wanted) {
+  const asked = new URLSearchParams(wanted)
+  const session = sessionId()
+  if (session) asked.set('session', session)
+  return read(`/v1/store/search?${asked}`)
+}
 
 /** This search with something changed; null takes it out. */
 function address(changes) {
@@ -126,7 +134,7 @@ function more(grid, first) {
     button.disabled = true
     const next = new URLSearchParams(query)
     next.set('cursor', cursor)
-    const found = await read(`/v1/store/search?${next}`)
+    const found = await find(next)
     grid.append(...productGrid(found.data).children)
     cursor = found.next_cursor
     button.disabled = false
