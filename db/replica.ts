@@ -61,17 +61,12 @@ export class Reads {
     }
   }
 
-  /** For `/readyz`: null without a replica. */
-  state(): 'up' | 'behind' | null {
-    if (!this.replica) return null
-    return this.isUpToDate() ? 'up' : 'behind'
-  }
-
   stop(): void {
     this.stopped.abort()
   }
 
-  private isUpToDate(): boolean {
+  /** Whether the replica is there and not further behind than it may be. */
+  isUpToDate(): boolean {
     const [oldest] = this.history
     return oldest !== undefined && this.replayed >= oldest.lsn && Date.now() - oldest.at <= 2 * BEHIND_MS
   }
