@@ -94,7 +94,7 @@ export function scheduleOf(seed: number, { short }: { short: boolean }): Schedul
     ],
     staff: [
       ...cells.filter(isOfStaff).map((cell) => focusedStaff(cell, random)),
-      { startMs: random.whole(0, 2_500), script: random.pick(STAFF_SCRIPTS), fault: null },
+      ...(short ? [] : [{ startMs: random.whole(0, 2_500), script: random.pick(STAFF_SCRIPTS), fault: null }]),
     ],
   }
 }
