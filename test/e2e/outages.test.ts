@@ -43,11 +43,13 @@ let typesense: TypesenseStub
 let stack: Stack
 let pool: Pool
 let shop: Shop
+/** Changed all the time; what is bought is another, for a price that rises is a purchase refused. */
 let item: Item
+let sold: Item
 let folder: string
 
 const seen: Seen[] = []
-const bought: { status: number; at: number }[] = []
+const bought: { status: number; code: string | undefined; at: number }[] = []
 let open = true
 const load: Promise<unknown>[] = []
 
@@ -82,7 +84,8 @@ beforeAll(async () => {
     sandbox,
     database: { url: database.primaryUrl, pool, drop: async () => undefined },
   })
-  item = await makeItem()
+  item = await makeItem('Item')
+  sold = await makeItem('Sold')
   await everythingIsUp()
   for (let browser = 0; browser < BROWSERS; browser++) load.push(browse(browser))
   for (let buyer = 0; buyer < BUYERS; buyer++) load.push(buy(buyer))
@@ -189,12 +192,12 @@ async function browse(browser: number): Promise<void> {
 async function buy(number: number): Promise<void> {
   for (let turn = number; open; turn++) {
     const at = Date.now()
-    const buyer = await shop.buyer({ [item.sku]: 1 })
+    const buyer = await shop.buyer({ [sold.sku]: 1 })
     const key = randomUUID()
     const checkout = () => buyer.checkout({ key, api: turn % 2 }).catch(() => null)
     let answer = await checkout()
     for (let tries = 1; tries < 5 && (answer === null || answer.status === 202); tries++) answer = await checkout()
-    bought.push({ status: answer?.status ?? 0, at })
+    bought.push({ status: answer?.status ?? 0, code: answer?.body.code, at })
   }
 }
 
@@ -267,14 +270,14 @@ async function change(body: object): Promise<void> {
   expect(status).toBe(200)
 }
 
-async function makeItem(): Promise<Item> {
-  const sku = 'OUTAGE-1'
+async function makeItem(title: string): Promise<Item> {
+  const sku = `OUTAGE-${title}`
   const { body } = await shop.admin('post', '/v1/admin/products', {
-    title: 'Item',
+    title,
     categories: ['Outages'],
     variants: [{ sku, prices: [{ amount: 1_000, currency: 'GBP' }] }],
   })
-  const warehouse = await shop.admin('post', '/v1/admin/warehouses', { name: 'Main', country: 'GB' })
+  const warehouse = await shop.admin('post', '/v1/admin/warehouses', { name: title, country: 'GB' })
   await shop.admin('post', '/v1/admin/inventory/adjustments', {
     sku,
     warehouse_id: warehouse.body.id,
