@@ -73,7 +73,10 @@ function parseQuery(route: Route, request: Request): unknown {
   const errors: FieldError[] = []
   for (const name in query) {
     const value = query[name]
-    if (typeof value !== 'string')
+    // Schemas pass it over in silence.
+    if (name === '__proto__')
+      errors.push({ in: 'query', pointer: '', code: 'invalid_name', message: 'Holds a name that is not allowed.' })
+    else if (typeof value !== 'string')
       errors.push({ in: 'query', pointer: `/${name}`, code: 'repeated', message: 'Give it once.' })
     else if (!isStorableText(value))
       errors.push({ in: 'query', pointer: `/${name}`, code: 'invalid_text', message: 'Holds a NUL.' })

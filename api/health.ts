@@ -1,14 +1,18 @@
 import type { ApiDeps } from './route'
 
-export const DEPENDENCIES = ['postgres', 'redis', 'temporal', 'search'] as const
-export type Dependency = (typeof DEPENDENCIES)[number]
-
 export interface DependencyState {
   /** `degraded`: another does its work. */
   readonly status: 'up' | 'degraded' | 'down'
   readonly ms: number
 }
-export type Health = Readonly<Record<Dependency, DependencyState>>
+export interface Health {
+  readonly postgres: DependencyState
+  readonly redis: DependencyState
+  readonly temporal: DependencyState
+  readonly search: DependencyState
+  /** Only where there is one. */
+  readonly replica?: DependencyState
+}
 
 const DEADLINE_MS = 1_000
 /** Probes of many kinds come at once; the dependencies are asked once for all of them. */
@@ -25,7 +29,7 @@ export function checkHealth(deps: ApiDeps): Promise<Health> {
   return health
 }
 
-async function checkAll({ pool, redis, temporal, search, metrics }: ApiDeps): Promise<Health> {
+async function checkAll({ pool, redis, temporal, search, metrics, reads }: ApiDeps): Promise<Health> {
   const { connection } = temporal
   const [postgres, redisState, temporalState, searchState] = await Promise.all([
     check(() => pool.query('select 1')),
@@ -36,8 +40,20 @@ async function checkAll({ pool, redis, temporal, search, metrics }: ApiDeps): Pr
   // Postgres searches while the engine of choice is away.
   const searching: DependencyState =
     searchState.status === 'down' && postgres.status === 'up' ? { ...searchState, status: 'degraded' } : searchState
-  const health: Health = { postgres, redis: redisState, temporal: temporalState, search: searching }
-  for (const name of DEPENDENCIES) metrics.dependencyUp.set({ dependency: name }, health[name].status === 'up' ? 1 : 0)
+  // The primary is read while the replica is away or behind.
+  const replica: DependencyState | null = reads.hasReplica
+    ? { status: reads.isUpToDate() ? 'up' : 'degraded', ms: 0 }
+    : null
+  const health: Health = {
+    postgres,
+    redis: redisState,
+    temporal: temporalState,
+    search: searching,
+    ...(replica && { replica }),
+  }
+  for (const [dependency, { status }] of Object.entries(health) as [string, DependencyState][]) {
+    metrics.dependencyUp.set({ dependency }, status === 'up' ? 1 : 0)
+  }
   return health
 }
 

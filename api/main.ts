@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { readSettings, SettingsError } from '../config'
+import { CATALOG_EPOCH_KEY } from '../db/catalog-epoch'
 import { createPool, createReplicaPool } from '../db/pool'
 import { RecentCatalog } from '../db/recent-catalog'
 import { createRedis } from '../db/redis'
@@ -26,7 +27,7 @@ const STOP_DEADLINE_MS = 15_000
 async function main(): Promise<void> {
   const settings = readSettings()
   const pool = withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName)
-  const redis = createRedis(settings)
+  const redis = withFaultPoints(createRedis(settings), settings.FAULT_DIR, dropping)
   const metrics = createMetrics()
   const replica = createReplicaPool(settings)
   const deps: ApiDeps = {
@@ -44,7 +45,7 @@ async function main(): Promise<void> {
     reads: new Reads(pool, replica),
     pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
     load: new LoadMeter(pool),
-    images: createImageStore(settings),
+    images: withFaultPoints(createImageStore(settings), settings.FAULT_DIR, storing),
     events: new EventBuffer(),
     lifecycle: { stopping: false },
   }
@@ -78,6 +79,16 @@ async function main(): Promise<void> {
     deps.log.info('stopped')
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
+}
+
+/** What tells of a change of the catalog. */
+function dropping(command: string, [key]: readonly unknown[]): string | null {
+  if (command === 'publish') return 'pages.drop'
+  return command === 'incr' && key === CATALOG_EPOCH_KEY ? 'catalog.epoch' : null
+}
+
+function storing(call: string): string | null {
+  return call === 'put' ? 'images.put' : null
 }
 
 main().catch((error: unknown) => {

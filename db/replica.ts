@@ -75,14 +75,14 @@ export class Reads {
     return this.read(lsn, work)
   }
 
-  /** For `/readyz`: null without a replica. */
-  state(): 'up' | 'behind' | null {
-    if (!this.replica) return null
-    return this.isUpToDate() ? 'up' : 'behind'
-  }
-
   stop(): void {
     this.stopped.abort()
+  }
+
+  /** Whether the replica is there and not further behind than it may be. */
+  isUpToDate(): boolean {
+    const [oldest] = this.history
+    return oldest !== undefined && this.replayed >= oldest.lsn && Date.now() - oldest.at <= 2 * BEHIND_MS
   }
 
   private async catchUp(replica: Pool, lsn: Lsn): Promise<void> {
@@ -93,11 +93,6 @@ export class Reads {
       this.replayed = replayed
       if (replayed < lsn) await pause(CATCH_UP_LOOK_MS)
     }
-  }
-
-  private isUpToDate(): boolean {
-    const [oldest] = this.history
-    return oldest !== undefined && this.replayed >= oldest.lsn && Date.now() - oldest.at <= 2 * BEHIND_MS
   }
 
   private async watch(replica: Pool): Promise<void> {

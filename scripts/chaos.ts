@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { CELLS, type Cell, FAULTS, STEPS } from './chaos/matrix'
 import { type Rig, startRig } from './chaos/rig'
 import { runSeeds, type SeedResult } from './chaos/run'
+import { faultsOf } from './chaos/schedule'
 import { ROOT } from '../config'
 
 const options = new Command('npm run chaos --')
@@ -61,7 +62,7 @@ async function run(rig: Rig): Promise<void> {
 }
 
 function report({ schedule, faults, missed, seconds }: SeedResult): void {
-  const cells = schedule.buyers.flatMap(({ fault }) => (fault ? [`${fault.step} × ${fault.point ?? fault.fault}`] : []))
+  const cells = faultsOf(schedule).map(({ step, fault, point }) => `${step} × ${point ?? fault}`)
   const late = missed.length > 0 ? `  not reached: ${missed.map(nameOf).join(', ')}` : ''
   console.log(
     `seed ${schedule.seed}  ${faults.length === 0 ? 'ok' : 'FAILED'}  ${seconds.toFixed(1)} s  ${cells.join(', ')}${late}`,

@@ -99,7 +99,7 @@ async function main(): Promise<void> {
           runRelay(
             {
               settings,
-              sinks: sinks.map((sink) => withFaultPoints(sink, settings.FAULT_DIR, (call) => call)),
+              sinks: sinks.map((sink) => withFaultPoints(sink, settings.FAULT_DIR, (call) => `${sink.name}.${call}`)),
               log,
             },
             partition,
@@ -110,7 +110,7 @@ async function main(): Promise<void> {
         runExpiry({ temporal, log }, stopping.signal),
         runImports({ pool, temporal, log }, stopping.signal),
         ...search.engines.flatMap((engine) => [
-          runIndexer({ pool, engine, log }, stopping.signal),
+          runIndexer({ pool, engine: withFaultPoints(engine, settings.FAULT_DIR, indexing), log }, stopping.signal),
           runSearchCare({ pool, engine, temporal, log }, stopping.signal),
         ]),
         registerSchedules({ temporal, log }, stopping.signal),
@@ -133,6 +133,10 @@ async function main(): Promise<void> {
   await pool.end().catch(() => undefined)
   await connection.close()
   log.info('stopped')
+}
+
+function indexing(call: string): string | null {
+  return call === 'index' ? 'search.index' : null
 }
 
 function readQueues(): TaskQueue[] {

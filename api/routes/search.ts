@@ -63,7 +63,7 @@ const searchQuery = pageQuery
   })
   .catchall(z.string().min(1).max(200))
   .superRefine((given, context) => {
-    const others = Object.keys(given).filter((name) => !(name in searchQuery.shape))
+    const others = Object.keys(given).filter((name) => !Object.hasOwn(searchQuery.shape, name))
     for (const name of others.filter((one) => !isAttribute(one))) {
       context.addIssue({ code: 'unrecognized_keys', keys: [name], input: given })
     }

@@ -26,6 +26,7 @@ const readiness = z
       redis: dependency,
       temporal: dependency,
       search: dependency,
+      replica: dependency.optional().meta({ description: 'only where there is one; `degraded`: the primary is read' }),
     }),
   })
   .meta({ id: 'Readiness' })
@@ -35,7 +36,8 @@ const readyz = defineRoute({
   path: '/readyz',
   tag: TAG,
   summary: 'Whether requests should be sent here',
-  description: 'Without Redis, Temporal or the search engine the API serves what it can: that is degraded, not down.',
+  description:
+    'Without Redis, Temporal, the search engine or the replica the API serves what it can: that is degraded, not down.',
   caller: 'anyone',
   answers: { 200: readiness, 503: readiness },
 }).handle(async (_input, deps) => {

@@ -21,9 +21,10 @@ export const PRODUCT_IMAGES = `
   ), '[]'::jsonb)`
 
 export async function findImage(db: Db, productId: ProductId, id: ImageId): Promise<ProductImage | null> {
-  const { rows } = await db.query<ProductImage>(
-    'select id, name, alt, width, height from product_image where product_id = $1 and id = $2',
-    [productId, id],
-  )
+  const { rows } = await db.query<ProductImage>({
+    name: 'image.find',
+    text: 'select id, name, alt, width, height from product_image where product_id = $1 and id = $2',
+    values: [productId, id],
+  })
   return rows[0] ?? null
 }

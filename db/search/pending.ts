@@ -1,8 +1,8 @@
 import type { OrderId, ProductId, Sku } from '../../domain/ids'
 import type { Db } from '../pool'
 
-/** Whoever works on a row has it for so long; then another may. */
-const LEASE_SECONDS = 30
+/** Whoever works on a row has it for so long; then another may: a killed worker keeps nobody's change from being found. */
+const LEASE_SECONDS = 10
 const RETRY_SECONDS_MAX = 60
 
 export interface Pending {

@@ -12,6 +12,9 @@ export interface Request {
   readonly method: string
   readonly path: string
   readonly body?: unknown
+  /** A file, sent as it is instead of `body`. */
+  readonly file?: { readonly type: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  readonly ifMatch?: string
   readonly token?: string
   readonly adminKey?: string
   readonly key?: string
@@ -31,7 +34,7 @@ const PATIENCE_MS = 60_000
 /** A client as a careful shop writes it: what is not answered, or answered 5xx or 429, is sent again under the same key. */
 export class Client {
   readonly told: Told[] = []
-  private readonly apis: readonly string[]
+  readonly apis: readonly string[]
   private turn: number
 
   constructor(apis: readonly string[], turn = 0) {
@@ -61,11 +64,14 @@ export class Client {
         method: request.method,
         headers: {
           ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(request.file === undefined ? {} : { 'content-type': request.file.type }),
+          ...(request.ifMatch === undefined ? {} : { 'if-match': request.ifMatch }),
           ...(request.token === undefined ? {} : { 'x-cart-token': request.token }),
           ...(request.adminKey === undefined ? {} : { authorization: `Bearer ${request.adminKey}` }),
           ...(request.key === undefined ? {} : { 'idempotency-key': request.key }),
         },
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+        ...(request.file === undefined ? {} : { body: request.file.bytes }),
         signal: AbortSignal.timeout(ANSWER_MS),
       })
       const text = await response.text()

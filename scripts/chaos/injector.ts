@@ -4,10 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Redis } from 'ioredis'
 import type { Pool } from '../../db/pool'
-import { checkoutWorkflowId, EXPIRY_SHARDS, expiryWorkflowId } from '../../workflows/contract'
+import { checkoutWorkflowId, EXPIRY_SHARDS, expiryWorkflowId, reindexWorkflowId } from '../../workflows/contract'
 import type { Stack } from '../stack/supervisor'
-import type { History } from './buyer'
-import type { Fault } from './matrix'
+import { type Fault, isOfStaff } from './matrix'
 import type { FaultPlan } from './schedule'
 
 export interface InjectorDeps {
@@ -31,6 +30,8 @@ const PROVIDER_FAULTS: Partial<Record<Fault, ProviderFault>> = {
   provider_drops_answers: { drop_answer_rate: 0.8 },
 }
 const PROVIDER_FAULT_MS = 2_500
+/** The one that this stack has. */
+const SEARCH_ENGINE = 'postgres'
 const WORKFLOW_PATIENCE_MS = 3_000
 const POLL_MS = 50
 
@@ -48,12 +49,16 @@ export class Injector {
     mkdirSync(deps.faultFolder, { recursive: true })
   }
 
-  /** Begins a fault at the moment its step is reached. Resolves when it may go on: a kill point has to be armed by then. */
-  async begin(plan: FaultPlan, history: History): Promise<void> {
+  /**
+   * Begins a fault at the moment its step is reached. Resolves when it may go on: a kill point has to be armed by then.
+   *
+   * @param cartId whose step it is; null: it is nobody's who buys
+   */
+  async begin(plan: FaultPlan, cartId: string | null): Promise<void> {
     // What the sweep is for has to happen first.
-    if (plan.step === 'sweep') await this.terminateCheckout(history)
+    if (plan.step === 'sweep') await this.terminateCheckout(cartId)
     if (plan.point !== null) return this.arm(plan.point, plan)
-    const running = this.inject(plan, history).then(() => void this.hit.push(plan))
+    const running = this.inject(plan, cartId).then(() => void this.hit.push(plan))
     // It is looked at when everything ends; until then nobody listens.
     running.catch(() => undefined)
     this.running.push(running)
@@ -80,8 +85,9 @@ export class Injector {
     return missed
   }
 
-  private async inject({ fault, step, afterMs }: FaultPlan, history: History): Promise<void> {
+  private async inject(plan: FaultPlan, cartId: string | null): Promise<void> {
     const { stack, redis } = this.deps
+    const { fault, afterMs } = plan
     await delay(afterMs)
     const provider = PROVIDER_FAULTS[fault]
     if (provider) return this.breakProvider(provider)
@@ -100,9 +106,7 @@ export class Injector {
       case 'temporal_restarted':
         return stack.kill('temporal')
       case 'workflow_terminated':
-        if (step === 'expiry') return this.terminateExpiry()
-        if (step !== 'sweep') await this.terminateCheckout(history)
-        return
+        return this.terminateWorkflow(plan, cartId)
       default:
         // The payment method does it: answers twice.
         return
@@ -127,14 +131,32 @@ export class Injector {
     await response.body?.cancel()
   }
 
+  private async terminateWorkflow(plan: FaultPlan, cartId: string | null): Promise<void> {
+    if (plan.step === 'index') return this.terminateReindex()
+    if (plan.step === 'expiry' || isOfStaff(plan)) return this.terminateExpiry()
+    if (plan.step !== 'sweep') await this.terminateCheckout(cartId)
+  }
+
   /** Waits for the buyer's order, then ends its workflow as a person in the Web UI could. */
-  private async terminateCheckout({ cartId }: History): Promise<void> {
+  private async terminateCheckout(cartId: string | null): Promise<void> {
     for (const deadline = Date.now() + WORKFLOW_PATIENCE_MS; Date.now() < deadline; await delay(POLL_MS)) {
       const { rows } = await this.deps.pool
         .query<{ id: `order_${string}` }>('select id from orders where cart_id = $1 order by id desc limit 1', [cartId])
         .catch(() => ({ rows: [] }))
       if (rows[0] && (await this.terminate(checkoutWorkflowId(rows[0].id)))) return
     }
+  }
+
+  /** It is begun first: it runs for a moment only. */
+  private async terminateReindex(): Promise<void> {
+    const { file } = this.deps.stack
+    const response = await fetch(`${file.api}/v1/admin/search/reindex`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${file.admin_key}` },
+      body: JSON.stringify({ engine: SEARCH_ENGINE }),
+    }).catch(() => null)
+    await response?.body?.cancel()
+    await this.terminate(reindexWorkflowId(SEARCH_ENGINE))
   }
 
   private async terminateExpiry(): Promise<void> {

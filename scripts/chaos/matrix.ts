@@ -1,6 +1,6 @@
-/** What is broken where: every step of a purchase against every fault. */
+/** What is broken where: every step of a purchase, and of what staff change in the shop, against every fault. */
 
-export const STEPS = [
+const PURCHASE_STEPS = [
   'accept',
   'place',
   'charge',
@@ -14,6 +14,13 @@ export const STEPS = [
   'settlement',
   'relay',
 ] as const
+export type PurchaseStep = (typeof PURCHASE_STEPS)[number]
+
+/** A change of a product becomes findable, it drops the pages that show it, a picture is stored and named. */
+const STAFF_STEPS = ['index', 'cache', 'image'] as const
+export type StaffStep = (typeof STAFF_STEPS)[number]
+
+export const STEPS = [...PURCHASE_STEPS, ...STAFF_STEPS]
 export type Step = (typeof STEPS)[number]
 
 export const FAULTS = [
@@ -46,17 +53,27 @@ export type Script =
   | 'hold_and_leave'
   | 'hold_and_buy'
 
-interface StepPlan {
-  /** Which buyers come to this step. */
-  readonly scripts: readonly Script[]
-  /** Which payment methods bring them there; empty: whatever the script uses. */
-  readonly methods: readonly string[]
-  /** Kill points before the step's effect, and after it when nobody has written it down yet. */
+/** What somebody of the staff does. */
+export type StaffScript = 'edit' | 'upload'
+
+interface KillPoints {
+  /** Before the step's effect, and after it when nobody has written it down yet. */
   readonly before: readonly string[]
   readonly after: readonly string[]
 }
 
-export const PLANS: Readonly<Record<Step, StepPlan>> = {
+interface StepPlan extends KillPoints {
+  /** Which buyers come to this step. */
+  readonly scripts: readonly Script[]
+  /** Which payment methods bring them there; empty: whatever the script uses. */
+  readonly methods: readonly string[]
+}
+
+interface StaffStepPlan extends KillPoints {
+  readonly script: StaffScript
+}
+
+export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   accept: {
     scripts: ['buy', 'buy_twice'],
     methods: ['pm_card_visa'],
@@ -127,14 +144,36 @@ export const PLANS: Readonly<Record<Step, StepPlan>> = {
   relay: {
     scripts: ['buy'],
     methods: ['pm_card_visa'],
-    before: ['publish.before'],
-    after: ['publish.after'],
+    before: ['redis-stream.publish.before'],
+    after: ['redis-stream.publish.after'],
   },
 }
 
-export interface Cell {
-  readonly step: Step
+export const STAFF_PLANS: Readonly<Record<StaffStep, StaffStepPlan>> = {
+  index: {
+    script: 'edit',
+    before: ['search.publish.before', 'search.mark.before', 'search.index.before'],
+    after: ['search.mark.after', 'search.publish.after', 'search.index.after', 'search.end.after'],
+  },
+  cache: {
+    script: 'edit',
+    before: ['catalog.epoch.before', 'pages.publish.before', 'page.tags.before'],
+    after: ['catalog.epoch.after', 'pages.drop.after', 'pages.publish.after'],
+  },
+  image: {
+    script: 'upload',
+    before: ['images.put.before'],
+    after: ['images.put.after', 'image.find.before', 'image.find.after'],
+  },
+}
+
+export interface Cell<S extends Step = Step> {
+  readonly step: S
   readonly fault: Fault
+}
+
+export function isOfStaff(cell: Cell): cell is Cell<StaffStep> {
+  return (STAFF_STEPS as readonly Step[]).includes(cell.step)
 }
 
 export const CELLS: readonly Cell[] = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })))

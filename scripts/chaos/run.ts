@@ -4,7 +4,9 @@ import { Injector } from './injector'
 import type { Cell } from './matrix'
 import { judge, judgePrivacy } from './oracle'
 import type { AuditAnswer, Rig } from './rig'
-import { type Schedule, scheduleOf } from './schedule'
+import { type FaultPlan, faultsOf, type Schedule, scheduleOf } from './schedule'
+import { playStaff, type StaffHistory } from './staff'
+import { judgeStaff } from './staff-oracle'
 
 export interface SeedResult {
   readonly schedule: Schedule
@@ -42,11 +44,12 @@ export async function runSeeds(rig: Rig, seeds: readonly number[], options: { sh
   common.push(...judgePrivacy(histories))
   for (const file of rig.search(histories.map(({ marker }) => marker))) common.push(`${file} holds personal data`)
   const results: SeedResult[] = []
-  for (const { schedule, histories, skus, faults } of played) {
+  for (const { schedule, histories, staff, skus, faults } of played) {
     for (const history of histories)
       faults.push(...(await judge(history, { pool: rig.pool, sandbox: rig.stack.file.sandbox })))
+    for (const history of staff) faults.push(...(await judgeStaff(history, rig)))
     faults.push(...(await judgeStock(rig, skus)))
-    const planned = schedule.buyers.map(({ fault }) => fault)
+    const planned = faultsOf(schedule)
     results.push({
       schedule,
       faults: [...faults, ...common],
@@ -61,26 +64,34 @@ export async function runSeeds(rig: Rig, seeds: readonly number[], options: { sh
 interface Played {
   readonly schedule: Schedule
   readonly histories: readonly History[]
+  readonly staff: readonly StaffHistory[]
   readonly skus: readonly string[]
   readonly faults: string[]
 }
 
 async function play(rig: Rig, schedule: Schedule, injector: Injector): Promise<Played> {
   const skus = { plenty: await rig.sell('plenty', PLENTY), scarce: await rig.sell('scarce', SCARCE) }
-  const around = {
-    apis: rig.stack.file.apis,
-    skus,
-    async reached(history: History, ...steps: string[]): Promise<void> {
-      const { fault } = history.plan
-      if (fault && steps.includes(fault.step)) await injector.begin(fault, history)
-    },
+  const { apis, admin_key: adminKey } = rig.stack.file
+  const begin = async (fault: FaultPlan | null, steps: readonly string[], cartId: string | null): Promise<void> => {
+    if (fault && steps.includes(fault.step)) await injector.begin(fault, cartId)
   }
-  const played = await Promise.allSettled(schedule.buyers.map((plan, number) => playBuyer(plan, number, around)))
+  const buyers = schedule.buyers.map((plan, number) =>
+    playBuyer(plan, number, {
+      apis,
+      skus,
+      reached: ({ cartId }, ...steps) => begin(plan.fault, steps, cartId),
+    }),
+  )
+  const staff = schedule.staff.map((plan, number) =>
+    playStaff(plan, number, { apis, adminKey, reached: ({ fault }, ...steps) => begin(fault, steps, null) }),
+  )
+  const [bought, kept] = await Promise.all([Promise.allSettled(buyers), Promise.allSettled(staff)])
   return {
     schedule,
-    histories: played.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+    histories: bought.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+    staff: kept.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
     skus: Object.values(skus),
-    faults: played.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : [])),
+    faults: [...bought, ...kept].flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : [])),
   }
 }
 
@@ -106,9 +117,10 @@ export async function settle(rig: Rig): Promise<string[]> {
   ]
 }
 
-/** Nothing here is for good, so every case that was opened has to close by itself. */
+/** Nothing here is for good, so every case that was opened has to close by itself. One while Postgres still comes back. */
 async function countParked({ pool }: Rig): Promise<number> {
-  const { rows } = await pool.query<{ count: number }>('select count(*) from attention where closed_at is null')
+  const counted = pool.query<{ count: number }>('select count(*) from attention where closed_at is null')
+  const { rows } = await counted.catch(() => ({ rows: [{ count: 1 }] }))
   return rows[0]?.count ?? 0
 }
 

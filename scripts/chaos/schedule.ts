@@ -1,4 +1,16 @@
-import { CELLS, type Cell, FAULTS, PLANS, type Script, STEPS } from './matrix'
+import {
+  CELLS,
+  type Cell,
+  FAULTS,
+  isOfStaff,
+  PLANS,
+  type PurchaseStep,
+  type Script,
+  STAFF_PLANS,
+  type StaffScript,
+  type StaffStep,
+  STEPS,
+} from './matrix'
 import { Random } from './random'
 
 /** Everything that a seed decides. Running it again repeats it, but for the order in which the system itself does things. */
@@ -8,6 +20,15 @@ export interface Schedule {
   readonly holdSeconds: number
   readonly cartHoldSeconds: number
   readonly buyers: readonly BuyerPlan[]
+  readonly staff: readonly StaffPlan[]
+}
+
+/** Somebody of the staff, with products of its own. */
+export interface StaffPlan {
+  readonly startMs: number
+  readonly script: StaffScript
+  /** What happens when it comes to a step. */
+  readonly fault: FaultPlan | null
 }
 
 export interface BuyerPlan {
@@ -56,6 +77,8 @@ const SCRIPTS: readonly Script[] = [
   'hold_and_buy',
 ]
 
+const STAFF_SCRIPTS: readonly StaffScript[] = ['edit', 'upload']
+
 export function scheduleOf(seed: number, { short }: { short: boolean }): Schedule {
   const random = new Random(seed)
   const cells = cellsOf(seed)
@@ -66,10 +89,19 @@ export function scheduleOf(seed: number, { short }: { short: boolean }): Schedul
     holdSeconds: !short && seed % 2 === 0 ? 12 : 5,
     cartHoldSeconds: 3,
     buyers: [
-      ...cells.map((cell) => focusedBuyer(cell, random)),
+      ...cells.filter(isOfPurchase).map((cell) => focusedBuyer(cell, random)),
       ...Array.from({ length: bystanders }, () => bystander(random)),
     ],
+    staff: [
+      ...cells.filter(isOfStaff).map((cell) => focusedStaff(cell, random)),
+      ...(short ? [] : [{ startMs: random.whole(0, 2_500), script: random.pick(STAFF_SCRIPTS), fault: null }]),
+    ],
   }
+}
+
+/** What a schedule breaks. */
+export function faultsOf({ buyers, staff }: Schedule): FaultPlan[] {
+  return [...buyers, ...staff].flatMap(({ fault }) => fault ?? [])
 }
 
 /**
@@ -80,15 +112,19 @@ function cellsOf(seed: number): Cell[] {
   return Array.from({ length: CELLS_PER_SEED }, (_, index) => {
     const turn = (seed - 1) * CELLS_PER_SEED + index
     const round = Math.floor(turn / STEPS.length)
-    const step = STEPS[turn % STEPS.length]
-    const fault = FAULTS[(turn * 5 + round) % FAULTS.length]
+    const place = turn % STEPS.length
+    const step = STEPS[place]
+    const fault = FAULTS[(place * 5 + round) % FAULTS.length]
     return CELLS.find((cell) => cell.step === step && cell.fault === fault) as Cell
   })
 }
 
-function focusedBuyer(cell: Cell, random: Random): BuyerPlan {
+function isOfPurchase(cell: Cell): cell is Cell<PurchaseStep> {
+  return !isOfStaff(cell)
+}
+
+function focusedBuyer(cell: Cell<PurchaseStep>, random: Random): BuyerPlan {
   const { scripts, methods, before, after } = PLANS[cell.step]
-  const points = cell.fault === 'kill_before' ? before : cell.fault === 'kill_after' ? after : null
   return {
     startMs: random.whole(0, 1_500),
     script: random.pick(scripts),
@@ -98,8 +134,22 @@ function focusedBuyer(cell: Cell, random: Random): BuyerPlan {
         : random.pick(methods.length > 0 ? methods : ['pm_card_visa']),
     product: 'plenty',
     quantity: random.whole(1, 3),
-    fault: { ...cell, afterMs: random.whole(0, 120), point: points && random.pick(points) },
+    fault: faultOf(cell, { before, after }, random),
   }
+}
+
+function focusedStaff(cell: Cell<StaffStep>, random: Random): StaffPlan {
+  const { script, before, after } = STAFF_PLANS[cell.step]
+  return { startMs: random.whole(0, 1_500), script, fault: faultOf(cell, { before, after }, random) }
+}
+
+function faultOf(
+  cell: Cell,
+  { before, after }: { before: readonly string[]; after: readonly string[] },
+  random: Random,
+): FaultPlan {
+  const points = cell.fault === 'kill_before' ? before : cell.fault === 'kill_after' ? after : null
+  return { ...cell, afterMs: random.whole(0, 120), point: points && random.pick(points) }
 }
 
 function bystander(random: Random): BuyerPlan {

@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import type { PoolClient } from 'pg'
 import { ROOT } from '../../config'
 import { type History, playBuyer } from '../../scripts/chaos/buyer'
+import type { StaffScript } from '../../scripts/chaos/matrix'
 import { judge } from '../../scripts/chaos/oracle'
 import { type Rig, startRig } from '../../scripts/chaos/rig'
 import { settle } from '../../scripts/chaos/run'
 import type { BuyerPlan } from '../../scripts/chaos/schedule'
+import { playStaff, type StaffHistory } from '../../scripts/chaos/staff'
+import { judgeStaff } from '../../scripts/chaos/staff-oracle'
 import { type TestDatabase, testDatabase } from '../support/database'
 import { testRedis } from '../support/redis'
 import { testServices } from '../support/services'
@@ -22,6 +25,8 @@ import { until } from '../support/wait'
 const PORT_OFFSET = 14_000
 const HOLD_SECONDS = 4
 
+type Played = History | StaffHistory
+
 interface Patch {
   /** A file or folder of dist/. */
   readonly where: string
@@ -34,7 +39,7 @@ interface Safeguard {
   readonly name: string
   readonly patches: readonly Patch[]
   readonly schema?: { readonly drop: string; readonly restore?: string }
-  readonly scene: (rig: Rig) => Promise<History[]>
+  readonly scene: (rig: Rig) => Promise<Played[]>
   /** How it is found out. */
   readonly noticed: RegExp
 }
@@ -97,6 +102,30 @@ const SAFEGUARDS: readonly Safeguard[] = [
     noticed: /events_from_providers_are_kept_once/,
   },
   {
+    name: 'the note that a document is old',
+    patches: [
+      {
+        where: 'workers/search.js',
+        find: 'await (0, pending_1.markForSearch)(pool, engines, productsOf(events));',
+        replace: '',
+      },
+    ],
+    scene: (on) => staff(on, 'edit'),
+    noticed: /the search does not find the new title/,
+  },
+  {
+    name: 'the drop of pages that show a change',
+    patches: [{ where: 'db/page-cache.js', find: 'if (tags.length === 0)', replace: 'if (true)' }],
+    scene: (on) => staff(on, 'edit'),
+    noticed: /the page shows Shelf \w+ at 1250/,
+  },
+  {
+    name: 'files before the row that names them',
+    patches: [{ where: 'db/image/write.js', find: 'await store();', replace: '' }],
+    scene: (on) => staff(on, 'upload'),
+    noticed: /the picture of 400 is answered 404/,
+  },
+  {
     name: 'the unique live order of a cart',
     patches: [{ where: 'db/order/accept.js', find: 'and order_id is null', replace: '' }],
     // It cannot be made again on what came of its loss: the last of the list.
@@ -138,7 +167,7 @@ afterAll(async () => {
 }, 60_000)
 
 it('with every safeguard in place there is nothing to complain of', async () => {
-  const histories: History[] = []
+  const histories: Played[] = []
   for (const { scene } of SAFEGUARDS) histories.push(...(await scene(rig)))
   expect(await settle(rig)).toEqual([])
   expect(await complaints(histories, rig)).toEqual([])
@@ -180,13 +209,15 @@ async function restartPrograms(): Promise<void> {
   await Promise.all(['api-1', 'worker-1'].map((name) => rig.stack.ready(name)))
 }
 
-async function complaints(histories: readonly History[], { pool, stack }: Rig): Promise<string[]> {
-  const judged = histories.map((history) => judge(history, { pool, sandbox: stack.file.sandbox }))
+async function complaints(histories: readonly Played[], on: Rig): Promise<string[]> {
+  const judged = histories.map((history) =>
+    'cartId' in history ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox }) : judgeStaff(history, on),
+  )
   return (await Promise.all(judged)).flat()
 }
 
 /** What checker and buyers say together; what only holds at rest counts at rest. */
-async function everythingWrong(histories: readonly History[], weakened: Rig): Promise<string[]> {
+async function everythingWrong(histories: readonly Played[], weakened: Rig): Promise<string[]> {
   const audit = await weakened.audit()
   const failed = audit?.checks.filter((check) => !check.ok && (check.holds === 'always' || audit.settled)) ?? []
   return [...failed.map(({ name }) => name), ...(await complaints(histories, weakened))]
@@ -241,6 +272,11 @@ async function approvedWithoutAWebhook(on: Rig): Promise<History[]> {
 
 async function eventsThreeTimes(on: Rig): Promise<History[]> {
   return [await play(on, { script: 'buy', method: 'pm_sandbox_duplicate_webhooks' })]
+}
+
+async function staff(on: Rig, script: StaffScript): Promise<StaffHistory[]> {
+  const { apis, admin_key: adminKey } = on.stack.file
+  return [await playStaff({ startMs: 0, script, fault: null }, 0, { apis, adminKey, reached: async () => undefined })]
 }
 
 interface Scene {

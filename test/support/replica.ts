@@ -15,6 +15,7 @@ export interface ReplicatedDatabase {
   pause(): Promise<void>
   resume(): Promise<void>
   killReplica(): Promise<void>
+  reviveReplica(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -45,6 +46,7 @@ export async function replicatedDatabase(
     pause: async () => void (await control('select pg_wal_replay_pause()')),
     resume: async () => void (await control('select pg_wal_replay_resume()')),
     killReplica: () => replica.stop('SIGKILL'),
+    reviveReplica: () => replica.start(),
     stop: async () => {
       await Promise.all([replica.stop('SIGQUIT'), primary.stop('SIGQUIT')])
       removePostgresData(optionsOf('primary').folder)
