@@ -19,12 +19,21 @@ export function webRouter(): Router {
   const router = Router()
   for (const page of PAGES) {
     const path = page === 'home' ? '/' : page === 'category' || page === 'product' ? `/${page}/:slug` : `/${page}`
-    router.get(path, (_request, response) => {
-      response.set(HEADERS).sendFile(join(FOLDER, `${page}.html`), { cacheControl: false })
+    router.get(path, ({ params }, response) => {
+      response
+        .set(HEADERS)
+        .set(preloading(page, params['slug'] as string | undefined))
+        .sendFile(join(FOLDER, `${page}.html`), { cacheControl: false })
     })
   }
   router.use('/assets', express.static(FOLDER, { index: false, cacheControl: false, setHeaders }))
   return router
+}
+
+/** What the page will ask the API for comes beside its scripts and not after them. */
+function preloading(page: string, slug: string | undefined): Record<string, string> {
+  if (slug === undefined) return {}
+  return { Link: `</v1/store/pages/${page}/${encodeURIComponent(slug)}>; rel=preload; as=fetch; crossorigin` }
 }
 
 function setHeaders(response: Response): void {

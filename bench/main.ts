@@ -50,37 +50,35 @@ async function main(): Promise<void> {
   const wanted = values.only.split(',')
   const unknown = wanted.filter((name) => !NAMES.includes(name))
   if (unknown.length > 0) throw new Error(`There is no bench ${unknown.join(', ')}, only ${NAMES.join(', ')}.`)
-  const figures = await measureTogether(wanted)
+  printHead()
+  await measureTogether(wanted)
   for (const [name, bench] of Object.entries(ALONE)) {
-    if (wanted.includes(name)) figures.push(...(await announced(name, bench)))
+    if (wanted.includes(name)) await printed(name, bench)
   }
-  print(figures)
 }
 
-async function measureTogether(wanted: readonly string[]): Promise<Figure[]> {
+async function measureTogether(wanted: readonly string[]): Promise<void> {
   const benches = Object.entries(BENCHES).filter(([name]) => wanted.includes(name))
-  if (benches.length === 0) return []
+  if (benches.length === 0) return
   const stack = await startStack({ folder: join(ROOT, '.holdfast', 'bench'), portOffset: 5_000 })
-  const figures: Figure[] = []
   try {
-    for (const [name, bench] of benches) figures.push(...(await announced(name, () => bench(stack))))
+    for (const [name, bench] of benches) await printed(name, () => bench(stack))
   } finally {
     await stack.stop()
   }
-  return figures
 }
 
-async function announced(name: string, bench: () => Promise<Figure[]>): Promise<Figure[]> {
-  console.error(`Measuring ${name} …`)
-  return bench()
-}
-
-function print(figures: readonly Figure[]): void {
+function printHead(): void {
   console.log(
     `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB; Node ${process.versions.node}\n`,
   )
   console.log('| What | Bar | Measured | |\n|---|---|---|---|')
-  for (const { what, bar, value, good, note } of figures) {
+}
+
+/** Each at once: what a later one does does not take it away. */
+async function printed(name: string, bench: () => Promise<Figure[]>): Promise<void> {
+  console.error(`Measuring ${name} …`)
+  for (const { what, bar, value, good, note } of await bench()) {
     console.log(`| ${what} | ${bar} | ${value.toFixed(2)}${good ? '' : ' (misses)'} | ${note} |`)
   }
 }

@@ -13,6 +13,8 @@ const PAIRS = 5
 /** Per turn; of each step no more in all than the small shop has products, so that none is asked for twice. */
 const CALLS = 150
 const BAR = 1.4
+/** Departments that fill a page in the small shop too. */
+const LISTS = 8
 
 /** What a list, a page that nobody has asked for yet, a change of a cart and a purchase cost at a million SKUs and at a thousand. */
 export async function benchScale(): Promise<Figure[]> {
@@ -94,7 +96,7 @@ class Buyer {
   }
 
   async list(): Promise<void> {
-    const from = this.number() % 40
+    const from = this.number() % LISTS
     await this.get(`/v1/store/products?category=department-${from}&sort=price_asc&currency=GBP&limit=20`)
   }
 

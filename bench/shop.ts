@@ -47,10 +47,11 @@ export class Shop {
     return JSON.parse(answer.body) as { version: number }
   }
 
-  /** A cart with these lines, ready to be bought. */
+  /** A cart with these lines, if any: ready to be bought. */
   async cart(lines: readonly { sku: string; quantity: number }[]): Promise<{ id: string; token: string }> {
     const made = await this.call('POST', '/v1/store/carts', { currency: 'GBP' })
     const { id, token } = JSON.parse(made.body) as { id: string; token: string }
+    if (lines.length === 0) return { id, token }
     const filled = await this.call('POST', `/v1/store/carts/${id}/lines`, { lines }, { 'x-cart-token': token })
     if (filled.status !== 200) throw new Error(`lines: ${filled.status} ${filled.body}`)
     return { id, token }

@@ -42,9 +42,11 @@ function pluralsOf(word: string): string[] {
 /** Every word that is one swap, drop, double, other or missing letter away from a word of Latin letters; few for others. */
 export function editsOf(word: string): string[] {
   const letters = Array.from(word)
+  const before = letters.map((_, at) => letters.slice(0, at).join('')).concat(word)
+  const after = letters.map((_, at) => letters.slice(at).join('')).concat('')
   const edits = new Set<string>()
   const add = (from: number, to: number, between: string): void => {
-    edits.add(letters.slice(0, from).join('') + between + letters.slice(to).join(''))
+    edits.add(`${before[from]}${between}${after[to]}`)
   }
   for (let at = 0; at <= letters.length; at++) {
     if (at < letters.length) add(at, at + 1, '')

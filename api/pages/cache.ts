@@ -70,7 +70,8 @@ export class PageCache {
     this.redis = redis
     this.pages = new LRUCache({
       maxSize: maxBytes,
-      sizeCalculation: ({ bytes }) => bytes.length + OVERHEAD_BYTES,
+      // Once as they are, once more as they are sent.
+      sizeCalculation: ({ bytes }) => 2 * bytes.length + OVERHEAD_BYTES,
       dispose: (page, key) => this.untag(key, page),
     })
   }
