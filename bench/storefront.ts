@@ -18,6 +18,8 @@ const PAGES = {
   product: '/product/white-hanging-heart-t-light-holder',
   cart: '/cart',
 } as const
+/** What is painted and asked for after the page is filled: pictures, the icon. */
+const SETTLE_MS = 300
 const BARS = { paint: 3, requests: 10, script: 60 } as const
 
 interface Visit {
@@ -79,7 +81,9 @@ async function visit(browser: Browser, url: string): Promise<Visit> {
       () => undefined,
     )
   })
-  await page.goto(url, { waitUntil: 'networkidle' })
+  await page.goto(url, { waitUntil: 'load' })
+  await page.locator('main[aria-busy]').waitFor({ state: 'detached' })
+  await page.waitForTimeout(SETTLE_MS)
   const paint = await page.evaluate<number>(LARGEST_PAINT)
   await context.close()
   return { paint, requests, script }

@@ -9,6 +9,8 @@ const FACETS_MAX = 20_000
 /** A word that no product has any more is taken for known so long: it finds nothing, and then others are tried. */
 const WORDS_FRESH_MS = 60_000
 const PREFIXES_FRESH_MS = 10_000
+/** So long a misspelling stands for no new word, if it stands for others. */
+const NEAR_FRESH_MS = 60_000
 
 /**
  * What this process has lately learnt of the index's words: most queries are made of the same. Only that a word is known is
@@ -21,9 +23,8 @@ export class Vocabulary {
   private readonly completions = new LRUCache<string, readonly string[]>({ max: PREFIXES_MAX, ttl: PREFIXES_FRESH_MS })
   private readonly facets = new LRUCache<string, number>({ max: FACETS_MAX })
   private readonly names = new LRUCache<number, { readonly kind: string; readonly value: string }>({ max: FACETS_MAX })
-  private readonly near = new LRUCache<string, readonly string[]>({ max: WORDS_MAX, ttl: PREFIXES_FRESH_MS })
-
-  private readonly nearOfKnown = new LRUCache<string, readonly string[]>({ max: WORDS_MAX, ttl: PREFIXES_FRESH_MS })
+  private readonly near = new LRUCache<string, readonly string[]>({ max: WORDS_MAX, ttl: NEAR_FRESH_MS })
+  private readonly nearOfKnown = new LRUCache<string, readonly string[]>({ max: WORDS_MAX, ttl: NEAR_FRESH_MS })
 
   constructor(pool: Pool) {
     this.pool = pool

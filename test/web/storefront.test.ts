@@ -159,7 +159,13 @@ describe('the demo storefront', () => {
         seen.push({ url: response.url(), bytes: body.length })
       }
       page.on('response', note)
-      await page.goto(path, { waitUntil: 'networkidle' })
+      await page.goto(path)
+      await page.locator('main[aria-busy]').waitFor({ state: 'detached' })
+      await until('nothing more is loaded', async () => {
+        const before = seen.length
+        await page.waitForTimeout(500)
+        return seen.length === before
+      })
       page.off('response', note)
       expect(seen.length).toBeLessThanOrEqual(10)
       const script = seen.filter(({ url }) => url.endsWith('.mjs')).reduce((sum, { bytes }) => sum + bytes, 0)
