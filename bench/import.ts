@@ -5,13 +5,13 @@ import { Client } from 'pg'
 import { request } from 'undici'
 import { ROOT } from '../config'
 import { migrate } from '../db/migrate'
-import { removePostgresData } from '../scripts/stack/postgres'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
 import { csvOf, type GeneratedCatalog, writeCatalog } from './catalog'
+import { forget } from './large'
 import type { Figure } from './main'
 import { Shop } from './shop'
 
-const CATALOG: GeneratedCatalog = { count: 200_000, seed: 7 }
+const CATALOG: GeneratedCatalog = { count: 100_000, seed: 7 }
 const BAR = 0.2
 const LOOK_MS = 1_000
 
@@ -22,6 +22,8 @@ const LOOK_MS = 1_000
  */
 export async function benchImport(): Promise<Figure[]> {
   const folder = join(ROOT, '.holdfast', 'bench-import')
+  // What a run that was killed has left.
+  forget(folder)
   const stack = await startStack({ folder, portOffset: 9_500 })
   try {
     const copying = await copied(stack)
@@ -38,7 +40,7 @@ export async function benchImport(): Promise<Figure[]> {
     ]
   } finally {
     await stack.stop()
-    removePostgresData(folder)
+    forget(folder)
   }
 }
 

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { ROOT } from '../config'
@@ -6,6 +7,7 @@ import { createPool, type Pool } from '../db/pool'
 import { projectDocuments } from '../db/search/document'
 import { listProductIds } from '../db/search/rebuild'
 import { PostgresSearch } from '../providers/search/postgres'
+import { removePostgresData } from '../scripts/stack/postgres'
 import { startStack } from '../scripts/stack/supervisor'
 import { type GeneratedCatalog, writeCatalog } from './catalog'
 
@@ -85,4 +87,10 @@ async function vacuum(databaseUrl: string): Promise<void> {
   await client.connect()
   await client.query('vacuum analyze')
   await client.end()
+}
+
+/** Data of a stack that a bench makes anew each time, also what a killed run has left. */
+export function forget(folder: string): void {
+  removePostgresData(folder)
+  rmSync(folder, { recursive: true, force: true })
 }

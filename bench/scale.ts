@@ -1,9 +1,8 @@
 import { join } from 'node:path'
 import { ROOT } from '../config'
-import { removePostgresData } from '../scripts/stack/postgres'
 import { startStack } from '../scripts/stack/supervisor'
 import { type GeneratedCatalog, skuNumbered, writeCatalog } from './catalog'
-import { LARGE, LARGE_FOLDER, prepareLarge } from './large'
+import { forget, LARGE, LARGE_FOLDER, prepareLarge } from './large'
 import type { Figure } from './main'
 import { interleave, median, ratio } from './measure'
 import { Shop } from './shop'
@@ -20,6 +19,7 @@ const LISTS = 8
 export async function benchScale(): Promise<Figure[]> {
   await prepareLarge()
   const folder = join(ROOT, '.holdfast', 'bench-scale-small')
+  forget(folder)
   const [large, small] = [
     await startStack({ folder: LARGE_FOLDER, portOffset: 8_500 }),
     await startStack({ folder, portOffset: 9_000 }),
@@ -37,8 +37,8 @@ export async function benchScale(): Promise<Figure[]> {
   } finally {
     await Promise.all(shops.map((shop) => shop.close()))
     await small.stop()
-    removePostgresData(folder)
     await large.stop()
+    forget(folder)
   }
 }
 
