@@ -394,7 +394,8 @@ export async function listRecommended(
           from product_category pc
           where pc.category_id = own_category.category_id
           order by product_id desc
-          limit $4 + 1
+          -- Of a number that is not known Postgres expects a tenth of the category, and plans anew each time.
+          limit ${LIMITS.perProduct + 1}
         ) as newest
       ),
       chosen as (
