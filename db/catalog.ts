@@ -96,6 +96,9 @@ export async function listCatalog(db: Db, query: CatalogQuery): Promise<ListedPr
   return rows
 }
 
+/** A page of a hundred, and one more. */
+const LIMIT_MAX = 101
+
 /** The shelf with everything. */
 const ALL = 0
 
@@ -119,7 +122,8 @@ async function findShelves(db: Db, { category, brand }: CatalogQuery): Promise<n
 /**
  * The statement of a page: it goes along one shelf of offers in the wanted order and stops when the page is full, so that
  * its cost does not grow with the catalog. With more filters than that the best way depends on how much each of them
- * leaves: such a statement is planned each time.
+ * leaves: such a statement is planned each time. The others must not be, and Postgres takes a limit that is a parameter for a
+ * tenth of the shelf: theirs is a constant, of which no more is read than the page needs.
  */
 export function catalogStatement(
   query: CatalogQuery,
@@ -137,13 +141,14 @@ export function catalogStatement(
       from offer o
       where o.shelf = $2 and o.currency = $1 ${conditions.join(' ')}
       order by ${order}
-      limit $3
+      limit ${filters.length > 0 ? '$3' : LIMIT_MAX}
     )
     select ${COLUMNS}, o.price
     from page o
     join product p on p.id = o.product_id
     ${PRICED_VARIANTS}
-    order by ${order}`
+    order by ${order}
+    limit $3`
   if (filters.length > 0) return { text, values }
   return { name: `catalog.${query.sort}.${query.after === null ? 'first' : 'next'}`, text, values }
 }
