@@ -64,6 +64,7 @@ export async function presentFacets(
     Object.entries(values).map(([kind, counts]) => [kind, counts.map((count) => present(kind, count))]),
   )
   const inMinor = (minor: number) => ({ amount: minor, currency: inCurrency })
+  // `price` is no list of values as all others are, which the type of a catchall cannot say.
   return {
     category: [],
     brand: [],

@@ -18,10 +18,15 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
  * before Express sees the request.
  */
 export function createHttpServer(app: Express, pages: Pick<PageServer, 'sendIfReady'>): Server {
+  // Classes of their own: objects made by calling Node's on a prototype of Express's keep their properties in a slower place.
+  class AppRequest extends IncomingMessage {}
+  class AppResponse extends ServerResponse {}
+  adopt(app, 'request', AppRequest.prototype)
+  adopt(app, 'response', AppResponse.prototype)
   const server = createServer(
     {
-      IncomingMessage: adopted(app, 'request', IncomingMessage),
-      ServerResponse: adopted(app, 'response', ServerResponse),
+      IncomingMessage: AppRequest,
+      ServerResponse: AppResponse,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -66,19 +71,8 @@ export async function closeServer(server: Server, deadlineMs: number): Promise<v
   clearTimeout(deadline)
 }
 
-/**
- * A class whose prototype the app takes for its own, with what that had behind it. A class of its own, since objects made by
- * calling the base on a prototype of Express's keep their properties in a slower place (a fifth of a finished page).
- */
-function adopted<C extends typeof IncomingMessage | typeof ServerResponse>(
-  app: Express,
-  name: 'request' | 'response',
-  base: C,
-): C {
-  // TypeScript wants a constructor of any arguments to extend a class that is a parameter.
-  const open = base as unknown as new (...given: unknown[]) => object
-  class Adopted extends open {}
-  Object.setPrototypeOf(Adopted.prototype, app[name])
-  Object.assign(app, { [name]: Adopted.prototype })
-  return Adopted as unknown as C
+/** The app takes the prototype for its own, with what it had before behind it. */
+function adopt(app: Express, name: 'request' | 'response', prototype: object): void {
+  Object.setPrototypeOf(prototype, app[name])
+  Object.assign(app, { [name]: prototype })
 }
