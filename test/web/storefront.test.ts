@@ -174,6 +174,19 @@ describe('the demo storefront', () => {
     }
   }, 120_000)
 
+  it('writes money as the browser would', async () => {
+    await page.goto('/cart')
+    const written = await page.evaluate<[string, string][]>(`import('/assets/js/shop.mjs').then(({ money }) =>
+      ['GBP', 'EUR', 'USD', 'JPY', 'KWD'].flatMap((currency) => {
+        const format = new Intl.NumberFormat('en-GB', { style: 'currency', currency })
+        const { maximumFractionDigits } = format.resolvedOptions()
+        return [0, 5, 99, 100, 123456, 100000000, 123456789, -5, -123456].map((amount) =>
+          [money({ amount, currency }), format.format(amount / 10 ** maximumFractionDigits)])
+      }))`)
+    for (const [ours, browsers] of written) expect(ours).toBe(browsers)
+    expect(written).toHaveLength(45)
+  }, 60_000)
+
   it('runs no script but its own', async () => {
     const { headers } = await shop.call('get', '/')
     expect(headers.get('content-security-policy')).toMatch(/script-src 'self';/)

@@ -2,15 +2,14 @@ import { addToCart, availability, crumbs, h, money, picture, productGrid, read, 
 
 const KINDS = { bought_together: 'Bought together', also_bought: 'Others also bought', similar: 'Similar' }
 const slug = decodeURIComponent(location.pathname.split('/').at(-1))
-let title = 'Product'
+let shown
 
 await show(
-  () => title,
+  () => shown?.title ?? 'Product',
   async () => {
     const page = await read(`/v1/store/pages/product/${encodeURIComponent(slug)}`)
     const { product } = page
-    title = product.title
-    tell([{ type: 'view', product_id: product.id }])
+    shown = product
     return [
       crumbs(page.breadcrumbs),
       h('div', { class: 'product' }, picture(product), buyBox(product)),
@@ -21,6 +20,8 @@ await show(
     ]
   },
 )
+// After the page is painted: the storage of the session makes it wait.
+if (shown) tell([{ type: 'view', product_id: shown.id }])
 
 function buyBox(product) {
   const [first] = product.variants
