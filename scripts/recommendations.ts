@@ -8,14 +8,17 @@ import { readStack } from './stack/state'
 const POLL_MS = 200
 const BEGIN_DEADLINE_MS = 20_000
 
-/** Computes the recommendations of the running stack now, or joins the run that is at it, and waits for its end. */
+/**
+ * Computes the recommendations of the running stack now, or joins the run that is at it, and waits for its end. A stack of
+ * another namespace was started with `TEMPORAL_NAMESPACE`, and so is this.
+ */
 async function main(): Promise<void> {
   const stack = readStack()
   if (!stack) throw new Error('Holdfast is not running in this folder. `npm start` starts it.')
   const begun = Date.now()
   const connection = await Connection.connect({ address: stack.temporal })
   try {
-    const temporal = new Client({ connection })
+    const temporal = new Client({ connection, namespace: process.env['TEMPORAL_NAMESPACE'] ?? 'default' })
     const workflowId = await runningWorkflow(temporal)
     const { days, products } = (await temporal.workflow.getHandle(workflowId).result()) as RecommendationsDone
     console.log(

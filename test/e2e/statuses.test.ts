@@ -152,10 +152,31 @@ async function eventually(status: number, ask: () => ReturnType<Shop['call']>) {
 async function caseWithoutWorker(): Promise<string> {
   const here = new Shop({ apis: [alone.url], adminKey: await alone.key(), sandbox: '', database: alone.database })
   const buyer = await here.buyerOf()
-  const { body } = await buyer.checkout()
+  const key = randomUUID()
+  let orderId = ''
+  // Asked again until it is there: on a busy machine an answer's deadline may pass before the workflow is started.
+  await until(
+    'its workflow is there',
+    async () => {
+      orderId = (await buyer.checkout({ key })).body.order_id
+      return hasWorkflow(orderId)
+    },
+    Boolean,
+    30_000,
+  )
   await alone.database.pool.query(
     `insert into attention (order_id, code, workflow_id) values ($1, 'provider_unreachable', $2)`,
-    [body.order_id, `checkout-${body.order_id}`],
+    [orderId, `checkout-${orderId}`],
   )
-  return `/v1/admin/orders/${body.order_id}/repairs`
+  return `/v1/admin/orders/${orderId}/repairs`
+}
+
+function hasWorkflow(orderId: string): Promise<boolean> {
+  return alone.deps.temporal.workflow
+    .getHandle(`checkout-${orderId}`)
+    .describe()
+    .then(
+      () => true,
+      () => false,
+    )
 }
