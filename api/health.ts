@@ -30,11 +30,10 @@ export function checkHealth(deps: ApiDeps): Promise<Health> {
 }
 
 async function checkAll({ pool, redis, temporal, search, metrics, reads }: ApiDeps): Promise<Health> {
-  const { connection } = temporal
   const [postgres, redisState, temporalState, searchState] = await Promise.all([
     check(() => pool.query('select 1')),
     check(() => redis.ping()),
-    check(() => connection.withDeadline(Date.now() + DEADLINE_MS, () => connection.workflowService.getSystemInfo({}))),
+    check(() => temporal.withDeadline(Date.now() + DEADLINE_MS, () => temporal.workflowService.getSystemInfo({}))),
     check(() => search.check()),
   ])
   // Postgres searches while the engine of choice is away.

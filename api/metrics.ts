@@ -90,13 +90,13 @@ const QUEUE_TYPES = [
   { type: 'activity', taskQueueType: 2 },
 ] as const
 
-async function setBacklogs(metrics: Metrics, { connection, options }: Client): Promise<void> {
+async function setBacklogs(metrics: Metrics, temporal: Client): Promise<void> {
   await Promise.all(
     Object.values(TASK_QUEUES).flatMap((queue) =>
       QUEUE_TYPES.map(async ({ type, taskQueueType }) => {
-        const { stats } = await connection.withDeadline(Date.now() + DEADLINE_MS, () =>
-          connection.workflowService.describeTaskQueue({
-            namespace: options.namespace,
+        const { stats } = await temporal.withDeadline(Date.now() + DEADLINE_MS, () =>
+          temporal.workflowService.describeTaskQueue({
+            namespace: temporal.options.namespace,
             taskQueue: { name: queue },
             taskQueueType,
             reportStats: true,

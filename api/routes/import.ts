@@ -26,6 +26,9 @@ const importBody = z
   })
   .meta({ id: 'Import' })
 
+/** Temporal has this long to take it. */
+const START_MS = 3_000
+
 const postImport = defineRoute({
   method: 'post',
   path: '/v1/admin/imports',
@@ -73,7 +76,8 @@ const postImport = defineRoute({
     // Of a repeated request the first upload is the import.
     if (answer.body.id !== id) await giveUpUpload(pool, id)
     else {
-      await temporal.workflow.start(WORKFLOWS.import, importStart(id)).catch((error: unknown) => {
+      const start = () => temporal.workflow.start(WORKFLOWS.import, importStart(id))
+      await temporal.withDeadline(Date.now() + START_MS, start).catch((error: unknown) => {
         log.warn({ err: error, import_id: id }, 'Temporal is away: the platform worker starts this import later')
       })
     }

@@ -39,19 +39,22 @@ const getInvariants = defineRoute({
 /** Nobody has taken it by then: no worker serves the queue. */
 const TAKEN_WITHIN_MS = 3_000
 const DONE_WITHIN_MS = 100_000
+const CALL_MS = 3_000
 
 async function runAudit({ temporal }: ApiDeps): ReturnType<typeof audit> {
+  const ask = <T>(call: () => Promise<T>): Promise<T> => temporal.withDeadline(Date.now() + CALL_MS, call)
   try {
-    const handle = await temporal.workflow.start<typeof audit>(WORKFLOWS.audit, auditStart(randomUUID()))
+    const start = () => temporal.workflow.start<typeof audit>(WORKFLOWS.audit, auditStart(randomUUID()))
+    const handle = await ask(start)
     const soon = await resultWithin(handle, TAKEN_WITHIN_MS, temporal)
     if (soon) return soon
-    if (!(await isTaken(handle))) {
-      await handle.terminate('No worker took it in time.')
+    if (!(await ask(() => isTaken(handle)))) {
+      await ask(() => handle.terminate('No worker took it in time.'))
       throw new DomainError('no_worker', 'No worker of the queue `platform` took the check. Is one running?')
     }
     const done = await resultWithin(handle, DONE_WITHIN_MS, temporal)
     if (done) return done
-    await handle.terminate('It took too long.')
+    await ask(() => handle.terminate('It took too long.'))
   } catch (error) {
     if (!isTemporalUnavailable(error) && !(error instanceof WorkflowFailedError)) throw error
   }

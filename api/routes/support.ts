@@ -275,6 +275,8 @@ async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): 
   }
 }
 
+const START_MS = 3_000
+
 /** Counter 0 and a new run from the rows. A run that hangs in failing tasks is replaced: nothing but the rows counts. */
 async function resume(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<void> {
   const order = await readOrder(pool, orderId)
@@ -282,17 +284,15 @@ async function resume(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<vo
   await resetRestarts(pool, orderId)
   const replace = { workflowIdConflictPolicy: 'TERMINATE_EXISTING' } as const
   if (isOpen(order.status)) {
-    await temporal.workflow.start(WORKFLOWS.checkout, {
-      ...checkoutStart(orderId, labelOf(order)),
-      ...replace,
-    })
+    await temporal.withDeadline(Date.now() + START_MS, () =>
+      temporal.workflow.start(WORKFLOWS.checkout, { ...checkoutStart(orderId, labelOf(order)), ...replace }),
+    )
   } else {
     for (const { id, status } of order.attempts) {
       if (isUnresolved(status) || (order.status === 'cancelled' && holdsMoney(status))) {
-        await temporal.workflow.start(WORKFLOWS.settlement, {
-          ...settlementStart({ orderId, paymentId: id }),
-          ...replace,
-        })
+        await temporal.withDeadline(Date.now() + START_MS, () =>
+          temporal.workflow.start(WORKFLOWS.settlement, { ...settlementStart({ orderId, paymentId: id }), ...replace }),
+        )
       }
     }
   }
