@@ -43,7 +43,12 @@ async function main(): Promise<void> {
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
     reads: new Reads(pool, replica),
-    pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
+    pages: new PageServer({
+      redis,
+      metrics,
+      maxBytes: settings.PAGE_CACHE_MB * 2 ** 20,
+      origins: settings.CORS_ORIGINS,
+    }),
     load: new LoadMeter(pool),
     images: withFaultPoints(createImageStore(settings), settings.FAULT_DIR, storing),
     events: new EventBuffer(),

@@ -55,13 +55,19 @@ export async function storePage(redis: Redis, key: string, page: StoredPage, mar
 const CLAIM_MS = 2_000
 
 /** True for the one process that is to make the page now; true for all while Redis is away. */
-export async function claimPage(redis: Redis, key: string): Promise<boolean> {
-  return orElse(redis, async (redis) => (await redis.set(claimKey(key), 1, 'PX', CLAIM_MS, 'NX')) === 'OK', true)
+export async function claimPage(redis: Redis, key: string, claim: string): Promise<boolean> {
+  return orElse(redis, async (redis) => (await redis.set(claimKey(key), claim, 'PX', CLAIM_MS, 'NX')) === 'OK', true)
 }
 
-export async function releasePage(redis: Redis, key: string): Promise<void> {
-  await orElse(redis, (redis) => redis.del(claimKey(key)), 0)
+/** Gives the claim back. Another process's stays, should ours have run out. */
+export async function releasePage(redis: Redis, key: string, claim: string): Promise<void> {
+  await orElse(redis, (redis) => runScript(redis, DELETE_OWN, [claimKey(key)], [claim]), 0)
 }
+
+const DELETE_OWN = script(`
+if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
+return 0
+`)
 
 /**
  * Makes every page with one of these tags old, in Redis and in every process that listens. Throws when Redis is away.

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import {
@@ -11,6 +11,7 @@ import {
   takePageMark,
 } from '../../db/page-cache'
 import type { Redis } from '../../db/redis'
+import { DomainError } from '../../domain/errors'
 
 /** What a builder makes: the body, what is on it, and until when it is true. */
 export interface BuiltPage {
@@ -19,7 +20,7 @@ export interface BuiltPage {
   readonly tags: readonly string[]
   /** When something on it ends, such as a price; null: nothing that is known of. */
   readonly expiresAt: Date | null
-  /** Parts were left out, because the process had too much to do: not worth keeping. */
+  /** Parts were left out, because the process had too much to do or they failed. */
   readonly degraded: boolean
 }
 
@@ -29,16 +30,21 @@ export interface Page {
   readonly etag: string
   readonly surrogateKeys: string
   readonly builtAt: number
+  /** From then on it is made anew while it is still served. */
+  readonly renewAt: number
   readonly expiresAt: number
   readonly tags: readonly string[]
+  readonly degraded: boolean
 }
 
 /** What customers buy shows on a page after this; what merchants change drops it at once. */
 const FRESH_MS = 10_000
 /** For so long an old page is served while a new one is made. */
 const STALE_MS = 60_000
-/** From this part of its fresh time on a page is renewed, by chance, before it is old: not everybody's at the same moment. */
+/** From this part of its fresh time on a page is renewed, by chance, before it is old: not all at the same moment. */
 const EARLY = 0.8
+/** How long a process goes without the parts that it could not afford before it tries again. */
+const DEGRADED_MS = 1_000
 /** While the word of changes does not reach this process, it believes no page for longer. */
 const DEAF_MS = 500
 
@@ -54,6 +60,9 @@ interface Making {
   /** What was dropped since it was begun. */
   readonly dropped: Set<string>
 }
+
+/** Instead of a tag: anything may have been dropped, unheard. */
+const ANYTHING = '*'
 
 /**
  * Finished pages of this process, before those in Redis, before Postgres. A page that many ask for at once is made once;
@@ -78,7 +87,10 @@ export class PageCache {
 
   /** Whether {@link drop} is told of every change. What was missed while it was not makes all pages old. */
   listens(hears: boolean): void {
-    if (hears && !this.hears) this.pages.clear()
+    if (hears && !this.hears) {
+      this.pages.clear()
+      for (const { dropped } of this.making.values()) dropped.add(ANYTHING)
+    }
     this.hears = hears
   }
 
@@ -93,15 +105,15 @@ export class PageCache {
   /** The page at once, if it is here and good enough to be sent. */
   ready(key: string, build: () => Promise<BuiltPage>): Page | undefined {
     const page = this.pages.get(key)
-    if (!page) return undefined
-    const now = Date.now()
-    const age = now - page.builtAt
-    if (now >= page.expiresAt || age > this.atMost(STALE_MS)) return undefined
-    if (age > this.atMost(FRESH_MS) * (EARLY + (1 - EARLY) * Math.random())) this.make(key, build).catch(ignore)
+    if (!page || !this.isGood(page)) return undefined
+    if (Date.now() >= this.renewAt(page)) this.make(key, build).catch(ignore)
     return page
   }
 
-  /** The page, made if need be. Throws what `build` throws when there is no older one that is still true. */
+  /**
+   * The page, made if need be. Throws what `build` throws when there is no older one that is still true; a refusal
+   * (`DomainError`) says that there is none.
+   */
   async get(key: string, build: () => Promise<BuiltPage>): Promise<Page> {
     const ready = this.ready(key, build)
     if (ready) return ready
@@ -131,22 +143,26 @@ export class PageCache {
   }
 
   private async makeNow(key: string, build: () => Promise<BuiltPage>, dropped: ReadonlySet<string>): Promise<Page> {
-    const stored = await this.findOrClaim(key)
+    const claim = randomUUID()
+    const stored = await this.findOrClaim(key, claim)
     if (stored) return this.keep(key, toPage(stored), dropped)
     try {
       return await this.build(key, build, dropped)
+    } catch (error) {
+      if (error instanceof DomainError) this.pages.delete(key)
+      throw error
     } finally {
-      await releasePage(this.redis, key)
+      await releasePage(this.redis, key, claim)
     }
   }
 
   /** The page as another process has made it, or makes it now; null when it is for this one to make. */
-  private async findOrClaim(key: string): Promise<StoredPage | null> {
+  private async findOrClaim(key: string, claim: string): Promise<StoredPage | null> {
     const until = Date.now() + OTHERS_MS
     for (;;) {
       const stored = await findPage(this.redis, key)
       if (stored && Date.now() - stored.builtAt < FRESH_MS) return stored
-      if ((await claimPage(this.redis, key)) || Date.now() > until) return null
+      if ((await claimPage(this.redis, key, claim)) || Date.now() > until) return null
       await pause(LOOK_AGAIN_MS)
     }
   }
@@ -156,14 +172,20 @@ export class PageCache {
     const builtAt = Date.now()
     const { body, tags, expiresAt, degraded } = await build()
     const made = { json: JSON.stringify(body), tags, builtAt, expiresAt: expiresAt?.getTime() ?? null }
-    const page = toPage(made)
-    if (degraded) return page
+    if (degraded) return this.keepDegraded(key, toPage(made), dropped)
     if (mark !== null) await storePage(this.redis, key, made, mark)
-    return this.keep(key, page, dropped)
+    return this.keep(key, toPage(made), dropped)
+  }
+
+  /** For a moment, so that it is not made for everybody, and in this process alone. A whole one that is good is better. */
+  private keepDegraded(key: string, page: Page, dropped: ReadonlySet<string>): Page {
+    const old = this.pages.get(key)
+    const better = old && !old.degraded && this.isGood(old) ? old : { ...page, degraded: true }
+    return this.keep(key, { ...better, renewAt: Date.now() + DEGRADED_MS }, dropped)
   }
 
   private keep(key: string, page: Page, dropped: ReadonlySet<string>): Page {
-    if (page.tags.some((tag) => dropped.has(tag))) return page
+    if (dropped.has(ANYTHING) || page.tags.some((tag) => dropped.has(tag))) return page
     this.pages.set(key, page)
     for (const tag of page.tags) {
       const keys = this.keysOf.get(tag)
@@ -181,8 +203,13 @@ export class PageCache {
     }
   }
 
-  private atMost(ms: number): number {
-    return this.hears ? ms : Math.min(ms, DEAF_MS)
+  private isGood({ builtAt, expiresAt }: Page): boolean {
+    const now = Date.now()
+    return now < expiresAt && now - builtAt <= (this.hears ? STALE_MS : DEAF_MS)
+  }
+
+  private renewAt({ builtAt, renewAt }: Page): number {
+    return this.hears ? renewAt : Math.min(renewAt, builtAt + DEAF_MS * EARLY)
   }
 }
 
@@ -193,8 +220,10 @@ function toPage({ json, tags, builtAt, expiresAt }: StoredPage): Page {
     etag: `"${createHash('sha1').update(bytes).digest('base64url')}"`,
     surrogateKeys: tags.join(' '),
     builtAt,
+    renewAt: builtAt + FRESH_MS * (EARLY + (1 - EARLY) * Math.random()),
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
     tags,
+    degraded: false,
   }
 }
 

@@ -2,6 +2,9 @@ import { DROPS_CHANNEL } from '../../db/page-cache'
 import type { Redis } from '../../db/redis'
 import type { PageCache } from './cache'
 
+/** A connection that hangs tells of nothing, and does not say so: it is asked so often. */
+const PING_MS = 1_000
+
 /**
  * Tells the cache of this process what is dropped anywhere, over a connection of its own, and whether it would be told.
  * Returns how to stop.
@@ -18,5 +21,12 @@ export function listenForDrops(redis: Redis, pages: PageCache): () => void {
   })
   subscriber.on('message', (_channel, message) => pages.drop(JSON.parse(message) as string[]))
   subscriber.connect().catch(() => undefined)
-  return () => subscriber.disconnect()
+  const pings = setInterval(() => {
+    if (subscriber.status === 'ready') subscriber.ping().catch(() => subscriber.disconnect(true))
+  }, PING_MS)
+  pings.unref()
+  return () => {
+    clearInterval(pings)
+    subscriber.disconnect()
+  }
 }

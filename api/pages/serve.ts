@@ -7,9 +7,11 @@ import { SECURITY_HEADERS } from '../respond'
 import { type BuiltPage, type Page, PageCache } from './cache'
 import { listenForDrops } from './listen'
 
-/** Browsers ask again after a second, and are told 304; a CDN keeps it until it is told by the surrogate keys. */
-const CACHE_CONTROL = 'public, max-age=1, s-maxage=60, stale-while-revalidate=60, stale-if-error=600'
+/** Browsers ask again, and are told 304. So does a CDN after a second, unless it is told to purge by the surrogate keys. */
+const CACHE_CONTROL = 'public, max-age=0, s-maxage=1, must-revalidate'
 const ADDRESSES_MAX = 50_000
+/** Then its route says again what an address stands for: the shop's currency may be another by now. */
+const ADDRESS_FRESH_MS = 1_000
 
 /** A page that can be made: what names it, and how. */
 export interface PageSource {
@@ -17,14 +19,31 @@ export interface PageSource {
   readonly build: () => Promise<BuiltPage>
 }
 
+export interface PageServerOptions {
+  readonly redis: Redis
+  /** Of finished pages in this process. */
+  readonly maxBytes: number
+  readonly metrics: Metrics
+  /** Who else may call from a browser, besides the shop's own origin. */
+  readonly origins: readonly string[]
+}
+
 /** Finished pages by their addresses. An address is known here once its route has answered it. */
 export class PageServer {
   private readonly pages: PageCache
-  private readonly sources = new LRUCache<string, PageSource>({ max: ADDRESSES_MAX })
+  private readonly sources = new LRUCache<string, PageSource>({
+    max: ADDRESSES_MAX,
+    ttl: ADDRESS_FRESH_MS,
+    ttlResolution: 100,
+  })
   private readonly stopListening: () => void
   private readonly hits: { inc(): void }
+  private readonly ready = new WeakMap<Page, Ready>()
+  /** Express answers callers of other origins, by other headers. */
+  private readonly vary: Readonly<Record<string, string>>
 
-  constructor({ redis, maxBytes, metrics }: { redis: Redis; maxBytes: number; metrics: Metrics }) {
+  constructor({ redis, maxBytes, metrics, origins }: PageServerOptions) {
+    this.vary = origins.length > 0 ? { Vary: 'Origin' } : {}
     this.hits = metrics.pages.labels('ready')
     this.pages = new PageCache({ redis, maxBytes })
     this.stopListening = listenForDrops(redis, this.pages)
@@ -53,35 +72,35 @@ export class PageServer {
     this.hits.inc()
     const id = requestIdOf(request.headers)
     if (knows(request.headers['if-none-match'], page.etag)) {
-      response.writeHead(304, [...readyOf(page).known, id]).end()
+      response.writeHead(304, [...this.readyOf(page).known, id]).end()
     } else {
-      const { whole, text } = readyOf(page)
+      const { whole, text } = this.readyOf(page)
       response.writeHead(200, [...whole, id]).end(text, 'latin1')
     }
     return true
   }
-}
 
-/**
- * Made once per page: making and checking headers is most of what sending it costs. Each list ends where the request's id
- * goes. The bytes are a character each, since Node sends a head and a string in one piece, a head and a buffer in two.
- */
-function readyOf(page: Page): Ready {
-  const kept = readyPages.get(page)
-  if (kept) return kept
-  const known = { ...SECURITY_HEADERS, ...headersOf(page) }
-  const whole = {
-    ...known,
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': String(page.bytes.length),
+  /**
+   * Made once per page: making and checking headers is most of what sending it costs. Each list ends where the request's id
+   * goes. The bytes are a character each, since Node sends a head and a string in one piece, a head and a buffer in two.
+   */
+  private readyOf(page: Page): Ready {
+    const kept = this.ready.get(page)
+    if (kept) return kept
+    const known = { ...SECURITY_HEADERS, ...this.vary, ...headersOf(page) }
+    const whole = {
+      ...known,
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': String(page.bytes.length),
+    }
+    const ready = {
+      known: [...Object.entries(known).flat(), 'X-Request-Id'],
+      whole: [...Object.entries(whole).flat(), 'X-Request-Id'],
+      text: page.bytes.toString('latin1'),
+    }
+    this.ready.set(page, ready)
+    return ready
   }
-  const ready = {
-    known: [...Object.entries(known).flat(), 'X-Request-Id'],
-    whole: [...Object.entries(whole).flat(), 'X-Request-Id'],
-    text: page.bytes.toString('latin1'),
-  }
-  readyPages.set(page, ready)
-  return ready
 }
 
 interface Ready {
@@ -90,10 +109,8 @@ interface Ready {
   readonly text: string
 }
 
-const readyPages = new WeakMap<Page, Ready>()
-
-export function headersOf({ etag, surrogateKeys }: Page): Record<string, string> {
-  return { ETag: etag, 'Cache-Control': CACHE_CONTROL, 'Surrogate-Key': surrogateKeys }
+export function headersOf({ etag, surrogateKeys, degraded }: Page): Record<string, string> {
+  return { ETag: etag, 'Cache-Control': degraded ? 'no-store' : CACHE_CONTROL, 'Surrogate-Key': surrogateKeys }
 }
 
 /** Whether an If-None-Match names the tag. */

@@ -1,6 +1,7 @@
 import { type BuiltPage, PageCache } from '../../api/pages/cache'
-import { dropPages } from '../../db/page-cache'
+import { claimPage, dropPages, releasePage } from '../../db/page-cache'
 import { createRedis, type Redis } from '../../db/redis'
+import { DomainError } from '../../domain/errors'
 import { testRedis } from '../support/redis'
 import { until } from '../support/wait'
 
@@ -22,10 +23,11 @@ function cache(): PageCache {
 
 /** Counts how often it was made; `value` may be changed. */
 function source(tags: readonly string[] = ['prod_1'], expiresAt: Date | null = null) {
-  const state = { value: 1, builds: 0, gate: Promise.resolve(), fails: false, degraded: false }
+  const state = { value: 1, builds: 0, gate: Promise.resolve(), fails: false, degraded: false, gone: false }
   const build = async (): Promise<BuiltPage> => {
     state.builds++
     if (state.fails) throw new Error('Postgres is away')
+    if (state.gone) throw new DomainError('not_found', 'There is no such product.')
     const { value } = state
     await state.gate
     return { body: { value }, tags, expiresAt, degraded: state.degraded }
@@ -128,13 +130,69 @@ describe('a page', () => {
     expect(state.builds).toBeGreaterThanOrEqual(1)
   })
 
-  it('that lacks parts is sent and not kept', async () => {
+  it('that lacks parts is kept for a moment, by its own process alone, and then made whole', async () => {
     const { state, build } = source(['prod_8'])
     state.degraded = true
     const [pages, key] = [cache(), newKey()]
-    await pages.get(key, build)
-    await pages.get(key, build)
+    await Promise.all(Array.from({ length: 50 }, () => pages.get(key, build)))
+    expect((await pages.get(key, build)).degraded).toBe(true)
+    expect(state.builds).toBe(1)
+    expect((await cache().get(key, build)).degraded).toBe(true)
     expect(state.builds).toBe(2)
+    state.degraded = false
+    await until('it is whole', async () => !(await pages.get(key, build)).degraded, Boolean, 3_000)
+    expect(state.builds).toBe(3)
+  })
+
+  it('that is whole is not given up for one that lacks parts', async () => {
+    const { state, build } = source(['prod_10'])
+    const [pages, key] = [cache(), newKey()]
+    await pages.get(key, build)
+    state.degraded = true
+    await redis.flushdb()
+    const later = Date.now() + 15_000
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => later)
+    try {
+      expect((await pages.get(key, build)).degraded).toBe(false)
+      await until('it was made anew', () => state.builds === 2, Boolean, 3_000)
+      expect((await pages.get(key, build)).degraded).toBe(false)
+    } finally {
+      clock.mockRestore()
+    }
+  })
+
+  it('is gone when its maker says so, also for a process that does not hear of changes', async () => {
+    const { state, build } = source(['prod_11'])
+    const [pages, key] = [cache(), newKey()]
+    await pages.get(key, build)
+    pages.listens(false)
+    state.gone = true
+    await redis.flushdb()
+    await until('it is old', () => pages.ready(key, build) === undefined, Boolean, 2_000)
+    await expect(pages.get(key, build)).rejects.toThrow('There is no such product.')
+  })
+
+  it('begun while changes were not heard of is not kept', async () => {
+    const { state, build } = source(['prod_12'])
+    const [pages, key] = [cache(), newKey()]
+    pages.listens(false)
+    let open = (): void => undefined
+    state.gate = new Promise((resolve) => (open = resolve))
+    const first = pages.get(key, build)
+    await until('it is begun', () => state.builds === 1)
+    pages.listens(true)
+    open()
+    await first
+    expect(pages.ready(key, build)).toBeUndefined()
+  })
+
+  it('is claimed by one, whose claim nobody else gives back', async () => {
+    const key = newKey()
+    expect(await claimPage(redis, key, 'one')).toBe(true)
+    await releasePage(redis, key, 'other')
+    expect(await claimPage(redis, key, 'other')).toBe(false)
+    await releasePage(redis, key, 'one')
+    expect(await claimPage(redis, key, 'other')).toBe(true)
   })
 
   it('is served old while it cannot be made, and refused when there is none', async () => {

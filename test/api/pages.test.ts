@@ -67,7 +67,7 @@ describe('a product page', () => {
     expect(first).toMatchObject({ status: 200, body: { product: { id, title: 'Striped mug' }, left_out: [] } })
     expect(first.body.breadcrumbs.map((crumb: { title: string }) => crumb.title)).toEqual(['Kitchen', 'Mugs'])
     expect(first.headers.get('surrogate-key')?.split(' ')).toEqual(expect.arrayContaining([id, mugs.id, kitchen.id]))
-    expect(first.headers.get('cache-control')).toContain('s-maxage')
+    expect(first.headers.get('cache-control')).toBe('public, max-age=0, s-maxage=1, must-revalidate')
     const etag = first.headers.get('etag') as string
     const again = await api.call('get', path, { headers: { 'if-none-match': etag } })
     expect(again).toMatchObject({ status: 304, body: '' })
@@ -124,10 +124,42 @@ describe('a product page', () => {
         (amount) => amount === 900,
         2_000,
       )
+      const archived = await api.call('get', `/v1/admin/products/${id}`, { key })
+      const etagNow = archived.headers.get('etag') as string
+      await admin('patch', `/v1/admin/products/${id}`, { status: 'archived' }, { 'if-match': etagNow })
+      await until(
+        'it is gone',
+        async () => (await lonely.call('get', path)).status,
+        (status) => status === 404,
+        2_000,
+      )
     } finally {
       await lonely.close()
     }
   })
+})
+
+it('is in the shop’s currency, however often it is asked for while that changes', async () => {
+  const shop = await startApi({ CORS_ORIGINS: 'https://shop.example' })
+  try {
+    await seedProducts(shop.database.pool, [{ sku: 'CUP', title: 'Cup', prices: { GBP: 400, EUR: 500 }, stock: 3 }])
+    const listed = await shop.call('get', '/v1/store/products')
+    const path = `/v1/store/pages/product/${listed.body.data[0].slug}`
+    const first = await shop.call('get', path)
+    expect(price(first.body)).toBe(400)
+    // From memory it says the same to caches as from its route.
+    for (const { headers } of [first, await shop.call('get', path)]) expect(headers.get('vary')).toBe('Origin')
+    const settings = { default_currency: 'EUR', countries: ['GB'], tax_inclusive: true }
+    await shop.call('put', '/v1/admin/settings', { key: await shop.key(), body: settings })
+    await until(
+      'its price is in euros',
+      async () => price((await shop.call('get', path)).body),
+      (amount) => amount === 500,
+      2_500,
+    )
+  } finally {
+    await shop.close()
+  }
 })
 
 describe('a category page', () => {

@@ -131,7 +131,12 @@ function depsOf(settings: Settings, replica: Pool | null, logTo?: (line: Record<
     crowd: new Crowd(),
     recentCatalog: new RecentCatalog(),
     reads: new Reads(pool, replica),
-    pages: new PageServer({ redis, metrics, maxBytes: settings.PAGE_CACHE_MB * 2 ** 20 }),
+    pages: new PageServer({
+      redis,
+      metrics,
+      maxBytes: settings.PAGE_CACHE_MB * 2 ** 20,
+      origins: settings.CORS_ORIGINS,
+    }),
     load: new LoadMeter(pool),
     images: createImageStore(settings),
     events: new EventBuffer(),
