@@ -9,7 +9,7 @@ const PING_MS = 1_000
  * Tells the cache of this process what is dropped anywhere, over a connection of its own, and whether it would be told.
  * Returns how to stop.
  */
-export function listenForDrops(redis: Redis, pages: PageCache): () => void {
+export function listenForDrops(redis: Redis, pages: Pick<PageCache, 'listens' | 'drop'>): () => void {
   const subscriber = redis.duplicate({ lazyConnect: true, autoResubscribe: false })
   subscriber.on('error', () => undefined)
   subscriber.on('close', () => pages.listens(false))
@@ -22,7 +22,11 @@ export function listenForDrops(redis: Redis, pages: PageCache): () => void {
   subscriber.on('message', (_channel, message) => pages.drop(JSON.parse(message) as string[]))
   subscriber.connect().catch(() => undefined)
   const pings = setInterval(() => {
-    if (subscriber.status === 'ready') subscriber.ping().catch(() => subscriber.disconnect(true))
+    if (subscriber.status !== 'ready') return
+    subscriber.ping().catch(() => {
+      pages.listens(false)
+      subscriber.disconnect(true)
+    })
   }, PING_MS)
   pings.unref()
   return () => {

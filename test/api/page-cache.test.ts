@@ -1,4 +1,6 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type BuiltPage, PageCache } from '../../api/pages/cache'
+import { listenForDrops } from '../../api/pages/listen'
 import { claimPage, dropPages, releasePage } from '../../db/page-cache'
 import { createRedis, type Redis } from '../../db/redis'
 import { DomainError } from '../../domain/errors'
@@ -216,3 +218,60 @@ describe('a page', () => {
     expect(keys.filter((key) => pages.ready(key, build)).length).toBeLessThan(5)
   })
 })
+
+describe('who listens for changes', () => {
+  it('hears them, and notices when the line goes dead without a word', async () => {
+    const line = await lineTo((await testRedis()).url)
+    const over = createRedis({ REDIS_URL: line.url })
+    const heard: string[] = []
+    let hears = false
+    const stop = listenForDrops(over, {
+      listens: (now) => (hears = now),
+      drop: (tags) => heard.push(...tags),
+    })
+    try {
+      await until('it listens', () => hears)
+      await dropPages(redis, ['prod_13'])
+      await until('it has heard', () => heard.includes('prod_13'))
+      await until('it still listens when it has been asked', () => line.pings() > 0)
+      expect(hears).toBe(true)
+      line.freeze()
+      await until('it knows that it is deaf', () => !hears, Boolean, 2_500)
+    } finally {
+      stop()
+      over.disconnect()
+      await line.close()
+    }
+  })
+})
+
+/** A way to Redis that can be frozen: nothing is closed, nothing comes through. */
+async function lineTo(redisUrl: string) {
+  const { hostname, port, pathname, username, password } = new URL(redisUrl)
+  const ends: Socket[] = []
+  let pings = 0
+  let isFrozen = false
+  const server = createServer((near) => {
+    if (isFrozen) return void ends.push(near)
+    const far = connect(Number(port), hostname)
+    ends.push(near, far)
+    for (const end of [near, far]) end.on('error', () => undefined)
+    near.on('data', (bytes) => (pings += bytes.includes('ping') ? 1 : 0))
+    near.pipe(far).pipe(near)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = new URL(`redis://127.0.0.1:${(server.address() as AddressInfo).port}${pathname}`)
+  Object.assign(url, { username, password })
+  return {
+    url: url.href,
+    pings: () => pings,
+    freeze: () => {
+      isFrozen = true
+      for (const end of ends) end.unpipe().pause()
+    },
+    close: async () => {
+      for (const end of ends) end.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
