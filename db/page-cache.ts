@@ -12,6 +12,9 @@ import type { Lsn } from './replica'
 /** Nobody serves a page older than this, and so no drop has to be remembered longer. */
 export const PAGE_LIFE_MS = 600_000
 
+/** What customers buy shows on a page after this; what merchants change drops it at once. */
+export const PAGE_FRESH_MS = 10_000
+
 export const DROPS_CHANNEL = 'pages:drops'
 
 export interface StoredPage {

@@ -20,7 +20,7 @@ import { runExpiry } from './expiry'
 import { runImports } from './imports'
 import { runInbox } from './inbox'
 import { createOrderWorkflows } from './order-workflows'
-import { pageSink } from './pages'
+import { dropCounts, pageSink } from './pages'
 import { runRelay, type Sink } from './relay'
 import { runIndexer, runSearchCare, searchSink } from './search'
 import { registerSchedules } from './schedules'
@@ -110,7 +110,15 @@ async function main(): Promise<void> {
         runExpiry({ temporal, log }, stopping.signal),
         runImports({ pool, temporal, log }, stopping.signal),
         ...search.engines.flatMap((engine) => [
-          runIndexer({ pool, engine: withFaultPoints(engine, settings.FAULT_DIR, indexing), log }, stopping.signal),
+          runIndexer(
+            {
+              pool,
+              engine: withFaultPoints(engine, settings.FAULT_DIR, indexing),
+              log,
+              indexed: dropCounts({ pool, redis }),
+            },
+            stopping.signal,
+          ),
           runSearchCare({ pool, engine, temporal, log }, stopping.signal),
         ]),
         registerSchedules({ temporal, log }, stopping.signal),

@@ -1,6 +1,6 @@
 import type { OutboxEvent } from '../db/outbox'
 import { dropPages } from '../db/page-cache'
-import { tagsOf } from '../db/page-tags'
+import { tagsOf, tagsOfCounts } from '../db/page-tags'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import { currentLsn } from '../db/replica'
@@ -21,6 +21,18 @@ export function pageSink({ pool, redis }: { pool: Pool; redis: Redis }): Sink {
       const [tags, lsn] = await Promise.all([tagsOf(pool, { products, skus }), currentLsn(pool)])
       await dropPages(redis, tags, lsn)
     },
+  }
+}
+
+/**
+ * Drops the pages whose counts come from the search index, once it has what was changed: {@link pageSink} did so before.
+ * Without Redis they are soon old by themselves.
+ */
+export function dropCounts({ pool, redis }: { pool: Pool; redis: Redis }) {
+  return async (products: readonly ProductId[]): Promise<void> => {
+    await tagsOfCounts(pool, products)
+      .then((tags) => dropPages(redis, tags))
+      .catch(() => undefined)
   }
 }
 

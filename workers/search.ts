@@ -57,6 +57,8 @@ interface IndexerDeps {
   readonly pool: Pool
   readonly engine: SearchEngine
   readonly log: Log
+  /** Told which products can be found as they are now. */
+  readonly indexed?: (products: readonly ProductId[]) => Promise<void>
 }
 
 /** Brings one engine's documents up to date until `signal` is aborted. Processes may share it: rows are taken, not read. */
@@ -78,7 +80,7 @@ export async function runIndexer(deps: IndexerDeps, signal: AbortSignal): Promis
  * One batch; returns how many it took. What a rebuild fills is looked up after the documents were read: a rebuild that
  * began in between reads them itself, and later.
  */
-export async function indexPending({ pool, engine, log }: IndexerDeps): Promise<number> {
+export async function indexPending({ pool, engine, log, indexed }: IndexerDeps): Promise<number> {
   const taken = await takePending(pool, engine.name, BATCH)
   if (taken.length === 0) return 0
   try {
@@ -95,6 +97,7 @@ export async function indexPending({ pool, engine, log }: IndexerDeps): Promise<
     await putOffPending(pool, engine.name, taken).catch(() => undefined)
     throw error
   }
+  await indexed?.(taken.map(({ productId }) => productId))
   return taken.length
 }
 

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import {
   claimPage,
   findPage,
+  PAGE_FRESH_MS,
   PAGE_LIFE_MS,
   releasePage,
   storePage,
@@ -37,8 +38,6 @@ export interface Page {
   readonly degraded: boolean
 }
 
-/** What customers buy shows on a page after this; what merchants change drops it at once. */
-const FRESH_MS = 10_000
 /** For so long an old page is served while a new one is made. */
 const STALE_MS = 60_000
 /** From this part of its fresh time on a page is renewed, by chance, before it is old: not all at the same moment. */
@@ -161,7 +160,7 @@ export class PageCache {
     const until = Date.now() + OTHERS_MS
     for (;;) {
       const stored = await findPage(this.redis, key)
-      if (stored && Date.now() - stored.builtAt < FRESH_MS) return stored
+      if (stored && Date.now() - stored.builtAt < PAGE_FRESH_MS) return stored
       if ((await claimPage(this.redis, key, claim)) || Date.now() > until) return null
       await pause(LOOK_AGAIN_MS)
     }
@@ -220,7 +219,7 @@ function toPage({ json, tags, builtAt, expiresAt }: StoredPage): Page {
     etag: `"${createHash('sha1').update(bytes).digest('base64url')}"`,
     surrogateKeys: tags.join(' '),
     builtAt,
-    renewAt: builtAt + FRESH_MS * (EARLY + (1 - EARLY) * Math.random()),
+    renewAt: builtAt + PAGE_FRESH_MS * (EARLY + (1 - EARLY) * Math.random()),
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
     tags,
     degraded: false,
