@@ -29,6 +29,10 @@ export interface OrderWorkflows {
   isSettlementOpen(paymentId: PaymentId): Promise<boolean>
   /** False when it is running already. */
   startCheckout(order: { orderId: OrderId; number: string }): Promise<boolean>
+  /** Tells a checkout that is running of an attempt that it has to take up. Again without harm. */
+  remindOfAttempt(order: { orderId: OrderId; attempt: number }): Promise<void>
+  /** Tells a checkout that is running that the buyer wants it cancelled. Again without harm. */
+  remindOfCancel(orderId: OrderId): Promise<void>
   /** False when it is running already. */
   startSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
 }

@@ -1,7 +1,7 @@
 import { closeSettledCases, openCase } from '../db/attention'
 import { expireDueHolds } from '../db/inventory'
 import { cancelOrder } from '../db/order/cancel'
-import { countRestart, listOrdersAtWork, type OrderAtWork, RESTARTS_MAX } from '../db/order/sweep'
+import { countRestart, listOrdersAtWork, noteReminder, type OrderAtWork, RESTARTS_MAX } from '../db/order/sweep'
 import { holdSeconds, storeSettings } from '../db/settings'
 import type { OrderId } from '../domain/ids'
 import type { ActivityDeps } from './deps'
@@ -38,7 +38,10 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
     }
   }
 
-  /** Restarts every order at work without an open workflow. The list of running ones only spares most of the looking up. */
+  /**
+   * Restarts every order at work without an open workflow, and tells the others what they may not know. The list of running
+   * ones only spares most of the looking up.
+   */
   async function restartOrphans(shard: Shard): Promise<number> {
     const { checkout } = holdSeconds(await storeSettings(pool), settings)
     let running: ReadonlySet<OrderId> | null = null
@@ -48,7 +51,8 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
       const atWork = await listOrdersAtWork(pool, { ...shard, limit: ORDERS_PER_PAGE, after, holdSeconds: checkout })
       if (atWork.length > 0) running ??= await orders.listRunning()
       for (const order of atWork) {
-        if (!running?.has(order.orderId) && (await restart(order))) restarted++
+        if (running?.has(order.orderId)) await remind(order)
+        else if (await restart(order)) restarted++
       }
       if (atWork.length < ORDERS_PER_PAGE) break
       after = atWork.at(-1)?.orderId ?? after
@@ -58,7 +62,10 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
 
   async function restart(order: OrderAtWork): Promise<boolean> {
     const { orderId, number, paymentId, stale } = order
-    if (await orders.isCheckoutOpen(orderId)) return false
+    if (await orders.isCheckoutOpen(orderId)) {
+      await remind(order)
+      return false
+    }
     if (stale) return (await cancelOrder(pool, { orderId, reason: 'expired' })) !== null
     if (paymentId !== null && (await orders.isSettlementOpen(paymentId))) return false
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
@@ -68,6 +75,14 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
     return paymentId === null
       ? orders.startCheckout({ orderId, number })
       : orders.startSettlement({ orderId, paymentId })
+  }
+
+  /** Temporal may have been away, or the API killed, between the row and the word of it. */
+  async function remind({ orderId, attempt, cancelWanted }: OrderAtWork): Promise<void> {
+    if (attempt === null && !cancelWanted) return
+    if (attempt !== null) await orders.remindOfAttempt({ orderId, attempt })
+    if (cancelWanted) await orders.remindOfCancel(orderId)
+    await noteReminder(pool, orderId)
   }
 
   async function reportFailing(): Promise<void> {

@@ -466,6 +466,8 @@ create table orders (
   updated_at timestamp with time zone default now() not null,
   confirmed_at timestamp with time zone,
   cancelled_at timestamp with time zone,
+  cancel_wanted_at timestamp with time zone,
+  reminded_at timestamp with time zone,
   constraint orders_pkey PRIMARY KEY (id),
   constraint orders_cancel_reason_check CHECK ((cancel_reason = ANY (ARRAY['out_of_stock'::text, 'price_changed'::text, 'payment_failed'::text, 'expired'::text, 'fraud'::text, 'customer'::text, 'merchant'::text, 'unavailable'::text]))),
   constraint orders_check CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),

@@ -2,6 +2,8 @@ import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundErro
 import type { OrderWorkflows } from '../activities/deps'
 import type { OrderId } from '../domain/ids'
 import {
+  attemptSignal,
+  cancelSignal,
   checkoutStart,
   checkoutWorkflowId,
   EXPIRY_SHARDS,
@@ -49,6 +51,10 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       unlessRunning(() =>
         temporal.workflow.start(WORKFLOWS.checkout, checkoutStart(orderId, { summary: `${number}, taken up again` })),
       ),
+    remindOfAttempt: ({ orderId, attempt }) =>
+      unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(attemptSignal, { attempt })),
+    remindOfCancel: (orderId) =>
+      unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
     startSettlement: (payment) =>
       unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),
   }
@@ -61,5 +67,13 @@ async function unlessRunning(start: () => Promise<unknown>): Promise<boolean> {
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false
     throw error
+  }
+}
+
+async function unlessGone(tell: () => Promise<void>): Promise<void> {
+  try {
+    await tell()
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error
   }
 }

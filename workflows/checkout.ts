@@ -10,7 +10,7 @@ import type { Placed } from '../activities/checkout'
 import type { OpenAttempt, Verdict } from '../activities/payment'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
-import { attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
+import { attemptSignal, attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
 import { Desk, readable } from './desk'
 import {
   charge,
@@ -303,11 +303,14 @@ class Checkout {
     setHandler(
       attemptUpdate,
       async ({ attempt }) => {
-        if (attempt > (this.attempt?.attempt ?? 1)) this.asked = true
+        this.hearOf(attempt)
         await condition(() => this.over || this.answered >= attempt)
       },
       { description: 'Waits for the answer to a payment attempt. For the API.' },
     )
+    setHandler(attemptSignal, ({ attempt }) => this.hearOf(attempt), {
+      description: 'An attempt waits to be taken up. For the sweep.',
+    })
     setHandler(
       cancelSignal,
       () => {
@@ -323,6 +326,10 @@ class Checkout {
       },
       { description: 'The payment provider has news: look it up.' },
     )
+  }
+
+  private hearOf(attempt: number): void {
+    if (attempt > (this.attempt?.attempt ?? 1)) this.asked = true
   }
 
   private remember(placed: Placed): void {

@@ -54,6 +54,9 @@ export interface ImportInput {
 export const attemptUpdate = defineUpdate<void, [{ readonly attempt: number }]>('attempt')
 export const attemptUpdateId = (attempt: number): string => `attempt-${attempt}`
 
+/** An attempt waits to be taken up: said again by the sweep, should the API's own word not have come through. */
+export const attemptSignal = defineSignal<[{ readonly attempt: number }]>('attemptRequested')
+
 /** The customer wants the checkout to end: kept by Temporal even while no worker runs. The rows say what became of it. */
 export const cancelSignal = defineSignal('cancel')
 

@@ -7,6 +7,7 @@ import {
 import { nameAttempt } from '../../db/checkout-key'
 import type { IdempotencyScope } from '../../db/idempotency'
 import { type Order, readOrder } from '../../db/order/read'
+import { wantCancel } from '../../db/order/sweep'
 import { isPostgresUnavailable } from '../../db/pool'
 import type { OrderId } from '../../domain/ids'
 import { isOpen } from '../../domain/order'
@@ -19,6 +20,7 @@ import {
   WORKFLOWS,
 } from '../../workflows/contract'
 import type { ApiDeps } from '../route'
+import { isTemporalUnavailable } from '../temporal'
 import { accepted, asItStands, type CheckoutAnswer, decidedAnswer } from './answer'
 
 const POLL_MS = 150
@@ -108,22 +110,27 @@ async function nudge({ orderId, attempt, label, deadline, reuse }: Nudge, deps: 
 
 /**
  * Asks the order's workflow to end it, starting it again when it is gone, and waits until it has, as long as a checkout
- * call does. Throws when Temporal cannot be told: nothing has happened then.
+ * call does. What Temporal cannot be told now is kept, and told by the sweep.
  */
 export async function cancelCheckout(
   { orderId, label }: { orderId: OrderId; label: CheckoutLabel },
   deps: ApiDeps,
 ): Promise<void> {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
-  await deps.temporal.withDeadline(deadline, () =>
+  const signal = () =>
     deps.temporal.workflow.signalWithStart(WORKFLOWS.checkout, {
       ...checkoutStart(orderId, label),
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       signal: cancelSignal,
       signalArgs: [],
-    }),
-  )
+    })
+  try {
+    await deps.temporal.withDeadline(deadline, signal)
+  } catch (error) {
+    if (!isTemporalUnavailable(error)) throw error
+    await wantCancel(deps.pool, orderId)
+  }
   while (Date.now() < deadline && isOpen((await requireOrder(orderId, deps)).status)) await pause(POLL_MS)
 }
 

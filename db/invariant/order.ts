@@ -7,6 +7,20 @@ const OPEN = OPEN_STATUSES.map((status) => `'${status}'`).join(', ')
 /** Of orders, their events, carts and keys (reliability 6, 7, 8). */
 export const ORDER_INVARIANTS: readonly Invariant[] = [
   {
+    name: 'requests_reach_their_workflow',
+    holds: 'at_rest',
+    text: `
+      select o.id || ': attempt ' || p.attempt || ' was accepted at ' || p.created_at || ' and never taken up' as what
+      from payment p
+      join orders o on o.id = p.order_id
+      where p.status = 'requested' and p.attempt > 1 and p.created_at < now() - interval '1 minute'
+      union all
+      select o.id || ': is to be cancelled since ' || o.cancel_wanted_at
+      from orders o
+      where o.status in (${OPEN}) and o.cancel_wanted_at < now() - interval '1 minute'
+        and not exists (select from attention a where a.order_id = o.id and a.closed_at is null)`,
+  },
+  {
     name: 'one_live_order_per_cart',
     holds: 'always',
     text: `

@@ -12,10 +12,16 @@ export interface OrderAtWork {
   readonly stale: boolean
   /** The attempt that is not final, or whose money has not gone back, of an order that is over. */
   readonly paymentId: PaymentId | null
+  /** An attempt that was accepted and has not been taken up: its workflow may not know of it. Null too when it was just told. */
+  readonly attempt: number | null
+  /** The buyer wants it cancelled, and its workflow may not know. */
+  readonly cancelWanted: boolean
 }
 
 /** Orders younger than this since their last change are left to the process that is at work on them. */
 const QUIET_SECONDS = 5
+/** A workflow that has been told and does nothing is told again after so long. */
+const REMIND_AGAIN_SECONDS = 60
 
 /**
  * Orders that are open, or over with an attempt not final or money not returned, of one shard, after `after` by id.
@@ -35,13 +41,23 @@ export async function listOrdersAtWork(
     name: 'order.atWork',
     text: `
       select o.id as "orderId", o.status, o.number, o.restarts, null as "paymentId",
-             o.status = 'pending' and o.created_at < now() - make_interval(secs => $4) as stale
+             o.status = 'pending' and o.created_at < now() - make_interval(secs => $4) as stale,
+             case when due.is_due then (
+               select p.attempt
+               from payment p
+               where p.order_id = o.id and p.status = 'requested' and p.attempt > 1
+                 and p.created_at < now() - make_interval(secs => $5)
+             ) end as attempt,
+             due.is_due and o.cancel_wanted_at is not null as "cancelWanted"
       from orders o
+      cross join lateral (
+        select o.reminded_at is null or o.reminded_at < now() - make_interval(secs => $7) as is_due
+      ) as due
       where o.status in ('pending', 'inventory_reserved', 'payment_pending')
         and o.updated_at < now() - make_interval(secs => $5)
         and hashtext(o.id) & ($2 - 1) = $1 and o.id > $6
       union all
-      select o.id, o.status, o.number, o.restarts, p.id, false
+      select o.id, o.status, o.number, o.restarts, p.id, false, null, false
       from payment p
       join orders o on o.id = p.order_id
       where p.status in ('sent', 'requires_action', 'pending', 'authorized', 'captured')
@@ -50,9 +66,30 @@ export async function listOrdersAtWork(
         and hashtext(o.id) & ($2 - 1) = $1 and o.id > $6
       order by 1
       limit $3`,
-    values: [shard, shards, limit, holdSeconds, QUIET_SECONDS, after],
+    values: [shard, shards, limit, holdSeconds, QUIET_SECONDS, after, REMIND_AGAIN_SECONDS],
   })
   return rows
+}
+
+/** Keeps a cancellation that the order's workflow could not be told of. False when the order is not open any more. */
+export async function wantCancel(db: Db, orderId: OrderId): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'order.wantCancel',
+    text: `
+      update orders
+      set cancel_wanted_at = coalesce(cancel_wanted_at, now())
+      where id = $1 and status in ('pending', 'inventory_reserved', 'payment_pending')`,
+    values: [orderId],
+  })
+  return rowCount === 1
+}
+
+export async function noteReminder(db: Db, orderId: OrderId): Promise<void> {
+  await db.query({
+    name: 'order.noteReminder',
+    text: 'update orders set reminded_at = now() where id = $1',
+    values: [orderId],
+  })
 }
 
 /** How often the workflow of an order is taken up again before a person is asked. */

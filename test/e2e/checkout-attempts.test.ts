@@ -1,15 +1,27 @@
 import { randomUUID } from 'node:crypto'
+import { startApi, type TestApi } from '../support/http'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'
 
 let stack: TestStack
 let shop: Shop
+/** An API that cannot reach Temporal: the shop's third. */
+let cutOff: TestApi
+const CUT_OFF = 2
 beforeAll(async () => {
   stack = await testStack({ apis: 2, env: { CHECKOUT_WAIT_MS: '2400' } })
-  shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
+  cutOff = await startApi({
+    DATABASE_URL: stack.database.url,
+    TEMPORAL_ADDRESS: '127.0.0.1:1',
+    CHECKOUT_WAIT_MS: '500',
+  })
+  shop = new Shop({ ...stack, apis: [...stack.stack.file.apis, cutOff.url], sandbox: stack.stack.file.sandbox })
 }, 60_000)
-afterAll(() => stack?.stop(), 30_000)
+afterAll(async () => {
+  await cutOff?.close()
+  await stack?.stop()
+}, 30_000)
 
 const THREE_D_SECURE = 'pm_card_authenticationRequired'
 
@@ -254,4 +266,28 @@ describe('the event stream', () => {
     expect((await fetch(bare, { headers: { 'x-cart-token': stranger.token } })).status).toBe(404)
     expect((await fetch(`${bare}?stream=9999999999999.forged`)).status).toBe(404)
   })
+})
+
+describe('accepted while Temporal cannot be told', () => {
+  it('another card: it pays as soon as the workflow hears of it', async () => {
+    const buyer = await shop.buyerOf()
+    const declined = await buyer.checkout({ method: 'pm_card_chargeDeclined' })
+    const orderId = declined.body.checkout.order_id
+    const key = randomUUID()
+    expect(await buyer.pay(orderId, 'pm_card_visa', key, CUT_OFF)).toMatchObject({ status: 202 })
+    await buyer.stateBecomes(orderId, 'completed', 40_000)
+    expect(await shop.chargeStates(orderId)).toEqual(['declined', 'authorized'])
+    expect((await buyer.pay(orderId, 'pm_card_visa', key)).status).toBe(201)
+  }, 60_000)
+
+  it('a cancellation: what waited is voided, the stock is free', async () => {
+    const { buyer, orderId } = await waiting()
+    expect(await buyer.cancel(orderId, randomUUID(), CUT_OFF)).toMatchObject({
+      status: 202,
+      body: { state: 'requires_action' },
+    })
+    await buyer.stateBecomes(orderId, 'cancelled', 40_000)
+    expect(await shop.chargeStates(orderId)).toEqual(['voided'])
+    expect(await shop.stock(buyer.sku)).toMatchObject({ reserved: 0 })
+  }, 60_000)
 })

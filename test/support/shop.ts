@@ -236,12 +236,13 @@ export class Buyer {
     )
   }
 
-  cancel(orderId: string, key: string = randomUUID()): Promise<Answer> {
-    return this.shop.call('post', `/v1/store/checkouts/${orderId}/cancel`, {
-      token: this.token,
-      idempotencyKey: key,
-      body: {},
-    })
+  cancel(orderId: string, key: string = randomUUID(), api = 0): Promise<Answer> {
+    return this.shop.call(
+      'post',
+      `/v1/store/checkouts/${orderId}/cancel`,
+      { token: this.token, idempotencyKey: key, body: {} },
+      api,
+    )
   }
 
   async state(orderId: string): Promise<Answer['body']> {
