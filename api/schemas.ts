@@ -99,6 +99,9 @@ export function pageOf<S extends z.ZodType>(item: S) {
   return z.strictObject({ data: z.array(item), has_more: z.boolean(), next_cursor: z.string().nullable() })
 }
 
+/** What was read besides: whoever sends it back changes nothing by it. */
+export const asRead = z.unknown().optional().meta({ description: 'as it was read; changes nothing' })
+
 /** What a storefront calls a visit: anything random, never who it is. */
 export const sessionId = z
   .string()

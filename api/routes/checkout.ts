@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { dropCart } from '../../db/cart-cache'
-import type { IdempotencyScope } from '../../db/idempotency'
+import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
 import { DomainError } from '../../domain/errors'
 import { isCompleted, isOpen } from '../../domain/order'
 import { asItStands, type CheckoutAnswer, checkoutBody, presentCheckout, REPLAYED } from '../checkout/answer'
@@ -106,14 +106,15 @@ const postCancel = defineRoute({
   path: '/v1/store/checkouts/{id}/cancel',
   tag: 'Checkout',
   summary: 'Give the stock back and void what was authorized',
-  description: '202 while a charge has to be settled first. Repeated, it answers how the checkout stands.',
+  description:
+    '202 while a charge has to be settled first, or while its workflow cannot be told: then it is told later. Repeated, it answers how the checkout stands.',
   caller: 'cart',
   idempotency: 'required',
   params: pathId('order'),
   body: z.strictObject({}),
-  answers: { 200: checkoutBody, 202: checkoutBody, 409: ['order_completed'] },
+  answers: { 200: checkoutBody, 202: checkoutBody, 409: ['order_completed', 'request_in_progress'] },
   example: { answer: 200, body: {} },
-}).handle(async ({ params, caller }, deps) => {
+}).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwn(params.id, caller, deps)
   if (isOpen(order.status)) await cancelCheckout({ orderId: order.id, label: labelOf(order) }, deps)
   const now = await requireOwn(params.id, caller, deps)
@@ -121,7 +122,12 @@ const postCancel = defineRoute({
     throw new DomainError('order_completed', 'The order is paid already.', { checkout: presentCheckout(now, deps) })
   if (now.status !== 'cancelled') return asItStands(now, deps)
   await dropCart(deps.redis, now.cartId)
-  return { status: 200, body: presentCheckout(now, deps) }
+  return withIdempotency(
+    deps.pool,
+    idempotency,
+    async () => ({ status: 200, resource: now.id }),
+    async () => presentCheckout(now, deps),
+  )
 })
 
 function required(idempotency: IdempotencyScope | null): IdempotencyScope {

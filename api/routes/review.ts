@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
-import { withIdempotency } from '../../db/idempotency'
-import { type Db, withTransaction } from '../../db/pool'
+import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
+import type { Db } from '../../db/pool'
 import {
   findReview,
   findReviewed,
@@ -12,11 +12,11 @@ import {
 } from '../../db/review'
 import { DomainError } from '../../domain/errors'
 import { isId, type ReviewId } from '../../domain/ids'
-import { RATINGS, REVIEW_STATUSES, REVIEW_TEXT_MAX, REVIEW_TITLE_MAX, type ReviewStatus } from '../../domain/review'
+import { RATINGS, REVIEW_STATUSES, REVIEW_TEXT_MAX, REVIEW_TITLE_MAX } from '../../domain/review'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
 import { pageOfReviews, presentShown, rating, reviewPage, shownReview } from '../review'
-import { type ApiDeps, defineRoute, type AdminCaller, type Route } from '../route'
+import { type ApiDeps, defineRoute, type Route } from '../route'
 import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId } from '../schemas'
 
 const productParams = z.object({
@@ -127,7 +127,13 @@ const getForStaff = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => staffAnswer(await requireReview(pool, params.id)))
 
-const MODERATED = { 200: moderatedReview, 412: ['precondition_failed'], 428: ['precondition_required'] } as const
+const MODERATED = {
+  200: moderatedReview,
+  409: ['request_in_progress'],
+  412: ['precondition_failed'],
+  422: ['idempotency_key_reused'],
+  428: ['precondition_required'],
+} as const
 const reason = z.string().trim().min(1).max(500)
 
 const approve = defineRoute({
@@ -137,12 +143,12 @@ const approve = defineRoute({
   summary: 'Show a review in the shop',
   description: 'Takes the ETag of what you read (`"<version>"`) in `If-Match`: its writer may have changed it since.',
   caller: { admin: 'catalog', access: 'write' },
-  idempotency: 'none',
   params: pathId('review'),
   body: z.strictObject({ reason: reason.nullish() }),
   answers: MODERATED,
-}).handle(async ({ params, body, caller, headers }, deps) => {
-  return moderate(deps, { id: params.id, status: 'approved', reason: body.reason ?? null, caller, headers })
+}).handle(async ({ params, body, caller, headers, idempotency }, deps) => {
+  const decision = { id: params.id, status: 'approved', reason: body.reason ?? null, by: caller.keyId } as const
+  return moderate(deps, decision, { headers, idempotency })
 })
 
 const reject = defineRoute({
@@ -152,33 +158,32 @@ const reject = defineRoute({
   summary: 'Keep a review out of the shop',
   description: 'Takes the ETag of what you read (`"<version>"`) in `If-Match`. One that is shown disappears.',
   caller: { admin: 'catalog', access: 'write' },
-  idempotency: 'none',
   params: pathId('review'),
   body: z.strictObject({ reason }),
   answers: MODERATED,
-}).handle(async ({ params, body, caller, headers }, deps) => {
-  return moderate(deps, { id: params.id, status: 'rejected', reason: body.reason, caller, headers })
+}).handle(async ({ params, body, caller, headers, idempotency }, deps) => {
+  const decision = { id: params.id, status: 'rejected', reason: body.reason, by: caller.keyId } as const
+  return moderate(deps, decision, { headers, idempotency })
 })
 
 export const reviewRoutes: readonly Route[] = [getReviews, postReview, listForStaff, getForStaff, approve, reject]
 
 async function moderate(
   { pool }: Pick<ApiDeps, 'pool'>,
-  {
-    caller,
-    headers,
-    ...decision
-  }: {
-    id: ReviewId
-    status: Exclude<ReviewStatus, 'pending'>
-    reason: string | null
-    caller: AdminCaller
-    headers: IncomingHttpHeaders
-  },
+  decision: Omit<Parameters<typeof moderateReview>[1], 'mayChange'>,
+  { headers, idempotency }: { headers: IncomingHttpHeaders; idempotency: IdempotencyScope | null },
 ) {
-  const mayChange = ifMatch(headers)
-  await withTransaction(pool, (tx) => moderateReview(tx, { ...decision, by: caller.keyId, mayChange }))
-  return staffAnswer(await requireReview(pool, decision.id))
+  const { headers: replayed } = await withIdempotency(
+    pool,
+    idempotency,
+    async (tx) => {
+      await moderateReview(tx, { ...decision, mayChange: ifMatch(headers) })
+      return { status: 200, resource: decision.id }
+    },
+    async () => null,
+  )
+  const answer = staffAnswer(await requireReview(pool, decision.id))
+  return { ...answer, headers: { ...answer.headers, ...replayed } }
 }
 
 function staffAnswer(review: Review) {

@@ -1,5 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import { z } from 'zod'
+import { withIdempotency } from '../../db/idempotency'
 import { type Pool, withTransaction } from '../../db/pool'
 import { findRebuild, listRebuilds, newBuild, type Rebuild } from '../../db/search/rebuild'
 import { readSearchRules, replaceCurations, replaceSynonyms } from '../../db/search/rule'
@@ -9,7 +10,7 @@ import { wordsOf } from '../../domain/words'
 import { reindexStart, WORKFLOWS } from '../../workflows/contract'
 import { etagOf, ifMatch } from '../etag'
 import { type ApiDeps, defineRoute, type Route } from '../route'
-import { idOf, pageOf, timestamp } from '../schemas'
+import { asRead, idOf, pageOf, timestamp } from '../schemas'
 
 const TAG = 'Search rules'
 const RULES_MAX = 1_000
@@ -63,7 +64,7 @@ const putSynonyms = defineRoute({
   summary: 'Replace the synonyms',
   description: `All of them, with If-Match. ${SEEN_WITHIN}`,
   caller: { admin: 'catalog', access: 'write' },
-  body: z.strictObject({ data: z.array(synonym).max(RULES_MAX) }),
+  body: z.strictObject({ data: z.array(synonym).max(RULES_MAX), has_more: asRead, next_cursor: asRead }),
   answers: { 200: synonyms, ...RULES_ANSWERS },
 }).handle(async ({ body, headers }, { pool }) => {
   const rules = body.data.map(({ root, terms }): SynonymRule => ({ root: root ?? null, terms }))
@@ -93,6 +94,8 @@ const putCurations = defineRoute({
       .array(curation)
       .max(RULES_MAX)
       .refine((all) => new Set(all.map(({ query }) => queryOf(query))).size === all.length, 'A query is named twice.'),
+    has_more: asRead,
+    next_cursor: asRead,
   }),
   answers: { 200: curations, ...RULES_ANSWERS },
 }).handle(async ({ body, headers }, { pool }) => {
@@ -122,13 +125,17 @@ const postReindex = defineRoute({
   description: 'Searches go on meanwhile. One that runs already is left at it. Read the same address for its progress.',
   caller: { admin: 'catalog', access: 'write' },
   body: z.strictObject({ engine: z.string().max(50).optional().meta({ description: 'left out: all of them' }) }),
-  answers: { 202: rebuilds, 404: ['not_found'] },
-}).handle(async ({ body }, { pool, search, temporal }) => {
+  answers: { 202: rebuilds, 404: ['not_found'], 409: ['request_in_progress'], 422: ['idempotency_key_reused'] },
+}).handle(async ({ body, idempotency }, { pool, search, temporal }) => {
   const names = search.engines.map(({ name }) => name).filter((name) => name === (body.engine ?? name))
   if (names.length === 0) throw new DomainError('not_found', 'There is no such search engine here.')
-  const data = []
-  for (const name of names) data.push(await startRebuild({ pool, temporal }, name))
-  return { status: 202, body: { data }, headers: { Location: '/v1/admin/search/reindex' } }
+  const start = async () => {
+    const data = []
+    for (const name of names) data.push(await startRebuild({ pool, temporal }, name))
+    return { status: 202, resource: { data } } as const
+  }
+  const answer = await withIdempotency(pool, idempotency, start, async (begun) => begun)
+  return { ...answer, headers: { ...answer.headers, Location: '/v1/admin/search/reindex' } }
 })
 
 const getReindex = defineRoute({

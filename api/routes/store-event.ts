@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import { withIdempotency } from '../../db/idempotency'
 import { rememberProducts, sessionKey } from '../../db/session-interest'
 import { listSearches } from '../../db/product-stat'
 import { countedQuery, EVENTS_PER_REQUEST_MAX, PRODUCT_EVENTS } from '../../domain/event'
 import type { CountedEvent } from '../event-buffer'
-import { defineRoute, type Route } from '../route'
+import { type ApiDeps, defineRoute, type Route } from '../route'
 import { exampleId, idOf, sessionId } from '../schemas'
 
 const productEvent = z.strictObject({ type: z.enum(PRODUCT_EVENTS), product_id: idOf('product') })
@@ -11,6 +12,14 @@ const searchEvent = z.strictObject({
   type: z.literal('search'),
   query: z.string().min(1).max(200),
   results: z.int().min(0).optional().meta({ description: 'how many were found' }),
+})
+
+const newEvents = z.strictObject({
+  session: sessionId.optional(),
+  events: z
+    .array(z.discriminatedUnion('type', [productEvent, searchEvent]))
+    .min(1)
+    .max(EVENTS_PER_REQUEST_MAX),
 })
 
 const postEvents = defineRoute({
@@ -23,15 +32,12 @@ const postEvents = defineRoute({
     'kept, of a session the products it looked at last, for a day at most, under a name that changes every day. They are ' +
     'counted in memory first and written within a second or two; a process that is killed loses those. `dropped` were too many.',
   caller: 'anyone',
-  idempotency: 'none',
-  body: z.strictObject({
-    session: sessionId.optional(),
-    events: z
-      .array(z.discriminatedUnion('type', [productEvent, searchEvent]))
-      .min(1)
-      .max(EVENTS_PER_REQUEST_MAX),
-  }),
-  answers: { 202: z.strictObject({ accepted: z.int(), dropped: z.int() }).meta({ id: 'EventsTaken' }) },
+  body: newEvents,
+  answers: {
+    202: z.strictObject({ accepted: z.int(), dropped: z.int() }).meta({ id: 'EventsTaken' }),
+    409: ['request_in_progress'],
+    422: ['idempotency_key_reused'],
+  },
   example: {
     answer: 202,
     body: {
@@ -42,19 +48,14 @@ const postEvents = defineRoute({
       ],
     },
   },
-}).handle(async ({ body }, { events, metrics, redis, settings }) => {
-  let accepted = 0
-  for (const event of body.events) {
-    const counted = countedEvent(event)
-    if (counted === null || events.add(counted)) accepted++
-  }
-  const dropped = body.events.length - accepted
-  if (dropped > 0) metrics.storeEvents.inc({ outcome: 'dropped' }, dropped)
-  if (body.session !== undefined) {
-    const looked = body.events.flatMap((event) => (event.type === 'search' ? [] : [event.product_id]))
-    await rememberProducts(redis, sessionKey(settings.TOKEN_SECRET, body.session, new Date()), looked)
-  }
-  return { status: 202, body: { accepted, dropped } }
+}).handle(async ({ body, idempotency }, deps) => {
+  if (!idempotency) return { status: 202, body: await takeEvents(body, deps) }
+  return withIdempotency(
+    deps.pool,
+    idempotency,
+    async () => ({ status: 202, resource: await takeEvents(body, deps) }),
+    async (taken) => taken,
+  )
 })
 
 const getSearches = defineRoute({
@@ -84,6 +85,24 @@ const getSearches = defineRoute({
 })
 
 export const storeEventRoutes: readonly Route[] = [postEvents, getSearches]
+
+async function takeEvents(
+  body: z.output<typeof newEvents>,
+  { events, metrics, redis, settings }: ApiDeps,
+): Promise<{ accepted: number; dropped: number }> {
+  let accepted = 0
+  for (const event of body.events) {
+    const counted = countedEvent(event)
+    if (counted === null || events.add(counted)) accepted++
+  }
+  const dropped = body.events.length - accepted
+  if (dropped > 0) metrics.storeEvents.inc({ outcome: 'dropped' }, dropped)
+  if (body.session !== undefined) {
+    const looked = body.events.flatMap((event) => (event.type === 'search' ? [] : [event.product_id]))
+    await rememberProducts(redis, sessionKey(settings.TOKEN_SECRET, body.session, new Date()), looked)
+  }
+  return { accepted, dropped }
+}
 
 /** Null for a search that may name a person: it is not counted. */
 function countedEvent(event: z.output<typeof productEvent> | z.output<typeof searchEvent>): CountedEvent | null {

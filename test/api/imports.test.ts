@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import type { Readable } from 'node:stream'
 import { readBytes } from '../../db/import'
 import { type Answer, startApi, type TestApi } from '../support/http'
+import { holdTable } from '../support/lock'
 import { until } from '../support/wait'
 
 let api: TestApi
@@ -60,15 +61,11 @@ describe('POST /imports', () => {
   })
 
   it('answers 409 while the same key is being answered', async () => {
-    const holder = await api.database.pool.connect()
-    await holder.query('begin')
-    await holder.query('lock table idempotency in access exclusive mode')
+    const held = await holdTable(api.database.pool, 'idempotency')
     const first = post(FILE, 'at-once')
-    const waiting = "select count(*)::int as n from pg_locks where locktype = 'relation' and not granted"
-    await until('the first waits', async () => (await api.database.pool.query<{ n: number }>(waiting)).rows[0]?.n)
+    await held.waitedForBy(1)
     expect(await post(FILE, 'at-once')).toMatchObject({ status: 409, body: { code: 'request_in_progress' } })
-    await holder.query('rollback')
-    holder.release()
+    await held.release()
     expect(await first).toMatchObject({ status: 202 })
   })
 

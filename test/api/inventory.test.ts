@@ -165,6 +165,11 @@ describe('settings', () => {
       body: { ...settings, checkout_hold_seconds: null, effective_hold_seconds: { checkout: 900, cart: 30 } },
     })
     expect((await api.call('post', '/v1/store/carts')).body.currency).toBe('EUR')
+    // What was read can be sent back.
+    expect(await api.call('put', '/v1/admin/settings', { key, body: changed.body })).toMatchObject({
+      status: 200,
+      body: settings,
+    })
   })
 
   it.each([

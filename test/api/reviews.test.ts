@@ -3,6 +3,7 @@ import { cartToken, hashToken } from '../../db/cart-token'
 import type { CartId } from '../../domain/ids'
 import { seedProducts } from '../support/catalog'
 import { type Answer, startApi, type TestApi } from '../support/http'
+import { holdTable } from '../support/lock'
 import { type PastOrder, pastOrders } from '../support/orders'
 
 let api: TestApi
@@ -245,6 +246,27 @@ describe('moderation', () => {
     expect(read.headers.get('etag')).toBe('"3"')
   })
 
+  it.each([
+    ['approve', {}],
+    ['reject', { reason: 'Advertising' }],
+  ] as const)('answers a repeated %s as it did, and refuses its key for another', async (verb, body) => {
+    const { id } = await product()
+    const written = await review(id, await token(`${verb}@example.com`))
+    const path = `/v1/admin/reviews/${written.body.id}/${verb}`
+    const judge = (more: object = {}) =>
+      api.call('post', path, {
+        key: staff,
+        body: { ...body, ...more },
+        idempotencyKey: verb,
+        headers: { 'if-match': '"1"' },
+      })
+    const first = await judge()
+    const again = await judge()
+    expect(again).toMatchObject({ status: 200, body: first.body })
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+    expect(await judge({ reason: 'Another' })).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } })
+  })
+
   it('takes back what it approved, and the rating with it', async () => {
     const { id } = await product()
     const first = await approved(id, 'l@example.com', { rating: 1 })
@@ -284,25 +306,31 @@ describe('moderation', () => {
   })
 })
 
-it('a review waits while the same key is being answered', async () => {
+it('what has a key waits while the same key is being answered', async () => {
   const { id } = await product()
   const cart = await token('q@example.com')
-  const holder = await api.database.pool.connect()
-  await holder.query('begin')
-  await holder.query('lock table review in access exclusive mode')
+  const { body } = await review(id, await token('r@example.com'))
+  const judge = (verb: string) =>
+    api.call('post', `/v1/admin/reviews/${body.id}/${verb}`, {
+      key: staff,
+      body: { reason: 'x' },
+      idempotencyKey: verb,
+      headers: { 'if-match': '"1"' },
+    })
+  const held = await holdTable(api.database.pool, 'review')
   const post = () =>
     api.call('post', `/v1/store/products/${id}/reviews`, {
       token: cart,
       body: { rating: 4, text: 'Sturdy.' },
       idempotencyKey: 'at-once',
     })
-  const first = post()
-  const waiting = "select count(*)::int as n from pg_locks where locktype = 'relation' and not granted"
-  while ((await api.database.pool.query<{ n: number }>(waiting)).rows[0]?.n === 0);
-  expect(await post()).toMatchObject({ status: 409, body: { code: 'request_in_progress' } })
-  await holder.query('rollback')
-  holder.release()
+  const [first, approving, rejecting] = [post(), judge('approve'), judge('reject')]
+  await held.waitedForBy(3)
+  for (const one of [post(), judge('approve'), judge('reject')])
+    expect(await one).toMatchObject({ status: 409, body: { code: 'request_in_progress' } })
+  await held.release()
   expect(await first).toMatchObject({ status: 201 })
+  expect([(await approving).status, (await rejecting).status].sort()).toEqual([200, 412])
 })
 
 it('every listed status has been seen', () => expect(api.unseen('Reviews')).toEqual([]))

@@ -6,6 +6,7 @@ import type { ProductId } from '../../domain/ids'
 import { createLog } from '../../log'
 import { indexPending } from '../../workers/search'
 import { startApi, type TestApi } from '../support/http'
+import { holdTable } from '../support/lock'
 import { startTypesenseStub, type TypesenseStub } from '../support/typesense-stub'
 import { until } from '../support/wait'
 
@@ -349,8 +350,17 @@ describe('search rules', () => {
   })
 
   it('a rebuild is begun once, and its progress can be read', async () => {
-    const { status, body } = await api.call('post', '/v1/admin/search/reindex', { key, body: {} })
+    const reindex = (asked: object = {}) =>
+      api.call('post', '/v1/admin/search/reindex', { key, body: asked, idempotencyKey: 'rebuild' })
+    const held = await holdTable(api.database.pool, 'idempotency')
+    const first = reindex()
+    await held.waitedForBy(1)
+    expect(await reindex()).toMatchObject({ status: 409, body: { code: 'request_in_progress' } })
+    await held.release()
+    const { status, body } = await first
     expect(status).toBe(202)
+    expect(await reindex()).toMatchObject({ status: 202, body })
+    expect(await reindex({ engine: 'postgres' })).toMatchObject({ status: 422 })
     expect(body.data).toMatchObject([{ engine: 'postgres', state: 'requested' }])
     const again = await api.call('post', '/v1/admin/search/reindex', { key, body: { engine: 'postgres' } })
     expect(again.status).toBe(202)

@@ -4,6 +4,7 @@ import { createPool } from '../../db/pool'
 import type { ProductId } from '../../domain/ids'
 import { seedProducts } from '../support/catalog'
 import { startApi, type TestApi } from '../support/http'
+import { holdTable } from '../support/lock'
 
 let api: TestApi
 let ids: ProductId[]
@@ -43,6 +44,25 @@ describe('POST /events', () => {
       { product_id: ids[0], views: 3, clicks: 1, adds: 0 },
       { product_id: ids[1], views: 0, clicks: 0, adds: 1 },
     ])
+  })
+
+  it('counts what has a key once', async () => {
+    const events = [{ type: 'click', product_id: ids[1] }]
+    const keyed = (body: object) => api.call('post', EVENTS, { body, idempotencyKey: 'events-1' })
+    const clicks = async () => (await stats()).find(({ product_id }) => product_id === ids[1])?.clicks ?? 0
+    const before = await clicks()
+    const [one, two] = [await keyed({ events }), await keyed({ events })]
+    expect(two).toMatchObject({ status: 202, body: one.body })
+    expect(two.headers.get('idempotent-replayed')).toBe('true')
+    expect(await keyed({ events: [...events, ...events] })).toMatchObject({ status: 422 })
+    await write()
+    expect((await clicks()) - before).toBe(1)
+    const held = await holdTable(api.database.pool, 'idempotency')
+    const waiting = keyed({ events })
+    await held.waitedForBy(1)
+    expect(await keyed({ events })).toMatchObject({ status: 409, body: { code: 'request_in_progress' } })
+    await held.release()
+    expect((await waiting).status).toBe(202)
   })
 
   it('counts searches, and none that may name a person', async () => {
