@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { HOME } from '../../db/page-tags'
 import { recentProducts, sessionKey } from '../../db/session-interest'
 import { listBestsellers, listCategoryShelves, listForInterest, listNewest } from '../../db/shelf'
 import type { Currency } from '../../domain/money'
@@ -96,5 +97,5 @@ export async function buildSharedHomePage(deps: ApiDeps, { currency }: { currenc
     ...(category ? [category.id] : []),
     ...products.map(({ id }) => id),
   ])
-  return { body, tags: [...new Set(shown)], expiresAt: null, degraded: false }
+  return { body, tags: [HOME, ...new Set(shown)], expiresAt: null, degraded: false }
 }

@@ -392,7 +392,7 @@ function patch(id: ProductId, given: Parameters<typeof updateProduct>[1]['patch'
   return withTransaction(database.pool, (tx) => updateProduct(tx, { id, mayChange: () => true, patch: given }))
 }
 
-function change(id: CategoryId, given: Parameters<typeof updateCategory>[1]['patch']): Promise<void> {
+function change(id: CategoryId, given: Parameters<typeof updateCategory>[1]['patch']) {
   return withTransaction(database.pool, (tx) => updateCategory(tx, { id, mayChange: () => true, patch: given }))
 }
 
