@@ -15,3 +15,16 @@ export function ifMatch(headers: IncomingHttpHeaders): (version: number) => bool
   const tags = given.split(',').map((tag) => tag.trim())
   return (version) => tags.includes('*') || tags.includes(etagOf(version))
 }
+
+/** As {@link ifMatch}; without one every version is accepted. */
+export function ifMatchIfGiven(headers: IncomingHttpHeaders): (version: number) => boolean {
+  return headers['if-match']?.trim() ? ifMatch(headers) : () => true
+}
+
+/** Whether an If-None-Match names this tag; a cache may have weakened it. */
+export function matchesEtag(given: string | undefined, etag: string): boolean {
+  if (given === undefined) return false
+  if (given === etag) return true
+  const tags = given.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  return tags.includes(etag) || tags.includes('*')
+}

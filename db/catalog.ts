@@ -100,7 +100,7 @@ export async function listCatalog(db: Db, query: CatalogQuery): Promise<ListedPr
 const LIMIT_MAX = 101
 
 /** The shelf with everything. */
-const ALL = 0
+export const ALL = 0
 
 /** The shelves of the table `offer` that hold what is asked for. Null when there is no such category or brand. */
 async function findShelves(db: Db, { category, brand }: CatalogQuery): Promise<number[] | null> {

@@ -30,12 +30,13 @@ interface Node {
   readonly id: CategoryId
   readonly slug: string
   readonly title: string
-  readonly path: readonly string[]
+  /** From the root to the category itself. */
+  readonly path: readonly CategoryId[]
   readonly version: number
 }
 
 /**
- * Makes a category, below another if there is a `parentId`. Throws `slug_taken`, `category_too_deep`, and
+ * Makes a category, below another if there is a `parentId`, and tells the outbox. Throws `slug_taken`, `category_too_deep`, and
  * `validation_failed` for a parent that is none.
  */
 export async function createCategory(tx: Tx, input: CategoryInput): Promise<CategoryId> {
@@ -51,36 +52,44 @@ export async function createCategory(tx: Tx, input: CategoryInput): Promise<Cate
     [id, slug, input.title, input.description ?? '', parent?.id ?? null, input.position ?? 0],
   )
   if (rowCount !== 1) throw slugTaken(slug)
+  await announceCategory(tx, 'category.created', { id, version: 1, shownOn: [...(parent?.path ?? []), id] })
   return id
 }
 
 /**
- * Changes what `patch` names if the category still has a version that `mayChange` accepts; with another parent its whole
- * branch moves. The branch's products are told when what storefronts show of them changes. Throws `not_found`,
+ * Changes what `patch` names if the category still has a version that `mayChange` accepts, and tells the outbox; with
+ * another parent its whole branch moves. The branch's products are told when what storefronts show of them changes. Answers
+ * the categories whose pages show it: itself and those above it, before the change and after. Throws `not_found`,
  * `precondition_failed`, `category_cycle`, `attributes_in_use`, and what {@link createCategory} throws.
  */
 export async function updateCategory(
   tx: Tx,
   { id, mayChange, patch }: Changed & { readonly patch: CategoryPatch },
-): Promise<void> {
+): Promise<CategoryId[]> {
   await lockTree(tx)
   const now = await requireNode(tx, id, mayChange)
   await patchCategory(tx, id, patch)
   const moved = patch.parentId !== undefined && patch.parentId !== (now.path.at(-2) ?? null)
-  if (moved) await moveBranch(tx, now, patch.parentId ?? null)
+  const above = moved ? await moveBranch(tx, now, patch.parentId ?? null) : []
+  const shownOn = [...new Set([...now.path, ...above])]
+  await announceCategory(tx, 'category.updated', { id, version: now.version + 1, shownOn })
   const { title = now.title, slug = now.slug } = patch
-  if (!moved && title === now.title && slug === now.slug) return
+  if (!moved && title === now.title && slug === now.slug) return shownOn
   // Some at a time: no statement outlasts its time, however large the branch is.
   for await (const products of productsOfBranch(tx, id)) {
     if (moved) await tx.query('select refresh_offers($1::text[])', [products])
     await touchProducts(tx, products)
   }
+  return shownOn
 }
 
-/** Removes a category that has neither products nor categories below it; else throws `category_not_empty`. */
-export async function deleteCategory(tx: Tx, { id, mayChange }: Changed): Promise<void> {
+/**
+ * Removes a category that has neither products nor categories below it, and tells the outbox; else throws
+ * `category_not_empty`. Answers the categories whose pages showed it.
+ */
+export async function deleteCategory(tx: Tx, { id, mayChange }: Changed): Promise<readonly CategoryId[]> {
   await lockTree(tx)
-  await requireNode(tx, id, mayChange)
+  const { path, version } = await requireNode(tx, id, mayChange)
   const { rowCount } = await tx.query(
     `delete from category
      where id = $1
@@ -89,25 +98,45 @@ export async function deleteCategory(tx: Tx, { id, mayChange }: Changed): Promis
     [id],
   )
   if (rowCount !== 1) throw new DomainError('category_not_empty', 'There are products or categories in it.')
+  await announceCategory(tx, 'category.deleted', { id, version: version + 1, shownOn: path })
+  return path
 }
 
 /**
- * Says what the attributes of a category's branch are. Throws `attributes_in_use` when products that are stored do not fit,
- * `not_found` and `precondition_failed`.
+ * Says what the attributes of a category's branch are, and tells the outbox. Answers the categories whose pages show it.
+ * Throws `attributes_in_use` when products that are stored do not fit, `not_found` and `precondition_failed`.
  */
 export async function defineAttributes(
   tx: Tx,
   { id, mayChange, definitions }: Changed & { readonly definitions: readonly AttributeDefinition[] },
-): Promise<void> {
+): Promise<readonly CategoryId[]> {
   await lockTree(tx)
-  await requireNode(tx, id, mayChange)
+  const { path, version } = await requireNode(tx, id, mayChange)
   const before = await rulesIn(tx, id)
   await replaceAttributes(tx, id, definitions)
   await patchCategory(tx, id, {})
   if ((await rulesIn(tx, id)) !== before) await requireFittingBranch(tx, id)
+  await announceCategory(tx, 'category.updated', { id, version: version + 1, shownOn: path })
+  return path
 }
 
-async function moveBranch(tx: Tx, { id, path }: Node, parentId: CategoryId | null): Promise<void> {
+/** Tells the outbox, in the transaction of the change. A category's version is the sequence of its events. */
+async function announceCategory(
+  tx: Tx,
+  type: 'category.created' | 'category.updated' | 'category.deleted',
+  { id, version, shownOn }: { id: CategoryId; version: number; shownOn: readonly CategoryId[] },
+): Promise<void> {
+  await tx.query('insert into outbox (event_id, aggregate, seq, type, payload) values ($1, $2, $3, $4, $5)', [
+    newId('event'),
+    id,
+    version,
+    type,
+    { category_id: id, version, shown_on: shownOn },
+  ])
+}
+
+/** Answers what the branch lies below now. */
+async function moveBranch(tx: Tx, { id, path }: Node, parentId: CategoryId | null): Promise<readonly CategoryId[]> {
   const parent = parentId && (await requireParent(tx, parentId))
   if (parent && parent.path.includes(id)) {
     throw new DomainError('category_cycle', 'A category cannot lie below itself.', { category: id, parent: parent.id })
@@ -126,6 +155,7 @@ async function moveBranch(tx: Tx, { id, path }: Node, parentId: CategoryId | nul
     [id, parentId, above, path.length],
   )
   if ((await rulesIn(tx, id)) !== before) await requireFittingBranch(tx, id)
+  return above
 }
 
 async function patchCategory(tx: Tx, id: CategoryId, patch: CategoryPatch): Promise<void> {

@@ -2,10 +2,16 @@ import type { ProductId, Sku } from '../domain/ids'
 import { PAGE_FRESH_MS } from './page-cache'
 import type { Db } from './pool'
 
-/** The tags of pages that show these products or SKUs: the products, and all categories above them. */
+/** The tag of the home page, which shows what is new whatever it showed before. */
+export const HOME = 'home'
+
+/**
+ * The tags of pages that show these products or SKUs: the products, and all categories above them. A changed product may be
+ * one that the home page has not shown yet; its stock moves none there.
+ */
 export async function tagsOf(
   db: Db,
-  { products, skus }: { products: readonly ProductId[]; skus: readonly Sku[] },
+  { products, skus }: { products: readonly string[]; skus: readonly Sku[] },
 ): Promise<string[]> {
   const { rows } = await db.query<{ tag: string }>({
     name: 'page.tags',
@@ -23,7 +29,12 @@ export async function tagsOf(
       join category c on c.id = pc.category_id`,
     values: [products, skus],
   })
-  return rows.map(({ tag }) => tag)
+  return [...rows.map(({ tag }) => tag), ...(products.length > 0 ? [HOME] : [])]
+}
+
+/** The tags of pages that show a category which these categories' pages show. */
+export function tagsOfCategories(shownOn: readonly string[]): string[] {
+  return [...shownOn, HOME]
 }
 
 /**

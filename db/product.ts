@@ -151,14 +151,20 @@ export async function updateProduct(
   await announceProducts(tx, 'product.updated', [{ id, version: product.version + 1 }])
 }
 
+export interface ProductVersion {
+  readonly id: ProductId
+  readonly version: number
+}
+
 /**
  * For a change of something else that storefronts show with these products (a category's title, a review): each gets a new
- * version and its `product.updated`, in the transaction of that change. Ids that are none are passed over.
+ * version and its `product.updated`, in the transaction of that change. Answers these versions. Ids that are none are passed
+ * over.
  */
-export async function touchProducts(tx: Tx, ids: readonly ProductId[]): Promise<void> {
-  if (ids.length === 0) return
+export async function touchProducts(tx: Tx, ids: readonly ProductId[]): Promise<ProductVersion[]> {
+  if (ids.length === 0) return []
   // Locked by id, so that two who touch the same products wait for each other instead of deadlocking.
-  const { rows } = await tx.query<{ id: ProductId; version: number }>({
+  const { rows } = await tx.query<ProductVersion>({
     name: 'product.touch',
     text: `
       with locked as (select id from product where id = any ($1::text[]) order by id for no key update)
@@ -170,13 +176,14 @@ export async function touchProducts(tx: Tx, ids: readonly ProductId[]): Promise<
     values: [ids],
   })
   if (rows.length > 0) await announceProducts(tx, 'product.updated', rows)
+  return rows
 }
 
 /** Tells the outbox, in the transaction of the change. A product's version is the sequence of its events. */
 export async function announceProducts(
   tx: Tx,
   type: 'product.created' | 'product.updated',
-  products: readonly { readonly id: ProductId; readonly version: number }[],
+  products: readonly ProductVersion[],
 ): Promise<void> {
   await tx.query({
     name: 'product.announce',

@@ -359,7 +359,7 @@ export async function rankNextCategory(db: Db, after: string): Promise<CategoryI
 
 /**
  * The products that go with this one, by id or slug, as the catalog lists them; when there are too few, those that sell
- * best in its categories, then the newest there. Null when the product itself is not on sale. One read.
+ * best in its categories and below them, then the newest there. Null when the product itself is not on sale. One read.
  */
 export async function listRecommended(
   db: Db,
@@ -372,10 +372,11 @@ export async function listRecommended(
         select id from product where ${product.includes('_') ? 'id' : 'slug'} = $2 and status = 'active'
       ),
       own_category as materialized (
-        select category_id, row_number() over (order by position) as place
-        from product_category
-        where product_id = (select id from self)
-        order by position
+        select c.id, c.number, row_number() over (order by pc.position) as place
+        from product_category pc
+        join category c on c.id = pc.category_id
+        where pc.product_id = (select id from self)
+        order by pc.position
         limit 3
       ),
       wanted as (
@@ -383,16 +384,17 @@ export async function listRecommended(
         from recommendation
         where product_id = (select id from self) and kind = $3
         union all
-        select product_id, 1000 * own_category.place + rank
+        select b.product_id, 1000 * own_category.place + b.rank
         from own_category
-        join category_bestseller b on b.category_id = own_category.category_id
+        join category_bestseller b on b.category_id = own_category.id
+        join offer o on o.shelf = own_category.number and o.currency = $1 and o.product_id = b.product_id
         union all
         select newest.product_id, 1000000 * own_category.place
         from own_category
         cross join lateral (
           select product_id
-          from product_category pc
-          where pc.category_id = own_category.category_id
+          from offer
+          where shelf = own_category.number and currency = $1
           order by product_id desc
           -- Of a number that is not known Postgres expects a tenth of the category, and plans anew each time.
           limit ${LIMITS.perProduct + 1}

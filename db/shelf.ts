@@ -1,6 +1,6 @@
 import type { CategoryId, ProductId } from '../domain/ids'
 import type { Currency } from '../domain/money'
-import { CATALOG_PRODUCT, type CatalogProduct } from './catalog'
+import { ALL, CATALOG_PRODUCT, type CatalogProduct, listCatalog } from './catalog'
 import type { CategoryRef } from './category'
 import type { Db } from './pool'
 
@@ -11,8 +11,8 @@ interface ShelfSize {
   readonly limit: number
 }
 
-/** How many are looked at for each that is shown: some have no price in the currency. */
-const SPARE = 4
+/** How many are looked at to fill a row: some of what sells best has no price in the currency. */
+const CANDIDATES = 32
 
 /** What sells best, then the newest: a new shop has sold nothing. */
 export async function listBestsellers(db: Db, { currency, limit }: ShelfSize): Promise<CatalogProduct[]> {
@@ -21,9 +21,10 @@ export async function listBestsellers(db: Db, { currency, limit }: ShelfSize): P
     text: `
       with candidate as (
         (select product_id as id, velocity from product_signal where velocity > 0
-         order by velocity desc, product_id desc limit $2 * ${SPARE})
+         order by velocity desc, product_id desc limit ${CANDIDATES})
         union all
-        (select id, 0 from product where status = 'active' order by id desc limit $2 * ${SPARE})
+        (select product_id, 0 from offer where shelf = ${ALL} and currency = $1
+         order by product_id desc limit ${CANDIDATES})
       ),
       chosen as (select id, max(velocity) as velocity from candidate group by id)
       select c.*
@@ -36,13 +37,8 @@ export async function listBestsellers(db: Db, { currency, limit }: ShelfSize): P
   return rows
 }
 
-export async function listNewest(db: Db, { currency, limit }: ShelfSize): Promise<CatalogProduct[]> {
-  const { rows } = await db.query<CatalogProduct>({
-    name: 'shelf.newest',
-    text: `${CATALOG_PRODUCT} order by p.id desc limit $2`,
-    values: [currency, limit],
-  })
-  return rows
+export function listNewest(db: Db, { currency, limit }: ShelfSize): Promise<CatalogProduct[]> {
+  return listCatalog(db, { currency, sort: 'newest', after: null, limit })
 }
 
 export interface CategoryShelf {
@@ -50,7 +46,10 @@ export interface CategoryShelf {
   readonly products: readonly CatalogProduct[]
 }
 
-/** The first categories of the top level with their bestsellers, then their newest. Empty ones are left out. */
+/**
+ * The first categories of the top level with what sells best in their branches, then the newest there. What was moved away
+ * since bestsellers were counted is not among them. Empty ones are left out.
+ */
 export async function listCategoryShelves(
   db: Db,
   { currency, limit, categories }: ShelfSize & { categories: number },
@@ -61,7 +60,7 @@ export async function listCategoryShelves(
     name: 'shelf.categories',
     text: `
       with top as materialized (
-        select id, slug, title, position
+        select id, slug, title, position, number
         from category
         where parent_id is null
         order by position, id
@@ -75,13 +74,14 @@ export async function listCategoryShelves(
           select id, min(place) as place
           from (
             (select product_id as id, rank::int as place from category_bestseller
-             where category_id = top.id order by rank limit $2 * ${SPARE})
+             where category_id = top.id order by rank limit ${CANDIDATES})
             union all
-            (select product_id, 1000 from product_category
-             where category_id = top.id order by product_id desc limit $2 * ${SPARE})
+            (select product_id, 1000 from offer where shelf = top.number and currency = $1
+             order by product_id desc limit ${CANDIDATES})
           ) as candidate
           group by id
         ) as chosen
+        join offer o on o.shelf = top.number and o.currency = $1 and o.product_id = chosen.id
         cross join lateral (${CATALOG_PRODUCT} and p.id = chosen.id) as c
         order by chosen.place, c.id desc
         limit $2
@@ -112,7 +112,7 @@ export async function listForInterest(
         where r.product_id = any ($3::text[]) and r.other_id <> all ($3::text[])
         group by r.other_id
         order by sum(r.score) desc, r.other_id desc
-        limit $2 * ${SPARE}
+        limit ${CANDIDATES}
       )
       select c.*
       from chosen

@@ -1,6 +1,6 @@
 import type { OutboxEvent } from '../db/outbox'
 import { dropPages } from '../db/page-cache'
-import { tagsOf, tagsOfCounts } from '../db/page-tags'
+import { tagsOf, tagsOfCategories, tagsOfCounts } from '../db/page-tags'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import { currentLsn } from '../db/replica'
@@ -17,9 +17,10 @@ export function pageSink({ pool, redis }: { pool: Pool; redis: Redis }): Sink {
     async publish(events) {
       const products = productsOf(events)
       const skus = skusOf(events)
-      if (products.length === 0 && skus.length === 0) return
+      const categories = categoriesOf(events)
+      if (products.length === 0 && skus.length === 0 && categories.length === 0) return
       const [tags, lsn] = await Promise.all([tagsOf(pool, { products, skus }), currentLsn(pool)])
-      await dropPages(redis, tags, lsn)
+      await dropPages(redis, [...new Set([...tags, ...categories])], lsn)
     },
   }
 }
@@ -44,4 +45,11 @@ function productsOf(events: readonly OutboxEvent[]): ProductId[] {
 function skusOf(events: readonly OutboxEvent[]): Sku[] {
   const skus = events.filter(({ type }) => type.startsWith('stock.')).map(({ payload }) => String(payload['sku']))
   return [...new Set(skus)]
+}
+
+/** Of a category that is gone or has moved the event alone knows who showed it. */
+function categoriesOf(events: readonly OutboxEvent[]): string[] {
+  return events
+    .filter(({ type }) => type.startsWith('category.'))
+    .flatMap(({ payload }) => tagsOfCategories(payload['shown_on'] as string[]))
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import type { Redis } from '../../db/redis'
+import { matchesEtag } from '../etag'
 import type { Metrics } from '../metrics'
 import { requestIdOf } from '../request-id'
 import { SECURITY_HEADERS } from '../respond'
@@ -71,7 +72,7 @@ export class PageServer {
     if (!page) return false
     this.hits.inc()
     const id = requestIdOf(request.headers)
-    if (knows(request.headers['if-none-match'], page.etag)) {
+    if (matchesEtag(request.headers['if-none-match'], page.etag)) {
       response.writeHead(304, [...this.readyOf(page).known, id]).end()
     } else {
       const { whole, text } = this.readyOf(page)
@@ -111,10 +112,4 @@ interface Ready {
 
 export function headersOf({ etag, surrogateKeys, degraded }: Page): Record<string, string> {
   return { ETag: etag, 'Cache-Control': degraded ? 'no-store' : CACHE_CONTROL, 'Surrogate-Key': surrogateKeys }
-}
-
-/** Whether an If-None-Match names the tag. */
-export function knows(given: string | undefined, etag: string): boolean {
-  if (given === undefined) return false
-  return given === etag || given === '*' || given.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)
 }

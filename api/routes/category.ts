@@ -9,7 +9,7 @@ import { SLUG_LENGTH_MAX, SLUG_PATTERN } from '../../domain/catalog'
 import { CATEGORY_TITLE_LENGTH_MAX } from '../../domain/category'
 import { DomainError } from '../../domain/errors'
 import { type CategoryId, isId } from '../../domain/ids'
-import { announceChange } from '../catalog-change'
+import { announceCategory } from '../catalog-change'
 import { readCatalog } from '../catalog-read'
 import { etagOf, ifMatch } from '../etag'
 import { pageFrom, readCursor } from '../page'
@@ -164,7 +164,8 @@ const postCategory = defineRoute({
     422: ['idempotency_key_reused'],
   },
   example: { answer: 201, body: { title: 'Garden' } },
-}).handle(async ({ body, idempotency }, { pool }) => {
+}).handle(async ({ body, idempotency }, deps) => {
+  const { pool } = deps
   const { parent_id: parentId, ...input } = body
   const answer = await withIdempotency(
     pool,
@@ -172,7 +173,11 @@ const postCategory = defineRoute({
     async (tx) => ({ status: 201, resource: await createCategory(tx, { ...input, parentId }) }),
     presentById,
   )
-  const { id, version } = answer.body
+  const { id, version, breadcrumbs } = answer.body
+  await announceCategory(
+    deps,
+    breadcrumbs.map((crumb) => crumb.id),
+  )
   return { ...answer, headers: { ...answer.headers, ETag: etagOf(version), Location: `/v1/admin/categories/${id}` } }
 })
 
@@ -211,8 +216,10 @@ const patchCategory = defineRoute({
   const { pool } = deps
   const mayChange = ifMatch(headers)
   const { parent_id: parentId, ...patch } = body
-  await withTransaction(pool, (tx) => updateCategory(tx, { id: params.id, mayChange, patch: { ...patch, parentId } }))
-  await announceChange(deps, [params.id])
+  const shownOn = await withTransaction(pool, (tx) =>
+    updateCategory(tx, { id: params.id, mayChange, patch: { ...patch, parentId } }),
+  )
+  await announceCategory(deps, shownOn)
   const changed = await presentById(params.id, pool)
   return { status: 200, body: changed, headers: { ETag: etagOf(changed.version) } }
 })
@@ -232,10 +239,9 @@ const removeCategory = defineRoute({
     428: ['precondition_required'],
   },
 }).handle(async ({ params, headers }, deps) => {
-  const { pool } = deps
   const mayChange = ifMatch(headers)
-  await withTransaction(pool, (tx) => deleteCategory(tx, { id: params.id, mayChange }))
-  await announceChange(deps, [params.id])
+  const shownOn = await withTransaction(deps.pool, (tx) => deleteCategory(tx, { id: params.id, mayChange }))
+  await announceCategory(deps, shownOn)
   return { status: 204 }
 })
 
@@ -267,10 +273,12 @@ const putAttributes = defineRoute({
     412: ['precondition_failed'],
     428: ['precondition_required'],
   },
-}).handle(async ({ params, body, headers }, { pool }) => {
+}).handle(async ({ params, body, headers }, deps) => {
+  const { pool } = deps
   const mayChange = ifMatch(headers)
   const definitions = body.attributes.map((given) => ({ ...given, unit: given.unit ?? null }))
-  await withTransaction(pool, (tx) => defineAttributes(tx, { id: params.id, mayChange, definitions }))
+  const shownOn = await withTransaction(pool, (tx) => defineAttributes(tx, { id: params.id, mayChange, definitions }))
+  await announceCategory(deps, shownOn)
   return answerAttributes(pool, params.id)
 })
 

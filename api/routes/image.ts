@@ -4,12 +4,12 @@ import { withIdempotency } from '../../db/idempotency'
 import { findImage } from '../../db/image/read'
 import { addImage, deleteImage, requireProduct, updateImage, withUnusedName } from '../../db/image/write'
 import { type Db, withTransaction } from '../../db/pool'
-import { findProduct } from '../../db/product'
 import { DomainError } from '../../domain/errors'
 import type { ImageId, ProductId } from '../../domain/ids'
 import { IMAGE_FILE_PATTERN, IMAGE_TYPES, IMAGE_WIDTHS, IMAGES_PER_PRODUCT_MAX, imageFile } from '../../domain/image'
 import type { ImageStore } from '../../providers/image-store'
-import { etagOf, ifMatch } from '../etag'
+import { announceProduct } from '../catalog-change'
+import { etagOf, ifMatch, ifMatchIfGiven, matchesEtag } from '../etag'
 import { amongUploads, makePicture, type Picture, readPicture, storing } from '../image-upload'
 import { presentImage, productImage } from '../product-image'
 import { defineRoute, type Route } from '../route'
@@ -39,8 +39,9 @@ const postImage = defineRoute({
     413: ['body_too_large'],
     422: ['image_invalid', 'image_too_large', 'image_limit', 'idempotency_key_reused'],
   },
-}).handle(async ({ params, query, body, headers, idempotency }, { pool, images, settings }) =>
+}).handle(async ({ params, query, body, headers, idempotency }, deps) =>
   amongUploads(async () => {
+    const { pool, images, settings } = deps
     await requireProduct(pool, params.id)
     const bytes = await readPicture(body, {
       contentLength: Number(headers['content-length'] ?? 0),
@@ -62,6 +63,7 @@ const postImage = defineRoute({
         (id, db) => presentById(params.id, id, db),
       ),
     )
+    await announceProduct(deps, params.id)
     return answer.status === 201 ? { ...answer, status: 201 } : { ...answer, status: 200 }
   }),
 )
@@ -84,17 +86,15 @@ const patchImage = defineRoute({
       .meta({ description: '0 is the first, which lists show' }),
   }),
   answers: { 200: productImage, 412: ['precondition_failed'], 428: ['precondition_required'] },
-}).handle(async ({ params, body, headers }, { pool }) => {
+}).handle(async ({ params: { id: productId, image_id: id }, body: patch, headers }, deps) => {
   const mayChange = ifMatch(headers)
-  await withTransaction(pool, (tx) =>
-    updateImage(tx, { productId: params.id, id: params.image_id, mayChange, patch: body }),
-  )
-  const product = await findProduct(pool, params.id)
-  return {
-    status: 200,
-    body: await presentById(params.id, params.image_id, pool),
-    headers: { ETag: etagOf(product?.version ?? 0) },
-  }
+  // Read before the commit: what is answered is what this version has, whoever changes the product next.
+  const { version, body } = await withTransaction(deps.pool, async (tx) => ({
+    version: await updateImage(tx, { productId, id, mayChange, patch }),
+    body: await presentById(productId, id, tx),
+  }))
+  await announceProduct(deps, productId)
+  return { status: 200, body, headers: { ETag: etagOf(version) } }
 })
 
 const deleteImageRoute = defineRoute({
@@ -102,12 +102,19 @@ const deleteImageRoute = defineRoute({
   path: '/v1/admin/products/{id}/images/{image_id}',
   tag: 'Images',
   summary: 'Take a picture off a product',
-  description: 'Its files go when no other product has the same picture; caches may show them for a year.',
+  description:
+    "With the product's ETag in `If-Match` only if nobody has changed the product since. Its files go when no other product has " +
+    'the same picture; caches may show them for a year.',
   caller: { admin: 'catalog', access: 'write' },
   params: imageParams,
-  answers: { 204: null },
-}).handle(async ({ params, log }, { pool, images }) => {
-  const name = await withTransaction(pool, (tx) => deleteImage(tx, params.id, params.image_id))
+  answers: { 204: null, 412: ['precondition_failed'] },
+}).handle(async ({ params, headers, log }, deps) => {
+  const { pool, images } = deps
+  const mayChange = ifMatchIfGiven(headers)
+  const name = await withTransaction(pool, (tx) =>
+    deleteImage(tx, { productId: params.id, id: params.image_id, mayChange }),
+  )
+  await announceProduct(deps, params.id)
   // The picture is off the product, whatever becomes of its files: one that stays costs its bytes, nothing more.
   await storing(() => withUnusedName(pool, name, () => deleteFiles(images, name))).catch((error: unknown) => {
     log.warn({ err: error, image: name }, 'the files of a deleted picture stay')
@@ -126,7 +133,7 @@ const getImage = defineRoute({
   answers: { 200: { mediaType: 'image/webp' }, 304: null, 503: ['unavailable'] },
 }).handle(async ({ params: { name }, headers }, { images }) => {
   const kept = { ETag: `"${name}"`, 'Cache-Control': 'public, max-age=31536000, immutable' }
-  if (isNamed(headers['if-none-match'], kept.ETag)) return { status: 304, headers: kept }
+  if (matchesEtag(headers['if-none-match'], kept.ETag)) return { status: 304, headers: kept }
   const bytes = await images.get(name)
   if (!bytes) throw new DomainError('not_found', 'There is no such picture.')
   return {
@@ -160,10 +167,4 @@ async function deleteFiles(images: ImageStore, name: string): Promise<void> {
 /** The dispatcher has let it through: it is one of ours. */
 function mediaTypeOf(header: string | undefined): string {
   return (header ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
-}
-
-/** Whether an If-None-Match names this tag; a cache may have weakened it. */
-function isNamed(header: string | undefined, etag: string): boolean {
-  const tags = (header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''))
-  return tags.includes(etag) || tags.includes('*')
 }

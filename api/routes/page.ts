@@ -4,11 +4,12 @@ import { storeSettings } from '../../db/settings'
 import { SLUG_LENGTH_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
 import { currencyQuery } from '../catalog'
+import { matchesEtag } from '../etag'
 import { buildCategoryPage, categoryPage } from '../pages/category'
-import { buildHomePage, buildSharedHomePage, homePage } from '../pages/home'
+import { addRecommended, buildHomePage, homePage } from '../pages/home'
 import { buildProductPage, productPage } from '../pages/product'
-import type { BuiltPage } from '../pages/cache'
-import { headersOf, knows } from '../pages/serve'
+import type { BuiltPage, Page } from '../pages/cache'
+import { headersOf } from '../pages/serve'
 import { type ApiDeps, defineRoute, type Route } from '../route'
 import { EXAMPLE_CATEGORY, EXAMPLE_PRODUCT, sessionId } from '../schemas'
 
@@ -22,9 +23,11 @@ const productPath = z.object({ slug: slug.meta({ example: EXAMPLE_PRODUCT }) })
 const categoryPath = z.object({ slug: slug.meta({ example: EXAMPLE_CATEGORY }) })
 const pageQuery = z.strictObject({ currency: currencyQuery })
 
+const HOME_PATH = '/v1/store/pages/home'
+
 const getHome = defineRoute({
   method: 'get',
-  path: '/v1/store/pages/home',
+  path: HOME_PATH,
   tag: TAG,
   summary: 'Read the home page in one call',
   description: 'With the `session` of the events that the storefront reports, what may please it comes first.',
@@ -33,11 +36,13 @@ const getHome = defineRoute({
   answers: { 200: homePage, 304: null },
   example: { answer: 200 },
 }).handle(async ({ query, url, headers }, deps) => {
-  if (query.session === undefined) {
-    return answerPage(deps, { kind: 'home', slug: '', url, headers, build: buildSharedHomePage, ...query })
-  }
+  const { session } = query
+  const asked = { kind: 'home', slug: '', build: buildHomePage } as const
+  if (session === undefined) return answerPage(deps, { ...asked, url, headers, currency: query.currency })
   const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
-  return { status: 200, body: await buildHomePage(deps, { currency, session: query.session }) }
+  // Under the address of what is kept: the session's own is never answered from there.
+  const page = await readPage(deps, { ...asked, url: `${HOME_PATH}?currency=${currency}`, currency })
+  return { status: 200, body: await addRecommended(deps, page, { currency, session }) }
 })
 
 const getProductPage = defineRoute({
@@ -77,23 +82,27 @@ interface AskedPage {
   readonly slug: string
   readonly currency?: Currency | undefined
   readonly url: string
-  readonly headers: IncomingHttpHeaders
   readonly build: (deps: ApiDeps, of: { slug: string; currency: Currency }) => Promise<BuiltPage>
 }
 
 /** The page's bytes are JSON that its builder made: the document describes them, and the tests compare them. */
 async function answerPage(
   deps: ApiDeps,
-  { kind, slug, url, headers, build, ...asked }: AskedPage,
+  { headers, ...asked }: AskedPage & { readonly headers: IncomingHttpHeaders },
 ): Promise<PageAnswer> {
-  const inCurrency = asked.currency ?? (await storeSettings(deps.pool)).defaultCurrency
-  const source = { key: `${kind} ${inCurrency} ${slug}`, build: () => build(deps, { slug, currency: inCurrency }) }
-  const page = await deps.pages.get(url, source)
-  deps.metrics.pages.inc({ state: 'asked for' })
+  const page = await readPage(deps, asked)
   const about = headersOf(page)
-  return knows(headers['if-none-match'], page.etag)
+  return matchesEtag(headers['if-none-match'], page.etag)
     ? { status: 304, headers: about }
     : { status: 200, json: page.bytes.toString(), headers: about }
+}
+
+async function readPage(deps: ApiDeps, { kind, slug, url, build, ...asked }: AskedPage): Promise<Page> {
+  const currency = asked.currency ?? (await storeSettings(deps.pool)).defaultCurrency
+  const source = { key: `${kind} ${currency} ${slug}`, build: () => build(deps, { slug, currency }) }
+  const page = await deps.pages.get(url, source)
+  deps.metrics.pages.inc({ state: 'asked for' })
+  return page
 }
 
 type PageAnswer =

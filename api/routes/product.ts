@@ -12,7 +12,7 @@ import {
 } from '../../domain/catalog'
 import { DomainError } from '../../domain/errors'
 import { type ProductId, SKU_PATTERN } from '../../domain/ids'
-import { announceChange } from '../catalog-change'
+import { announceProduct } from '../catalog-change'
 import { imagePath } from '../../domain/image'
 import { etagOf, ifMatch } from '../etag'
 import { presentImage, productImage } from '../product-image'
@@ -147,9 +147,9 @@ const postProduct = defineRoute({
       variants: [{ sku: 'MUG-BLUE', prices: [{ amount: 450, currency: 'GBP' }], weight_grams: 310 }],
     },
   },
-}).handle(async ({ body, idempotency }, { pool }) => {
+}).handle(async ({ body, idempotency }, deps) => {
   const answer = await withIdempotency(
-    pool,
+    deps.pool,
     idempotency,
     async (tx) => ({
       status: 201,
@@ -157,6 +157,7 @@ const postProduct = defineRoute({
     }),
     presentById,
   )
+  await announceProduct(deps, answer.body.id)
   return {
     ...answer,
     headers: { ...answer.headers, ...headersOf(answer.body), Location: `/v1/admin/products/${answer.body.id}` },
@@ -198,7 +199,7 @@ const patchProduct = defineRoute({
   const mayChange = ifMatch(headers)
   const patch = { ...body, variants: body.variants?.map(toInput) }
   await withTransaction(pool, (tx) => updateProduct(tx, { id: params.id, mayChange, patch }))
-  await announceChange(deps, [params.id])
+  await announceProduct(deps, params.id)
   const changed = await presentById(params.id, pool)
   return { status: 200, body: changed, headers: headersOf(changed) }
 })

@@ -20,7 +20,7 @@ export async function addImage(
   await lockName(tx, picture.name)
   await requireProduct(tx, productId)
   await store()
-  await touchProducts(tx, [productId])
+  await touchProduct(tx, productId)
   const { rows } = await tx.query<{ id: ImageId }>('select id from product_image where product_id = $1 and name = $2', [
     productId,
     picture.name,
@@ -41,9 +41,16 @@ export async function addImage(
   return { id, made: true }
 }
 
+/** A picture of a product that staff have read before they change it. */
+interface ChangedImage {
+  readonly productId: ProductId
+  readonly id: ImageId
+  readonly mayChange: (version: number) => boolean
+}
+
 /**
  * Changes a picture's text or its place among the product's, if the product still has a version that `mayChange` accepts.
- * Throws `not_found`, `precondition_failed`.
+ * Answers the product's new version. Throws `not_found`, `precondition_failed`.
  */
 export async function updateImage(
   tx: Tx,
@@ -52,13 +59,8 @@ export async function updateImage(
     id,
     mayChange,
     patch,
-  }: {
-    productId: ProductId
-    id: ImageId
-    mayChange: (version: number) => boolean
-    patch: { alt?: string | undefined; position?: number | undefined }
-  },
-): Promise<void> {
+  }: ChangedImage & { readonly patch: { alt?: string | undefined; position?: number | undefined } },
+): Promise<number> {
   await lockProduct(tx, productId, mayChange)
   const { rows } = await tx.query<{ id: ImageId }>(
     'select id from product_image where product_id = $1 order by position, id',
@@ -78,12 +80,16 @@ export async function updateImage(
       [others],
     )
   }
-  await touchProducts(tx, [productId])
+  return touchProduct(tx, productId)
 }
 
-/** Takes a picture off a product. Answers its name; its files may still be another product's. Throws `not_found`. */
-export async function deleteImage(tx: Tx, productId: ProductId, id: ImageId): Promise<string> {
-  await touchProducts(tx, [productId])
+/**
+ * Takes a picture off a product, if that still has a version that `mayChange` accepts. Answers the picture's name; its
+ * files may still be another product's. Throws `not_found`, `precondition_failed`.
+ */
+export async function deleteImage(tx: Tx, { productId, id, mayChange }: ChangedImage): Promise<string> {
+  await lockProduct(tx, productId, mayChange)
+  await touchProduct(tx, productId)
   const { rows } = await tx.query<{ name: string }>(
     'delete from product_image where product_id = $1 and id = $2 returning name',
     [productId, id],
@@ -112,6 +118,13 @@ async function lockProduct(tx: Tx, id: ProductId, mayChange: (version: number) =
   if (!mayChange(rows[0].version)) {
     throw new DomainError('precondition_failed', 'The product has changed since you read it. Read it again.')
   }
+}
+
+/** Answers the version that it has now. Throws `not_found`. */
+async function touchProduct(tx: Tx, id: ProductId): Promise<number> {
+  const [touched] = await touchProducts(tx, [id])
+  if (!touched) throw noProduct()
+  return touched.version
 }
 
 /** Throws `not_found`. */

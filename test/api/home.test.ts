@@ -9,6 +9,8 @@ let api: TestApi
 const ids: ProductId[] = []
 beforeAll(async () => {
   api = await startApi()
+  // What a slow machine gives up is not what is looked at here.
+  api.deps.load.stop()
   for (let n = 0; n < 12; n++) {
     ids.push(
       await withTransaction(api.database.pool, (tx) =>
@@ -56,6 +58,28 @@ it('shows first what goes with what the session looked at', async () => {
   expect(names(body)[0]).toBe('recommended')
   expect(titles(body.sections[0])).toEqual(['Product 7'])
   expect(names((await api.call('get', `${HOME}?session=${SESSION}x`)).body)[0]).toBe('bestsellers')
+})
+
+it('makes once what every session is shown', async () => {
+  const queries = jest.spyOn(api.deps.pool, 'query')
+  const currency = 'CHF'
+  await Promise.all(
+    Array.from({ length: 20 }, (_, n) => api.call('get', `${HOME}?currency=${currency}&session=${SESSION}${n}`)),
+  )
+  const made = queries.mock.calls.filter(([given]) => (given as { name?: string }).name === 'shelf.bestsellers')
+  queries.mockRestore()
+  expect(made).toHaveLength(1)
+  const shared = await api.call('get', `${HOME}?currency=${currency}`)
+  const own = await api.call('get', `${HOME}?currency=${currency}&session=${SESSION}0`)
+  expect(own.body).toEqual(shared.body)
+})
+
+it('gives up what may please the session before anything else', async () => {
+  const load = jest.spyOn(api.deps.load, 'load').mockReturnValue(1)
+  const { body } = await api.call('get', `${HOME}?session=${SESSION}`)
+  load.mockRestore()
+  expect(names(body)[0]).toBe('bestsellers')
+  expect(names((await api.call('get', `${HOME}?session=${SESSION}`)).body)[0]).toBe('recommended')
 })
 
 it.each(['currency=gbp', 'session=short', 'session=somebody@example.com', 'section=newest'])(

@@ -245,7 +245,7 @@ describe('GET /images/{name}', () => {
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
     expect(Number(response.headers.get('content-length'))).toBe(bytes.length)
     const etag = response.headers.get('etag') as string
-    for (const tag of [etag, `W/${etag}`, `"other", ${etag}`]) {
+    for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
       const again = await api.call('get', body.urls['400'], { headers: { 'if-none-match': tag } })
       expect([again.status, again.body]).toEqual([304, ''])
     }
@@ -285,6 +285,36 @@ describe('the pictures of a product', () => {
     expect(await order(id)).toEqual([made[0], made[1], made[2]])
     expect(await patch(made[0] as string, { position: -1 }, '"6"')).toMatchObject({ status: 400 })
     expect(await patch('img_01h455vb4pex5vsknk084sn02q', { alt: 'x' }, '*')).toMatchObject({ status: 404 })
+  })
+
+  it('answer each change with the ETag that it made, whoever changes the product at the same time', async () => {
+    const id = await product()
+    const { body } = await upload(id, await picture(40, 40).png().toBuffer(), 'image/png')
+    const changes = Array.from({ length: 20 }, (_, n) =>
+      api.call('patch', `/v1/admin/products/${id}/images/${body.id}`, {
+        key: staff,
+        body: { alt: `Text ${n}` },
+        headers: { 'if-match': '*' },
+      }),
+    )
+    const answers = await Promise.all(changes)
+    expect(answers.map((answer) => answer.body.alt)).toEqual(answers.map((_, n) => `Text ${n}`))
+    expect(new Set(answers.map(({ headers }) => headers.get('etag'))).size).toBe(20)
+  })
+
+  it('are taken off under the ETag of the product, or whatever has become of it', async () => {
+    const id = await product()
+    const [first, second] = [
+      await upload(id, await picture(40, 40).png().toBuffer(), 'image/png'),
+      await upload(id, await picture(60, 40).png().toBuffer(), 'image/png'),
+    ]
+    const remove = (image: string, headers: Record<string, string> = {}) =>
+      api.call('delete', `/v1/admin/products/${id}/images/${image}`, { key: staff, headers })
+    const stale = await remove(first.body.id, { 'if-match': '"2"' })
+    expect(stale).toMatchObject({ status: 412, body: { code: 'precondition_failed' } })
+    expect(await order(id)).toEqual([first.body.id, second.body.id])
+    expect(await remove(first.body.id, { 'if-match': '"3"' })).toMatchObject({ status: 204 })
+    expect(await remove(second.body.id)).toMatchObject({ status: 204 })
   })
 
   it('go, and their files with the last product that has them', async () => {

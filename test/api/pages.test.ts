@@ -1,4 +1,12 @@
+import { createCategory, deleteCategory, updateCategory } from '../../db/category-tree'
+import { type OutboxEvent, RELAY_PARTITIONS } from '../../db/outbox'
 import { dropPages } from '../../db/page-cache'
+import { HOME } from '../../db/page-tags'
+import { type Tx, withTransaction } from '../../db/pool'
+import { createProduct } from '../../db/product'
+import type { CategoryId } from '../../domain/ids'
+import { pageSink } from '../../workers/pages'
+import { runRelay } from '../../workers/relay'
 import { seedProducts } from '../support/catalog'
 import { startApi, type TestApi } from '../support/http'
 import { until } from '../support/wait'
@@ -203,7 +211,119 @@ describe('a category page', () => {
   })
 })
 
+type Changes = {
+  readonly create: (title: string, parentId: CategoryId | null) => Promise<CategoryId>
+  readonly update: (
+    id: CategoryId,
+    patch: { title?: string; position?: number; parent_id?: CategoryId | null },
+  ) => Promise<unknown>
+  readonly remove: (id: CategoryId) => Promise<unknown>
+}
+
+const any = { 'if-match': '*' }
+const byRoute: Changes = {
+  create: async (title, parentId) => (await category(title, parentId)).id,
+  update: (id, patch) => admin('patch', `/v1/admin/categories/${id}`, patch, any),
+  remove: (id) => admin('delete', `/v1/admin/categories/${id}`, undefined, any),
+}
+/** As if the API were killed once the change is committed. */
+const byOutbox: Changes = {
+  create: (title, parentId) => inTransaction((tx) => createCategory(tx, { title, parentId })),
+  update: (id, { parent_id: parentId, ...patch }) =>
+    inTransaction((tx) => updateCategory(tx, { id, mayChange: () => true, patch: { ...patch, parentId } })),
+  remove: (id) => inTransaction((tx) => deleteCategory(tx, { id, mayChange: () => true })),
+}
+
+const inTransaction = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(api.database.pool, work)
+
+const isPublished = async (): Promise<boolean> =>
+  (await api.database.pool.query('select from outbox where published_at is null')).rowCount === 0
+
+describe.each([
+  ['a route', byRoute],
+  ['the outbox alone', byOutbox],
+])('a change of categories told by %s', (way, { create, update, remove }) => {
+  const stop = new AbortController()
+  const relays: Promise<void>[] = []
+  beforeAll(() => {
+    if (way === 'a route') return
+    const sinks = [pageSink({ pool: api.database.pool, redis: api.deps.redis })]
+    const deps = { settings: { DATABASE_URL: api.database.url }, sinks, log: api.deps.log }
+    for (let partition = 0; partition < RELAY_PARTITIONS; partition++)
+      relays.push(runRelay(deps, partition, stop.signal))
+  })
+  afterAll(async () => {
+    stop.abort()
+    await Promise.all(relays)
+  })
+
+  const childrenOf = async (id: CategoryId): Promise<string[]> => {
+    const { rows } = await api.database.pool.query('select slug from category where id = $1', [id])
+    const { body } = await api.call('get', `/v1/store/pages/category/${rows[0].slug}`)
+    return body.children.map(({ title }: { title: string }) => title)
+  }
+  const shows = (id: CategoryId, titles: readonly string[]) =>
+    until(
+      'the page shows its children',
+      () => childrenOf(id),
+      (children) => JSON.stringify(children) === JSON.stringify(titles),
+      1_000,
+    )
+
+  it('shows on the pages of its parents, the old one and the new', async () => {
+    const [old, other] = [await create(`Old, by ${way}`, null), await create(`Other, by ${way}`, null)]
+    expect([await childrenOf(old), await childrenOf(other)]).toEqual([[], []])
+    const child = await create('Child', old)
+    await shows(old, ['Child'])
+    await update(child, { title: 'Renamed' })
+    await shows(old, ['Renamed'])
+    await update(child, { parent_id: other })
+    await shows(old, [])
+    await shows(other, ['Renamed'])
+    await remove(child)
+    await shows(other, [])
+  })
+
+  it('shows on the home page', async () => {
+    const sections = async () => {
+      const { body } = await api.call('get', '/v1/store/pages/home?currency=JPY')
+      return body.sections.flatMap((section: { category: { title: string } | null }) => section.category?.title ?? [])
+    }
+    // As many as it shows.
+    for (let number = 0; number < 6; number++) await create(`Top ${number}, by ${way}`, null)
+    const title = `First, by ${way}`
+    const first = await create(title, null)
+    const variants = [{ sku: `FIRST-${way}`, price: { amount: 1, currency: 'JPY' } }]
+    await inTransaction((tx) => createProduct(tx, { title, categories: [first], variants }))
+    if (way !== 'a route') await until('all is told', isPublished)
+    await dropPages(api.deps.redis, [HOME])
+    expect(await sections()).not.toContain(title)
+    await update(first, { position: -1 })
+    await until('it is shown', sections, (titles) => titles.includes(title), 1_000)
+    await update(first, { position: 1_000 })
+    await until('it is not', sections, (titles) => !titles.includes(title), 1_000)
+  })
+})
+
 describe('the home page', () => {
+  it.each(['a route', 'the outbox alone'])('shows a new product within a second, told by %s', async (way) => {
+    const ids = async () => {
+      const { body } = await api.call('get', '/v1/store/pages/home')
+      return body.sections.flatMap(({ products }: { products: { id: string }[] }) => products.map(({ id }) => id))
+    }
+    await ids()
+    const made = async () => {
+      if (way === 'a route') return (await product('New by a route')).id
+      const variants = [{ sku: 'NEW', price: { amount: 1, currency: 'GBP' } }]
+      const id = await inTransaction((tx) => createProduct(tx, { title: 'New', variants }))
+      const { rows } = await api.database.pool.query<OutboxEvent>('select * from outbox where aggregate = $1', [id])
+      await pageSink({ pool: api.database.pool, redis: api.deps.redis }).publish(rows)
+      return id
+    }
+    const id = await made()
+    await until('it is shown', ids, (shown) => shown.includes(id), 1_000)
+  })
+
   it('is kept for whoever sends no session, and shows a new price with the next call', async () => {
     const { id, etag } = await product('Doormat')
     const path = '/v1/store/pages/home'

@@ -138,6 +138,25 @@ describe('the tree', () => {
   })
 })
 
+it('a change tells the outbox whose pages show the category, before it and after', async () => {
+  const [top, other] = [await create({ title: 'Top' }), await create({ title: 'Other' })]
+  const low = await create({ title: 'Low', parentId: top })
+  await change(low, { position: 1 })
+  await change(low, { parentId: other })
+  await define(low, [])
+  await remove(low)
+  const { rows } = await database.pool.query('select seq, type, payload from outbox where aggregate = $1 order by id', [
+    low,
+  ])
+  expect(rows.map(({ seq, type, payload }) => [seq, type, payload.version, payload.shown_on])).toEqual([
+    [1, 'category.created', 1, [top, low]],
+    [2, 'category.updated', 2, [top, low]],
+    [3, 'category.updated', 3, [top, low, other]],
+    [4, 'category.updated', 4, [other, low]],
+    [5, 'category.deleted', 5, [other, low]],
+  ])
+})
+
 describe('the products of a branch', () => {
   it('are told when its title, its slug or its place changes, and not for anything else', async () => {
     const top = await create({ title: 'Top' })
@@ -156,7 +175,11 @@ describe('the products of a branch', () => {
     }
     expect(await findProduct(database.pool, outside)).toMatchObject({ version: 1 })
     const { rows } = await database.pool.query(
-      'select aggregate, array_agg(seq order by id) as seqs from outbox group by aggregate order by min(id)',
+      `select aggregate, array_agg(seq order by id) as seqs
+       from outbox
+       where type like 'product.%'
+       group by aggregate
+       order by min(id)`,
     )
     expect(rows).toEqual([
       { aggregate: inside, seqs: [1, 2, 3, 4] },

@@ -44,6 +44,6 @@ async function add(product: ProductId, name: string, file: string): Promise<Imag
 }
 
 async function remove(product: ProductId, id: ImageId, name: string, file: string): Promise<void> {
-  await withTransaction(database.pool, (tx) => deleteImage(tx, product, id))
+  await withTransaction(database.pool, (tx) => deleteImage(tx, { productId: product, id, mayChange: () => true }))
   await withUnusedName(database.pool, name, () => store.delete(file))
 }

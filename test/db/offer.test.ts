@@ -1,9 +1,10 @@
 import { type CatalogQuery, type CatalogSort, catalogStatement, listCatalog } from '../../db/catalog'
 import { createCategory, updateCategory } from '../../db/category-tree'
 import { newId } from '../../db/id'
-import type { Pool } from '../../db/pool'
-import { withTransaction } from '../../db/pool'
+import { type Db, type Pool, withTransaction } from '../../db/pool'
 import { createProduct, findProduct, updateProduct } from '../../db/product'
+import { listRecommended } from '../../db/recommendation'
+import { listBestsellers, listCategoryShelves, listNewest } from '../../db/shelf'
 import { updateBrand } from '../../db/brand'
 import type { CategoryId, ProductId } from '../../domain/ids'
 import { testDatabase, type TestDatabase } from '../support/database'
@@ -159,6 +160,48 @@ describe('a list', () => {
   }, 120_000)
 })
 
+describe('the rows of a home page', () => {
+  it('cost no more in a large catalog than in a small one, in whatever currency', async () => {
+    const small = await rowsReadByShelves(1_000)
+    const large = await rowsReadByShelves(10_000)
+    const grown = [...large].filter(([shelf, rows]) => rows > (small.get(shelf) ?? 0) * 1.3 + 500)
+    expect(grown.map(([shelf, rows]) => `${shelf}: ${small.get(shelf)} → ${rows}`)).toEqual([])
+  }, 120_000)
+
+  it('show a new category whose products all lie below it, and nothing that has left one', async () => {
+    const top = await category({ title: 'Top' })
+    const low = await category({ title: 'Low', parentId: top })
+    const other = await category({ title: 'Other' })
+    const [stays, leaves, archived] = [
+      await product('STAYS', { categories: [low] }),
+      await product('LEAVES', { categories: [low] }),
+      await product('ARCHIVED', { categories: [low] }),
+    ]
+    const size = { currency: 'GBP', limit: 4, categories: 6 } as const
+    const shown = async () =>
+      (await listCategoryShelves(database.pool, size)).map(({ category: { id }, products }) => [
+        id,
+        products.map((one) => one.id),
+      ])
+    expect(await shown()).toEqual([[top, [archived, leaves, stays]]])
+    for (const [rank, id] of [leaves, archived].entries())
+      for (const ranked of [top, low])
+        await database.pool.query(
+          'insert into category_bestseller (category_id, rank, product_id) values ($1, $2, $3)',
+          [ranked, rank + 1, id],
+        )
+    expect(await shown()).toEqual([[top, [leaves, archived, stays]]])
+    await patch(leaves, { categories: [other] })
+    await patch(archived, { status: 'archived' })
+    expect(await shown()).toEqual([
+      [top, [stays]],
+      [other, [leaves]],
+    ])
+    const beside = await listRecommended(database.pool, { product: stays, kind: 'similar', currency: 'GBP', limit: 4 })
+    expect(beside).toEqual([])
+  })
+})
+
 const SORTS: readonly CatalogSort[] = ['oldest', 'newest', 'price_asc', 'price_desc']
 const LIST = { currency: 'GBP', after: null, limit: 21 } as const
 
@@ -186,6 +229,38 @@ async function rowsReadBy(
   return read
 }
 
+/** Per row of the home page and currency the rows that its plan reads: nothing is sold in the last one. */
+async function rowsReadByShelves(products: number): Promise<Map<string, number>> {
+  const { pool, drop } = await testDatabase()
+  const read = new Map<string, number>()
+  try {
+    await fill(pool, products)
+    await pool.query('analyze')
+    for (const currency of ['GBP', 'CHF', 'USD'] as const) {
+      const size = { currency, limit: 8, categories: 6 }
+      const like = { currency, limit: 8, product: productId(Math.floor(products / 2)), kind: 'similar' } as const
+      read.set(`bestsellers, ${currency}`, await rowsReadIn(pool, (db) => listBestsellers(db, size)))
+      read.set(`newest, ${currency}`, await rowsReadIn(pool, (db) => listNewest(db, size)))
+      read.set(`categories, ${currency}`, await rowsReadIn(pool, (db) => listCategoryShelves(db, size)))
+      read.set(`recommended, ${currency}`, await rowsReadIn(pool, (db) => listRecommended(db, like)))
+    }
+  } finally {
+    await drop()
+  }
+  return read
+}
+
+/** The rows that the plans of all statements of `work` read. */
+async function rowsReadIn(pool: Pool, work: (db: Db) => Promise<unknown>): Promise<number> {
+  let rows = 0
+  const query = async ({ text, values }: { text: string; values: unknown[] }) => {
+    rows += await rowsOf(pool, text, values)
+    return pool.query(text, values)
+  }
+  await work({ query } as unknown as Db)
+  return rows
+}
+
 interface Plan {
   readonly 'Node Type': string
   readonly 'Actual Rows': number
@@ -205,10 +280,13 @@ async function rowsRead(pool: Pool, query: CatalogQuery): Promise<number> {
     query,
     shelves.map(({ shelf }) => shelf),
   )
-  const { rows } = await pool.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
-    `explain (analyze, format json) ${text}`,
-    values,
-  )
+  return rowsOf(pool, text, values)
+}
+
+async function rowsOf(pool: Pool, text: string, values: readonly unknown[]): Promise<number> {
+  const { rows } = await pool.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`explain (analyze, format json) ${text}`, [
+    ...values,
+  ])
   return rowsIn((rows[0] as { 'QUERY PLAN': [{ Plan: Plan }] })['QUERY PLAN'][0].Plan)
 }
 
@@ -314,7 +392,7 @@ function patch(id: ProductId, given: Parameters<typeof updateProduct>[1]['patch'
   return withTransaction(database.pool, (tx) => updateProduct(tx, { id, mayChange: () => true, patch: given }))
 }
 
-function change(id: CategoryId, given: Parameters<typeof updateCategory>[1]['patch']): Promise<void> {
+function change(id: CategoryId, given: Parameters<typeof updateCategory>[1]['patch']) {
   return withTransaction(database.pool, (tx) => updateCategory(tx, { id, mayChange: () => true, patch: given }))
 }
 

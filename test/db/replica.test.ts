@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import sharp from 'sharp'
+import { readCatalog } from '../../api/catalog-read'
 import { createApiKey } from '../../db/api-key'
 import { createPool, type Pool } from '../../db/pool'
 import { currentLsn, parseLsn, Reads } from '../../db/replica'
@@ -127,6 +129,31 @@ describe('reads', () => {
     const [young] = await addOrder()
     expect(await listed()).toEqual([young, old])
     expect((await api.call('get', `/v1/admin/orders/${young}`, { key })).status).toBe(200)
+    await database.resume()
+  }, 30_000)
+
+  it('show what has just been made, also while the replica does not have it', async () => {
+    const { secret: key } = await createApiKey(primary, { name: 'catalog', role: 'catalog', expiresAt: null })
+    const make = (path: string, body: object) => api.call('post', `/v1/admin/${path}`, { key, body })
+    await until('the replica is read', () => api.deps.reads.read(0n, isReplica))
+    await database.pause()
+    const category = (await make('categories', { title: 'New' })).body
+    expect((await api.call('get', `/v1/store/categories/${category.id}`)).status).toBe(200)
+    await database.resume()
+    await until('the replica has caught up', async () => readCatalog(api.deps, isReplica))
+    await database.pause()
+    const price = { amount: 100, currency: 'GBP' }
+    const product = (await make('products', { title: 'New', variants: [{ sku: 'NEW', price }] })).body
+    expect((await api.call('get', `/v1/store/products/${product.id}`)).status).toBe(200)
+    await database.resume()
+    await until('the replica has caught up', async () => readCatalog(api.deps, isReplica))
+    await database.pause()
+    const image = await sharp({ create: { width: 9, height: 9, channels: 3, background: '#eee' } })
+      .png()
+      .toBuffer()
+    const headers = { 'content-type': 'image/png' }
+    await api.call('post', `/v1/admin/products/${product.id}/images`, { key, raw: image, headers })
+    expect((await api.call('get', `/v1/store/products/${product.id}`)).body.image_urls).toHaveLength(1)
     await database.resume()
   }, 30_000)
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { countedQuery, QUERY_LENGTH_MAX } from '../../domain/event'
+import { COUNTED_QUERY_LENGTH_MAX, countedQuery } from '../../domain/event'
 import { IMAGE_FILE_PATTERN, IMAGE_WIDTHS, imageFile, imageTypeOf } from '../../domain/image'
 import { averageOf, countOf, type Histogram } from '../../domain/review'
 
@@ -20,7 +20,7 @@ describe('countedQuery', () => {
       fc.property(fc.string({ maxLength: 200 }), (query) => {
         const counted = countedQuery(query)
         if (counted === null) return
-        expect(counted.length).toBeLessThanOrEqual(QUERY_LENGTH_MAX)
+        expect(counted.length).toBeLessThanOrEqual(COUNTED_QUERY_LENGTH_MAX)
         expect(countedQuery(counted)).toBe(counted)
       }),
     )
