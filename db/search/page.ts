@@ -1,4 +1,5 @@
 import { type Affinity, type Sort, WEIGHTS } from '../../domain/search'
+import type { Currency } from '../../domain/money'
 import type { Db } from '../pool'
 import { amountOf, ask, conditions, type Found, type Match, Values } from './match'
 
@@ -200,22 +201,30 @@ async function findPopularIn(
   return rows
 }
 
-/** Categories with products, one of whose words begins like this. */
+/**
+ * Categories with products on offer in the currency, one of whose words begins like this. Each is asked for one product, in
+ * the order of an index: a join would read the offers of all.
+ */
 export async function findCategories(
   db: Db,
-  prefix: string,
-  limit: number,
+  { prefix, currency, limit }: { prefix: string; currency: Currency; limit: number },
 ): Promise<{ readonly slug: string; readonly title: string }[]> {
   const { rows } = await db.query<{ slug: string; title: string }>({
     name: 'search.categories',
     text: `
-      select f.value as slug, f.label as title
-      from search_facet f
-      where f.kind = 'category' and exists (
-        select from regexp_split_to_table(f.value, '-') as part where part ^@ $1)
-      order by length(f.label), f.value
-      limit $2`,
-    values: [prefix, limit],
+      with named as materialized (
+        select number, slug, title
+        from category
+        where strpos('-' || slug, '-' || $1) > 0 or strpos(' ' || lower(title), ' ' || $1) > 0
+      )
+      select slug, title
+      from named
+      cross join lateral (
+        select from offer o where o.shelf = named.number and o.currency = $2 order by o.product_id limit 1
+      ) as sold
+      order by length(title), slug
+      limit $3`,
+    values: [prefix, currency, limit],
   })
   return rows
 }

@@ -247,6 +247,23 @@ describe('search in Postgres', () => {
     expect((await api.call('get', '/v1/store/search/suggest?q=a&sort=x')).status).toBe(400)
   })
 
+  it('completes categories by their present names, and only those that have something on offer', async () => {
+    const { pool } = api.database
+    const completed = async (q: string) => {
+      const { body } = await api.call('get', `/v1/store/search/suggest?q=${q}`)
+      return body.data.filter(({ type }: { type: string }) => type === 'category')
+    }
+    await pool.query(`update category set slug = 'carriers', title = 'Totes' where slug = 'bags'`)
+    expect(await completed('bag')).toEqual([])
+    expect(await completed('carr')).toEqual([{ type: 'category', text: 'Totes', slug: 'carriers' }])
+    expect(await completed('tot')).toEqual([{ type: 'category', text: 'Totes', slug: 'carriers' }])
+    const bags = [ids.get('BAG-RED'), ids.get('BAG-BLUE')]
+    await pool.query(`update product set status = 'archived' where id = any ($1)`, [bags])
+    expect(await completed('carr')).toEqual([])
+    await pool.query(`update product set status = 'active' where id = any ($1)`, [bags])
+    await pool.query(`update category set slug = 'bags', title = 'Bags' where slug = 'carriers'`)
+  })
+
   it('leaves out what was taken off sale and is still in the index', async () => {
     const { pool } = api.database
     await pool.query(`update product set status = 'archived' where id = $1`, [ids.get('BAG-RED')])
