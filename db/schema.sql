@@ -277,7 +277,7 @@ create table category_attribute (
   constraint category_attribute_pkey PRIMARY KEY (category_id, name),
   constraint category_attribute_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id) ON DELETE CASCADE,
   constraint category_attribute_check CHECK (((type = 'enum'::text) = (cardinality(options) > 0))),
-  constraint category_attribute_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint category_attribute_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text)),
   constraint category_attribute_type_check CHECK ((type = ANY (ARRAY['text'::text, 'number'::text, 'boolean'::text, 'enum'::text])))
 );
 
@@ -800,6 +800,7 @@ create table search_pending (
   generation integer default 1 not null,
   tries integer default 0 not null,
   due_at timestamp with time zone default clock_timestamp() not null,
+  is_taken boolean default false not null,
   constraint search_pending_pkey PRIMARY KEY (engine, product_id)
 );
 CREATE INDEX search_pending_due ON public.search_pending USING btree (engine, due_at);

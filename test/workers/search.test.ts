@@ -237,6 +237,34 @@ describe('the notes of what is to be indexed', () => {
     expect(await pending()).toBe(0)
   })
 
+  it('refused are due at once when the product is corrected, also while it is being refused', async () => {
+    const id = await product('Copper Kettle', 'K-1')
+    const refuse = (meanwhile: () => Promise<void>) =>
+      ({
+        name: 'postgres',
+        index: async () => {
+          await meanwhile()
+          return [{ id, reason: 'too large' }]
+        },
+      }) as unknown as PostgresSearch
+    const mark = () => markForSearch(database.pool, ENGINES, [id])
+    await mark()
+    expect(await indexPending({ pool: database.pool, engine: refuse(async () => {}), log })).toBe(1)
+    expect(await indexPending({ pool: database.pool, engine, log })).toBe(0)
+    await mark()
+    expect(await indexPending({ pool: database.pool, engine: refuse(mark), log })).toBe(1)
+    expect(await indexPending({ pool: database.pool, engine, log })).toBe(1)
+    expect(await pending()).toBe(0)
+  })
+
+  it('leave who works on one alone with it when it is marked anew', async () => {
+    const id = await product('Copper Kettle', 'K-1')
+    await markForSearch(database.pool, ENGINES, [id])
+    expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(1)
+    await markForSearch(database.pool, ENGINES, [id])
+    expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(0)
+  })
+
   it('refused by the engine are kept, the others of the batch are not', async () => {
     const ids = [await product('Copper Kettle', 'K-1'), await product('Steel Pan', 'P-1')]
     await markForSearch(database.pool, ENGINES, ids)
