@@ -1,13 +1,7 @@
 import { ApplicationFailure } from '@temporalio/activity'
+import { listProductIds } from '../db/product'
 import { projectDocuments } from '../db/search/document'
-import {
-  advanceRebuild,
-  beginRebuild,
-  endRebuild,
-  findRebuild,
-  listProductIds,
-  type Rebuild,
-} from '../db/search/rebuild'
+import { advanceRebuild, beginRebuild, endRebuild, findRebuild, type Rebuild } from '../db/search/rebuild'
 import { readSearchRules } from '../db/search/rule'
 import type { ProductId } from '../domain/ids'
 import type { SearchEngine } from '../providers/search/port'
