@@ -318,13 +318,13 @@ function schemaOf(name: string): CollectionCreateSchema {
 }
 
 function toStored(document: SearchDocument): Stored {
-  const { brand, categories, attributes } = document
+  const { brand, categories, attributes, details } = document
   return {
     id: document.id,
     slug: document.slug,
     title: document.title,
     skus: document.skus,
-    labels: [...(brand ? [brand] : []), ...categories, ...attributes].map(({ label }) => label),
+    labels: [...[...(brand ? [brand] : []), ...categories, ...attributes].map(({ label }) => label), ...details],
     description: document.description,
     ...(brand && { brand: brand.value }),
     category: categories.map(({ value }) => value),
