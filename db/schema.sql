@@ -41,6 +41,20 @@ begin
   return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.new_id(prefix text)
+ RETURNS text
+ LANGUAGE sql
+AS $function$
+  select prefix || '_' || (
+    select string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz', (milliseconds >> (45 - 5 * place) & 31)::int + 1, 1), '' order by place)
+    from generate_series(0, 9) as place
+  ) || 'e' || left(chance, 2) || '8' || right(chance, 12)
+  from (
+    select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as milliseconds,
+           replace(gen_random_uuid()::text, '-', '') as chance
+  ) as parts
+$function$;
+
 CREATE OR REPLACE FUNCTION public.offer_prices()
  RETURNS trigger
  LANGUAGE plpgsql
