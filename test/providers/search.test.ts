@@ -3,6 +3,7 @@ import { newId } from '../../db/id'
 import { type Pool, withTransaction } from '../../db/pool'
 import { replaceCurations, replaceSynonyms } from '../../db/search/rule'
 import { createSearch } from '../../providers/search'
+import { BuildLost } from '../../providers/search/port'
 import { PostgresSearch } from '../../providers/search/postgres'
 import { TypesenseSearch } from '../../providers/search/typesense'
 import { testDatabase, type TestDatabase } from '../support/database'
@@ -74,6 +75,26 @@ describe('the search engine postgres alone', () => {
     expect(await engine.search(query('zeb'))).toMatchObject({ total: 0 })
     await engine.fill('', [documentOf({ sku: 'ZEBRA', title: 'Zebra Mask' })])
     expect(await engine.search(query('zeb'))).toMatchObject({ total: 1 })
+  })
+})
+
+describe('the search engine typesense alone', () => {
+  it('says so when it has lost what a rebuild fills, and takes live changes meanwhile', async () => {
+    const stub = await startTypesenseStub({ apiKey: 'secret' })
+    const engine = new TypesenseSearch({ url: stub.url, apiKey: 'secret', timeoutMs: 2_000 })
+    const documents = [documentOf({ sku: 'CUP', title: 'Tea Cup' })]
+    await engine.beginRebuild('first')
+    await engine.fill('first', documents)
+    await engine.swap('first')
+    await engine.beginRebuild('lost')
+    await engine.abandon('lost')
+    await expect(engine.fill('lost', documents)).rejects.toThrow(BuildLost)
+    await expect(engine.swap('lost')).rejects.toThrow(BuildLost)
+    const changes = { documents: [documentOf({ sku: 'POT', title: 'Tea Pot' })], removals: [] }
+    expect(await engine.index(changes, 'lost')).toEqual([])
+    expect(await engine.search(query('tea'))).toMatchObject({ total: 2 })
+    await engine.close()
+    await stub.stop()
   })
 })
 
