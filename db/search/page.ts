@@ -207,8 +207,8 @@ async function findPopularIn(
 }
 
 /**
- * Categories with products on offer in the currency, one of whose words begins like this. Each is asked for one product, in
- * the order of an index: a join would read the offers of all.
+ * Categories with products on offer in the currency, one of whose words begins like this. One after the other is asked for
+ * one product, in the order of an index, until there are enough: a join would read the offers of all.
  */
 export async function findCategories(
   db: Db,
@@ -218,16 +218,17 @@ export async function findCategories(
     name: 'search.categories',
     text: `
       with named as materialized (
-        select number, slug, title
+        select number, slug, title, length(title) as letters
         from category
         where strpos('-' || slug, '-' || $1) > 0 or strpos(' ' || lower(title), ' ' || $1) > 0
+        order by letters, slug
       )
       select slug, title
       from named
       cross join lateral (
         select from offer o where o.shelf = named.number and o.currency = $2 order by o.product_id limit 1
       ) as sold
-      order by length(title), slug
+      order by letters, slug
       limit $3`,
     values: [prefix, currency, limit],
   })
