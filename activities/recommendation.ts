@@ -1,3 +1,5 @@
+import { withTransaction } from '../db/pool'
+import { listProductIds } from '../db/product'
 import { countSalesOf, listUncountedDays, pruneStats, updateVelocity } from '../db/product-stat'
 import {
   addFeatures,
@@ -7,7 +9,6 @@ import {
   findBasketNeighbours,
   findLikely,
   gatherBaskets,
-  listProductIds,
   listProductTexts,
   rankNextCategory,
   readFeatures,
@@ -57,8 +58,12 @@ export function createRecommendationActivities({ pool, search }: Pick<ActivityDe
 
   async function rankVelocity({ after }: { after: ProductId | null }): Promise<Slice<ProductId>> {
     return slice(after, async (from) => {
-      const { last, changed } = await updateVelocity(pool, { after: from ?? '', limit: VELOCITIES_PER_STATEMENT })
-      await markForSearch(pool, engines, changed)
+      // Both or nothing: repeated after a kill, it would not find what has changed any more.
+      const last = await withTransaction(pool, async (tx) => {
+        const updated = await updateVelocity(tx, { after: from ?? '', limit: VELOCITIES_PER_STATEMENT })
+        await markForSearch(tx, engines, updated.changed)
+        return updated.last
+      })
       return { last, done: VELOCITIES_PER_STATEMENT }
     })
   }
@@ -90,7 +95,8 @@ export function createRecommendationActivities({ pool, search }: Pick<ActivityDe
   async function recommendProducts({ after }: { after: ProductId | null }): Promise<Slice<ProductId>> {
     const catalogSize = await countProducts(pool)
     return slice(after, async (from: ProductId | null) => {
-      const ids = await listProductIds(pool, { after: from ?? '', limit: PRODUCTS_PER_STATEMENT })
+      // Whatever their status: those off sale lose their lists.
+      const ids = await listProductIds(pool, from ?? '', PRODUCTS_PER_STATEMENT)
       await Promise.all([
         ...BASKET_KINDS.map(async (kind) => replaceRecommendations(pool, kind, await boughtWith(kind, ids))),
         similarTo(ids, catalogSize).then((lists) => replaceRecommendations(pool, 'similar', lists)),

@@ -1,16 +1,10 @@
 import { ApplicationFailure } from '@temporalio/activity'
+import { listProductIds } from '../db/product'
 import { projectDocuments } from '../db/search/document'
-import {
-  advanceRebuild,
-  beginRebuild,
-  endRebuild,
-  findRebuild,
-  listProductIds,
-  type Rebuild,
-} from '../db/search/rebuild'
+import { advanceRebuild, beginRebuild, endRebuild, findRebuild, type Rebuild } from '../db/search/rebuild'
 import { readSearchRules } from '../db/search/rule'
 import type { ProductId } from '../domain/ids'
-import type { SearchEngine } from '../providers/search/port'
+import { BuildLost, type SearchEngine } from '../providers/search/port'
 import { alive } from './alive'
 import type { ActivityDeps } from './deps'
 
@@ -74,7 +68,7 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
 
   async function fillBatch(engine: SearchEngine, rebuild: Rebuild, ids: readonly ProductId[]): Promise<number> {
     const { documents, removals } = await projectDocuments(pool, ids)
-    const refused = await engine.fill(rebuild.build, documents)
+    const refused = await unlessLost(engine.fill(rebuild.build, documents))
     // A product that was taken off sale between the two must not come back with what was read before.
     const again = await projectDocuments(pool, ids)
     const gone = new Map([...removals, ...again.removals].map((removal) => [removal.id, removal]))
@@ -88,7 +82,7 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
     await alive(async () => {
       const rebuild = await requireRebuild(engine)
       if (rebuild.state !== 'running') return
-      await engineOf(engine).swap(rebuild.build)
+      await unlessLost(engineOf(engine).swap(rebuild.build))
       await endRebuild(pool, rebuild, 'completed')
     })
   }
@@ -113,6 +107,16 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
   }
 
   return { prepareIndex, fillIndex, swapIndex, abandonIndex }
+}
+
+/** What is lost stays lost: this rebuild fails, and the next one begins anew. */
+async function unlessLost<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof BuildLost) throw ApplicationFailure.nonRetryable(error.message, 'build_lost')
+    throw error
+  }
 }
 
 export interface AbandonInput {

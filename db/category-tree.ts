@@ -103,8 +103,9 @@ export async function deleteCategory(tx: Tx, { id, mayChange }: Changed): Promis
 }
 
 /**
- * Says what the attributes of a category's branch are, and tells the outbox. Answers the categories whose pages show it.
- * Throws `attributes_in_use` when products that are stored do not fit, `not_found` and `precondition_failed`.
+ * Says what the attributes of a category's branch are, and tells the outbox; its products too, when search shall narrow by
+ * others. Answers the categories whose pages show it. Throws `attributes_in_use` when products that are stored do not fit,
+ * `not_found` and `precondition_failed`.
  */
 export async function defineAttributes(
   tx: Tx,
@@ -112,11 +113,15 @@ export async function defineAttributes(
 ): Promise<readonly CategoryId[]> {
   await lockTree(tx)
   const { path, version } = await requireNode(tx, id, mayChange)
-  const before = await rulesIn(tx, id)
+  const before = await schemaIn(tx, id)
   await replaceAttributes(tx, id, definitions)
   await patchCategory(tx, id, {})
-  if ((await rulesIn(tx, id)) !== before) await requireFittingBranch(tx, id)
+  const now = await schemaIn(tx, id)
+  if (rulesOf(now) !== rulesOf(before)) await requireFittingBranch(tx, id)
   await announceCategory(tx, 'category.updated', { id, version: version + 1, shownOn: path })
+  if (filtersOf(now) !== filtersOf(before)) {
+    for await (const products of productsOfBranch(tx, id)) await touchProducts(tx, products)
+  }
   return path
 }
 
@@ -147,14 +152,14 @@ async function moveBranch(tx: Tx, { id, path }: Node, parentId: CategoryId | nul
     [id],
   )
   requireDepth(above.length + (rows[0]?.depth ?? 0) - path.length + 1)
-  const before = await rulesIn(tx, id)
+  const before = await schemaIn(tx, id)
   await tx.query(
     `update category
      set path = $3::text[] || path[$4:], parent_id = case when id = $1 then $2 else parent_id end
      where path @> array[$1::text]`,
     [id, parentId, above, path.length],
   )
-  if ((await rulesIn(tx, id)) !== before) await requireFittingBranch(tx, id)
+  if (rulesOf(await schemaIn(tx, id)) !== rulesOf(before)) await requireFittingBranch(tx, id)
   return above
 }
 
@@ -173,19 +178,23 @@ async function patchCategory(tx: Tx, id: CategoryId, patch: CategoryPatch): Prom
   }
 }
 
-/** What a value must fulfil in this category, in a form that can be compared: names to show and filters are left out. */
-async function rulesIn(tx: Tx, id: CategoryId): Promise<string> {
+/** What holds in a category, by name. */
+async function schemaIn(tx: Tx, id: CategoryId): Promise<AttributeDefinition[]> {
   const { rows } = await tx.query<{ schema: AttributeDefinition[] }>(
     `select ${CATEGORY_SCHEMA} as schema from category c where c.id = $1`,
     [id],
   )
-  const rules = inherit(rows[0]?.schema ?? []).map(({ name, type, required, options }) => [
-    name,
-    type,
-    required,
-    options,
-  ])
-  return JSON.stringify(rules.sort(([one], [other]) => (String(one) < String(other) ? -1 : 1)))
+  return inherit(rows[0]?.schema ?? []).sort((one, other) => (one.name < other.name ? -1 : 1))
+}
+
+/** What a value must fulfil, in a form that can be compared. */
+function rulesOf(schema: readonly AttributeDefinition[]): string {
+  return JSON.stringify(schema.map(({ name, type, required, options }) => [name, type, required, options]))
+}
+
+/** What search narrows by, in a form that can be compared. */
+function filtersOf(schema: readonly AttributeDefinition[]): string {
+  return JSON.stringify(schema.map(({ name, filterable }) => [name, filterable]))
 }
 
 async function requireNode(tx: Tx, id: CategoryId, mayChange: (version: number) => boolean): Promise<Node> {

@@ -79,7 +79,7 @@ export const GIVE_BACK = `
     group by sku, warehouse_id
   ),
   freed_locked as (
-    select s.sku, s.warehouse_id, s.on_hand, s.reserved - f.quantity as reserved
+    select s.sku, s.warehouse_id, s.on_hand, s.reserved - f.quantity as reserved, s.on_hand = s.reserved as was_gone
     from stock_level s
     join freed_sum f using (sku, warehouse_id)
     order by s.sku, s.warehouse_id
@@ -90,8 +90,25 @@ export const GIVE_BACK = `
     set on_hand = f.on_hand, reserved = f.reserved
     from freed_locked f
     where s.sku = f.sku and s.warehouse_id = f.warehouse_id
-    returning s.sku
+    returning s.sku, s.warehouse_id, s.on_hand, f.was_gone
   )`
+
+/**
+ * Tells the outbox of levels `turned` (sku, warehouse_id, on_hand, type) that carts took the last unit of, or gave one back
+ * to: search and pages say so. Orders have events of their own. The sequence goes on with that of the level's movements.
+ */
+const TELL_TURNED = `
+  told as (
+    insert into outbox (event_id, aggregate, seq, type, payload)
+    select new_id('evt'), warehouse_id || '/' || sku, nextval(pg_get_serial_sequence('stock_movement', 'id'))::int, type,
+           jsonb_build_object('sku', sku, 'warehouse_id', warehouse_id, 'on_hand', on_hand)
+    from turned
+  )`
+
+const TELL_FREED = `
+  turned as (
+    select sku, warehouse_id, on_hand, 'stock.freed' as type from freed_stock where was_gone
+  ), ${TELL_TURNED}`
 
 /** The parameters $1 to $6 of {@link RESERVE}. */
 export function reserveValues(ownerId: string, cartId: string | null, allocations: readonly Allocation[]): unknown[] {
@@ -229,7 +246,14 @@ async function setCartHold(
         where r.id = own.id
           and not exists (select from demand d where d.sku = own.sku and d.warehouse_id = own.warehouse_id)
         returning 1
-      )
+      ),
+      turned as (
+        select sku, warehouse_id, locked.on_hand,
+               case when locked.on_hand > locked.reserved then 'stock.taken' else 'stock.freed' end as type
+        from change
+        join locked using (sku, warehouse_id), fit
+        where (locked.on_hand > locked.reserved) <> (locked.on_hand > locked.reserved + change.quantity)
+      ), ${TELL_TURNED}
       update cart
       set hold_expires_at = now() + make_interval(secs => $7), updated_at = now()
       from fit
@@ -256,7 +280,7 @@ const cartHoldRelease = (cartId: CartId) => ({
         set state = 'released', updated_at = now()
         where owner_id = $1 and kind = 'soft' and state = 'held'
         returning sku, warehouse_id, quantity
-      ), ${GIVE_BACK}
+      ), ${GIVE_BACK}, ${TELL_FREED}
       update cart
       set hold_expires_at = null, updated_at = now()
       where id = $1 and (select count(*) from freed_stock) >= 0`,
@@ -288,7 +312,7 @@ export async function expireDueHolds(
         from due
         where r.id = due.id
         returning r.owner_id, r.sku, r.warehouse_id, r.quantity
-      ), ${GIVE_BACK},
+      ), ${GIVE_BACK}, ${TELL_FREED},
       carts as (
         update cart
         set hold_expires_at = null, updated_at = now()

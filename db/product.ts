@@ -111,6 +111,16 @@ export async function findProduct(db: Db, id: ProductId): Promise<Product | null
   return rows[0] ?? null
 }
 
+/** Products after an id, whatever their status, in order. */
+export async function listProductIds(db: Db, after: string, limit: number): Promise<ProductId[]> {
+  const { rows } = await db.query<{ id: ProductId }>({
+    name: 'product.ids',
+    text: 'select id from product where id > $1 order by id limit $2',
+    values: [after, limit],
+  })
+  return rows.map(({ id }) => id)
+}
+
 /**
  * Makes a product, its variants and prices, and tells the outbox. Without a slug one is derived from the title.
  * Throws `slug_taken`, `sku_taken`, and `validation_failed` for a category that is none and for attributes that do not fit.

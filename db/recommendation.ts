@@ -140,16 +140,6 @@ export async function addFeatures(
   })
 }
 
-/** Ids of products after `after`, whatever their status: those off sale lose their lists. */
-export async function listProductIds(db: Db, { after, limit }: { after: string; limit: number }): Promise<ProductId[]> {
-  const { rows } = await db.query<{ id: ProductId }>({
-    name: 'recommendation.ids',
-    text: 'select id from product where id > $1 order by id limit $2',
-    values: [after, limit],
-  })
-  return rows.map(({ id }) => id)
-}
-
 /** How many products there are, as far as Postgres' own statistics go: a weight's logarithm needs no more. */
 export async function countProducts(db: Db): Promise<number> {
   const { rows } = await db.query<{ products: number }>(

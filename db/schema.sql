@@ -41,6 +41,20 @@ begin
   return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.new_id(prefix text)
+ RETURNS text
+ LANGUAGE sql
+AS $function$
+  select prefix || '_' || (
+    select string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz', (milliseconds >> (45 - 5 * place) & 31)::int + 1, 1), '' order by place)
+    from generate_series(0, 9) as place
+  ) || 'e' || left(chance, 2) || '8' || right(chance, 12)
+  from (
+    select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as milliseconds,
+           replace(gen_random_uuid()::text, '-', '') as chance
+  ) as parts
+$function$;
+
 CREATE OR REPLACE FUNCTION public.offer_prices()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -277,7 +291,7 @@ create table category_attribute (
   constraint category_attribute_pkey PRIMARY KEY (category_id, name),
   constraint category_attribute_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id) ON DELETE CASCADE,
   constraint category_attribute_check CHECK (((type = 'enum'::text) = (cardinality(options) > 0))),
-  constraint category_attribute_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+  constraint category_attribute_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text)),
   constraint category_attribute_type_check CHECK ((type = ANY (ARRAY['text'::text, 'number'::text, 'boolean'::text, 'enum'::text])))
 );
 
@@ -802,6 +816,7 @@ create table search_pending (
   generation integer default 1 not null,
   tries integer default 0 not null,
   due_at timestamp with time zone default clock_timestamp() not null,
+  is_taken boolean default false not null,
   constraint search_pending_pkey PRIMARY KEY (engine, product_id)
 );
 CREATE INDEX search_pending_due ON public.search_pending USING btree (engine, due_at);

@@ -1,7 +1,8 @@
 export const ATTRIBUTE_TYPES = ['text', 'number', 'boolean', 'enum'] as const
 export type AttributeType = (typeof ATTRIBUTE_TYPES)[number]
 
-export const ATTRIBUTE_NAME_PATTERN = /^[a-z][a-z0-9_]{0,49}$/
+/** What a category can define, and what can stand after `attr.` in a search. */
+export const ATTRIBUTE_NAME_PATTERN = /^[a-z][a-z0-9_-]{0,49}$/
 
 /** What a category says of one attribute of its products. */
 export interface AttributeDefinition {

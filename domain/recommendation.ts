@@ -1,4 +1,5 @@
 import type { ProductId } from './ids'
+import { wordsOf } from './words'
 
 export const RECOMMENDATION_KINDS = ['bought_together', 'also_bought', 'similar'] as const
 export type RecommendationKind = (typeof RECOMMENDATION_KINDS)[number]
@@ -107,7 +108,7 @@ export function featuresOf(product: {
   readonly attributes: Readonly<Record<string, unknown>>
 }): string[] {
   const features = new Set<string>()
-  for (const word of wordsOf(product.title)) features.add(`w:${word}`)
+  for (const word of tellingWords(product.title)) features.add(`w:${word}`)
   for (const category of product.categories) features.add(`c:${category}`)
   if (product.brand !== null) features.add(`b:${product.brand.toLowerCase().slice(0, 60)}`)
   for (const [name, value] of Object.entries(product.attributes)) {
@@ -120,10 +121,9 @@ const FEATURES_MAX = 40
 const SMALL_WORDS = new Set(['and', 'for', 'from', 'the', 'with', 'set', 'pack', 'pcs'])
 
 /** Words of three letters or more, without the plural's s: "Hearts" and "heart" are one. */
-function wordsOf(title: string): string[] {
-  const words = title.toLowerCase().match(/[\p{L}\p{N}]{3,40}/gu) ?? []
-  return words
-    .filter((word) => !SMALL_WORDS.has(word))
+function tellingWords(title: string): string[] {
+  return wordsOf(title)
+    .filter((word) => word.length > 2 && !SMALL_WORDS.has(word))
     .map((word) => (word.length > 3 && word.endsWith('s') && !word.endsWith('ss') ? word.slice(0, -1) : word))
 }
 

@@ -85,6 +85,8 @@ export interface SearchDocument {
   /** Every category up to the root. */
   readonly categories: readonly Labelled[]
   readonly attributes: readonly (Labelled & { readonly name: string })[]
+  /** Values of attributes that its categories do not want as filters: found by, not narrowed by. */
+  readonly details: readonly string[]
   /** The lowest price by currency, minor units. */
   readonly prices: Readonly<Record<Currency, number>>
   readonly rating: number | null
@@ -242,6 +244,3 @@ export function keepFacets(counts: Readonly<Record<string, readonly FacetCount[]
 function total(values: readonly FacetCount[]): number {
   return values.reduce((sum, { count }) => sum + count, 0)
 }
-
-/** Names that can stand after `attr.`. */
-export const ATTRIBUTE_NAME = /^[a-z][a-z0-9_-]{0,39}$/

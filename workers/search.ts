@@ -147,10 +147,11 @@ async function applyNewRules({ pool, engine }: CarerDeps, applied: number): Prom
   return rules.version
 }
 
-/** One that was never filled, or has lost what it had, is rebuilt. One that was ended by hand is left alone. */
+/** One that was never filled, or has lost what it had or was being filled with, is rebuilt. What was ended by hand stays so. */
 async function ensureIndex({ pool, engine, temporal, log }: CarerDeps): Promise<void> {
   const rebuild = await findRebuild(pool, engine.name)
-  if (rebuild !== null && (rebuild.state !== 'completed' || (await engine.check()))) return
+  if (rebuild?.state === 'running' || rebuild?.state === 'cancelled') return
+  if (rebuild?.state === 'completed' && (await engine.check())) return
   log.info({ engine: engine.name }, 'a search engine has no index: it is rebuilt')
   try {
     await temporal.workflow.start(WORKFLOWS.reindex, reindexStart(engine.name, newBuild()))

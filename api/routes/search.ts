@@ -3,11 +3,11 @@ import { z } from 'zod'
 import { type CatalogProduct, findCatalogProducts } from '../../db/catalog'
 import { readAffinity, sessionKey } from '../../db/session-interest'
 import { storeSettings } from '../../db/settings'
+import { ATTRIBUTE_NAME_PATTERN } from '../../domain/attribute'
 import { PRICE_AMOUNT_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
 import {
   type Affinity,
-  ATTRIBUTE_NAME,
   DEPTH_MAX,
   NO_AFFINITY,
   QUERY_LENGTH_MAX,
@@ -184,7 +184,7 @@ async function affinityOf(
 }
 
 function isAttribute(name: string): boolean {
-  return name.startsWith(ATTRIBUTE_PREFIX) && ATTRIBUTE_NAME.test(name.slice(ATTRIBUTE_PREFIX.length))
+  return name.startsWith(ATTRIBUTE_PREFIX) && ATTRIBUTE_NAME_PATTERN.test(name.slice(ATTRIBUTE_PREFIX.length))
 }
 
 function filtersOf(query: SearchRequest): SearchFilters {

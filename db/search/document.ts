@@ -1,6 +1,6 @@
+import { ATTRIBUTE_NAME_PATTERN } from '../../domain/attribute'
 import type { ProductId } from '../../domain/ids'
 import {
-  ATTRIBUTE_NAME,
   ATTRIBUTES_MAX,
   type IndexChanges,
   type Labelled,
@@ -23,6 +23,8 @@ interface ProductRow {
   readonly description: string
   readonly brand: string | null
   readonly attributes: readonly Record<string, unknown>[]
+  /** Names of those that are no filters. */
+  readonly unfiltered: readonly string[]
   readonly categories: readonly { slug: string; title: string }[]
   readonly skus: readonly string[]
   readonly prices: Readonly<Record<string, number>> | null
@@ -50,6 +52,26 @@ const BRANCHES = `
     select jsonb_agg(jsonb_build_object('slug', slug, 'title', title)) from branch
   ), '[]'::jsonb)`
 
+/** The attributes that the categories of a product `p` define, in each the nearest definition, and none wants as a filter. */
+const UNFILTERED = `
+  coalesce((
+    select array_agg(name)
+    from (
+      select name
+      from (
+        select distinct on (c.id, a.name) a.name, a.filterable
+        from product_category pc
+        join category c on c.id = pc.category_id
+        cross join unnest(c.path) with ordinality as step (id, depth)
+        join category_attribute a on a.category_id = step.id
+        where pc.product_id = p.id
+        order by c.id, a.name, step.depth desc
+      ) as nearest
+      group by name
+      having not bool_or(filterable)
+    ) as unwanted
+  ), '{}')`
+
 /** What a product `p` needs to be found: on sale, with a price. */
 const ON_SALE = `p.status = 'active' and priced.prices is not null`
 
@@ -59,8 +81,8 @@ export async function projectDocuments(db: Db, ids: readonly ProductId[]): Promi
     name: 'search.project',
     text: `
       select wanted.id, p.version, statement_timestamp()::text as "asOf", p.slug, p.title, p.description, p.brand,
-             jsonb_build_array(p.attributes) || sold.attributes as attributes, ${BRANCHES} as categories, sold.skus,
-             priced.prices, ${ON_SALE} as "onSale",
+             jsonb_build_array(p.attributes) || sold.attributes as attributes, ${UNFILTERED} as unfiltered,
+             ${BRANCHES} as categories, sold.skus, priced.prices, ${ON_SALE} as "onSale",
              exists (
                select from variant v join stock_level s on s.sku = v.sku
                where v.product_id = p.id and s.on_hand > s.reserved
@@ -94,6 +116,8 @@ export async function projectDocuments(db: Db, ids: readonly ProductId[]): Promi
 
 function toDocument(row: ProductRow): SearchDocument {
   const brand = row.brand === null ? '' : facetValue(row.brand)
+  const attributes = attributesOf(row.attributes)
+  const isDetail = ({ name }: { name: string }): boolean => row.unfiltered.includes(name)
   return {
     id: row.id,
     version: row.version ?? 0,
@@ -104,7 +128,8 @@ function toDocument(row: ProductRow): SearchDocument {
     skus: row.skus,
     brand: brand === '' ? null : { value: brand, label: row.brand ?? '' },
     categories: row.categories.map(({ slug, title }) => ({ value: slug, label: title })),
-    attributes: attributesOf(row.attributes),
+    attributes: attributes.filter((attribute) => !isDetail(attribute)),
+    details: attributes.filter(isDetail).map(({ label }) => label),
     prices: row.prices ?? {},
     rating: row.rating,
     inStock: row.inStock,
@@ -118,7 +143,7 @@ function attributesOf(all: readonly Record<string, unknown>[]): SearchDocument['
   const found = new Map<string, Labelled & { name: string }>()
   for (const [written, given] of all.flatMap((attributes) => Object.entries(attributes))) {
     const name = written.toLowerCase()
-    if (!ATTRIBUTE_NAME.test(name)) continue
+    if (!ATTRIBUTE_NAME_PATTERN.test(name)) continue
     for (const label of (Array.isArray(given) ? given : [given]).filter(isPlain).map(String)) {
       const value = facetValue(label).slice(0, 64)
       if (value !== '' && found.size < ATTRIBUTES_MAX) found.set(`${name} ${value}`, { name, value, label })
@@ -297,7 +322,7 @@ async function addWords(db: Db, words: readonly string[]): Promise<void> {
 }
 
 /** A document's words with their places and weights, as `tsvector` is written. */
-function vectorOf({ title, skus, brand, categories, attributes, description }: SearchDocument): {
+function vectorOf({ title, skus, brand, categories, attributes, details, description }: SearchDocument): {
   text: string
   words: string[]
 } {
@@ -315,7 +340,7 @@ function vectorOf({ title, skus, brand, categories, attributes, description }: S
   add(title, 'A')
   for (const sku of skus) add(sku, 'A')
   for (const { label } of [...(brand ? [brand] : []), ...categories]) add(label, 'B')
-  for (const { label } of attributes) add(label, 'C')
+  for (const label of [...attributes.map((attribute) => attribute.label), ...details]) add(label, 'C')
   add(description, 'D', DESCRIPTION_WORDS_MAX)
   return { text: [...places].map(([word, at]) => `'${word}':${at.join(',')}`).join(' '), words: [...places.keys()] }
 }

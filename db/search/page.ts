@@ -1,4 +1,5 @@
 import { type Affinity, type Sort, WEIGHTS } from '../../domain/search'
+import type { Currency } from '../../domain/money'
 import type { Db } from '../pool'
 import { amountOf, ask, conditions, type Found, type Match, Values } from './match'
 
@@ -30,7 +31,7 @@ export async function findPage(db: Db, request: PageRequest, isBroad: boolean): 
   const offset = Math.max(0, request.offset - pinned.length)
   const hides = [...request.match.hides, ...pinned.map(({ id }) => id)]
   const rest = { ...request, match: { ...request.match, pins: [], hides }, offset, limit }
-  return [...shown, ...(await (isBroad ? followOrder(db, rest) : sortMatches(db, rest)))]
+  return [...shown, ...(await (isBroad ? followOrder(db, rest) : sortMatches(db, rest, RANKED_OF_FEW)))]
 }
 
 /** Pins that fit the filters, in their order; whether they have the words does not matter. */
@@ -49,7 +50,7 @@ async function findPinned(db: Db, match: Match): Promise<Found[]> {
   return rows
 }
 
-async function sortMatches(db: Db, request: PageRequest): Promise<Found[]> {
+async function sortMatches(db: Db, request: PageRequest, ranked: number): Promise<Found[]> {
   const values = new Values()
   const { match } = request
   const { rows } = await ask<Found>(
@@ -59,7 +60,7 @@ async function sortMatches(db: Db, request: PageRequest): Promise<Found[]> {
        from search_document d
        where ${conditions(match, values).join(' and ')}
      )
-     ${pageOf('hit', request, values)}`,
+     ${pageOf('hit', request, values, ranked)}`,
     values,
   )
   return rows
@@ -68,22 +69,22 @@ async function sortMatches(db: Db, request: PageRequest): Promise<Found[]> {
 /** What {@link pageOf} needs to know of a match, besides its `amount`. */
 export const FOR_A_PAGE = 'd.ctid as tuple, d.product_id, d.popularity, d.rating'
 
-/** One page of a set that was found in the same statement, in order. */
-export function pageOf(set: string, request: PageRequest, values: Values): string {
+/** One page of a set that was found in the same statement, in order: by relevance the most popular `ranked` by text. */
+export function pageOf(set: string, request: PageRequest, values: Values, ranked = RANKED_OF_FEW): string {
   const { sort, offset, limit } = request
   const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
   if (sort === 'relevance') {
     // By an array: a join would read every document of a small shop.
-    const ranked = `
+    const placed = `
       select d.*, row_number() over (order by d.popularity desc, d.product_id) as place
       from search_document d
       where d.ctid = any (array(
         select tuple
         from ${set}
         order by popularity desc, product_id
-        limit ${values.add(Math.max(RANKED_OF_FEW, offset + limit), 'int')}
+        limit ${values.add(Math.max(ranked, offset + limit), 'int')}
       ))`
-    return `select d.product_id as id, d.title from (${ranked}) as d order by ${byRelevance(request, RANKED_OF_FEW, values)} ${page}`
+    return `select d.product_id as id, d.title from (${placed}) as d order by ${byRelevance(request, ranked, values)} ${page}`
   }
   const order = {
     price_asc: 'amount, product_id',
@@ -139,24 +140,29 @@ async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
   return rows
 }
 
-/** Looked for among the most popular documents of all; should they be too few, the matches are sorted after all. */
+/**
+ * Looked for among the most popular documents of all; should too few of them match, the matches are sorted after all. As
+ * many are ranked then, and never fewer: all pages have one order.
+ */
 async function mostPopular(db: Db, request: PageRequest): Promise<Found[]> {
   const { match, offset, limit } = request
+  const needed = Math.max(RANKED_OF_MANY, offset + limit)
   const values = new Values()
-  const { rows } = await ask<Found>(
+  const { rows } = await ask<Found & { matches: number }>(
     db,
-    `select d.product_id as id, d.title
+    `select d.product_id as id, d.title, (count(*) over ())::int as matches
      from (
        select d.*, row_number() over (order by d.popularity desc, d.product_id) as place
        from (select * from search_document order by popularity desc, product_id limit ${MANY_WINDOW}) as d
        where ${unindexed(match, values)}
-       limit ${values.add(Math.max(RANKED_OF_MANY, offset + limit), 'int')}
+       limit ${values.add(needed, 'int')}
      ) as d
      order by ${byRelevance(request, RANKED_OF_MANY, values)}
      offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`,
     values,
   )
-  return rows.length < limit ? sortMatches(db, request) : rows
+  if ((rows[0]?.matches ?? 0) < needed) return sortMatches(db, request, RANKED_OF_MANY)
+  return rows.map(({ id, title }) => ({ id, title }))
 }
 
 /** Conditions wrapped like this are no reason for the planner to use another index than the order's. */
@@ -200,22 +206,31 @@ async function findPopularIn(
   return rows
 }
 
-/** Categories with products, one of whose words begins like this. */
+/**
+ * Categories with products on offer in the currency, one of whose words begins like this. One after the other is asked for
+ * one product, in the order of an index, until there are enough: a join would read the offers of all.
+ */
 export async function findCategories(
   db: Db,
-  prefix: string,
-  limit: number,
+  { prefix, currency, limit }: { prefix: string; currency: Currency; limit: number },
 ): Promise<{ readonly slug: string; readonly title: string }[]> {
   const { rows } = await db.query<{ slug: string; title: string }>({
     name: 'search.categories',
     text: `
-      select f.value as slug, f.label as title
-      from search_facet f
-      where f.kind = 'category' and exists (
-        select from regexp_split_to_table(f.value, '-') as part where part ^@ $1)
-      order by length(f.label), f.value
-      limit $2`,
-    values: [prefix, limit],
+      with named as materialized (
+        select number, slug, title, length(title) as letters
+        from category
+        where strpos('-' || slug, '-' || $1) > 0 or strpos(' ' || lower(title), ' ' || $1) > 0
+        order by letters, slug
+      )
+      select slug, title
+      from named
+      cross join lateral (
+        select from offer o where o.shelf = named.number and o.currency = $2 order by o.product_id limit 1
+      ) as sold
+      order by letters, slug
+      limit $3`,
+    values: [prefix, currency, limit],
   })
   return rows
 }

@@ -12,7 +12,12 @@ export interface Pending {
   readonly lease: string
 }
 
-/** Says that the documents of these products are old. A row that is being worked on is worked on once more. */
+/** A row that is marked again is due now, however often it was refused; one that is being worked on is so once more. */
+const AGAIN = `
+  on conflict (engine, product_id) do update
+  set generation = p.generation + 1, due_at = case when p.is_taken then p.due_at else least(p.due_at, clock_timestamp()) end`
+
+/** Says that the documents of these products are old. */
 export async function markForSearch(db: Db, engines: readonly string[], products: readonly ProductId[]): Promise<void> {
   if (products.length === 0) return
   await db.query({
@@ -22,7 +27,7 @@ export async function markForSearch(db: Db, engines: readonly string[], products
       select engine, product_id
       from unnest($1::text[]) as engine, unnest($2::text[]) as product_id
       order by engine, product_id
-      on conflict (engine, product_id) do update set generation = p.generation + 1`,
+      ${AGAIN}`,
     values: [engines, [...new Set(products)]],
   })
 }
@@ -52,7 +57,7 @@ export async function markStockChanges(
            select from variant v join stock_level s on s.sku = v.sku
            where v.product_id = touched.product_id and s.on_hand > s.reserved)
       order by engine, product_id
-      on conflict (engine, product_id) do update set generation = p.generation + 1`,
+      ${AGAIN}`,
     values: [engines, orders, skus],
   })
 }
@@ -63,7 +68,7 @@ export async function takePending(db: Db, engine: string, limit: number): Promis
     name: 'search.take',
     text: `
       update search_pending p
-      set due_at = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}), tries = p.tries + 1
+      set due_at = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}), tries = p.tries + 1, is_taken = true
       from (
         select product_id
         from search_pending
@@ -98,7 +103,7 @@ export async function endPending(db: Db, engine: string, taken: readonly Pending
       ),
       again as (
         update search_pending p
-        set due_at = clock_timestamp(), tries = 0
+        set due_at = clock_timestamp(), tries = 0, is_taken = false
         from taken t
         where p.engine = $1 and p.product_id = t.product_id and p.due_at = t.lease and p.generation <> t.generation
       )
@@ -108,19 +113,25 @@ export async function endPending(db: Db, engine: string, taken: readonly Pending
       where not exists (
         select from search_pending o where o.engine = $1 and o.product_id = t.product_id and o.due_at = t.lease)
       order by t.product_id
-      on conflict (engine, product_id) do update set generation = p.generation + 1`,
+      ${AGAIN}`,
     values: [engine, ...columnsOf(taken)],
   })
 }
 
-/** The engine did not take them: each is tried again, ever later, and holds up nothing but itself. */
+/**
+ * The engine did not take them: each is tried again, ever later, and holds up nothing but itself. What was marked meanwhile
+ * is tried again at once.
+ */
 export async function putOffPending(db: Db, engine: string, taken: readonly Pending[]): Promise<void> {
   if (taken.length === 0) return
   await db.query({
     name: 'search.putOff',
     text: `
       update search_pending p
-      set due_at = clock_timestamp() + make_interval(secs => least(${RETRY_SECONDS_MAX}, 0.5 * power(2, least(p.tries, 10) - 1)))
+      set is_taken = false,
+          due_at = clock_timestamp() + case when p.generation = t.generation
+            then make_interval(secs => least(${RETRY_SECONDS_MAX}, 0.5 * power(2, least(p.tries, 10) - 1)))
+            else interval '0' end
       from unnest($2::text[], $3::int[], $4::timestamptz[]) as t (product_id, generation, lease)
       where p.engine = $1 and p.product_id = t.product_id and p.due_at = t.lease`,
     values: [engine, ...columnsOf(taken)],

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { ProductId } from '../../domain/ids'
 import type { Db } from '../pool'
 
 export type RebuildState = 'running' | 'completed' | 'failed' | 'cancelled'
@@ -56,16 +55,6 @@ export async function findRebuild(db: Db, engine: string): Promise<Rebuild | nul
 export async function listRebuilds(db: Db): Promise<Rebuild[]> {
   const { rows } = await db.query<Rebuild>(`select ${REBUILD} from search_rebuild order by engine`)
   return rows
-}
-
-/** Products after an id, whatever their status, in order. */
-export async function listProductIds(db: Db, after: string, limit: number): Promise<ProductId[]> {
-  const { rows } = await db.query<{ id: ProductId }>({
-    name: 'search.productIds',
-    text: 'select id from product where id > $1 order by id limit $2',
-    values: [after, limit],
-  })
-  return rows.map(({ id }) => id)
 }
 
 /** Moves a rebuild on; false when it is not at `from` (any more). */

@@ -1,3 +1,4 @@
+import type { Currency } from '../../domain/money'
 import { distance, editsOf, typosAllowed } from '../../domain/words'
 import type { Db } from '../pool'
 
@@ -17,6 +18,8 @@ export interface LookedUp {
   readonly facets: ReadonlyMap<string, number>
   /** Of words that are not known, those that are one edit away, most likely first. */
   readonly near: ReadonlyMap<string, readonly string[]>
+  /** Whether any document has a price in the currency. */
+  readonly isPriced: boolean
 }
 
 /** All that a search must know before it can be asked, in one round trip. */
@@ -26,7 +29,13 @@ export async function lookUp(
     words,
     prefix,
     facets,
-  }: { words: readonly string[]; prefix: string | null; facets: readonly (readonly [kind: string, value: string])[] },
+    currency,
+  }: {
+    words: readonly string[]
+    prefix: string | null
+    facets: readonly (readonly [kind: string, value: string])[]
+    currency: Currency
+  },
 ): Promise<LookedUp> {
   const edits = editsOfAll(words)
   const { rows } = await db.query<LookedUpRow>({
@@ -47,8 +56,9 @@ export async function lookUp(
                from unnest($5::text[], $6::text[]) as asked (given, word)
                join search_word w on w.word = asked.word
                where not exists (select from search_word k where k.word = asked.given)
-             ), '[]') as near`,
-    values: [words, prefix, facets.map(([kind]) => kind), facets.map(([, value]) => value), ...edits],
+             ), '[]') as near,
+             exists (select from search_price where currency = $7) as "isPriced"`,
+    values: [words, prefix, facets.map(([kind]) => kind), facets.map(([, value]) => value), ...edits, currency],
   })
   const row = rows[0]
   return {
@@ -56,6 +66,7 @@ export async function lookUp(
     completions: row?.completions ?? [],
     facets: new Map(Object.entries(row?.facets ?? {})),
     near: ranked(row?.near ?? []),
+    isPriced: row?.isPriced ?? false,
   }
 }
 
@@ -64,6 +75,7 @@ interface LookedUpRow {
   readonly completions: string[]
   readonly facets: Record<string, number>
   readonly near: readonly Near[]
+  readonly isPriced: boolean
 }
 
 interface Near {

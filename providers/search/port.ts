@@ -9,6 +9,9 @@ import type {
   Suggestion,
 } from '../../domain/search'
 
+/** What a rebuild was filling is not there any more: only the next rebuild helps. */
+export class BuildLost extends Error {}
+
 /** A document that the engine refused, and why. The others were taken. */
 export interface Refused {
   readonly id: ProductId
@@ -44,10 +47,10 @@ export interface SearchEngine {
   /** Prepares what is filled instead of what is searched. `build` names it; repeated, it goes on. */
   beginRebuild(build: string): Promise<void>
 
-  /** Adds documents that live changes have not brought already: those are newer, and stay. */
+  /** Adds documents that live changes have not brought already: those are newer, and stay. Throws {@link BuildLost}. */
   fill(build: string, documents: readonly SearchDocument[]): Promise<readonly Refused[]>
 
-  /** From one moment to the next, what was filled is what is searched. Repeated, it does nothing. */
+  /** From one moment to the next, what was filled is what is searched. Repeated, it does nothing. Throws {@link BuildLost}. */
   swap(build: string): Promise<void>
 
   /** Forgets a rebuild that was given up. */

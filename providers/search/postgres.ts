@@ -66,7 +66,14 @@ export class PostgresSearch implements SearchEngine {
     const rules = await this.currentRules()
     const curation = rules.curations.get(words.join(' '))
     const prefix = /[\p{L}\p{N}]$/u.test(query.text) ? (words.at(-1) ?? null) : null
-    const looked = await this.vocabulary.lookUp({ words, prefix, facets: facetNames(query.filters) })
+    const looked = await this.vocabulary.lookUp({
+      words,
+      prefix,
+      facets: facetNames(query.filters),
+      currency: query.currency,
+    })
+    // Else every document would be read to find that none has such a price.
+    if (!looked.isPriced) return { hits: [], ...(await this.present([])), didYouMean: null }
     const limit = Math.min(query.limit, DEPTH_MAX - query.offset)
     const { sort, affinity, offset } = query
     let nothing: Match | undefined
@@ -105,10 +112,11 @@ export class PostgresSearch implements SearchEngine {
     const words = wordsOf(text).slice(0, QUERY_WORDS_MAX)
     const last = words.at(-1)
     if (last === undefined) return []
-    const looked = await this.vocabulary.lookUp({ words, prefix: last, facets: [] })
+    const looked = await this.vocabulary.lookUp({ words, prefix: last, facets: [], currency })
+    if (!looked.isPriced) return []
     const { synonyms } = await this.currentRules()
     const products = await this.findSuggested({ words, looked, synonyms, currency })
-    const categories = await findCategories(this.pool, last, CATEGORIES_MAX)
+    const categories = await findCategories(this.pool, { prefix: last, currency, limit: CATEGORIES_MAX })
     return suggestionsOf(words, { categories, products, limit })
   }
 

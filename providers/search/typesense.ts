@@ -27,7 +27,7 @@ import {
 import { PRICE_AMOUNT_MAX } from '../../domain/catalog'
 import type { Currency } from '../../domain/money'
 import { formsOf, markWords, wordsOf } from '../../domain/words'
-import type { Refused, SearchEngine, SuggestRequest } from './port'
+import { BuildLost, type Refused, type SearchEngine, type SuggestRequest } from './port'
 import { suggestionsOf } from './suggest'
 
 /** What is searched: an alias of the collection that the last rebuild filled. */
@@ -160,17 +160,16 @@ export class TypesenseSearch implements SearchEngine {
   async index({ documents, removals }: IndexChanges, build: string | null): Promise<readonly Refused[]> {
     const refused = new Map<string, Refused>()
     for (const collection of [ALIAS, ...(build === null ? [] : [collectionOf(build)])]) {
-      // Before the first rebuild there is nothing that is searched.
-      const missing = collection === ALIAS ? unlessMissing : (work: Promise<unknown>) => work
+      // Before the first rebuild there is nothing that is searched; a rebuild that lost what it fills ends by itself.
       if (removals.length > 0)
-        await missing(
+        await unlessMissing(
           this.remove(
             collection,
             removals.map(({ id }) => id),
           ),
         )
       if (documents.length > 0) {
-        await missing(
+        await unlessMissing(
           this.import(collection, documents, 'upsert').then((list) => list.forEach((one) => refused.set(one.id, one))),
         )
       }
@@ -185,10 +184,12 @@ export class TypesenseSearch implements SearchEngine {
 
   /** Only those that are not there yet: what live changes have brought is newer. */
   async fill(build: string, documents: readonly SearchDocument[]): Promise<readonly Refused[]> {
-    return documents.length === 0 ? [] : this.import(collectionOf(build), documents, 'create')
+    return documents.length === 0 ? [] : this.import(collectionOf(build), documents, 'create').catch(lostIfMissing)
   }
 
   async swap(build: string): Promise<void> {
+    // An alias may name what is not there.
+    await this.writing.collections(collectionOf(build)).retrieve().catch(lostIfMissing)
     await this.writing.aliases().upsert(ALIAS, { collection_name: collectionOf(build) })
     for (const { name } of await this.writing.collections().retrieve()) {
       if (name.startsWith(`${ALIAS}_`) && name !== collectionOf(build)) await this.drop(name)
@@ -318,13 +319,13 @@ function schemaOf(name: string): CollectionCreateSchema {
 }
 
 function toStored(document: SearchDocument): Stored {
-  const { brand, categories, attributes } = document
+  const { brand, categories, attributes, details } = document
   return {
     id: document.id,
     slug: document.slug,
     title: document.title,
     skus: document.skus,
-    labels: [...(brand ? [brand] : []), ...categories, ...attributes].map(({ label }) => label),
+    labels: [...[...(brand ? [brand] : []), ...categories, ...attributes].map(({ label }) => label), ...details],
     description: document.description,
     ...(brand && { brand: brand.value }),
     category: categories.map(({ value }) => value),
@@ -537,6 +538,10 @@ async function within<T>(work: Promise<T>, ms: number): Promise<T> {
 function nullIfMissing(error: unknown): null {
   if (error instanceof ObjectNotFound) return null
   throw error
+}
+
+function lostIfMissing(error: unknown): never {
+  throw error instanceof ObjectNotFound ? new BuildLost(`Typesense has lost it: ${error.message}`) : error
 }
 
 async function unlessMissing(work: Promise<unknown>): Promise<void> {

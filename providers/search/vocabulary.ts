@@ -6,21 +6,25 @@ import { findOneEdit, lookUp, type LookedUp } from '../../db/search/word'
 const WORDS_MAX = 50_000
 const PREFIXES_MAX = 5_000
 const FACETS_MAX = 20_000
+const CURRENCIES_MAX = 50
 /** A word that no product has any more is taken for known so long: it finds nothing, and then others are tried. */
 const WORDS_FRESH_MS = 60_000
 const PREFIXES_FRESH_MS = 10_000
 /** So long a misspelling stands for no new word, if it stands for others. */
 const NEAR_FRESH_MS = 60_000
+/** So long a currency is taken for one that products have prices in. */
+const CURRENCIES_FRESH_MS = 10_000
 
 /**
  * What this process has lately learnt of the index's words: most queries are made of the same. Only that a word is known is
  * kept, and for a moment what others it may stand for, never that it is none: a new product's words are understood at
- * once. Numbers of facets never change.
+ * once. So are currencies. Numbers of facets never change.
  */
 export class Vocabulary {
   private readonly pool: Pool
   private readonly known = new LRUCache<string, true>({ max: WORDS_MAX, ttl: WORDS_FRESH_MS })
   private readonly completions = new LRUCache<string, readonly string[]>({ max: PREFIXES_MAX, ttl: PREFIXES_FRESH_MS })
+  private readonly currencies = new LRUCache<string, true>({ max: CURRENCIES_MAX, ttl: CURRENCIES_FRESH_MS })
   private readonly facets = new LRUCache<string, number>({ max: FACETS_MAX })
   private readonly names = new LRUCache<number, { readonly kind: string; readonly value: string }>({ max: FACETS_MAX })
   private readonly near = new LRUCache<string, readonly string[]>({ max: WORDS_MAX, ttl: NEAR_FRESH_MS })
@@ -30,16 +34,20 @@ export class Vocabulary {
     this.pool = pool
   }
 
-  async lookUp({ words, prefix, facets }: Parameters<typeof lookUp>[1]): Promise<LookedUp> {
+  async lookUp({ words, prefix, facets, currency }: Parameters<typeof lookUp>[1]): Promise<LookedUp> {
     const wanted = {
       words: words.filter((word) => !this.known.has(word) && !this.near.has(word)),
       prefix: prefix === null || this.completions.has(prefix) ? null : prefix,
       facets: facets.filter((facet) => !this.facets.has(facet.join(' '))),
+      currency,
     }
-    if (wanted.words.length > 0 || wanted.prefix !== null || wanted.facets.length > 0) {
+    let isPriced = this.currencies.has(currency)
+    if (wanted.words.length > 0 || wanted.prefix !== null || wanted.facets.length > 0 || !isPriced) {
       const found = await lookUp(this.pool, wanted)
       for (const word of found.known) this.known.set(word, true)
-      if (wanted.prefix !== null) this.completions.set(wanted.prefix, found.completions)
+      isPriced = found.isPriced
+      if (isPriced) this.currencies.set(currency, true)
+      if (wanted.prefix !== null && found.completions.length > 0) this.completions.set(wanted.prefix, found.completions)
       for (const [name, id] of found.facets) this.facets.set(name, id)
       for (const [word, others] of found.near) this.near.set(word, others)
     }
@@ -62,6 +70,7 @@ export class Vocabulary {
             return id === undefined ? [] : [[name, id] as const]
           }),
       ),
+      isPriced,
     }
   }
 

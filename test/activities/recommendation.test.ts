@@ -208,6 +208,21 @@ describe('velocity', () => {
     expect(await velocity(bulb)).toBeCloseTo(3 + 4, 4)
   })
 
+  it('is written with the mark that search is to be told, or not at all', async () => {
+    const { pool } = database
+    const bulb = products.get('BULB') as ProductId
+    const before = await velocity(bulb)
+    await pool.query('delete from search_pending')
+    await pool.query('update product_stat set orders = orders + 5 where product_id = $1', [bulb])
+    await pool.query('alter table search_pending rename to away')
+    await expect(inSlices(activities.rankVelocity)).rejects.toThrow('search_pending')
+    await pool.query('alter table away rename to search_pending')
+    expect(await velocity(bulb)).toBe(before)
+    await inSlices(activities.rankVelocity)
+    expect(await velocity(bulb)).toBeGreaterThan(before)
+    expect(await waitsForSearch(bulb)).toBe(true)
+  })
+
   it('falls to nothing, and old days are deleted', async () => {
     const pot = products.get('POT') as ProductId
     await database.pool.query('update product_stat set day = day - 500 where product_id = $1', [pot])

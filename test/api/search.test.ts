@@ -248,6 +248,40 @@ describe('search in Postgres', () => {
     expect((await api.call('get', '/v1/store/search/suggest?q=a&sort=x')).status).toBe(400)
   })
 
+  it('completes categories by their present names, and only those that have something on offer', async () => {
+    const { pool } = api.database
+    const completed = async (q: string) => {
+      const { body } = await api.call('get', `/v1/store/search/suggest?q=${q}`)
+      return body.data.filter(({ type }: { type: string }) => type === 'category')
+    }
+    await pool.query(`update category set slug = 'carriers', title = 'Totes' where slug = 'bags'`)
+    expect(await completed('bag')).toEqual([])
+    expect(await completed('carr')).toEqual([{ type: 'category', text: 'Totes', slug: 'carriers' }])
+    expect(await completed('tot')).toEqual([{ type: 'category', text: 'Totes', slug: 'carriers' }])
+    const bags = [ids.get('BAG-RED'), ids.get('BAG-BLUE')]
+    await pool.query(`update product set status = 'archived' where id = any ($1)`, [bags])
+    expect(await completed('carr')).toEqual([])
+    await pool.query(`update product set status = 'active' where id = any ($1)`, [bags])
+    await pool.query(`update category set slug = 'bags', title = 'Bags' where slug = 'carriers'`)
+  })
+
+  it('neither narrows by nor counts what its category does not want as a filter', async () => {
+    const { pool } = api.database
+    const bags = [ids.get('BAG-RED'), ids.get('BAG-BLUE')] as ProductId[]
+    await pool.query(
+      `insert into category_attribute (category_id, position, name, label, type, required, filterable, options)
+       select id, 1, 'color', 'Color', 'text', false, false, '{}' from category where slug = 'bags'`,
+    )
+    await index(api, bags)
+    const { body } = await get('q=lunch+bag+red+')
+    expect(titlesOf(body)).toEqual(['Lunch Bag Red Retrospot'])
+    expect(body.facets).not.toHaveProperty(['attr.color'])
+    expect((await get('attr.color=red')).body).toMatchObject({ data: [], total: 0 })
+    await pool.query('delete from category_attribute')
+    await index(api, bags)
+    expect((await get('attr.color=red')).body.total).toBe(1)
+  })
+
   it('leaves out what was taken off sale and is still in the index', async () => {
     const { pool } = api.database
     await pool.query(`update product set status = 'archived' where id = $1`, [ids.get('BAG-RED')])

@@ -9,6 +9,7 @@ import {
 } from '../../db/category-tree'
 import { withTransaction } from '../../db/pool'
 import { createProduct, findProduct, updateProduct } from '../../db/product'
+import { projectDocuments } from '../../db/search/document'
 import { CATEGORY_DEPTH_MAX, categoryPath } from '../../domain/category'
 import type { CategoryId, ProductId } from '../../domain/ids'
 import { testDatabase, type TestDatabase } from '../support/database'
@@ -218,6 +219,54 @@ describe('the attributes of a branch', () => {
     await define(top, [{ ...size, required: true, label: 'Sizes' }])
     await define(top, [])
     await change(elsewhere, { parentId: top })
+  })
+
+  it('tell its products when another one is a filter, and not for anything else', async () => {
+    const top = await create({ title: 'Top' })
+    await create({ title: 'Low', parentId: top })
+    const id = await product('A', ['Top/Low'], { size: 'S' })
+    const steps: [Parameters<typeof define>[1], number][] = [
+      [[size], 2],
+      [[{ ...size, label: 'Sizes', required: true }], 2],
+      [[{ ...size, filterable: false }], 3],
+      [[], 4],
+    ]
+    for (const [definitions, version] of steps) {
+      await define(top, definitions)
+      expect(await findProduct(database.pool, id)).toMatchObject({ version })
+    }
+  })
+
+  it('are filters as the nearest definition says; in several categories one that wants it is enough', async () => {
+    const top = await create({ title: 'Top' })
+    const low = await create({ title: 'Low', parentId: top })
+    const other = await create({ title: 'Other' })
+    const id = await product('A', ['Top/Low'], { Size: 'S', free: 'Yes' })
+    const both = await product('B', ['Top/Low', 'Other'], { size: 'S' })
+    const filters = async (of: ProductId) => {
+      const { documents } = await projectDocuments(database.pool, [of])
+      return documents.map(({ attributes, details }) => [attributes.map(({ name }) => name), details])[0]
+    }
+    expect(await filters(id)).toEqual([['size', 'free'], []])
+    await define(top, [{ ...size, filterable: false }])
+    expect(await filters(id)).toEqual([['free'], ['S']])
+    expect(await filters(both)).toEqual([[], ['S']])
+    await define(other, [size])
+    expect(await filters(both)).toEqual([['size'], []])
+    await define(low, [size])
+    expect(await filters(id)).toEqual([['size', 'free'], []])
+    await define(low, [{ ...size, filterable: false }])
+    await define(top, [size])
+    expect(await filters(id)).toEqual([['free'], ['S']])
+  })
+
+  it('have the names that search knows, hyphens and fifty characters included', async () => {
+    const name = `care-${'x'.repeat(45)}`
+    const top = await create({ title: 'Top' })
+    await define(top, [{ ...size, name }])
+    const id = await product('A', ['Top'], { [name]: 'S' })
+    const { documents } = await projectDocuments(database.pool, [id])
+    expect(documents[0]?.attributes).toMatchObject([{ name }])
   })
 
   it('and a product that is written meanwhile go one after the other', async () => {

@@ -1,7 +1,12 @@
 import { countedSets, countSets, sampleSets } from '../../db/search/count'
 import type { Match } from '../../db/search/match'
+import { findPage } from '../../db/search/page'
 import { COUNTED_MAX, NO_FILTERS } from '../../domain/search'
 import { testDatabase, type TestDatabase } from '../support/database'
+
+/** Besides, all with `deep`, every other one in its title; {@link POPULAR} are more popular than all others, the rest less. */
+const DEEP = 12_000
+const POPULAR = 40
 
 /** All have `common`, one in two `half`, one in fifty `rare`; of three in ten the facet is 1, of the others 2. */
 const DOCUMENTS = 30_000
@@ -15,9 +20,18 @@ beforeAll(async () => {
      select 'prod_' || lpad(n::text, 26, '0'), 1, now(), 'p-' || n, 'Product ' || n, 2,
             (case when n % 50 = 0 then 'common half rare' when n % 2 = 0 then 'common half' else 'common' end)::tsvector,
             array[case when n % 10 < 3 then 1 else 2 end], jsonb_build_object('GBP', n % 100 * 100),
-            case when n % 4 = 0 then 4.5 end, n % 5 <> 0, n::real / $1
+            case when n % 4 = 0 then 4.5 end, n % 5 <> 0, n::real / $1 / 10
      from generate_series(1, $1::int) as n`,
     [DOCUMENTS],
+  )
+  await database.pool.query(
+    `insert into search_document
+       (product_id, version, as_of, slug, title, title_words, words, facets, prices, rating, in_stock, popularity)
+     select 'prod_' || lpad((n + 1000000)::text, 26, '0'), 1, now(), 'd-' || n, 'Deep ' || n, 2,
+            (case when n % 2 = 0 then '''deep'':1A' else '''deep'':1' end)::tsvector, '{}', '{"GBP": 100}', null, true,
+            case when n <= $2 then 0.2 else 0 end - n::real / $1 / 1000
+     from generate_series(1, $1::int) as n`,
+    [DEEP, POPULAR],
   )
   await database.pool.query('analyze search_document')
 }, 60_000)
@@ -73,6 +87,19 @@ describe('counting', () => {
     expect(page?.map(({ title }) => title)).toEqual(
       [500, 450, 400, 350, 300, 250, 200, 150, 100, 50].map((number) => `Product ${number}`),
     )
+  })
+})
+
+describe('a page of more matches than are counted', () => {
+  it('has one order with all others, wherever its matches are found', async () => {
+    const match = matching('deep')
+    const titles = async (offset: number, limit: number) =>
+      (await findPage(database.pool, { ...pageOf(match), offset, limit }, true)).map(({ title }) => title)
+    const all = await titles(0, 120)
+    expect(all.slice(0, 3)).toEqual(['Deep 2', 'Deep 4', 'Deep 6'])
+    expect(new Set(all).size).toBe(120)
+    for (let offset = 0; offset < 120; offset += 20)
+      expect(await titles(offset, 20)).toEqual(all.slice(offset, offset + 20))
   })
 })
 

@@ -57,6 +57,11 @@ describe('featuresOf', () => {
     ).toEqual(['w:heart', 'w:glass', 'c:cat_1', 'b:acme', 'a:color=red', 'a:pieces=3'])
   })
 
+  it('takes words as search does: accents and apostrophes make no other word', () => {
+    const wordsIn = (title: string) => featuresOf({ title, brand: null, categories: [], attributes: {} })
+    expect(wordsIn("Café Child's Table")).toEqual(wordsIn('cafe childs table'))
+  })
+
   it('stays bounded, whatever is given', () => {
     fc.assert(
       fc.property(fc.string(), fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.integer())), (title, attributes) => {

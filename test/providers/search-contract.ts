@@ -30,6 +30,7 @@ interface Wanted {
   readonly brand?: string
   readonly categories?: string[]
   readonly attributes?: Record<string, string>
+  readonly details?: string[]
   readonly rating?: number
   readonly inStock?: boolean
   readonly popularity?: number
@@ -50,6 +51,7 @@ export function documentOf(wanted: Wanted, id: ProductId = newId('product')): Se
     brand: wanted.brand === undefined ? null : labelled(wanted.brand),
     categories: (wanted.categories ?? []).map(labelled),
     attributes: Object.entries(wanted.attributes ?? {}).map(([name, label]) => ({ name, ...labelled(label) })),
+    details: wanted.details ?? [],
     prices: wanted.prices ?? { GBP: wanted.price ?? 1_000 },
     rating: wanted.rating ?? null,
     inStock: wanted.inStock ?? true,
@@ -123,6 +125,7 @@ const SHOP: readonly Wanted[] = [
     price: 495,
     categories: ['Kitchen'],
     description: 'For biscuits & <b>more</b>.',
+    details: ['Enamelled'],
   },
   { sku: 'EUR-1', title: 'Continental Lunch Box', prices: { EUR: 990 }, categories: ['Kitchen'] },
   {
@@ -198,6 +201,12 @@ export function searchEngineContract(name: string, open: () => Promise<SearchRig
       expect((await find('acme')).length).toBe(3)
       expect(await find('seasonal')).toEqual(['Party Bunting'])
       expect(await find('jumbo')).toEqual(['Jumbo Bag Vintage Doily'])
+    })
+
+    it('finds by what is no filter, and does not offer it as one', async () => {
+      const found = await engine.search(query('enamelled'))
+      expect(titles(found)).toEqual(['Set of 3 Cake Tins Pantry Design'])
+      expect(Object.keys(found.facets.values).filter((kind) => kind.startsWith('attr.'))).toEqual([])
     })
 
     it.each([

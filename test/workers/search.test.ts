@@ -1,4 +1,7 @@
+import { insertCart } from '../../db/cart'
+import { hashToken } from '../../db/cart-token'
 import { newId } from '../../db/id'
+import { expireDueHolds, holdCart, releaseCartHold } from '../../db/inventory'
 import { withTransaction } from '../../db/pool'
 import { createProduct, updateProduct } from '../../db/product'
 import { projectDocuments, writeDocuments } from '../../db/search/document'
@@ -6,7 +9,7 @@ import { markForSearch, markStockChanges, takePending } from '../../db/search/pe
 import { adjustStock, setLevels } from '../../db/stock'
 import { RELAY_PARTITIONS } from '../../db/outbox'
 import { NO_AFFINITY, NO_FILTERS, type SearchDocument } from '../../domain/search'
-import type { ProductId, WarehouseId } from '../../domain/ids'
+import { isId, type ProductId, type WarehouseId } from '../../domain/ids'
 import { createLog } from '../../log'
 import { PostgresSearch } from '../../providers/search/postgres'
 import { runRelay, type Sink } from '../../workers/relay'
@@ -143,6 +146,50 @@ describe('what changes', () => {
   })
 })
 
+describe('what carts hold', () => {
+  it('is found soon: the last unit held, given back, and freed when its time is over', async () => {
+    relay([searchSink(database.pool, ENGINES)])
+    begin((signal) => runIndexer({ pool: database.pool, engine, log }, signal))
+    const { pool } = database
+    await product('Copper Kettle', 'K-1')
+    await adjustStock(pool, { sku: 'K-1', warehouseId, setOnHand: 2, reason: 'stocktake', actor: 'key' })
+    const becomes = (inStock: number) =>
+      until(`${inStock} in stock`, async () => (await find('kettle ')).inStock === inStock)
+    const cartId = newId('cart')
+    await insertCart(pool, { cartId, tokenHash: hashToken('token'), currency: 'GBP' })
+    const hold = (quantity: number) =>
+      withTransaction(pool, (tx) =>
+        holdCart(tx, { cartId, lines: [{ sku: 'K-1', quantity }], country: 'GB', seconds: 60 }),
+      )
+    await becomes(1)
+    await hold(2)
+    await becomes(0)
+    await hold(1)
+    await becomes(1)
+    await hold(2)
+    await becomes(0)
+    await releaseCartHold(pool, cartId)
+    await becomes(1)
+    await hold(2)
+    await becomes(0)
+    await pool.query('update reservation set expires_at = now()')
+    expect(await expireDueHolds(pool, { shard: 0, shards: 1, limit: 10 })).toMatchObject({ expired: 1 })
+    await becomes(1)
+    const { rows } = await pool.query("select event_id, type, seq from outbox where aggregate like 'wh%' order by id")
+    expect(rows.slice(1).map(({ type }) => type.slice(6))).toEqual([
+      'taken',
+      'freed',
+      'taken',
+      'freed',
+      'taken',
+      'freed',
+    ])
+    expect(rows.map(({ seq }) => seq)).toEqual(rows.map(({ seq }) => seq).toSorted((a, b) => a - b))
+    for (const { event_id } of rows) expect(isId('event', event_id)).toBe(true)
+    expect(rows.map((row) => row.event_id).toSorted()).toEqual(rows.map((row) => row.event_id))
+  })
+})
+
 describe('an older document', () => {
   it('never replaces a newer one: by version, and of one version by when it was read', async () => {
     const id = await product('Copper Kettle', 'K-1')
@@ -235,6 +282,34 @@ describe('the notes of what is to be indexed', () => {
     const back = { name: 'away', index: async () => [] } as unknown as PostgresSearch
     expect(await indexPending({ pool: database.pool, engine: back, log })).toBe(1)
     expect(await pending()).toBe(0)
+  })
+
+  it('refused are due at once when the product is corrected, also while it is being refused', async () => {
+    const id = await product('Copper Kettle', 'K-1')
+    const refuse = (meanwhile: () => Promise<void>) =>
+      ({
+        name: 'postgres',
+        index: async () => {
+          await meanwhile()
+          return [{ id, reason: 'too large' }]
+        },
+      }) as unknown as PostgresSearch
+    const mark = () => markForSearch(database.pool, ENGINES, [id])
+    await mark()
+    expect(await indexPending({ pool: database.pool, engine: refuse(async () => {}), log })).toBe(1)
+    expect(await indexPending({ pool: database.pool, engine, log })).toBe(0)
+    await mark()
+    expect(await indexPending({ pool: database.pool, engine: refuse(mark), log })).toBe(1)
+    expect(await indexPending({ pool: database.pool, engine, log })).toBe(1)
+    expect(await pending()).toBe(0)
+  })
+
+  it('leave who works on one alone with it when it is marked anew', async () => {
+    const id = await product('Copper Kettle', 'K-1')
+    await markForSearch(database.pool, ENGINES, [id])
+    expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(1)
+    await markForSearch(database.pool, ENGINES, [id])
+    expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(0)
   })
 
   it('refused by the engine are kept, the others of the batch are not', async () => {

@@ -168,3 +168,24 @@ it('is begun when an engine has lost what it had; meanwhile Postgres answers', a
     20_000,
   )
 }, 120_000)
+
+it('begins anew when an engine loses what is being filled', async () => {
+  stub.slowDown(300)
+  const [begun] = (await admin('post', '/v1/admin/search/reindex', { engine: 'typesense' })).body.data as [Rebuild]
+  await until(
+    'it is on its way',
+    rebuilds,
+    ({ typesense }) => typesense?.build === begun.build && typesense.done > 0,
+    WITHIN_MS,
+  )
+  ;(stub.collections as Map<string, unknown>).clear()
+  ;(stub.aliases as Map<string, unknown>).clear()
+  stub.slowDown(0)
+  await until(
+    'another one is completed',
+    rebuilds,
+    ({ typesense }) => typesense?.build !== begun.build && typesense?.state === 'completed',
+    WITHIN_MS,
+  )
+  expect([...stored().keys()].sort()).toEqual([...(await titles()).keys()].sort())
+}, 120_000)
