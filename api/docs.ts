@@ -19,7 +19,8 @@ const HEADERS = {
 export function docsRouter(): Router {
   const router = Router()
   router.get('/docs', (_request, response) => {
-    response.set(HEADERS).sendFile(join(ROOT, 'web', 'docs.html'), { cacheControl: false })
+    setHeaders(response)
+    response.sendFile(join(ROOT, 'web', 'docs.html'), { cacheControl: false })
   })
   const files = express.static(FOLDER, { index: false, cacheControl: false, setHeaders })
   router.use('/docs/ui', (request, response, next) => {
@@ -30,5 +31,5 @@ export function docsRouter(): Router {
 }
 
 function setHeaders(response: Response): void {
-  response.set(HEADERS)
+  response.set({ ...HEADERS, 'X-Request-Id': response.req.requestId })
 }

@@ -20,8 +20,8 @@ export function webRouter(): Router {
   for (const page of PAGES) {
     const path = page === 'home' ? '/' : page === 'category' || page === 'product' ? `/${page}/:slug` : `/${page}`
     router.get(path, ({ params }, response) => {
+      setHeaders(response)
       response
-        .set(HEADERS)
         .set(preloading(page, params['slug'] as string | undefined))
         .sendFile(join(FOLDER, `${page}.html`), { cacheControl: false })
     })
@@ -37,5 +37,5 @@ function preloading(page: string, slug: string | undefined): Record<string, stri
 }
 
 function setHeaders(response: Response): void {
-  response.set(HEADERS)
+  response.set({ ...HEADERS, 'X-Request-Id': response.req.requestId })
 }

@@ -87,11 +87,11 @@ export async function addLines(
 export type Entries = 'all' | 'changed'
 
 /** Sets a line's quantity; 0 removes it. Throws `sku_not_found` when the cart has no such line, or as {@link changeCart}. */
-export async function setLine(db: Db, key: CartKey, { sku, quantity }: LineChange): Promise<Cart> {
+export async function setLine(db: Db, key: CartKey, { sku, written = sku, quantity }: LineChange): Promise<Cart> {
   const values = [key.cartId, key.tokenHash, sku, quantity]
   return changeCart(db, key, { name: 'cart.setLine', text: returning(SET_LINE), values }, async (cart) => {
     const line = cart.lines[sku]
-    if (!line) throw new DomainError('sku_not_found', `The cart has no line ${sku}.`)
+    if (!line) throw new DomainError('sku_not_found', `The cart has no line ${written}.`, { sku: written })
     refuseAmount(sku, quantity, cart.catalog.get(sku)?.price ?? line.price_at_add)
   })
 }
@@ -157,9 +157,9 @@ async function changeCart(
 
 async function refuseAdding(db: Db, cart: Cart, lines: readonly LineChange[]): Promise<void> {
   const catalog = await readPricing(db, { currency: cart.currency, skus: lines.map((line) => line.sku), cartId: null })
-  for (const { sku, quantity } of lines) {
+  for (const { sku, written = sku, quantity } of lines) {
     const entry = catalog.get(sku)
-    if (!entry?.active) throw new DomainError('sku_not_found', `There is no SKU ${sku}.`, { sku })
+    if (!entry?.active) throw new DomainError('sku_not_found', `There is no SKU ${written}.`, { sku: written })
     if (entry.price === null) throw new DomainError('no_price', `${sku} has no price in ${cart.currency}.`, { sku })
     const wanted = (cart.lines[sku]?.quantity ?? 0) + quantity
     if (wanted > QUANTITY_MAX) {

@@ -20,14 +20,19 @@ export type StoredLines = Readonly<Record<Sku, StoredLine>>
 
 export interface LineChange {
   readonly sku: Sku
+  /** As the caller wrote the SKU, to be told so should there be none. */
+  readonly written?: string | undefined
   readonly quantity: number
 }
 
 /** One line per SKU, its quantities added up, in order of first mention. */
 export function sumLines(lines: readonly LineChange[]): LineChange[] {
-  const sums = new Map<Sku, number>()
-  for (const { sku, quantity } of lines) sums.set(sku, (sums.get(sku) ?? 0) + quantity)
-  return Array.from(sums, ([sku, quantity]) => ({ sku, quantity }))
+  const sums = new Map<Sku, LineChange>()
+  for (const line of lines) {
+    const { quantity = 0, written = line.written } = sums.get(line.sku) ?? {}
+    sums.set(line.sku, { sku: line.sku, written, quantity: quantity + line.quantity })
+  }
+  return [...sums.values()]
 }
 
 /** The stored lines in the order in which they were added. */

@@ -7,7 +7,7 @@ import { distance, formsOf, typosAllowed, wordsOf } from './words'
 /** Counting stops here; beyond it a total is said to be inexact. */
 export const COUNTED_MAX = 10_000
 /** How deep results can be paged: nobody looks further, and it bounds what a page may cost. */
-export const DEPTH_MAX = 1_000
+export const DEPTH_MAX = 10_000
 export const QUERY_WORDS_MAX = 12
 export const QUERY_LENGTH_MAX = 200
 export const FACET_VALUES_MAX = 20
@@ -228,17 +228,39 @@ export function priceRange(step: number, count: number): PriceCount {
   return { from: PRICE_LADDER[step] ?? 0, to: PRICE_LADDER[step + 1] ?? null, count }
 }
 
-/** Only the most frequent kinds of attributes, so that an answer stays small whatever merchants invent. */
-export function keepFacets(counts: Readonly<Record<string, readonly FacetCount[]>>): Facets['values'] {
+/**
+ * Only the most frequent kinds of attributes and values, so that an answer stays small whatever merchants invent; what was
+ * chosen is always among them.
+ */
+export function keepFacets(
+  counts: Readonly<Record<string, readonly FacetCount[]>>,
+  filters: Pick<SearchFilters, 'category' | 'brand' | 'attributes'>,
+): Facets['values'] {
+  const chosen = chosenValues(filters)
   const attributes = Object.entries(counts)
-    .filter(([kind]) => kind.startsWith('attr.'))
+    .filter(([kind]) => kind.startsWith('attr.') && !chosen.has(kind))
     .sort(([a, one], [b, other]) => total(other) - total(one) || (a < b ? -1 : 1))
   const dropped = new Set(attributes.slice(ATTRIBUTE_FACETS_MAX).map(([kind]) => kind))
   return Object.fromEntries(
     Object.entries(counts)
       .filter(([kind]) => !dropped.has(kind))
-      .map(([kind, values]) => [kind, values.slice(0, FACET_VALUES_MAX)]),
+      .map(([kind, values]) => [
+        kind,
+        values.filter(({ value }, index) => index < FACET_VALUES_MAX || value === chosen.get(kind)),
+      ]),
   )
+}
+
+/** By kind of facet. */
+function chosenValues({
+  category,
+  brand,
+  attributes,
+}: Pick<SearchFilters, 'category' | 'brand' | 'attributes'>): Map<string, string> {
+  const chosen = new Map(Object.entries(attributes).map(([name, value]) => [`attr.${name}`, value]))
+  if (category !== null) chosen.set('category', category)
+  if (brand !== null) chosen.set('brand', brand)
+  return chosen
 }
 
 function total(values: readonly FacetCount[]): number {

@@ -19,7 +19,7 @@ import { holdCart, releaseCartHold } from '../../db/inventory'
 import type { Db, Tx } from '../../db/pool'
 import { CART_LINES_MAX, type LineChange, linesInOrder, QUANTITY_MAX, sumLines } from '../../domain/cart'
 import { DomainError } from '../../domain/errors'
-import { type CartId, SKU_PATTERN, type Sku, skuKey } from '../../domain/ids'
+import { type CartId, SKU_PATTERN, skuKey } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import { SHIPPING_METHODS, shippingOptions } from '../../domain/shipping'
 import { cartBody, cartJson, presentCart } from '../cart'
@@ -149,7 +149,7 @@ const patchLine = defineRoute({
   example: { answer: 200, body: { quantity: 3 } },
 }).handle(async ({ params, body, caller }, deps) => {
   const cart = await setLine(deps.pool, keyOf(params.id, caller), {
-    sku: existing(params.sku),
+    ...existing(params.sku),
     quantity: body.quantity,
   })
   return changed(cart, deps)
@@ -165,7 +165,7 @@ const deleteLine = defineRoute({
   answers: { 200: cartBody, 404: ['not_found', 'sku_not_found'], 409: ['cart_closed', 'cart_locked'] },
   example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
-  const cart = await setLine(deps.pool, keyOf(params.id, caller), { sku: existing(params.sku), quantity: 0 })
+  const cart = await setLine(deps.pool, keyOf(params.id, caller), { ...existing(params.sku), quantity: 0 })
   return changed(cart, deps)
 })
 
@@ -315,8 +315,8 @@ async function requireCountry(country: string, { pool }: ApiDeps): Promise<void>
 }
 
 /** Summed per SKU, so that a line given twice is one. Throws for SKUs that cannot exist and for sums beyond the limits. */
-function wantedLines(given: readonly LineChange[]): LineChange[] {
-  const lines = sumLines(given.map(({ sku, quantity }) => ({ sku: existing(sku), quantity })))
+function wantedLines(given: readonly { sku: string; quantity: number }[]): LineChange[] {
+  const lines = sumLines(given.map(({ sku, quantity }) => ({ ...existing(sku), quantity })))
   if (lines.length > CART_LINES_MAX)
     throw new DomainError('cart_too_large', `A cart holds at most ${CART_LINES_MAX} lines.`)
   const tooMany = lines.find((line) => line.quantity > QUANTITY_MAX)
@@ -329,9 +329,9 @@ function wantedLines(given: readonly LineChange[]): LineChange[] {
 }
 
 /** The key of a SKU; one that no merchant can have written is unknown without asking. */
-function existing(written: string): Sku {
+function existing(written: string): Pick<LineChange, 'sku' | 'written'> {
   if (!SKU_PATTERN.test(written)) throw new DomainError('sku_not_found', 'There is no such SKU.')
-  return skuKey(written)
+  return { sku: skuKey(written), written }
 }
 
 function keyOf(cartId: CartId, { tokenHash }: CartCaller): CartKey {

@@ -70,6 +70,14 @@ const searchQuery = pageQuery
     if (others.length > ATTRIBUTE_FILTERS_MAX) {
       context.addIssue({ code: 'custom', message: `At most ${ATTRIBUTE_FILTERS_MAX} attributes.`, input: given })
     }
+    if ((given.price_min || 0) > (given.price_max || PRICE_AMOUNT_MAX)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['price_max'],
+        message: 'Send a price_max that is not less than price_min.',
+        input: given,
+      })
+    }
   })
 
 const engine = z.string().meta({ description: 'who answered: `typesense` or `postgres`' })
@@ -184,13 +192,18 @@ async function affinityOf(
 }
 
 function isAttribute(name: string): boolean {
-  return name.startsWith(ATTRIBUTE_PREFIX) && ATTRIBUTE_NAME_PATTERN.test(name.slice(ATTRIBUTE_PREFIX.length))
+  return name.startsWith(ATTRIBUTE_PREFIX) && ATTRIBUTE_NAME_PATTERN.test(attributeOf(name))
+}
+
+/** As search knows it, however products write it. */
+function attributeOf(name: string): string {
+  return name.slice(ATTRIBUTE_PREFIX.length).toLowerCase()
 }
 
 function filtersOf(query: SearchRequest): SearchFilters {
   const attributes = Object.entries(query)
     .filter(([name]) => isAttribute(name))
-    .map(([name, value]) => [name.slice(ATTRIBUTE_PREFIX.length), facetValue(String(value)).slice(0, 64)])
+    .map(([name, value]) => [attributeOf(name), facetValue(String(value)).slice(0, 64)])
   return {
     category: query.category || null,
     brand: query.brand ? facetValue(query.brand) : null,

@@ -128,13 +128,18 @@ const getTimeline = defineRoute({
   }
 })
 
-const repairRequest = z.strictObject({
-  action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
-  step: z.string().min(1).max(100).optional(),
-  outcome: z.enum(['done', 'not_done']).optional(),
-  reason_code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as checked_with_provider.'),
-  note: z.string().max(2_000).optional().meta({ description: 'kept with the repair, never sent to the workflow' }),
-})
+const repairRequest = z
+  .strictObject({
+    action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
+    step: z.string().min(1).max(100).optional(),
+    outcome: z.enum(['done', 'not_done']).optional(),
+    reason_code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as checked_with_provider.'),
+    note: z.string().max(2_000).optional().meta({ description: 'kept with the repair, never sent to the workflow' }),
+  })
+  .refine(({ action, outcome }) => action !== 'resolveStep' || outcome !== undefined, {
+    path: ['outcome'],
+    message: 'Say whether it happened: `done` or `not_done`.',
+  })
 type RepairRequest = z.output<typeof repairRequest>
 
 const repairAccepted = z

@@ -1,5 +1,13 @@
 import type { CountedSet, Tally } from '../../db/search/count'
-import { type FacetCount, type Facets, keepFacets, PRICE_LADDER, priceRange, RATING_STEPS } from '../../domain/search'
+import {
+  type FacetCount,
+  type Facets,
+  keepFacets,
+  PRICE_LADDER,
+  priceRange,
+  RATING_STEPS,
+  type SearchFilters,
+} from '../../domain/search'
 
 interface Facet {
   readonly kind: string
@@ -13,6 +21,7 @@ interface Facet {
 export function facetsOf(
   counted: readonly (CountedSet & { readonly tally: Tally })[],
   facets: ReadonlyMap<number, Facet>,
+  filters: SearchFilters,
 ): Facets {
   const [hits] = counted
   const tallyOf = (kind: string): Tally | undefined => (counted.find((set) => set.kind === kind) ?? hits)?.tally
@@ -31,7 +40,7 @@ export function facetsOf(
   const inStock = named([true, false], stock && [stock.inStock, stock.notInStock]).sort((a, b) => b.count - a.count)
   return {
     values: {
-      ...keepFacets(kinds),
+      ...keepFacets(kinds, filters),
       ...(ratings.length > 0 && { rating: ratings }),
       ...(inStock.length > 0 && { in_stock: inStock }),
     },

@@ -73,7 +73,7 @@ export class PostgresSearch implements SearchEngine {
       currency: query.currency,
     })
     // Else every document would be read to find that none has such a price.
-    if (!looked.isPriced) return { hits: [], ...(await this.present([])), didYouMean: null }
+    if (!looked.isPriced) return { hits: [], ...(await this.present([], query.filters)), didYouMean: null }
     const limit = Math.min(query.limit, DEPTH_MAX - query.offset)
     const { sort, affinity, offset } = query
     let nothing: Match | undefined
@@ -88,23 +88,26 @@ export class PostgresSearch implements SearchEngine {
             id,
             highlight: words.length === 0 ? null : { title: markWords(title, isMatch) },
           })),
-          ...(await this.present(sets)),
+          ...(await this.present(sets, query.filters)),
           didYouMean: respelt ? respelled(words, respelt.title) : null,
         }
       }
       nothing ??= match
     }
     const sets = nothing ? await this.counter.countAlternatives(nothing) : []
-    return { hits: [], ...(await this.present(sets)), didYouMean: null }
+    return { hits: [], ...(await this.present(sets, query.filters)), didYouMean: null }
   }
 
-  private async present(sets: Counted['sets']): Promise<Pick<SearchResult, 'total' | 'totalIsExact' | 'facets'>> {
+  private async present(
+    sets: Counted['sets'],
+    filters: SearchFilters,
+  ): Promise<Pick<SearchResult, 'total' | 'totalIsExact' | 'facets'>> {
     const ids = new Set(sets.flatMap(({ tally }) => tally.facets.map(([facet]) => facet)))
     const total = totalOf(sets)
     return {
       total: Math.min(total, COUNTED_MAX),
       totalIsExact: total <= COUNTED_MAX,
-      facets: facetsOf(sets, await this.vocabulary.namesOf([...ids])),
+      facets: facetsOf(sets, await this.vocabulary.namesOf([...ids]), filters),
     }
   }
 

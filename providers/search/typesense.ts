@@ -126,7 +126,7 @@ export class TypesenseSearch implements SearchEngine {
     }
     return {
       hits: (page.hits ?? []).map((hit) => toHit(hit, words)),
-      facets: toFacets(counts, query.currency),
+      facets: toFacets(counts, query),
       total: page.found,
       totalIsExact: true,
       didYouMean: query.offset === 0 ? betterSpelling(page, words) : null,
@@ -464,7 +464,7 @@ function replaceCounts(counts: Counts, others: Counts, field: string, attribute:
   counts.set(field, new Map([...kept, ...added]))
 }
 
-function toFacets(counts: Counts, currency: Currency): Facets {
+function toFacets(counts: Counts, { currency, filters }: SearchQuery): Facets {
   const listed = (field: string): FacetCount[] =>
     [...(counts.get(field) ?? [])]
       .filter(([, count]) => count > 0)
@@ -482,7 +482,7 @@ function toFacets(counts: Counts, currency: Currency): Facets {
   })).filter(({ count }) => count > 0)
   return {
     values: {
-      ...keepFacets(kinds),
+      ...keepFacets(kinds, filters),
       ...(ratings.length > 0 && { rating: ratings }),
       ...(listed('in_stock').length > 0 && { in_stock: listed('in_stock') }),
     },

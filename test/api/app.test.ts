@@ -20,6 +20,12 @@ describe('every answer', () => {
     expect(bad.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/)
   })
 
+  it.each(['/', '/docs', '/assets/style.css', '/docs/ui/swagger-ui.css'])('also %s', async (path) => {
+    const { status, headers } = await api.call('get', path, { headers: { 'x-request-id': 'mine-2' } })
+    expect(status).toBe(200)
+    expect(headers.get('x-request-id')).toBe('mine-2')
+  })
+
   it('has the headers of an API that serves no pages, and does not say what it runs on', async () => {
     const { headers } = await api.call('get', '/livez')
     expect(headers.get('x-content-type-options')).toBe('nosniff')

@@ -179,6 +179,12 @@ describe('lines', () => {
     expect((await cart.call('get')).body).toMatchObject({ version: 1, lines: [] })
   })
 
+  it('says a SKU that there is not as it was written', async () => {
+    const cart = await newCart()
+    const { body } = await cart.call('post', '/lines', { body: { sku: 'no-Where', quantity: 1 } })
+    expect(body).toMatchObject({ code: 'sku_not_found', sku: 'no-Where', detail: 'There is no SKU no-Where.' })
+  })
+
   it('names the wrong field of the nearest form', async () => {
     const cart = await newCart()
     const { body } = await cart.call('post', '/lines', {

@@ -115,6 +115,7 @@ describe('search in Postgres', () => {
       'White Hanging Heart T-Light Holder',
     ])
     const red = (await get('q=lunch+bag+&attr.color=RED')).body
+    expect((await get('q=lunch+bag+&attr.Color=red')).body).toEqual(red)
     expect(titlesOf(red)).toEqual(['Lunch Bag Red Retrospot'])
     expect(red.facets['attr.color']).toEqual([
       { value: 'blue', label: 'Blue', count: 1 },
@@ -188,12 +189,13 @@ describe('search in Postgres', () => {
     `cursor=${Buffer.from('{"at":-1,"of":"x"}').toString('base64url')}`,
     `q=${'x'.repeat(201)}`,
     'attr.=red',
-    'attr.Color=red',
+    'attr.1color=red',
     'attr.a%27b=red',
     'attr.color=',
     'attributes.color=red',
     'category=a&category=b',
     'q=%00',
+    'price_min=300&price_max=200',
     `${Array.from({ length: 11 }, (_, n) => `attr.a${n}=x`).join('&')}`,
   ])('refuses %s', async (query) => {
     const { status, body } = await get(query)

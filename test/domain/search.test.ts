@@ -1,5 +1,14 @@
 import fc from 'fast-check'
-import { ATTRIBUTE_FACETS_MAX, keepFacets, popularityOf, priceRange, respelled, WEIGHTS } from '../../domain/search'
+import {
+  ATTRIBUTE_FACETS_MAX,
+  FACET_VALUES_MAX,
+  keepFacets,
+  NO_FILTERS,
+  popularityOf,
+  priceRange,
+  respelled,
+  WEIGHTS,
+} from '../../domain/search'
 
 const signals = fc.record({
   velocity: fc.double({ min: 0, max: 10_000, noNaN: true }),
@@ -45,9 +54,22 @@ it('shows the attributes that most results have', () => {
   const counts = Object.fromEntries(
     Array.from({ length: 30 }, (_, index) => [`attr.a${index}`, [{ value: 'x', count: index }]]),
   )
-  const kept = Object.keys(keepFacets({ ...counts, brand: [{ value: 'acme', count: 1 }] }))
+  const kept = Object.keys(keepFacets({ ...counts, brand: [{ value: 'acme', count: 1 }] }, NO_FILTERS))
   expect(kept).toHaveLength(ATTRIBUTE_FACETS_MAX + 1)
   expect(kept).toEqual(expect.arrayContaining(['brand', 'attr.a29', 'attr.a20']))
+})
+
+it('always shows what was chosen, however few have it', () => {
+  const many = Array.from({ length: 50 }, (_, index) => ({ value: `v${index}`, count: 50 - index }))
+  const counts = {
+    category: many,
+    brand: many,
+    ...Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`attr.a${index}`, [{ value: 'x', count: index }]])),
+  }
+  const kept = keepFacets(counts, { category: 'v49', brand: 'v3', attributes: { a0: 'x' } })
+  expect(kept['category']).toEqual([...many.slice(0, FACET_VALUES_MAX), { value: 'v49', count: 1 }])
+  expect(kept['brand']).toEqual(many.slice(0, FACET_VALUES_MAX))
+  expect(kept['attr.a0']).toEqual([{ value: 'x', count: 0 }])
 })
 
 it('has price ranges without gaps', () => {

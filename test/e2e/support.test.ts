@@ -211,10 +211,14 @@ describe('provider_unreachable', () => {
         { action: 'retryStep' },
         { action: 'resume' },
         { action: 'retryPayment', step: 'returnMoney' },
-        { action: 'resolveStep' },
+        { action: 'resolveStep', step: 'returnMoney', outcome: 'done' },
       ]) {
         expect(await repair(orderId, body)).toMatchObject({ status: 409, body: { code: 'repair_not_allowed' } })
       }
+      expect(await repair(orderId, { action: 'resolveStep' })).toMatchObject({
+        status: 400,
+        body: { errors: [{ pointer: '/outcome' }] },
+      })
       const handle = temporal.workflow.getHandle(open.workflow.id)
       const good = { reason_code: 'checked_with_provider', by: keyId }
       for (const json of [
