@@ -11,7 +11,7 @@ import { forget } from './large'
 import type { Figure } from './main'
 import { Shop } from './shop'
 
-const CATALOG: GeneratedCatalog = { count: 100_000, seed: 7 }
+const CATALOG: GeneratedCatalog = { count: 1_000_000, seed: 7 }
 const BAR = 0.2
 const LOOK_MS = 1_000
 

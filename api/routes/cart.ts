@@ -147,13 +147,9 @@ const patchLine = defineRoute({
     422: ['amount_out_of_range'],
   },
   example: { answer: 200, body: { quantity: 3 } },
-}).handle(async ({ params, body, caller }, deps) => {
-  const cart = await setLine(deps.pool, keyOf(params.id, caller), {
-    ...existing(params.sku),
-    quantity: body.quantity,
-  })
-  return changed(cart, deps)
-})
+}).handle(async ({ params, body, caller }, deps) =>
+  changeLine(keyOf(params.id, caller), { ...existing(params.sku), quantity: body.quantity }, deps),
+)
 
 const deleteLine = defineRoute({
   method: 'delete',
@@ -164,10 +160,9 @@ const deleteLine = defineRoute({
   params: linePath,
   answers: { 200: cartBody, 404: ['not_found', 'sku_not_found'], 409: ['cart_closed', 'cart_locked'] },
   example: { answer: 200 },
-}).handle(async ({ params, caller }, deps) => {
-  const cart = await setLine(deps.pool, keyOf(params.id, caller), { ...existing(params.sku), quantity: 0 })
-  return changed(cart, deps)
-})
+}).handle(async ({ params, caller }, deps) =>
+  changeLine(keyOf(params.id, caller), { ...existing(params.sku), quantity: 0 }, deps),
+)
 
 const getShippingOptions = defineRoute({
   method: 'get',
@@ -249,6 +244,14 @@ async function addToCart(key: CartKey, lines: readonly LineChange[], deps: ApiDe
   if (epoch === null) return addLines(deps.pool, key, lines)
   const cart = await addLines(deps.pool, key, lines, 'changed')
   return deps.recentCatalog.complete(deps.pool, cart, epoch)
+}
+
+/** The last line takes the cart's hold with it. */
+async function changeLine(key: CartKey, change: LineChange, deps: ApiDeps): Promise<{ status: 200; json: string }> {
+  const cart = await setLine(deps.pool, key, change)
+  if (cart.holdExpiresAt === null || Object.keys(cart.lines).length > 0) return changed(cart, deps)
+  await releaseCartHold(deps.pool, key.cartId)
+  return changed(await requireCart(deps.pool, key), deps)
 }
 
 /** The answer to whoever has changed a cart. */

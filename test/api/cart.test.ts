@@ -348,6 +348,18 @@ describe('a hold', () => {
     expect((await cart.call('delete', '/hold')).status).toBe(200)
   })
 
+  it('ends with the last line of its cart', async () => {
+    const cart = await newCart()
+    await cart.call('post', '/lines', { body: { sku: 'CUP', quantity: 1 } })
+    await cart.call('post', '/hold')
+    expect((await cart.call('delete', '/lines/CUP')).body).toMatchObject({ lines: [], hold: null })
+    const { rows } = await api.database.pool.query(
+      "select count(*)::int as n from reservation where owner_id = $1 and state = 'held'",
+      [cart.id],
+    )
+    expect(rows).toEqual([{ n: 0 }])
+  })
+
   it('holds nothing for an empty cart', async () => {
     const cart = await newCart()
     expect(await cart.call('post', '/hold')).toMatchObject({ status: 409, body: { code: 'cart_empty' } })
