@@ -78,6 +78,11 @@ const TAMPERED: readonly (readonly [invariant: string, ...statements: string[]])
     `update orders set status = 'confirmed', cancel_reason = null,
        cart_id = (select cart_id from orders where status = 'confirmed' limit 1) where status = 'cancelled'`,
   ],
+  [
+    'requests_reach_their_workflow',
+    `update payment set status = 'requested', attempt = 100, created_at = now() - interval '2 minutes'
+       where id = (select id from payment limit 1)`,
+  ],
   ['carts_and_orders_name_each_other', `update cart set state = 'open' where state = 'bought'`],
   [
     'events_have_no_gaps',
