@@ -25,6 +25,8 @@ export interface Placed {
   readonly patienceMs: number
   /** True when an earlier run of this checkout had placed it. */
   readonly repeated: boolean
+  /** The buyer has asked for a cancellation that no run of this checkout may have heard of. */
+  readonly cancelWanted: boolean
 }
 
 /** Stock that moves between looking and reserving is looked at again this often, then by the next retry. */
@@ -42,6 +44,10 @@ export function createCheckoutActivities({ pool, redis, tax, settings }: Activit
       const order = await readOrderToPlace(pool, orderId)
       if (!order) return { outcome: 'over' }
       if (order.status !== 'pending') return placedBefore(order)
+      if (order.cancelWanted) {
+        await endOrder({ orderId, reason: 'customer' })
+        return { outcome: 'over' }
+      }
       const placed = await tryToPlace(order)
       if (placed) return placed
     }
@@ -58,6 +64,7 @@ export function createCheckoutActivities({ pool, redis, tax, settings }: Activit
       holdMs: order.holdMs ?? 0,
       patienceMs,
       repeated: true,
+      cancelWanted: order.cancelWanted,
     }
   }
 
@@ -92,6 +99,7 @@ export function createCheckoutActivities({ pool, redis, tax, settings }: Activit
       holdMs: placed.holdMs,
       patienceMs,
       repeated: false,
+      cancelWanted: false,
     }
   }
 

@@ -80,8 +80,8 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
   /** Temporal may have been away, or the API killed, between the row and the word of it. */
   async function remind({ orderId, attempt, cancelWanted }: OrderAtWork): Promise<void> {
     if (attempt === null && !cancelWanted) return
-    if (attempt !== null) await orders.remindOfAttempt({ orderId, attempt })
     if (cancelWanted) await orders.remindOfCancel(orderId)
+    else if (attempt !== null) await orders.remindOfAttempt({ orderId, attempt })
     await noteReminder(pool, orderId)
   }
 

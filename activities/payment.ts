@@ -6,6 +6,8 @@ import { type AttemptToCharge, readOrderToPlace } from '../db/order/place'
 import {
   type Attempt,
   changeAttempt,
+  endOwed,
+  oweProvider,
   readAttempt,
   readRequestedAttempt,
   recordLateMoney,
@@ -151,6 +153,7 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
   async function startNextAttempt({ orderId, current, supersedes }: StartNextAttempt): Promise<NextAttempt> {
     const requested = await readRequestedAttempt(pool, orderId)
     if (!requested) return startedBefore(orderId, current)
+    if (requested.cancelWanted) return { outcome: 'cancelled' }
     if (supersedes) {
       const stopped = await stopQuietly(supersedes)
       if (stopped?.fate === 'paid') return { outcome: 'paid', charge: stopped.charge }
@@ -161,7 +164,7 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     }
     const answerSeconds = (settings.PAYMENT_TIMEOUT_MS / 1000) * 2
     const started = await startAttempt(pool, { orderId, paymentId: requested.paymentId, answerSeconds })
-    if (started) return { outcome: 'started', attempt: { ...requested, status: 'sent' }, holdMs: started.holdMs }
+    if (started) return { outcome: 'started', attempt: toCharge(requested), holdMs: started.holdMs }
     await refuseAttempt(pool, requested.paymentId, 'expired')
     return { outcome: 'refused', attempt: requested.attempt }
   }
@@ -274,23 +277,63 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     if (refund.outcome === 'pending') throw new NotFinal(`The refund of charge ${attempt.key} is on its way`)
   }
 
-  /** Support says whether a charge happened. What did not is cancelled by its key as well, if the provider can hear it. */
+  /**
+   * Support says whether a charge happened. One that did not is cancelled by its key all the same, one that did is looked up:
+   * a provider that is away still owes its answer, and is asked for it afterwards ({@link squareUp}).
+   */
   async function decideAttempt({ paymentId, happened }: { paymentId: PaymentId; happened: boolean }): Promise<Verdict> {
     const attempt = await attemptOf(paymentId)
     if (!isUnresolved(attempt.status)) return verdictOfFinal(attempt)
     if (happened) {
-      const charge: SeenCharge = { status: 'authorized', reference: attempt.reference ?? attempt.key }
+      const charge: SeenCharge = { status: 'authorized', reference: attempt.reference ?? (await referenceOf(attempt)) }
       if (attempt.orderStatus === 'cancelled')
         await recordLateMoney(pool, { orderId: attempt.orderId, paymentId, ...charge })
       return { verdict: 'paid', charge }
     }
-    await providerOf(attempt).cancel(attempt.key).catch(ignoreUnavailable)
+    const cancelled = await providerOf(attempt).cancel(attempt.key).catch(nullIfUnavailable)
+    if (cancelled?.outcome !== 'dead') await oweProvider(pool, paymentId, 'cancel')
     await changeAttempt(pool, {
       orderId: attempt.orderId,
       paymentId,
       change: { to: 'failed', reference: null, outcome: 'declined' },
     })
     return { verdict: 'dead' }
+  }
+
+  async function referenceOf({ id, key, ...attempt }: Attempt): Promise<string> {
+    const known = await providerOf(attempt).find(key).catch(nullIfUnavailable)
+    if (known) return known.reference
+    await oweProvider(pool, id, 'reference')
+    return key
+  }
+
+  /** What was decided without the provider is made true there. Throws until it is. */
+  async function squareUp({ paymentId }: { paymentId: PaymentId }): Promise<void> {
+    const attempt = await attemptOf(paymentId)
+    if (attempt.owed === 'reference') {
+      const known = await providerOf(attempt).find(attempt.key)
+      if (!known || (attempt.orderStatus !== 'cancelled' && !isPaid(known)))
+        throw new NotFinal(`The provider knows of no payment by charge ${attempt.key}, which was said to be paid`)
+      await endOwed(pool, paymentId, known.reference)
+    } else if (attempt.owed === 'cancel') {
+      await endDead(attempt)
+      await endOwed(pool, paymentId, null)
+    }
+  }
+
+  /** What cannot be cancelled any more because it was captured is refunded. */
+  async function endDead(attempt: Attempt): Promise<void> {
+    const cancelled = await providerOf(attempt).cancel(attempt.key)
+    if (cancelled.outcome !== 'refused') return
+    const { charge } = cancelled
+    if (charge.state !== 'captured')
+      throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
+    await refundAll({ ...attempt, reference: charge.reference })
+  }
+
+  /** A person has squared it up at the provider. */
+  async function forgetOwed({ paymentId }: { paymentId: PaymentId }): Promise<void> {
+    await endOwed(pool, paymentId, null)
   }
 
   async function recordReturned({ orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId }): Promise<void> {
@@ -301,9 +344,9 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     paymentId,
   }: {
     paymentId: PaymentId
-  }): Promise<{ key: string; patienceMs: number; money: Money }> {
-    const { key, amount, currency } = await attemptOf(paymentId)
-    return { key, patienceMs, money: { amount, currency } }
+  }): Promise<{ key: string; patienceMs: number; money: Money; owed: boolean }> {
+    const { key, amount, currency, owed } = await attemptOf(paymentId)
+    return { key, patienceMs, money: { amount, currency }, owed: owed !== null }
   }
 
   async function attemptOf(paymentId: PaymentId): Promise<Attempt> {
@@ -312,7 +355,7 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     return attempt
   }
 
-  function providerOf(attempt: Attempt) {
+  function providerOf(attempt: Pick<Attempt, 'provider'>) {
     const provider = providers.get(attempt.provider)
     if (!provider) throw new Error(`There is no payment provider ${attempt.provider} here`)
     return provider
@@ -326,7 +369,9 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     stopCharge: (input: Parameters<typeof stopCharge>[0]) => alive(() => stopCharge(input)),
     learnFate: (input: Parameters<typeof learnFate>[0]) => alive(() => learnFate(input)),
     returnMoney: (input: Parameters<typeof returnMoney>[0]) => alive(() => returnMoney(input)),
+    squareUp: (input: Parameters<typeof squareUp>[0]) => alive(() => squareUp(input)),
     decideAttempt,
+    forgetOwed,
     recordReturned,
     readSettlement,
   }
@@ -342,6 +387,8 @@ export interface StartNextAttempt {
 
 export type NextAttempt =
   | { readonly outcome: 'none' }
+  /** The buyer has asked for a cancellation meanwhile. */
+  | { readonly outcome: 'cancelled' }
   | { readonly outcome: 'paid'; readonly charge: SeenCharge }
   | { readonly outcome: 'refused'; readonly attempt: number }
   | { readonly outcome: 'started'; readonly attempt: AttemptToCharge; readonly holdMs: number }
@@ -373,6 +420,11 @@ function mismatchOf(attempt: Attempt, charge: Charge): string | null {
   return `somebody to decide: for charge \`${attempt.key}\` the order asks ${asked}, the provider says ${told} for \`${charge.orderId}\``
 }
 
-function ignoreUnavailable(error: unknown): void {
-  if (!(error instanceof ProviderUnavailable)) throw error
+function nullIfUnavailable(error: unknown): null {
+  if (error instanceof ProviderUnavailable) return null
+  throw error
+}
+
+function toCharge({ paymentId, attempt, key }: AttemptToCharge): AttemptToCharge {
+  return { paymentId, attempt, key, status: 'sent' }
 }

@@ -19,7 +19,7 @@ export interface OpenCase {
   readonly currency: string
 }
 
-/** Opens a case. One of its kind per order: repeated, it stays as it was first seen. */
+/** Opens a case. One of its kind per order: repeated, it stays as it was first seen, and goes to the workflow that asks now. */
 export async function openCase(
   db: Db,
   input: {
@@ -35,7 +35,8 @@ export async function openCase(
     text: `
       insert into attention (order_id, code, step, payment_id, workflow_id)
       values ($1, $2, $3, $4, $5)
-      on conflict (order_id, code) where closed_at is null do nothing`,
+      on conflict (order_id, code) where closed_at is null
+      do update set step = excluded.step, payment_id = excluded.payment_id, workflow_id = excluded.workflow_id`,
     values: [input.orderId, input.code, input.step, input.paymentId, input.workflowId],
   })
 }
@@ -72,7 +73,8 @@ export async function closeSettledCases(db: Db, { shard, shards }: { shard: numb
           select from payment p
           where p.order_id = o.id
             and (p.status in ('requested', 'sent', 'requires_action', 'pending')
-                 or p.status in ('authorized', 'captured') and o.status = 'cancelled'))`,
+                 or p.status in ('authorized', 'captured') and o.status = 'cancelled'
+                 or p.owed is not null))`,
     values: [shard, shards],
   })
   return rowCount ?? 0

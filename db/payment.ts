@@ -25,6 +25,8 @@ export interface Attempt {
   readonly status: AttemptStatus
   readonly outcome: AttemptOutcome | null
   readonly reference: string | null
+  /** What a person's decision left to be done at the provider: it must hear that the attempt is dead, or name its charge. */
+  readonly owed: 'cancel' | 'reference' | null
   readonly returnUrl: string | null
   readonly expiresAt: Date | null
 }
@@ -34,7 +36,7 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
     name: 'payment.read',
     text: `
       select p.id, p.order_id as "orderId", o.status as "orderStatus", p.attempt, p.key, p.provider, p.method, p.amount,
-             p.currency, p.status, p.outcome, p.reference, o.return_url as "returnUrl", p.expires_at as "expiresAt"
+             p.currency, p.status, p.outcome, p.reference, p.owed, o.return_url as "returnUrl", p.expires_at as "expiresAt"
       from payment p
       join orders o on o.id = p.order_id
       where p.id = $1`,
@@ -44,13 +46,17 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
 }
 
 /** The attempt that a buyer asked for and that has not begun. */
-export async function readRequestedAttempt(db: Db, orderId: OrderId): Promise<AttemptToCharge | null> {
-  const { rows } = await db.query<AttemptToCharge>({
+export async function readRequestedAttempt(
+  db: Db,
+  orderId: OrderId,
+): Promise<(AttemptToCharge & { readonly cancelWanted: boolean }) | null> {
+  const { rows } = await db.query<AttemptToCharge & { cancelWanted: boolean }>({
     name: 'payment.requested',
     text: `
-      select id as "paymentId", attempt, key, status
-      from payment
-      where order_id = $1 and status = 'requested'`,
+      select p.id as "paymentId", p.attempt, p.key, p.status, o.cancel_wanted_at is not null as "cancelWanted"
+      from payment p
+      join orders o on o.id = p.order_id
+      where p.order_id = $1 and p.status = 'requested'`,
     values: [orderId],
   })
   return rows[0] ?? null
@@ -238,6 +244,24 @@ export async function changeAttempt(
     ],
   })
   return rowCount === 1
+}
+
+/** Notes what the provider has yet to hear or to say of an attempt that a person decided. */
+export async function oweProvider(db: Db, paymentId: PaymentId, owed: 'cancel' | 'reference'): Promise<void> {
+  await db.query({
+    name: 'payment.owe',
+    text: 'update payment set owed = $2, updated_at = now() where id = $1',
+    values: [paymentId, owed],
+  })
+}
+
+/** The provider has heard, or has said by what reference it knows the attempt. */
+export async function endOwed(db: Db, paymentId: PaymentId, reference: string | null): Promise<void> {
+  await db.query({
+    name: 'payment.endOwed',
+    text: 'update payment set owed = null, reference = coalesce($2, reference), updated_at = now() where id = $1',
+    values: [paymentId, reference],
+  })
 }
 
 /** Ends a requested attempt that may not begin. Its key is answered from what the order has become. */

@@ -535,6 +535,7 @@ create table payment (
   refunded bigint default 0 not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  owed text,
   constraint payment_pkey PRIMARY KEY (id),
   constraint never_captured_twice CHECK ((captured <= amount)),
   constraint never_refunded_twice CHECK ((refunded <= captured)),
@@ -545,6 +546,7 @@ create table payment (
   constraint payment_order_id_attempt_key UNIQUE (order_id, attempt),
   constraint payment_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint payment_outcome_check CHECK ((outcome = ANY (ARRAY['completed'::text, 'declined'::text, 'superseded'::text, 'refused'::text, 'cancelled'::text, 'expired'::text]))),
+  constraint payment_owed_check CHECK ((owed = ANY (ARRAY['cancel'::text, 'reference'::text]))),
   constraint payment_refunded_check CHECK ((refunded >= 0)),
   constraint payment_status_check CHECK ((status = ANY (ARRAY['requested'::text, 'sent'::text, 'requires_action'::text, 'pending'::text, 'authorized'::text, 'captured'::text, 'voided'::text, 'refunded'::text, 'declined'::text, 'failed'::text])))
 ) with (fillfactor=70);
@@ -552,6 +554,7 @@ CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_i
 CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
 CREATE INDEX payment_at_work ON public.payment USING btree (updated_at) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
 CREATE INDEX payment_holding ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['authorized'::text, 'captured'::text]));
+CREATE INDEX payment_owed ON public.payment USING btree (order_id) WHERE (owed IS NOT NULL);
 
 create table price (
   sku sku not null,

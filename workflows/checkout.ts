@@ -76,7 +76,9 @@ class Checkout {
     const placed = await this.saga.step({ run: () => place({ orderId: this.orderId }), undo: () => this.release() })
     if (placed.outcome === 'over') return this.finish('over')
     this.remember(placed)
+    if (placed.cancelWanted) this.cancelled ??= 'customer'
     try {
+      if (placed.cancelWanted) return await this.endUnpaid()
       return (await this.collect(placed)) ? this.finish('confirmed') : await this.endUnpaid()
     } catch (error) {
       if (!isCancellation(error)) throw error
@@ -187,6 +189,7 @@ class Checkout {
     const current = this.attempt?.paymentId ?? null
     const next = await startNextAttempt({ orderId: this.orderId, current, supersedes: waiting?.paymentId ?? null })
     if (next.outcome === 'paid' && waiting) return this.act(waiting, { verdict: 'paid', charge: next.charge })
+    if (next.outcome === 'cancelled') this.cancelled ??= 'customer'
     if (next.outcome === 'refused') this.answered = Math.max(this.answered, next.attempt)
     if (next.outcome === 'started') {
       if (waiting) waiting.final = true

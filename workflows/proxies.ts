@@ -70,6 +70,7 @@ export const park = step('park', 'Write the case into the attention list')
 export const unpark = step('unpark', 'Close the case in the attention list')
 export const auditRepair = step('auditRepair', 'Write down who repaired what')
 export const recordReturned = step('recordReturned', 'Write down that the money went back')
+export const forgetOwed = step('forgetOwed', 'Write down that the provider knows')
 export const readSettlement = step('readSettlement', 'Read what there is to settle')
 export const decideAttempt = step('decideAttempt', 'Write down what support decided about a charge')
 
@@ -80,6 +81,7 @@ export const settleCharge = patient(
 ).settleCharge
 export const stopCharge = patient('Cancel the charge at the payment provider').stopCharge
 export const learnFate = patient('Find out whether money came for an order that is over').learnFate
+export const squareUp = patient('Tell the payment provider what was decided about the charge').squareUp
 export const returnMoney = patient('Give the money of an order that is over back').returnMoney
 
 export const sweep = proxyActivities<ExpiryActivities>({

@@ -3,7 +3,7 @@ import type { OrderId, PaymentId } from '../domain/ids'
 import type { AttentionCase } from '../domain/attention'
 import type { SettlementInput } from './contract'
 import { Desk } from './desk'
-import { decideAttempt, learnFate, readSettlement, recordReturned, returnMoney } from './proxies'
+import { decideAttempt, forgetOwed, learnFate, readSettlement, recordReturned, returnMoney, squareUp } from './proxies'
 
 interface LateAttempt {
   readonly orderId: OrderId
@@ -18,15 +18,32 @@ interface LateAttempt {
 
 /**
  * Late money: a payment that may have succeeded when its checkout is over. Stays until the attempt is final and what it
- * took has gone back.
+ * took has gone back. What a person decided while the provider was away is made true there first.
  */
 export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
   const desk = new Desk(orderId)
-  const { key, patienceMs, money } = await readSettlement({ paymentId })
+  const { key, patienceMs, money, owed } = await readSettlement({ paymentId })
   desk.learnMoney(money)
+  if (owed) await settleOwed(desk, { orderId, paymentId, key, patienceMs })
   const patience = { patienceMs, returnPatienceMs: patienceMs }
   await returnLateMoney(desk, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
   await condition(allHandlersFinished)
+}
+
+async function settleOwed(
+  desk: Desk,
+  { paymentId, key, patienceMs }: { orderId: OrderId; paymentId: PaymentId; key: string; patienceMs: number },
+): Promise<void> {
+  const waitsFor = `the payment provider to hear what was decided about charge \`${key}\``
+  desk.tellWaiting(`${waitsFor}.`, 'The order itself is settled.')
+  for (;;) {
+    const end = await desk.see(
+      { step: 'squareUp', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
+      () => squareUp({ paymentId }),
+    )
+    if (end.by === 'done') return
+    if (end.by === 'resolved' && end.outcome === 'not_done') return forgetOwed({ paymentId })
+  }
 }
 
 /** Finds out what became of an attempt of an order that is over, and gives back what it took. */

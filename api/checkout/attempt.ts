@@ -109,14 +109,27 @@ async function nudge({ orderId, attempt, label, deadline, reuse }: Nudge, deps: 
 }
 
 /**
- * Asks the order's workflow to end it, starting it again when it is gone, and waits until it has, as long as a checkout
- * call does. What Temporal cannot be told now is kept, and told by the sweep.
+ * Keeps that the buyer wants the order cancelled, asks its workflow to end it, starting it again when it is gone, and waits
+ * until it has, as long as a checkout call does. What the workflow cannot be told now the sweep tells it. Answers the order
+ * as it was read last; null while it cannot be read.
  */
 export async function cancelCheckout(
   { orderId, label }: { orderId: OrderId; label: CheckoutLabel },
   deps: ApiDeps,
-): Promise<void> {
+): Promise<Order | null> {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
+  if (await wantCancel(deps.pool, orderId)) await signalCancel({ orderId, label, deadline }, deps)
+  for (;;) {
+    const order = await readIfUp(orderId, deps)
+    if (Date.now() >= deadline || (order && !isOpen(order.status))) return order
+    await pause(POLL_MS)
+  }
+}
+
+async function signalCancel(
+  { orderId, label, deadline }: { orderId: OrderId; label: CheckoutLabel; deadline: number },
+  deps: ApiDeps,
+): Promise<void> {
   const signal = () =>
     deps.temporal.workflow.signalWithStart(WORKFLOWS.checkout, {
       ...checkoutStart(orderId, label),
@@ -129,9 +142,7 @@ export async function cancelCheckout(
     await deps.temporal.withDeadline(deadline, signal)
   } catch (error) {
     if (!isTemporalUnavailable(error)) throw error
-    await wantCancel(deps.pool, orderId)
   }
-  while (Date.now() < deadline && isOpen((await requireOrder(orderId, deps)).status)) await pause(POLL_MS)
 }
 
 async function requireOrder(orderId: OrderId, deps: ApiDeps): Promise<Order> {

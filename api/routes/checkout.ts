@@ -3,7 +3,7 @@ import { dropCart } from '../../db/cart-cache'
 import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
 import { DomainError } from '../../domain/errors'
 import { isCompleted, isOpen } from '../../domain/order'
-import { asItStands, type CheckoutAnswer, checkoutBody, presentCheckout, REPLAYED } from '../checkout/answer'
+import { asItStands, type CheckoutAnswer, checkoutBody, presentCheckout, REPLAYED, accepted } from '../checkout/answer'
 import { awaitAttempt, cancelCheckout } from '../checkout/attempt'
 import { beginCheckout, beginPayment, type Begun, requireOwn } from '../checkout/begin'
 import { labelOf } from '../checkout/label'
@@ -116,8 +116,8 @@ const postCancel = defineRoute({
   example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwn(params.id, caller, deps)
-  if (isOpen(order.status)) await cancelCheckout({ orderId: order.id, label: labelOf(order) }, deps)
-  const now = await requireOwn(params.id, caller, deps)
+  const now = isOpen(order.status) ? await cancelCheckout({ orderId: order.id, label: labelOf(order) }, deps) : order
+  if (!now) return accepted(order.id, deps)
   if (isCompleted(now.status))
     throw new DomainError('order_completed', 'The order is paid already.', { checkout: presentCheckout(now, deps) })
   if (now.status !== 'cancelled') return asItStands(now, deps)

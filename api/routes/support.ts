@@ -207,22 +207,31 @@ interface RepairInput {
   readonly by: ApiKeyId
 }
 
-/** Sends the repair to the workflow of the case it fits, or does `resume` here. Returns the case. */
+/**
+ * Sends the repair to the workflow of the case it fits, or does `resume` here. Returns the case. One of a workflow that was
+ * ended by hand stays open beside that of its successor: then it is for that one.
+ */
 async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase> {
   const { orderId, body } = input
   const cases = await readOpenCases(deps.pool, orderId)
-  const fitting = cases.find(
+  const fitting = cases.filter(
     ({ code, step }) => allowsRepair(code, body.action) && (body.step === undefined || body.step === step),
   )
-  if (!fitting) {
+  const [first] = fitting
+  if (!first) {
     // A busy worker may have taken it after an earlier request had given up waiting.
     const done = (await readCasesOfRepair(deps.pool, orderId, input.id)).find((code) => allowsRepair(code, body.action))
     if (done) return done
     throw notAllowed(cases, body)
   }
-  if (body.action === 'resume') await resume(orderId, deps)
-  else await sendRepair(fitting.workflowId, body.action, input, deps.temporal)
-  return fitting.code
+  if (body.action === 'resume') {
+    await resume(orderId, deps)
+    return first.code
+  }
+  for (const { code, workflowId } of fitting) {
+    if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
+  }
+  throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
 }
 
 function notAllowed(cases: readonly OpenCase[], { action, step }: RepairRequest): DomainError {
@@ -240,12 +249,13 @@ function notAllowed(cases: readonly OpenCase[], { action, step }: RepairRequest)
 /** A worker has this long to accept a repair. */
 const ACCEPT_MS = 3_000
 
+/** False when the workflow has ended. */
 async function sendRepair(
   workflowId: string,
   action: keyof typeof REPAIR_UPDATES,
   { id, body, by }: RepairInput,
   temporal: Client,
-): Promise<void> {
+): Promise<boolean> {
   const { step, outcome, reason_code } = body
   try {
     const update = await temporal.withDeadline(Date.now() + ACCEPT_MS, () =>
@@ -256,11 +266,11 @@ async function sendRepair(
       }),
     )
     await refusalOf(update, temporal)
+    return true
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError)
       throw new DomainError('repair_not_allowed', error.cause?.message ?? error.message)
-    if (error instanceof WorkflowNotFoundError)
-      throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
+    if (error instanceof WorkflowNotFoundError) return false
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isTemporalUnavailable(error)) {
       throw new DomainError(
         'no_worker',

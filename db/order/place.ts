@@ -23,6 +23,8 @@ export interface OrderToPlace {
   readonly units: number
   /** How long the stock is still held; null before it is. Negative once the time is over. */
   readonly holdMs: number | null
+  /** The buyer wants it cancelled. */
+  readonly cancelWanted: boolean
   readonly attempt: AttemptToCharge | null
 }
 
@@ -42,6 +44,7 @@ export async function readOrderToPlace(db: Db, orderId: OrderId): Promise<OrderT
              o.expected_total as "expectedTotal", o.total,
              (select coalesce(sum((line.value ->> 'quantity')::int), 0)::int from jsonb_each(o.snapshot) as line) as units,
              extract(epoch from o.hold_expires_at - now())::float8 * 1000 as "holdMs",
+             o.cancel_wanted_at is not null as "cancelWanted",
              case when p.id is not null then
                jsonb_build_object('paymentId', p.id, 'attempt', p.attempt, 'key', p.key, 'status', p.status)
              end as attempt

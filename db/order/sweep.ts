@@ -10,7 +10,7 @@ export interface OrderAtWork {
   readonly restarts: number
   /** Accepted so long ago that its stock was never reserved in time. */
   readonly stale: boolean
-  /** The attempt that is not final, or whose money has not gone back, of an order that is over. */
+  /** The attempt of an order that is over which is not final, or whose money has not gone back, or of which the provider owes an answer. */
   readonly paymentId: PaymentId | null
   /** An attempt that was accepted and has not been taken up: its workflow may not know of it. Null too when it was just told. */
   readonly attempt: number | null
@@ -24,7 +24,7 @@ const QUIET_SECONDS = 5
 const REMIND_AGAIN_SECONDS = 60
 
 /**
- * Orders that are open, or over with an attempt not final or money not returned, of one shard, after `after` by id.
+ * Orders that are open, or over with something left to settle, of one shard, after `after` by id.
  * `holdSeconds`: a `pending` order older than that is stale.
  */
 export async function listOrdersAtWork(
@@ -60,8 +60,8 @@ export async function listOrdersAtWork(
       select o.id, o.status, o.number, o.restarts, p.id, false, null, false
       from payment p
       join orders o on o.id = p.order_id
-      where p.status in ('sent', 'requires_action', 'pending', 'authorized', 'captured')
-        and o.status = 'cancelled'
+      where (p.owed is not null
+             or o.status = 'cancelled' and p.status in ('sent', 'requires_action', 'pending', 'authorized', 'captured'))
         and p.updated_at < now() - make_interval(secs => $5)
         and hashtext(o.id) & ($2 - 1) = $1 and o.id > $6
       order by 1

@@ -286,6 +286,22 @@ describe('accepted while Temporal cannot be told', () => {
     expect((await buyer.pay(orderId, 'pm_card_visa', key)).status).toBe(201)
   }, 60_000)
 
+  it('a cancellation of what nobody had begun: nothing is reserved, nothing charged', async () => {
+    const [first, second] = [await shop.buyerOf(), await shop.buyerOf()]
+    const begun = await first.checkout({ api: CUT_OFF })
+    expect(begun.status).toBe(202)
+    const declined = await second.checkout({ method: 'pm_card_chargeDeclined' })
+    const orders = [begun.body.order_id, declined.body.checkout.order_id] as const
+    expect((await second.pay(orders[1], 'pm_card_visa', randomUUID(), CUT_OFF)).status).toBe(202)
+    expect((await first.cancel(orders[0], randomUUID(), CUT_OFF)).status).toBe(202)
+    expect((await second.cancel(orders[1], randomUUID(), CUT_OFF)).status).toBe(202)
+    await first.stateBecomes(orders[0], 'cancelled', 40_000)
+    await second.stateBecomes(orders[1], 'cancelled', 40_000)
+    expect(await shop.chargeStates(orders[0])).toEqual([])
+    expect(await shop.chargeStates(orders[1])).toEqual(['declined'])
+    for (const { sku } of [first, second]) expect(await shop.stock(sku)).toMatchObject({ reserved: 0 })
+  }, 60_000)
+
   it('a cancellation: what waited is voided, the stock is free', async () => {
     const { buyer, orderId } = await waiting()
     expect(await buyer.cancel(orderId, randomUUID(), CUT_OFF)).toMatchObject({

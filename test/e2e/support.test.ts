@@ -80,6 +80,16 @@ async function unreachable(): Promise<{ buyer: Buyer & { sku: string }; orderId:
   return { buyer, orderId, open }
 }
 
+/** A charge that happened, and of which nothing more can be learnt. */
+async function chargedUnseen(): Promise<{ buyer: Buyer & { sku: string }; orderId: string }> {
+  const buyer = await shop.buyerOf()
+  void buyer.checkout({ method: 'pm_sandbox_timeout_after_charge' }).catch(() => undefined)
+  const orderId = await buyer.accepted()
+  provider.fail(orderId, ({ method, path }) => !(method === 'POST' && path === '/v1/charges'))
+  await shop.waitForCase(orderId, 'provider_unreachable')
+  return { buyer, orderId }
+}
+
 /** A cancelled checkout whose charge cannot be cancelled. */
 async function undoFails(): Promise<{ buyer: Buyer & { sku: string }; orderId: string; url: string; open: Case }> {
   const buyer = await shop.buyerOf()
@@ -192,6 +202,36 @@ describe('provider_unreachable', () => {
       await buyer.stateBecomes(orderId, 'ready_for_payment')
       provider.heal(orderId)
       expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
+    },
+
+    'resolveStep not_done while the provider is away: its charge is voided once it can be told': async () => {
+      const { buyer, orderId } = await chargedUnseen()
+      expect(await repair(orderId, { action: 'resolveStep', outcome: 'not_done' })).toMatchObject({ status: 202 })
+      await buyer.stateBecomes(orderId, 'ready_for_payment')
+      expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
+      provider.heal(orderId)
+      expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
+      await until(
+        'the charge that was said to be none is voided',
+        () => shop.chargeStates(orderId),
+        (states) => states.join() === 'voided,authorized',
+        40_000,
+      )
+      await caseCloses(orderId)
+    },
+
+    'resolveStep done while the provider is away: its name for the charge is learnt afterwards': async () => {
+      const { buyer, orderId } = await chargedUnseen()
+      expect(await repair(orderId, { action: 'resolveStep', outcome: 'done' })).toMatchObject({ status: 202 })
+      await buyer.stateBecomes(orderId, 'completed')
+      provider.heal(orderId)
+      await until(
+        'the reference is the provider’s',
+        async () =>
+          (await stack.database.pool.query('select reference, owed from payment where order_id = $1', [orderId])).rows,
+        ([payment]) => payment?.owed === null && payment.reference.startsWith('ch_'),
+        40_000,
+      )
     },
 
     'forceCancel from the Web UI: the stock goes back, the charge is settled when the provider is back': async () => {
@@ -400,7 +440,7 @@ describe('without a worker', () => {
     const counts = new Map(rows.map(({ action, count }) => [action, count]))
     expect(rows.every(({ signed }) => signed)).toBe(true)
     expect(counts.get('retryPayment')).toBe(1)
-    expect(counts.get('resolveStep')).toBe(6)
+    expect(counts.get('resolveStep')).toBe(8)
     expect(counts.get('retryStep')).toBe(2)
     expect(counts.get('resume')).toBe(1)
   })
