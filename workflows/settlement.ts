@@ -24,7 +24,7 @@ export async function settlement({ orderId, paymentId }: SettlementInput): Promi
   const desk = new Desk(orderId)
   const { key, patienceMs, money, owed } = await readSettlement({ paymentId })
   desk.learnMoney(money)
-  if (owed) await settleOwed(desk, { orderId, paymentId, key, patienceMs })
+  if (owed) await settleOwed(desk, { paymentId, key, patienceMs })
   const patience = { patienceMs, returnPatienceMs: patienceMs }
   await returnLateMoney(desk, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
   await condition(allHandlersFinished)
@@ -32,7 +32,7 @@ export async function settlement({ orderId, paymentId }: SettlementInput): Promi
 
 async function settleOwed(
   desk: Desk,
-  { paymentId, key, patienceMs }: { orderId: OrderId; paymentId: PaymentId; key: string; patienceMs: number },
+  { paymentId, key, patienceMs }: Pick<LateAttempt, 'paymentId' | 'key' | 'patienceMs'>,
 ): Promise<void> {
   const waitsFor = `the payment provider to hear what was decided about charge \`${key}\``
   desk.tellWaiting(`${waitsFor}.`, 'The order itself is settled.')

@@ -11,6 +11,7 @@ import { RELAY_PARTITIONS } from '../../db/outbox'
 import { NO_AFFINITY, NO_FILTERS, type SearchDocument } from '../../domain/search'
 import { isId, type ProductId, type WarehouseId } from '../../domain/ids'
 import { createLog } from '../../log'
+import type { SearchEngine } from '../../providers/search/port'
 import { PostgresSearch } from '../../providers/search/postgres'
 import { runRelay, type Sink } from '../../workers/relay'
 import { indexPending, runIndexer, searchSink } from '../../workers/search'
@@ -70,6 +71,11 @@ async function find(text: string): Promise<{ total: number; inStock: number }> {
   } as const
   const { total, facets } = await engine.search(query)
   return { total, inStock: facets.values['in_stock']?.find(({ value }) => value === 'true')?.count ?? 0 }
+}
+
+/** The engine, but for this. */
+function engineLike(changes: { name: string; index: SearchEngine['index'] }): SearchEngine {
+  return Object.assign(Object.create(engine), changes)
 }
 
 async function document(id: ProductId): Promise<SearchDocument> {
@@ -225,14 +231,14 @@ describe('the notes of what is to be indexed', () => {
   it('marked while it is worked on is worked on again', async () => {
     const id = await product('Copper Kettle', 'K-1')
     await markForSearch(database.pool, ENGINES, [id])
-    const late = {
+    const late = engineLike({
       name: 'postgres',
       index: async (...changes: Parameters<typeof engine.index>) => {
         await retitle(id, 'Copper Teapot')
         await markForSearch(database.pool, ENGINES, [id])
         return engine.index(...changes)
       },
-    } as unknown as PostgresSearch
+    })
     await indexPending({ pool: database.pool, engine: late, log })
     expect(await pending()).toBe(1)
     await indexPending({ pool: database.pool, engine, log })
@@ -246,14 +252,14 @@ describe('the notes of what is to be indexed', () => {
     expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(1)
     expect(await takePending(database.pool, 'postgres', 10)).toHaveLength(0)
     await database.pool.query('update search_pending set due_at = now()')
-    const frozen = {
+    const frozen = engineLike({
       name: 'postgres',
       index: async () => {
         await database.pool.query('update search_pending set due_at = now()')
         expect(await indexPending({ pool: database.pool, engine, log })).toBe(1)
         return []
       },
-    } as unknown as PostgresSearch
+    })
     await indexPending({ pool: database.pool, engine: frozen, log })
     expect(await pending()).toBe(1)
   })
@@ -273,13 +279,13 @@ describe('the notes of what is to be indexed', () => {
   it('of an engine that is away wait, ever longer, and those of another do not', async () => {
     const id = await product('Copper Kettle', 'K-1')
     await markForSearch(database.pool, ['postgres', 'away'], [id])
-    const away = { name: 'away', index: () => Promise.reject(new Error('down')) } as unknown as PostgresSearch
+    const away = engineLike({ name: 'away', index: () => Promise.reject(new Error('down')) })
     await expect(indexPending({ pool: database.pool, engine: away, log })).rejects.toThrow('down')
     expect(await indexPending({ pool: database.pool, engine: away, log })).toBe(0)
     expect(await indexPending({ pool: database.pool, engine, log })).toBe(1)
     expect((await find('kettle ')).total).toBe(1)
     await database.pool.query('update search_pending set due_at = now()')
-    const back = { name: 'away', index: async () => [] } as unknown as PostgresSearch
+    const back = engineLike({ name: 'away', index: async () => [] })
     expect(await indexPending({ pool: database.pool, engine: back, log })).toBe(1)
     expect(await pending()).toBe(0)
   })
@@ -287,13 +293,13 @@ describe('the notes of what is to be indexed', () => {
   it('refused are due at once when the product is corrected, also while it is being refused', async () => {
     const id = await product('Copper Kettle', 'K-1')
     const refuse = (meanwhile: () => Promise<void>) =>
-      ({
+      engineLike({
         name: 'postgres',
         index: async () => {
           await meanwhile()
           return [{ id, reason: 'too large' }]
         },
-      }) as unknown as PostgresSearch
+      })
     const mark = () => markForSearch(database.pool, ENGINES, [id])
     await mark()
     expect(await indexPending({ pool: database.pool, engine: refuse(async () => {}), log })).toBe(1)
@@ -315,10 +321,10 @@ describe('the notes of what is to be indexed', () => {
   it('refused by the engine are kept, the others of the batch are not', async () => {
     const ids = [await product('Copper Kettle', 'K-1'), await product('Steel Pan', 'P-1')]
     await markForSearch(database.pool, ENGINES, ids)
-    const picky = {
+    const picky = engineLike({
       name: 'postgres',
-      index: async () => [{ id: ids[0], reason: 'too large' }],
-    } as unknown as PostgresSearch
+      index: async () => [{ id: ids[0] as ProductId, reason: 'too large' }],
+    })
     expect(await indexPending({ pool: database.pool, engine: picky, log })).toBe(2)
     expect(await pending()).toBe(1)
   })
