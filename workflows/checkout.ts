@@ -11,8 +11,9 @@ import type { OpenAttempt, Verdict } from '../activities/payment'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
 import { attemptSignal, attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
-import { Desk, readable } from './desk'
+import { Desk, type DutyEnd, readable } from './desk'
 import {
+  askOnceMore,
   charge,
   confirm,
   decideAttempt,
@@ -76,9 +77,8 @@ class Checkout {
     const placed = await this.saga.step({ run: () => place({ orderId: this.orderId }), undo: () => this.release() })
     if (placed.outcome === 'over') return this.finish('over')
     this.remember(placed)
-    if (placed.cancelWanted) this.cancelled ??= 'customer'
     try {
-      if (placed.cancelWanted) return await this.endUnpaid()
+      if (placed.cancelWanted) return await this.endAsWanted()
       return (await this.collect(placed)) ? this.finish('confirmed') : await this.endUnpaid()
     } catch (error) {
       if (!isCancellation(error)) throw error
@@ -134,8 +134,12 @@ class Checkout {
       () => settleCharge({ paymentId: attempt.paymentId }),
       () => this.mustEnd(),
     )
+    return this.verdictOf(attempt, end)
+  }
+
+  private async verdictOf({ paymentId }: OpenAttempt, end: DutyEnd<Verdict>): Promise<Verdict> {
     if (end.by === 'done') return end.result
-    if (end.by === 'resolved') return decideAttempt({ paymentId: attempt.paymentId, happened: end.outcome === 'done' })
+    if (end.by === 'resolved') return decideAttempt({ paymentId, happened: end.outcome === 'done' })
     if (end.by === 'forced') this.endNow()
     return { verdict: 'unknown' }
   }
@@ -199,6 +203,14 @@ class Checkout {
     return false
   }
 
+  /** The cancellation was there before this run, which therefore asks for no money; what an earlier run asked for is stopped. */
+  private async endAsWanted(): Promise<CheckoutEnd> {
+    const { attempt } = this
+    this.cancelled ??= 'customer'
+    if (attempt) this.saga.owe(() => this.stop(attempt))
+    return this.endUnpaid()
+  }
+
   /** Nothing more is taken. What is in flight is looked up; unless it paid, it is cancelled by its key, then the stock goes back. */
   private async endUnpaid(): Promise<CheckoutEnd> {
     const attempt = this.attempt
@@ -223,7 +235,23 @@ class Checkout {
   /** At the deadline: paid means confirmed, the stock is still held. */
   private async paidAfterAll(attempt: OpenAttempt): Promise<boolean> {
     const stopped = await this.tryToStop(attempt, true)
-    return stopped?.fate === 'paid' && this.act(attempt, { verdict: 'paid', charge: stopped.charge })
+    if (!stopped) return this.act(attempt, await this.askOnceMore(attempt))
+    return stopped.fate === 'paid' && this.act(attempt, { verdict: 'paid', charge: stopped.charge })
+  }
+
+  /** Patience may have run out while it was us who were away: only the provider's own silence gives the stock back. */
+  private async askOnceMore(attempt: OpenAttempt): Promise<Verdict> {
+    const end = await this.desk.see(
+      {
+        step: 'lookUp',
+        code: 'provider_unreachable',
+        paymentId: attempt.paymentId,
+        waitsFor: `the payment provider to be asked once more about charge \`${attempt.key}\``,
+        patienceMs: this.patienceMs,
+      },
+      () => askOnceMore({ paymentId: attempt.paymentId }),
+    )
+    return this.verdictOf(attempt, end)
   }
 
   /** The undo of a charge. What is not final when patience ends is settled after the stock has gone back. */

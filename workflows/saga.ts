@@ -11,8 +11,13 @@ export class Saga {
   private readonly undos: Undo[] = []
 
   async step<T>({ undo, run }: { undo: Undo; run: () => Promise<T> }): Promise<T> {
-    this.undos.push(undo)
+    this.owe(undo)
     return run()
+  }
+
+  /** Registers the undo of what was done before. */
+  owe(undo: Undo): void {
+    this.undos.push(undo)
   }
 
   async compensate(): Promise<void> {

@@ -117,7 +117,8 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
     after: ['payment.request.after', 'payment.start.after', 'startNextAttempt.after'],
   },
   webhook: {
-    scripts: ['buy'],
+    // What is charged later tells so, and the bank tells of an approval.
+    scripts: ['buy', 'approve'],
     methods: ['pm_sandbox_async'],
     before: ['inbox.receive.before', 'inbox.due.before'],
     after: ['inbox.receive.after', 'inbox.due.after'],

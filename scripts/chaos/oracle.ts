@@ -52,7 +52,37 @@ export async function judge(history: History, deps: OracleDeps): Promise<string[
     ...(await judgeReplays(history, keys)),
     ...(await judgeCart(history, orders)),
   ]
-  return faults.map((fault) => `${history.plan.script} with ${history.plan.method}, ${history.cartId}: ${fault}`)
+  if (faults.length === 0) return []
+  const who = `${history.plan.script} with ${history.plan.method}, ${history.cartId}`
+  return [...faults.map((fault) => `${who}: ${fault}`), ...(await tellStory(history, deps.pool))]
+}
+
+/** What happened to the buyer's orders and when, for whoever has to find out why. */
+async function tellStory({ cartId, approved, client }: History, pool: Pool): Promise<string[]> {
+  const { rows } = await pool.query<{ at: Date; what: string }>(
+    `with bought as (select * from orders where cart_id = $1)
+     select at, what
+     from (
+       select e.created_at as at, concat_ws(' ', e.type, e.from_status, '→', e.to_status, e.data) as what
+       from order_event e join bought o on o.id = e.order_id
+       union all
+       select i.received_at, concat_ws(' ', 'webhook', i.type, i.payment_key, 'tries', i.tries, 'done', i.done_at)
+       from inbox i join bought o on i.payment_key like o.id || '%'
+       union all
+       select o.cancel_wanted_at, 'cancel wanted' from bought o where o.cancel_wanted_at is not null
+       union all
+       select o.updated_at, concat_ws(' ', o.id, o.status, o.cancel_reason, 'restarts', o.restarts) from bought o
+     ) as story
+     order by at`,
+    [cartId],
+  )
+  const told = client.told.map((one) => ({ at: new Date(one.at), what: describe(one) }))
+  const bank = approved
+    ? [{ at: new Date(approved.at), what: `approved, held until ${new Date(approved.holdUntil).toISOString()}` }]
+    : []
+  return [...rows, ...told, ...bank]
+    .sort((a, b) => a.at.getTime() - b.at.getTime())
+    .map(({ at, what }) => `  ${at.toISOString()} ${what}`)
 }
 
 function judgeOrders(history: History, orders: readonly OrderRow[], charges: readonly JournalCharge[]): string[] {

@@ -4,6 +4,8 @@ import { type TestStack, testStack } from '../support/stack'
 import { together } from '../support/together'
 import { until } from '../support/wait'
 
+const ATTENTION_AFTER_SECONDS = 6
+
 let stack: TestStack
 let shop: Shop
 let temporal: Client
@@ -12,7 +14,7 @@ beforeAll(async () => {
     env: {
       CHECKOUT_HOLD_SECONDS: '4',
       CART_HOLD_SECONDS: '2',
-      ATTENTION_AFTER_SECONDS: '6',
+      ATTENTION_AFTER_SECONDS: String(ATTENTION_AFTER_SECONDS),
     },
   })
   shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
@@ -43,6 +45,11 @@ async function waitingOrder(): Promise<{ buyer: Buyer & { sku: string }; orderId
 }
 
 const terminate = (orderId: string) => temporal.workflow.getHandle(`checkout-${orderId}`).terminate('by hand')
+
+async function pendingActivities(orderId: string): Promise<string[]> {
+  const { raw } = await temporal.workflow.getHandle(`checkout-${orderId}`).describe()
+  return (raw.pendingActivities ?? []).map(({ activityType }) => activityType?.name ?? '')
+}
 
 /** Paid and confirmed, or cancelled with everything given back: nothing in between. */
 async function endsWhole(orderId: string, sku: string): Promise<void> {
@@ -226,4 +233,30 @@ describe('everything stops', () => {
       15_000,
     )
   }, 60_000)
+
+  it('approved in time, and nobody could ask in time: the stock waits until somebody has asked', async () => {
+    const { buyer, orderId, url } = await waitingOrder()
+    const { hold_expires_at } = await buyer.state(orderId)
+    // The news finds nobody.
+    await stack.stack.halt('api-1', 'SIGKILL')
+    await shop.decide(url, 'approve')
+    await shop.faults({ error_rate: 1 })
+    await until(
+      'the workflow asks at the deadline',
+      () => pendingActivities(orderId),
+      (pending) => pending.includes('stopCharge'),
+      15_000,
+    )
+    await stack.stack.halt('worker-1', 'SIGKILL')
+    await shop.faults()
+    await until(
+      'its patience is over',
+      () => Date.now() > Date.parse(hold_expires_at) + (ATTENTION_AFTER_SECONDS + 2) * 1000,
+      Boolean,
+      20_000,
+    )
+    await Promise.all(['api-1', 'worker-1'].map((name) => stack.stack.revive(name)))
+    await buyer.stateBecomes(orderId, 'completed', 15_000)
+    expect(await shop.stock(buyer.sku)).toMatchObject({ on_hand: 1, reserved: 1 })
+  }, 90_000)
 })
