@@ -157,7 +157,8 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       orders.listStoppedExpiry(),
     ])
     const standings = new Map<OrderId, OrderWithWorkflow>()
-    for (const standing of await readStandings(pool, [...open, ...failing])) standings.set(standing.orderId, standing)
+    const known = [...open, ...failing.map(({ orderId }) => orderId)]
+    for (const standing of await readStandings(pool, known)) standings.set(standing.orderId, standing)
     const leftOver: OrderId[] = []
     let atWork = 0
     for (const orderId of open) {
@@ -180,7 +181,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
         checkOf(
           'failing_workflows_wait_for_a_person',
           'at_rest',
-          failing.filter((orderId) => standings.get(orderId)?.parked === false),
+          failing.filter(({ orderId }) => standings.get(orderId)?.parked === false).map(({ workflowId }) => workflowId),
         ),
         checkOf('expiry_runs', 'at_rest', stopped),
       ],

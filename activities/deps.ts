@@ -17,12 +17,20 @@ export interface ActivityDeps {
   readonly orders: OrderWorkflows
 }
 
+/** A checkout, or the settlement of one of its payments. */
+export interface OrderWorkflow {
+  readonly workflowId: string
+  readonly orderId: OrderId
+  /** Null: it is the checkout. */
+  readonly paymentId: PaymentId | null
+}
+
 /** The workflows of orders, as those see them who must find out whether one is at work, or set one to work again. */
 export interface OrderWorkflows {
   /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. */
   listRunning(): Promise<ReadonlySet<OrderId>>
-  /** Orders whose checkout's workflow tasks keep failing. */
-  listFailing(): Promise<OrderId[]>
+  /** Those whose workflow tasks keep failing. */
+  listFailing(): Promise<OrderWorkflow[]>
   /** Ids of the expiry workflows that ought to be running and are not. */
   listStoppedExpiry(): Promise<string[]>
   isCheckoutOpen(orderId: OrderId): Promise<boolean>

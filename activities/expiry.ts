@@ -4,7 +4,7 @@ import { cancelOrder } from '../db/order/cancel'
 import { countRestart, listOrdersAtWork, noteReminder, type OrderAtWork, RESTARTS_MAX } from '../db/order/sweep'
 import { holdSeconds, storeSettings } from '../db/settings'
 import type { OrderId } from '../domain/ids'
-import type { ActivityDeps } from './deps'
+import type { ActivityDeps, OrderWorkflow } from './deps'
 
 export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
 
@@ -69,7 +69,8 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
     if (stale) return (await cancelOrder(pool, { orderId, reason: 'expired' })) !== null
     if (paymentId !== null && (await orders.isSettlementOpen(paymentId))) return false
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
-      await askForHelp(orderId)
+      const workflowId = paymentId === null ? `checkout-${orderId}` : `settlement-${paymentId}`
+      await askForHelp({ workflowId, orderId, paymentId })
       return false
     }
     return paymentId === null
@@ -86,17 +87,11 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
   }
 
   async function reportFailing(): Promise<void> {
-    for (const orderId of await orders.listFailing()) await askForHelp(orderId)
+    for (const failing of await orders.listFailing()) await askForHelp(failing)
   }
 
-  async function askForHelp(orderId: OrderId): Promise<void> {
-    await openCase(pool, {
-      orderId,
-      code: 'workflow_failing',
-      step: null,
-      paymentId: null,
-      workflowId: `checkout-${orderId}`,
-    })
+  async function askForHelp(workflow: OrderWorkflow): Promise<void> {
+    await openCase(pool, { ...workflow, code: 'workflow_failing', step: null })
   }
 
   return { sweep }

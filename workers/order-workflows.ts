@@ -1,6 +1,5 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
-import type { OrderWorkflows } from '../activities/deps'
-import type { OrderId } from '../domain/ids'
+import type { OrderWorkflow, OrderWorkflows } from '../activities/deps'
 import {
   attemptSignal,
   cancelSignal,
@@ -9,23 +8,25 @@ import {
   EXPIRY_SHARDS,
   expiryWorkflowId,
   orderIdOf,
+  type SettlementInput,
   settlementStart,
   settlementWorkflowId,
   WORKFLOWS,
 } from '../workflows/contract'
 
-const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ExecutionStatus = 'Running'`
-/** The server sets it on a workflow whose tasks failed five times on end. */
-const FAILING = 'TemporalReportedProblems IS NOT NULL'
+const RUNNING = `ExecutionStatus = 'Running'`
+const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ${RUNNING}`
+/** The server sets the attribute on a workflow whose tasks failed five times on end. */
+const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
 
 export function createOrderWorkflows(temporal: Client): OrderWorkflows {
-  async function listOrders(query: string): Promise<OrderId[]> {
-    const orders: OrderId[] = []
-    for await (const { workflowId } of temporal.workflow.list({ query, pageSize: 1_000 })) {
-      const orderId = orderIdOf(workflowId)
-      if (orderId) orders.push(orderId)
+  async function list(query: string): Promise<OrderWorkflow[]> {
+    const found: OrderWorkflow[] = []
+    for await (const { workflowId, memo } of temporal.workflow.list({ query, pageSize: 1_000 })) {
+      const { orderId = orderIdOf(workflowId), paymentId = null } = (memo ?? {}) as Partial<SettlementInput>
+      if (orderId) found.push({ workflowId, orderId, paymentId })
     }
-    return orders
+    return found
   }
 
   async function isOpen(workflowId: string): Promise<boolean> {
@@ -38,8 +39,8 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   }
 
   return {
-    listRunning: async () => new Set(await listOrders(RUNNING_CHECKOUTS)),
-    listFailing: () => listOrders(`${RUNNING_CHECKOUTS} AND ${FAILING}`),
+    listRunning: async () => new Set((await list(RUNNING_CHECKOUTS)).map(({ orderId }) => orderId)),
+    listFailing: () => list(FAILING),
     async listStoppedExpiry() {
       const ids = Array.from({ length: EXPIRY_SHARDS }, (_, shard) => expiryWorkflowId(shard))
       const open = await Promise.all(ids.map(isOpen))

@@ -113,6 +113,8 @@ export function settlementStart(input: SettlementInput) {
     workflowId: settlementWorkflowId(input.paymentId),
     taskQueue: TASK_QUEUES.checkout,
     args: [input] as [SettlementInput],
+    // For whoever finds it in a list.
+    memo: { ...input },
     workflowTaskTimeout: '5s',
     staticSummary: `Money of an order that is over: ${input.orderId}`,
   } as const

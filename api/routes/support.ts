@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import {
   type Client,
   WorkflowNotFoundError,
+  type WorkflowStartOptions,
   WorkflowUpdateFailedError,
   type WorkflowUpdateHandle,
   WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -16,7 +17,7 @@ import {
   recordRepair,
 } from '../../db/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/idempotency'
-import { readOrder } from '../../db/order/read'
+import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
 import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../../domain/attention'
 import { DomainError } from '../../domain/errors'
@@ -225,7 +226,7 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     throw notAllowed(cases, body)
   }
   if (body.action === 'resume') {
-    await resume(orderId, deps)
+    await resume(first, deps)
     return first.code
   }
   for (const { code, workflowId } of fitting) {
@@ -293,25 +294,28 @@ async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): 
 const START_MS = 3_000
 
 /** Counter 0 and a new run from the rows. A run that hangs in failing tasks is replaced: nothing but the rows counts. */
-async function resume(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<void> {
-  const order = await readOrder(pool, orderId)
+async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<void> {
+  const order = await readOrder(deps.pool, orderId)
   if (!order) return
-  await resetRestarts(pool, orderId)
-  const replace = { workflowIdConflictPolicy: 'TERMINATE_EXISTING' } as const
-  if (isOpen(order.status)) {
-    await temporal.withDeadline(Date.now() + START_MS, () =>
-      temporal.workflow.start(WORKFLOWS.checkout, { ...checkoutStart(orderId, labelOf(order)), ...replace }),
-    )
-  } else {
-    for (const { id, status } of order.attempts) {
-      if (isUnresolved(status) || (order.status === 'cancelled' && holdsMoney(status))) {
-        await temporal.withDeadline(Date.now() + START_MS, () =>
-          temporal.workflow.start(WORKFLOWS.settlement, { ...settlementStart({ orderId, paymentId: id }), ...replace }),
-        )
-      }
-    }
+  await resetRestarts(deps.pool, orderId)
+  if (paymentId) await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
+  else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, labelOf(order)), deps)
+  else await settleAll(order, deps)
+  await closeCase(deps.pool, { orderId, code: 'workflow_failing' })
+}
+
+/** What a checkout had left to do when its order was over. */
+async function settleAll({ id: orderId, status: orderStatus, attempts }: Order, deps: ApiDeps): Promise<void> {
+  for (const { id: paymentId, status } of attempts) {
+    if (isUnresolved(status) || (orderStatus === 'cancelled' && holdsMoney(status)))
+      await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
   }
-  await closeCase(pool, { orderId, code: 'workflow_failing' })
+}
+
+async function replace(workflow: string, start: WorkflowStartOptions, { temporal }: ApiDeps): Promise<void> {
+  await temporal.withDeadline(Date.now() + START_MS, () =>
+    temporal.workflow.start(workflow, { ...start, workflowIdConflictPolicy: 'TERMINATE_EXISTING' }),
+  )
 }
 
 export const supportRoutes: Route[] = [getAttention, getTimeline, postRepair]

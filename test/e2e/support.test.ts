@@ -383,29 +383,59 @@ async function failing(): Promise<{ buyer: Buyer; orderId: string; url: string; 
 }
 
 describe('workflow_failing', () => {
-  together({
-    'after three restarts a person is asked, and resume goes on from the rows': async () => {
-      const { buyer, orderId, url, open } = await failing()
-      expect(open).toMatchObject({ step: null, allowed_repairs: ['resume'] })
-      expect(await repair(orderId, { action: 'resume' })).toMatchObject({ status: 202 })
-      await caseCloses(orderId)
-      await shop.decide(url, 'approve')
-      await buyer.stateBecomes(orderId, 'completed')
-    },
+  together(
+    {
+      'after three restarts a person is asked, and resume goes on from the rows': async () => {
+        const { buyer, orderId, url, open } = await failing()
+        expect(open).toMatchObject({ step: null, allowed_repairs: ['resume'] })
+        expect(await repair(orderId, { action: 'resume' })).toMatchObject({ status: 202 })
+        await caseCloses(orderId)
+        await shop.decide(url, 'approve')
+        await buyer.stateBecomes(orderId, 'completed')
+      },
 
-    'a buyer who pays nevertheless closes the case': async () => {
-      const { buyer, orderId } = await failing()
-      expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
-      await caseCloses(orderId)
-    },
+      'a settlement that cannot run is shown as well, and resume replaces it': async () => {
+        const { orderId } = await undoFails()
+        await until(
+          'the order is over',
+          async () => (await shop.order(orderId)).body.status === 'cancelled',
+          Boolean,
+          20_000,
+        )
+        const [{ id: paymentId }] = (await shop.order(orderId)).body.payments
+        const workflowId = `settlement-${paymentId}`
+        // Without its input every task of it fails.
+        await temporal.workflow.start('settlement', {
+          workflowId,
+          taskQueue: 'checkout',
+          args: [],
+          memo: { orderId, paymentId },
+          workflowTaskTimeout: '5s',
+        })
+        await temporal.workflow.getHandle(`checkout-${orderId}`).terminate('by hand')
+        const open = await shop.waitForCase(orderId, 'workflow_failing', 60_000)
+        expect(open.workflow.id).toBe(workflowId)
+        provider.heal(orderId)
+        expect(await repair(orderId, { action: 'resume' })).toMatchObject({ status: 202 })
+        await caseCloses(orderId)
+        expect(await shop.chargeStates(orderId)).toEqual(['voided'])
+      },
 
-    'an order that was accepted and never started needs nobody: the sweep starts it': async () => {
-      const buyer = await shop.buyerOf()
-      const orderId = await buyer.acceptOnly()
-      await buyer.stateBecomes(orderId, 'completed', 20_000)
-      expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
+      'a buyer who pays nevertheless closes the case': async () => {
+        const { buyer, orderId } = await failing()
+        expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
+        await caseCloses(orderId)
+      },
+
+      'an order that was accepted and never started needs nobody: the sweep starts it': async () => {
+        const buyer = await shop.buyerOf()
+        const orderId = await buyer.acceptOnly()
+        await buyer.stateBecomes(orderId, 'completed', 20_000)
+        expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
+      },
     },
-  })
+    90_000,
+  )
 })
 
 describe('without a worker', () => {
@@ -442,6 +472,6 @@ describe('without a worker', () => {
     expect(counts.get('retryPayment')).toBe(1)
     expect(counts.get('resolveStep')).toBe(8)
     expect(counts.get('retryStep')).toBe(2)
-    expect(counts.get('resume')).toBe(1)
+    expect(counts.get('resume')).toBe(2)
   })
 })
