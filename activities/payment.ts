@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { OrderId, PaymentId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import type { CancelReason } from '../domain/order'
@@ -5,6 +6,8 @@ import { type AttemptStatus, holdsMoney, isUnresolved, refundKey } from '../doma
 import { type AttemptToCharge, readOrderToPlace } from '../db/order/place'
 import {
   type Attempt,
+  abandonCancel,
+  beginCancel,
   changeAttempt,
   endOwed,
   oweProvider,
@@ -15,7 +18,7 @@ import {
   refuseAttempt,
   startAttempt,
 } from '../db/payment'
-import { type Charge, ProviderUnavailable } from '../providers/payment/provider'
+import { type Charge, ProviderRejected, ProviderUnavailable } from '../providers/payment/provider'
 import { alive } from './alive'
 import type { ActivityDeps } from './deps'
 
@@ -46,6 +49,10 @@ export type Stopped =
   | { readonly fate: 'paid'; readonly charge: SeenCharge }
   | { readonly fate: 'dead' }
   | { readonly fate: 'money' }
+
+/** Once patience is over the provider is asked so often more, so far apart, before its silence counts. */
+const ASKED_MORE = 3
+const ASK_AGAIN_MS = 1_000
 
 export type PaymentActivities = ReturnType<typeof createPaymentActivities>
 
@@ -83,6 +90,15 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     } catch (error) {
       if (error instanceof ProviderUnavailable) return { verdict: 'unknown' }
       throw error
+    }
+  }
+
+  /** `lookUp`, a few times: one refused connection is not yet the provider's silence. */
+  async function askOnceMore({ paymentId }: { paymentId: PaymentId }, signal: AbortSignal): Promise<Verdict> {
+    for (let asked = 1; ; asked++) {
+      const verdict = await lookUp({ paymentId })
+      if (verdict.verdict !== 'unknown' || asked === ASKED_MORE) return verdict
+      await pause(ASK_AGAIN_MS, undefined, { signal })
     }
   }
 
@@ -180,8 +196,10 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     try {
       return await stop(paymentId, { keepIfPaid: true, outcome: 'superseded' })
     } catch (error) {
-      if (error instanceof ProviderUnavailable || error instanceof NotFinal) return null
-      throw error
+      if (!(error instanceof NotFinal) && !isNoAnswer(error)) throw error
+      // The attempt goes on: what it takes from now on pays for the order.
+      await abandonCancel(pool, paymentId)
+      return null
     }
   }
 
@@ -208,14 +226,19 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     const attempt = await attemptOf(paymentId)
     if (!isUnresolved(attempt.status)) return holdsMoney(attempt.status) ? { fate: 'money' } : { fate: 'dead' }
     const provider = providerOf(attempt)
-    if (keepIfPaid) {
+    // Once a cancellation was sent, what is paid now may be cancelled in a moment.
+    if (keepIfPaid && !attempt.cancelling) {
       const known = await provider.find(attempt.key)
       if (known && isPaid(known) && !mismatchOf(attempt, known)) return { fate: 'paid', charge: seenOf(known) }
     }
+    if (!(await beginCancel(pool, paymentId))) return stop(paymentId, { keepIfPaid, outcome })
     const cancelled = await provider.cancel(attempt.key)
     if (cancelled.outcome === 'refused') {
+      await abandonCancel(pool, paymentId)
       if (isPaid(cancelled.charge))
-        return keepIfPaid ? { fate: 'paid', charge: seenOf(cancelled.charge) } : { fate: 'money' }
+        return keepIfPaid && !mismatchOf(attempt, cancelled.charge)
+          ? { fate: 'paid', charge: seenOf(cancelled.charge) }
+          : { fate: 'money' }
       throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${cancelled.charge.state}`)
     }
     await changeAttempt(pool, {
@@ -290,7 +313,8 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
         await recordLateMoney(pool, { orderId: attempt.orderId, paymentId, ...charge })
       return { verdict: 'paid', charge }
     }
-    const cancelled = await providerOf(attempt).cancel(attempt.key).catch(nullIfUnavailable)
+    if (!(await beginCancel(pool, paymentId))) return decideAttempt({ paymentId, happened })
+    const cancelled = await providerOf(attempt).cancel(attempt.key).catch(nullIfNoAnswer)
     if (cancelled?.outcome !== 'dead') await oweProvider(pool, paymentId, 'cancel')
     await changeAttempt(pool, {
       orderId: attempt.orderId,
@@ -301,7 +325,7 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
   }
 
   async function referenceOf({ id, key, ...attempt }: Attempt): Promise<string> {
-    const known = await providerOf(attempt).find(key).catch(nullIfUnavailable)
+    const known = await providerOf(attempt).find(key).catch(nullIfNoAnswer)
     if (known) return known.reference
     await oweProvider(pool, id, 'reference')
     return key
@@ -364,13 +388,14 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
   return {
     charge,
     lookUp,
-    startNextAttempt,
+    askOnceMore: (input: Parameters<typeof askOnceMore>[0]) => alive((signal) => askOnceMore(input, signal)),
+    startNextAttempt: (input: StartNextAttempt) => alive(() => startNextAttempt(input)),
     settleCharge: (input: Parameters<typeof settleCharge>[0]) => alive(() => settleCharge(input)),
     stopCharge: (input: Parameters<typeof stopCharge>[0]) => alive(() => stopCharge(input)),
     learnFate: (input: Parameters<typeof learnFate>[0]) => alive(() => learnFate(input)),
     returnMoney: (input: Parameters<typeof returnMoney>[0]) => alive(() => returnMoney(input)),
     squareUp: (input: Parameters<typeof squareUp>[0]) => alive(() => squareUp(input)),
-    decideAttempt,
+    decideAttempt: (input: Parameters<typeof decideAttempt>[0]) => alive(() => decideAttempt(input)),
     forgetOwed,
     recordReturned,
     readSettlement,
@@ -420,8 +445,13 @@ function mismatchOf(attempt: Attempt, charge: Charge): string | null {
   return `somebody to decide: for charge \`${attempt.key}\` the order asks ${asked}, the provider says ${told} for \`${charge.orderId}\``
 }
 
-function nullIfUnavailable(error: unknown): null {
-  if (error instanceof ProviderUnavailable) return null
+/** It is away, or does not let us in: a key that was withdrawn, say. */
+function isNoAnswer(error: unknown): boolean {
+  return error instanceof ProviderUnavailable || error instanceof ProviderRejected
+}
+
+function nullIfNoAnswer(error: unknown): null {
+  if (isNoAnswer(error)) return null
   throw error
 }
 

@@ -27,6 +27,8 @@ export interface Attempt {
   readonly reference: string | null
   /** What a person's decision left to be done at the provider: it must hear that the attempt is dead, or name its charge. */
   readonly owed: 'cancel' | 'reference' | null
+  /** The provider is being told to cancel it. */
+  readonly cancelling: boolean
   readonly returnUrl: string | null
   readonly expiresAt: Date | null
 }
@@ -36,7 +38,7 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
     name: 'payment.read',
     text: `
       select p.id, p.order_id as "orderId", o.status as "orderStatus", p.attempt, p.key, p.provider, p.method, p.amount,
-             p.currency, p.status, p.outcome, p.reference, p.owed, o.return_url as "returnUrl", p.expires_at as "expiresAt"
+             p.currency, p.status, p.outcome, p.reference, p.owed, p.cancelling, o.return_url as "returnUrl", p.expires_at as "expiresAt"
       from payment p
       join orders o on o.id = p.order_id
       where p.id = $1`,
@@ -244,6 +246,30 @@ export async function changeAttempt(
     ],
   })
   return rowCount === 1
+}
+
+/**
+ * Written before the provider is told to cancel an attempt: a cancellation that was sent may arrive late, so the attempt can
+ * confirm no order from then on. False when the attempt is not unresolved any more.
+ */
+export async function beginCancel(db: Db, paymentId: PaymentId): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'payment.beginCancel',
+    text: `
+      update payment set cancelling = true
+      where id = $1 and status in ('sent', 'requires_action', 'pending')`,
+    values: [paymentId],
+  })
+  return rowCount === 1
+}
+
+/** The provider has refused to cancel the attempt: it may pay after all. */
+export async function abandonCancel(db: Db, paymentId: PaymentId): Promise<void> {
+  await db.query({
+    name: 'payment.abandonCancel',
+    text: 'update payment set cancelling = false where id = $1 and cancelling',
+    values: [paymentId],
+  })
 }
 
 /** Notes what the provider has yet to hear or to say of an attempt that a person decided. */

@@ -536,6 +536,7 @@ create table payment (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   owed text,
+  cancelling boolean default false not null,
   constraint payment_pkey PRIMARY KEY (id),
   constraint never_captured_twice CHECK ((captured <= amount)),
   constraint never_refunded_twice CHECK ((refunded <= captured)),

@@ -7,7 +7,7 @@ import {
   sleep,
 } from '@temporalio/workflow'
 import type { Placed } from '../activities/checkout'
-import type { OpenAttempt, Verdict } from '../activities/payment'
+import type { OpenAttempt, Stopped, Verdict } from '../activities/payment'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
 import { attemptSignal, attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
@@ -232,24 +232,25 @@ class Checkout {
     return this.finish('cancelled')
   }
 
-  /** At the deadline: paid means confirmed, the stock is still held. */
+  /** At the deadline: paid means confirmed, the stock is still held. A cancellation that comes meanwhile wins. */
   private async paidAfterAll(attempt: OpenAttempt): Promise<boolean> {
     const stopped = await this.tryToStop(attempt, true)
-    if (!stopped) return this.act(attempt, await this.askOnceMore(attempt))
-    return stopped.fate === 'paid' && this.act(attempt, { verdict: 'paid', charge: stopped.charge })
+    const verdict = stopped ? verdictOfStopped(stopped) : await this.askOnceMore(attempt)
+    return this.cancelled === null && this.act(attempt, verdict)
   }
 
   /** Patience may have run out while it was us who were away: only the provider's own silence gives the stock back. */
   private async askOnceMore(attempt: OpenAttempt): Promise<Verdict> {
     const end = await this.desk.see(
       {
-        step: 'lookUp',
+        step: 'askOnceMore',
         code: 'provider_unreachable',
         paymentId: attempt.paymentId,
         waitsFor: `the payment provider to be asked once more about charge \`${attempt.key}\``,
         patienceMs: this.patienceMs,
       },
       () => askOnceMore({ paymentId: attempt.paymentId }),
+      () => this.cancelled !== null,
     )
     return this.verdictOf(attempt, end)
   }
@@ -366,7 +367,8 @@ class Checkout {
   private remember(placed: Placed): void {
     this.patienceMs = placed.patienceMs
     this.desk.learnMoney({ amount: placed.due, currency: placed.currency })
-    this.attempt = placed.attempt && { ...placed.attempt, final: false }
+    // One that was only asked for is taken up as any other.
+    this.attempt = placed.attempt && placed.attempt.status !== 'requested' ? { ...placed.attempt, final: false } : null
     this.asked = placed.repeated
     this.setDeadline(placed.holdMs)
   }
@@ -403,6 +405,11 @@ class Checkout {
       `At the longest until ${readable(this.deadline)}. The stock is held until then and goes back by itself.`,
     )
   }
+}
+
+function verdictOfStopped(stopped: Stopped): Verdict {
+  if (stopped.fate === 'paid') return { verdict: 'paid', charge: stopped.charge }
+  return { verdict: stopped.fate === 'dead' ? 'dead' : 'unknown' }
 }
 
 function ignoreCancellation(error: unknown): void {

@@ -156,8 +156,10 @@ export class Desk {
       REPAIR_UPDATES[action],
       async (repair: Repair) => {
         const id = currentUpdateInfo()?.id ?? action
+        const open = this.current
         await auditRepair({ orderId: this.orderId, id, action, repair })
-        this.repair = { action, outcome: repair.outcome }
+        // What it was meant for may be over by now.
+        if (this.current === open) this.repair = { action, outcome: repair.outcome }
       },
       { validator: (repair: Repair) => this.check(action, repair), description: REPAIR_DESCRIPTIONS[action] },
     )

@@ -80,7 +80,7 @@ export const settleCharge = patient(
   'Ask the payment provider what became of the charge, and send it again if it knows nothing',
 ).settleCharge
 /** Silence of the provider is an answer here too, but nothing else is: tried until somebody could ask. */
-export const askOnceMore = patient('Ask the payment provider once more before the stock goes back').lookUp
+export const askOnceMore = patient('Ask the payment provider once more before the stock goes back').askOnceMore
 export const stopCharge = patient('Cancel the charge at the payment provider').stopCharge
 export const learnFate = patient('Find out whether money came for an order that is over').learnFate
 export const squareUp = patient('Tell the payment provider what was decided about the charge').squareUp

@@ -13,7 +13,7 @@ export interface Paid {
 /**
  * Commit 3: the order has won. Payment, ledger, reservations, cart and events in one statement, only while the order
  * waits for this payment. `paid` is null when nothing was due. Returns the order's cart; null when it did not apply: the
- * order is over, or was confirmed before.
+ * order is over, was confirmed before, or its payment is being cancelled.
  */
 export async function confirmOrder(
   db: Db,
@@ -30,6 +30,7 @@ export async function confirmOrder(
         from orders o
         join payment p on p.order_id = o.id
         where o.id = $1 and o.status = 'payment_pending' and p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
+          and not p.cancelling
         for update of o, p
       ),
       won as (

@@ -4,6 +4,7 @@ import type { OrderWorkflows } from '../../activities/deps'
 import type { Placed } from '../../activities/checkout'
 import { readSettings } from '../../config'
 import { receiveEvent, takeDueEvents } from '../../db/inbox'
+import { beginCancel } from '../../db/payment'
 import { createRedis, type Redis } from '../../db/redis'
 import type { OrderId } from '../../domain/ids'
 import { chargeKey } from '../../domain/payment'
@@ -92,6 +93,48 @@ describe('the undo of a charge', () => {
     expect(await run(activities.charge, { paymentId: order.attempt.paymentId })).toEqual({ verdict: 'dead' })
     expect(await authorizeLate(order, 1_000)).toMatchObject({ state: 'voided' })
     expect(await shop.chargeStates(order.orderId)).toEqual([])
+  })
+})
+
+describe('a charge that is being cancelled', () => {
+  it('pays for nothing any more, though it looks paid: the cancellation may still arrive', async () => {
+    const order = await placed('pm_card_authenticationRequired')
+    const { orderId, attempt } = order
+    const { paymentId } = attempt
+    expect(await run(activities.charge, { paymentId })).toMatchObject({ verdict: 'waiting' })
+    // Its worker stops here, before the cancellation or after.
+    expect(await beginCancel(stack.database.pool, paymentId)).toBe(true)
+    await shop.decide((await order.buyer.state(orderId)).action.url, 'approve')
+    const seen = await run(activities.lookUp, { paymentId })
+    if (seen.verdict !== 'paid') throw new Error(seen.verdict)
+    expect(await run(activities.confirm, { orderId, paid: { paymentId, ...seen.charge } })).toBe(false)
+    expect(await run(activities.stopCharge, { paymentId, keepIfPaid: true, reason: 'expired' })).toEqual({
+      fate: 'dead',
+    })
+    expect(await shop.chargeStates(orderId)).toEqual(['voided'])
+  })
+
+  it('may pay after all once the provider has refused to cancel it', async () => {
+    const { orderId, attempt } = await placed('pm_sandbox_late')
+    const { paymentId } = attempt
+    expect(await run(activities.charge, { paymentId })).toMatchObject({ verdict: 'waiting', status: 'pending' })
+    const stop = { paymentId, keepIfPaid: true, reason: 'expired' } as const
+    await expect(run(activities.stopCharge, stop)).rejects.toThrow('cannot cancel charge')
+    const [charge] = await shop.charges(orderId)
+    const paid = { paymentId, status: 'authorized', reference: charge?.id ?? '' } as const
+    expect(await run(activities.confirm, { orderId, paid })).toBe(true)
+  })
+
+  it('is told so once it is confirmed: what won stays won', async () => {
+    const order = await placed()
+    const { orderId, attempt } = order
+    const { paymentId } = attempt
+    const verdict = await run(activities.charge, { paymentId })
+    if (verdict.verdict !== 'paid') throw new Error(verdict.verdict)
+    await run(activities.confirm, { orderId, paid: { paymentId, ...verdict.charge } })
+    expect(await beginCancel(stack.database.pool, paymentId)).toBe(false)
+    expect(await stopCharge(order)).toEqual({ fate: 'money' })
+    expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
   })
 })
 

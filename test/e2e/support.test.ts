@@ -81,13 +81,30 @@ async function unreachable(): Promise<{ buyer: Buyer & { sku: string }; orderId:
 }
 
 /** A charge that happened, and of which nothing more can be learnt. */
-async function chargedUnseen(): Promise<{ buyer: Buyer & { sku: string }; orderId: string }> {
+async function chargedUnseen(status = 503): Promise<{ buyer: Buyer & { sku: string }; orderId: string }> {
   const buyer = await shop.buyerOf()
   void buyer.checkout({ method: 'pm_sandbox_timeout_after_charge' }).catch(() => undefined)
   const orderId = await buyer.accepted()
-  provider.fail(orderId, ({ method, path }) => !(method === 'POST' && path === '/v1/charges'))
+  provider.fail(orderId, ({ method, path }) => !(method === 'POST' && path === '/v1/charges'), status)
   await shop.waitForCase(orderId, 'provider_unreachable')
   return { buyer, orderId }
+}
+
+/** What support says never happened is made so once the provider hears of it. */
+async function voidedAfterwards(status: number): Promise<void> {
+  const { buyer, orderId } = await chargedUnseen(status)
+  expect(await repair(orderId, { action: 'resolveStep', outcome: 'not_done' })).toMatchObject({ status: 202 })
+  await buyer.stateBecomes(orderId, 'ready_for_payment')
+  expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
+  provider.heal(orderId)
+  expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
+  await until(
+    'the charge that was said to be none is voided',
+    () => shop.chargeStates(orderId),
+    (states) => states.join() === 'voided,authorized',
+    40_000,
+  )
+  await caseCloses(orderId)
 }
 
 /** A cancelled checkout whose charge cannot be cancelled. */
@@ -204,21 +221,10 @@ describe('provider_unreachable', () => {
       expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
     },
 
-    'resolveStep not_done while the provider is away: its charge is voided once it can be told': async () => {
-      const { buyer, orderId } = await chargedUnseen()
-      expect(await repair(orderId, { action: 'resolveStep', outcome: 'not_done' })).toMatchObject({ status: 202 })
-      await buyer.stateBecomes(orderId, 'ready_for_payment')
-      expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
-      provider.heal(orderId)
-      expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201 })
-      await until(
-        'the charge that was said to be none is voided',
-        () => shop.chargeStates(orderId),
-        (states) => states.join() === 'voided,authorized',
-        40_000,
-      )
-      await caseCloses(orderId)
-    },
+    'resolveStep not_done while the provider is away: its charge is voided once it can be told': () =>
+      voidedAfterwards(503),
+
+    'resolveStep not_done while the provider lets nobody in: the same': () => voidedAfterwards(401),
 
     'resolveStep done while the provider is away: its name for the charge is learnt afterwards': async () => {
       const { buyer, orderId } = await chargedUnseen()
@@ -470,7 +476,7 @@ describe('without a worker', () => {
     const counts = new Map(rows.map(({ action, count }) => [action, count]))
     expect(rows.every(({ signed }) => signed)).toBe(true)
     expect(counts.get('retryPayment')).toBe(1)
-    expect(counts.get('resolveStep')).toBe(8)
+    expect(counts.get('resolveStep')).toBe(9)
     expect(counts.get('retryStep')).toBe(2)
     expect(counts.get('resume')).toBe(2)
   })

@@ -23,8 +23,8 @@ export interface ProviderProxy {
   readonly url: string
   /** The sandbox behind it; to be set before the first call. */
   target: string
-  /** Answers 503 to the calls of this order that `which` picks, without passing them on. */
-  fail(orderId: string, which?: (call: ProviderCall) => boolean): void
+  /** Answers the calls of this order that `which` picks with 503, or this status, without passing them on. */
+  fail(orderId: string, which?: (call: ProviderCall) => boolean, status?: number): void
   /** Changes the charges of every order with this amount before Holdfast sees them. */
   alter(amount: number, change: Record<string, unknown>): void
   heal(orderId: string): void
@@ -32,7 +32,7 @@ export interface ProviderProxy {
 }
 
 export async function startProviderProxy(): Promise<ProviderProxy> {
-  const failing = new Map<string, (call: ProviderCall) => boolean>()
+  const failing = new Map<string, { which: (call: ProviderCall) => boolean; status: number }>()
   const altered = new Map<number, Record<string, unknown>>()
   const orderOfCharge = new Map<string, string>()
 
@@ -43,7 +43,7 @@ export async function startProviderProxy(): Promise<ProviderProxy> {
   const proxy: ProviderProxy = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     target: '',
-    fail: (orderId, which = () => true) => void failing.set(orderId, which),
+    fail: (orderId, which = () => true, status = 503) => void failing.set(orderId, { which, status }),
     alter: (amount, change) => void altered.set(amount, change),
     heal: (orderId) => void failing.delete(orderId),
     close: () =>
@@ -57,8 +57,9 @@ export async function startProviderProxy(): Promise<ProviderProxy> {
   async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readAll(request)
     const call = { method: request.method ?? 'GET', path: request.url ?? '/', orderId: orderOf(request, body) }
-    if (call.orderId !== null && failing.get(call.orderId)?.(call)) {
-      response.writeHead(503, { 'content-type': 'application/json' }).end('{"code":"unavailable"}')
+    const failure = failing.get(call.orderId ?? '')
+    if (failure?.which(call)) {
+      response.writeHead(failure.status, { 'content-type': 'application/json' }).end('{"code":"refused"}')
       return
     }
     const answer = await fetch(proxy.target + call.path, {
