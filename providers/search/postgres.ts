@@ -1,4 +1,4 @@
-import { deleteDocuments, writeDocuments } from '../../db/search/document'
+import { deleteDocuments, tidyIndexes, writeDocuments } from '../../db/search/document'
 import { isPostgresUnavailable, type Pool } from '../../db/pool'
 import type { Match } from '../../db/search/match'
 import { findCategories, findPopular } from '../../db/search/page'
@@ -32,6 +32,8 @@ const RULES_FRESH_MS = 500
 /** Of so many popular products the words that a search box suggests are taken. */
 const SUGGESTED_FROM = 30
 const CATEGORIES_MAX = 2
+/** Of so many documents at once more are to be expected: the indexes are tidied after the last of them. */
+const BULK = 150
 
 interface Rules {
   readonly synonyms: Synonyms
@@ -125,7 +127,9 @@ export class PostgresSearch implements SearchEngine {
 
   async index({ documents, removals }: IndexChanges): Promise<readonly Refused[]> {
     await deleteDocuments(this.pool, removals)
-    return this.write(documents)
+    const refused = await this.write(documents)
+    if (documents.length < BULK) await tidyIndexes(this.pool)
+    return refused
   }
 
   /** What is searched is filled in place: each document is replaced in one moment, and none is missing meanwhile. */
@@ -139,6 +143,7 @@ export class PostgresSearch implements SearchEngine {
 
   async swap(): Promise<void> {
     await countWords(this.pool)
+    await tidyIndexes(this.pool)
   }
 
   async abandon(): Promise<void> {
