@@ -14,6 +14,7 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/db/migrations db/migrations
 COPY --from=build /app/data data
+COPY --from=build /app/web web
 RUN mkdir /journal /images && chown node /journal /images
 USER node
 EXPOSE 3000

@@ -33,7 +33,7 @@ export const settingsSchema = z.object({
   DATABASE_REPLICA_URL: z
     .string()
     .default('')
-    .describe('a streaming replica for the catalog, its pages, and the list of orders; empty: none'),
+    .describe('a streaming replica for the catalog, its pages, and what staff read of orders; empty: none'),
   PAGE_CACHE_MB: z.coerce
     .number()
     .int()
@@ -59,6 +59,7 @@ export const settingsSchema = z.object({
   API_HOST: z.string().default('127.0.0.1').describe('address the API listens on'),
   API_PORT: port.default(3000).describe('port the API listens on'),
   PUBLIC_URL: z.string().default('').describe('address of the API as callers see it; default: from host and port'),
+  WORKER_HOST: z.string().default('127.0.0.1').describe("address of a worker's own /livez, /readyz and /metrics"),
   WORKER_PORT: port.default(0).describe("port of a worker's own /livez, /readyz and /metrics; 0 picks a free one"),
   SANDBOX_URL: z.string().default('http://127.0.0.1:4010').describe('the sandbox payment provider'),
   SANDBOX_WEBHOOK_SECRET: z

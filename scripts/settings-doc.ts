@@ -19,10 +19,15 @@ function main(): void {
 function rows(): string[] {
   const defaults = settingsSchema.parse({}) as Record<string, unknown>
   return Object.entries(settingsSchema.shape).map(([name, schema]) => {
-    const fallback = String(defaults[name])
-    const shown = /SECRET|DATABASE_URL/.test(name) ? 'for development only' : fallback === '' ? '' : `\`${fallback}\``
-    return `| \`${name}\` | ${shown} | ${schema.description ?? ''} |`
+    return `| \`${name}\` | ${shown(name, defaults[name])} | ${schema.description ?? ''} |`
   })
+}
+
+/** A default as one would write it. */
+function shown(name: string, fallback: unknown): string {
+  if (fallback === '' || fallback === undefined) return ''
+  if (/SECRET|DATABASE_URL/.test(name)) return 'for development only'
+  return `\`${typeof fallback === 'boolean' ? Number(fallback) : fallback}\``
 }
 
 main()

@@ -131,7 +131,7 @@ async function main(): Promise<void> {
       for (const worker of workers) worker.shutdown()
     })
   }
-  log.info({ queues }, 'working')
+  log.info({ queues, address: server.address() }, 'working')
   await Promise.all(workers.map((worker) => worker.run()))
   stopping.abort()
   await Promise.all(loops)
@@ -190,7 +190,7 @@ async function requireSearchAttributes(connection: NativeConnection, settings: S
 
 async function listen(server: Server, settings: Settings): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(settings.WORKER_PORT, '127.0.0.1', resolve)
+    server.once('error', reject).listen(settings.WORKER_PORT, settings.WORKER_HOST, resolve)
   })
 }
 

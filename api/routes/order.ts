@@ -34,6 +34,7 @@ const listAllOrders = defineRoute({
   query: pageQuery.extend({
     status: z.enum(ORDER_STATUSES).optional(),
     email: z.string().max(254).optional(),
+    number: z.string().max(40).optional().meta({ description: 'as the customer knows it: HF-100001' }),
     attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
   }),
   answers: { 200: pageOf(orderBody).meta({ id: 'OrderPage' }) },
@@ -42,6 +43,7 @@ const listAllOrders = defineRoute({
   const filter = {
     status: query.status ?? null,
     email: query.email ?? null,
+    number: query.number ?? null,
     attention: query.attention === undefined ? null : query.attention === 'true',
     limit: query.limit + 1,
     before: readCursor(query.cursor, isOrderId),

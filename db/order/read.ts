@@ -103,6 +103,7 @@ export async function readOrder(db: Db, orderId: OrderId): Promise<Order | null>
 export interface OrderFilter {
   readonly status: OrderStatus | null
   readonly email: string | null
+  readonly number: string | null
   readonly attention: boolean | null
   readonly limit: number
   /** The last id of the page before. */
@@ -110,17 +111,22 @@ export interface OrderFilter {
 }
 
 /** Orders, newest first. */
-export async function listOrders(db: Db, { status, email, attention, limit, before }: OrderFilter): Promise<Order[]> {
+export async function listOrders(
+  db: Db,
+  { status, email, number, attention, limit, before }: OrderFilter,
+): Promise<Order[]> {
   const { rows } = await db.query<Order>({
-    name: 'order.list',
+    // Names of their own, so that a plan is kept for each.
+    name: number === null ? 'order.list' : 'order.listOfNumber',
     text: `${ORDER}
       where ($1::text is null or o.status = $1)
         and ($2::text is null or lower(o.email) = lower($2))
         and ($3::boolean is null or $3 = exists (select from attention a where a.order_id = o.id and a.closed_at is null))
         and ($4::text is null or o.id < $4)
+        and ($6::text is null or o.number = upper($6))
       order by o.id desc
       limit $5`,
-    values: [status, email, attention, before, limit],
+    values: [status, email, attention, before, limit, number],
   })
   return rows
 }

@@ -29,7 +29,7 @@ afterAll(async () => {
   await provider?.close()
 }, 30_000)
 
-type Case = { case: string; step: string; workflow: { id: string } }
+type Case = { case: string; number: string; step: string; workflow: { id: string } }
 
 /** As `POST …/repairs`; a worker that is too busy to take it within 3 s is asked again. */
 function repair(orderId: string, body: Record<string, unknown>, key: string = randomUUID()) {
@@ -173,6 +173,8 @@ describe('provider_unreachable', () => {
       expect(pending).toEqual(['settleCharge'])
       const listed = await shop.admin('get', '/v1/admin/orders?attention=true&limit=100')
       expect(listed.body.data.map((order: { id: string }) => order.id)).toContain(orderId)
+      const numbered = await shop.admin('get', `/v1/admin/orders?number=${open.number.toLowerCase()}`)
+      expect(numbered.body.data.map((order: { id: string }) => order.id)).toEqual([orderId])
       expect((await shop.order(orderId)).body.workflow).toMatchObject({
         id: `checkout-${orderId}`,
         status: 'RUNNING',

@@ -82,7 +82,13 @@ export async function show(title, build) {
     )
   } finally {
     main.removeAttribute('aria-busy')
+    afterPaint(showKeptCount)
   }
+}
+
+/** What can wait until the page is painted. The first look into its storage makes a page wait for the browser. */
+export function afterPaint(work) {
+  requestAnimationFrame(() => setTimeout(work))
 }
 
 export function crumbs(list) {
@@ -214,6 +220,11 @@ function showCount(count) {
   badge.hidden = count === 0
 }
 
+function showKeptCount() {
+  const count = Number(localStorage.getItem(COUNT) ?? 0)
+  if (count > 0) showCount(count)
+}
+
 /** Tells the shop what was looked at, without a name: for what sells and what goes together. */
 export function tell(events) {
   const session = sessionStorage.getItem('holdfast-session') ?? crypto.randomUUID()
@@ -301,5 +312,3 @@ function suggestWhileTyping() {
 }
 
 suggestWhileTyping()
-const count = Number(localStorage.getItem(COUNT) ?? 0)
-if (count > 0) showCount(count)

@@ -1,27 +1,46 @@
-import { addToCart, availability, crumbs, h, money, picture, productGrid, read, show, stars, tell } from '../shop.mjs'
+import {
+  addToCart,
+  afterPaint,
+  availability,
+  crumbs,
+  h,
+  money,
+  picture,
+  productGrid,
+  read,
+  show,
+  stars,
+  tell,
+} from '../shop.mjs'
 
 const KINDS = { bought_together: 'Bought together', also_bought: 'Others also bought', similar: 'Similar' }
 const slug = decodeURIComponent(location.pathname.split('/').at(-1))
-let shown
+let page
 
 await show(
-  () => shown?.title ?? 'Product',
+  () => page?.product.title ?? 'Product',
   async () => {
-    const page = await read(`/v1/store/pages/product/${encodeURIComponent(slug)}`)
+    page = await read(`/v1/store/pages/product/${encodeURIComponent(slug)}`)
     const { product } = page
-    shown = product
-    return [
-      crumbs(page.breadcrumbs),
-      h('div', { class: 'product' }, picture(product), buyBox(product)),
-      ...(page.reviews ? [reviews(page.reviews)] : []),
-      ...Object.entries(KINDS)
-        .filter(([kind]) => page[kind]?.length > 0)
-        .map(([kind, heading]) => h('section', {}, h('h2', {}, heading), productGrid(page[kind]))),
-    ]
+    return [crumbs(page.breadcrumbs), h('div', { class: 'product' }, picture(product), buyBox(product))]
   },
 )
-// After the page is painted: the storage of the session makes it wait.
-if (shown) tell([{ type: 'view', product_id: shown.id }])
+if (page) {
+  afterPaint(() => {
+    document.querySelector('main').append(...further(page))
+    tell([{ type: 'view', product_id: page.product.id }])
+  })
+}
+
+/** Reviews, and what goes with the product: below all that is seen at once. */
+function further(shown) {
+  return [
+    ...(shown.reviews ? [reviews(shown.reviews)] : []),
+    ...Object.entries(KINDS)
+      .filter(([kind]) => shown[kind]?.length > 0)
+      .map(([kind, heading]) => h('section', {}, h('h2', {}, heading), productGrid(shown[kind]))),
+  ]
+}
 
 function buyBox(product) {
   const [first] = product.variants
