@@ -87,7 +87,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: "the deadline's look-up",
-    patches: [{ where: 'activities', find: 'if (keepIfPaid) {', replace: 'if (false) {' }],
+    patches: [{ where: 'activities', find: 'if (keepIfPaid && !attempt.cancelling) {', replace: 'if (false) {' }],
     scene: approvedWithoutAWebhook,
     noticed: /the customer approved the payment in time, the order is cancelled/,
   },
@@ -243,12 +243,12 @@ async function anAnswerIsLost(on: Rig): Promise<History[]> {
   return [await play(on, { script: 'buy' }, { reached: lose })]
 }
 
-/** Both have seen an open cart before either takes it. */
+/** All three requests have seen an open cart before one takes it. */
 async function twoTabs(on: Rig): Promise<History[]> {
   let unlocked: Promise<unknown> = Promise.resolve()
   const lock = ({ cartId }: History): Promise<void> =>
     new Promise((locked) => {
-      unlocked = whileLocked(on, 'select from cart where id = $1 for update', cartId, 2, async () => locked())
+      unlocked = whileLocked(on, 'select from cart where id = $1 for update', cartId, 3, async () => locked())
     })
   const history = await play(on, { script: 'buy_twice' }, { reached: lock })
   await unlocked
