@@ -81,7 +81,10 @@ export async function listCategoryShelves(
           ) as candidate
           group by id
         ) as chosen
-        join offer o on o.shelf = top.number and o.currency = $1 and o.product_id = chosen.id
+        -- The limit keeps Postgres from reading the whole shelf for a join.
+        cross join lateral (
+          select * from offer where shelf = top.number and currency = $1 and product_id = chosen.id limit 1
+        ) as o
         cross join lateral (${CATALOG_PRODUCT} and p.id = chosen.id) as c
         order by chosen.place, c.id desc
         limit $2
