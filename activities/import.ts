@@ -7,11 +7,11 @@ import {
   readBytes,
   readImportContext,
   analyzeCatalog,
-} from '../db/import'
-import { nextCatalogEpoch } from '../db/catalog-epoch'
-import { applyBatch, type Batch } from '../db/import-batch'
+} from '../db/import/job'
+import { nextCatalogEpoch } from '../db/catalog/epoch'
+import { applyBatch, type Batch } from '../db/import/batch'
 import type { Pool } from '../db/pool'
-import { CsvReader, type CsvRecord } from '../domain/csv'
+import { CsvReader, type CsvRecord } from '../domain/import/csv'
 import type { ImportId } from '../domain/ids'
 import {
   HEAD_BYTES_MAX,
@@ -21,8 +21,8 @@ import {
   isRejection,
   readHead,
   readRow,
-} from '../domain/import'
-import { alive } from './alive'
+} from '../domain/import/row'
+import { alive } from './heartbeat'
 import type { ActivityDeps } from './deps'
 
 /** Lines per transaction: enough to spread its cost, few enough that a kill costs some 100 ms of work. */

@@ -1,12 +1,12 @@
-import { createAuditActivities } from './audit'
-import { createCheckoutActivities } from './checkout'
+import { createAuditActivities } from './support/audit'
+import { createCheckoutActivities } from './checkout/checkout'
 import type { ActivityDeps } from './deps'
-import { createExpiryActivities } from './expiry'
+import { createExpiryActivities } from './checkout/expiry'
 import { createImportActivities } from './import'
-import { createPaymentActivities } from './payment'
+import { createPaymentActivities } from './payment/payment'
 import { createSearchActivities } from './search'
 import { createRecommendationActivities } from './recommendation'
-import { createSupportActivities } from './support'
+import { createSupportActivities } from './support/attention'
 
 /** Every activity, over what they share. */
 export function createActivities(deps: ActivityDeps) {

@@ -1,6 +1,6 @@
 import { withTransaction } from '../db/pool'
-import { listProductIds } from '../db/product'
-import { countSalesOf, listUncountedDays, pruneStats, updateVelocity } from '../db/product-stat'
+import { listProductIds } from '../db/catalog/product'
+import { countSalesOf, listUncountedDays, pruneStats, updateVelocity } from '../db/recommendation/product-stat'
 import {
   addFeatures,
   analyzeGathered,
@@ -13,7 +13,7 @@ import {
   rankNextCategory,
   readFeatures,
   replaceRecommendations,
-} from '../db/recommendation'
+} from '../db/recommendation/lists'
 import type { CategoryId, OrderId, ProductId } from '../domain/ids'
 import {
   type BasketKind,
@@ -21,9 +21,9 @@ import {
   rankByBaskets,
   rankBySimilarity,
   type Recommended,
-} from '../domain/recommendation'
+} from '../domain/recommendation/similarity'
 import { markForSearch } from '../db/search/pending'
-import { alive } from './alive'
+import { alive } from './heartbeat'
 import type { ActivityDeps } from './deps'
 
 /** How long one call works before it lets the workflow show how far it is: what a kill costs at most. */

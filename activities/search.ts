@@ -1,11 +1,11 @@
 import { ApplicationFailure } from '@temporalio/activity'
-import { listProductIds } from '../db/product'
+import { listProductIds } from '../db/catalog/product'
 import { projectDocuments } from '../db/search/document'
 import { advanceRebuild, beginRebuild, endRebuild, findRebuild, type Rebuild } from '../db/search/rebuild'
 import { readSearchRules } from '../db/search/rule'
 import type { ProductId } from '../domain/ids'
 import { BuildLost, type SearchEngine } from '../providers/search/port'
-import { alive } from './alive'
+import { alive } from './heartbeat'
 import type { ActivityDeps } from './deps'
 
 /** Products per batch: a kill costs the work on so many. */

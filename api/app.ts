@@ -1,14 +1,14 @@
 import cors from 'cors'
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express'
 import { DomainError } from '../domain/errors'
-import { dispatcherOf } from './dispatch'
-import { docsRouter } from './docs'
-import { limitRate } from './rate-limit'
-import { requestIdOf } from './request-id'
-import { sendEmpty, sendProblem } from './respond'
-import type { ApiDeps, Method, Route } from './route'
+import { dispatcherOf } from './http/dispatch'
+import { docsRouter } from './http/docs'
+import { limitRate } from './http/rate-limit'
+import { requestIdOf } from './http/request-id'
+import { sendEmpty, sendProblem } from './http/respond'
+import type { ApiDeps, Method, Route } from './http/route'
 import { routes } from './routes'
-import { webRouter } from './web'
+import { webRouter } from './http/web'
 
 declare global {
   namespace Express {
@@ -19,7 +19,7 @@ declare global {
   }
 }
 
-/** Builds the app; `api/server.ts` gives it its server, `api/main.ts` listens. */
+/** Builds the app; `api/http/server.ts` gives it its server, `api/main.ts` listens. */
 export function createApp(deps: ApiDeps): Express {
   const app = express()
   app.disable('x-powered-by')

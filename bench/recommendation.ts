@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ProductId } from '../domain/ids'
-import { type Candidate, LIMITS, MEASURE, rankByBaskets } from '../domain/recommendation'
-import { readRetailFile, sellsGoods } from '../scripts/online-retail'
+import { type Candidate, LIMITS, MEASURE, rankByBaskets } from '../domain/recommendation/similarity'
+import { readRetailFile, sellsGoods } from '../scripts/replay/online-retail'
 
 /**
  * `npm run evaluate -- <file.csv.gz>`: how well bought-together and also-bought foretell real orders. Trained on all but

@@ -4,7 +4,7 @@ import type { ApiKeyId, ProductId, ReviewId } from '../domain/ids'
 import { averageOf, countOf, type Histogram, NO_RATINGS, type ReviewStatus } from '../domain/review'
 import { newId } from './id'
 import type { Db, Tx } from './pool'
-import { touchProducts } from './product'
+import { touchProducts } from './catalog/product'
 
 export interface Review {
   readonly id: ReviewId

@@ -1,4 +1,4 @@
-import type { Shortage } from './routing'
+import type { Shortage } from './inventory'
 import { type Currency, type Money, sum } from './money'
 
 /** Why a checkout was refused before any money moved: an outcome, stored with the order and told to the buyer. */

@@ -1,6 +1,6 @@
 import type { ProductId, Sku } from './ids'
 import { type Currency, sum } from './money'
-import { shippingPrice } from './shipping'
+import { shippingPrice } from './fulfillment'
 import { type TaxRates, taxOn } from './tax'
 
 /** A line's total, in minor units: a thousand lines of it still add up exactly. */

@@ -1,4 +1,4 @@
-// Runs a program of this project: `node scripts/run.cjs scripts/start --detach`. Installs and compiles first what is
+// Runs a program of this project: `node scripts/run.cjs scripts/dev/start --detach`. Installs and compiles first what is
 // missing or out of date, so that a fresh clone needs nothing else. Plain JavaScript: nothing is installed yet.
 'use strict'
 

@@ -6,12 +6,12 @@ import {
   setHandler,
   sleep,
 } from '@temporalio/workflow'
-import type { Placed } from '../activities/checkout'
-import type { OpenAttempt, Stopped, Verdict } from '../activities/payment'
+import type { Placed } from '../activities/checkout/checkout'
+import type { OpenAttempt, Stopped, Verdict } from '../activities/payment/payment'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
 import { attemptSignal, attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
-import { Desk, type DutyEnd, readable } from './desk'
+import { Desk, type DutyEnd, readable } from './intervention'
 import {
   askOnceMore,
   charge,

@@ -6,14 +6,14 @@ import {
   proxyActivities,
   proxyLocalActivities,
 } from '@temporalio/workflow'
-import type { AuditActivities } from '../activities/audit'
-import type { CheckoutActivities } from '../activities/checkout'
-import type { ExpiryActivities } from '../activities/expiry'
+import type { AuditActivities } from '../activities/support/audit'
+import type { CheckoutActivities } from '../activities/checkout/checkout'
+import type { ExpiryActivities } from '../activities/checkout/expiry'
 import type { ImportActivities } from '../activities/import'
-import type { PaymentActivities } from '../activities/payment'
+import type { PaymentActivities } from '../activities/payment/payment'
 import type { SearchActivities } from '../activities/search'
 import type { RecommendationActivities } from '../activities/recommendation'
-import type { SupportActivities } from '../activities/support'
+import type { SupportActivities } from '../activities/support/attention'
 
 /**
  * The only timeouts and retry policies. A quick step runs inside the workflow task first (no event, no queue); when that

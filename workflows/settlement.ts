@@ -1,8 +1,8 @@
 import { allHandlersFinished, condition } from '@temporalio/workflow'
 import type { OrderId, PaymentId } from '../domain/ids'
-import type { AttentionCase } from '../domain/attention'
+import type { AttentionCase } from '../domain/support'
 import type { SettlementInput } from './contract'
-import { Desk } from './desk'
+import { Desk } from './intervention'
 import { decideAttempt, forgetOwed, learnFate, readSettlement, recordReturned, returnMoney, squareUp } from './proxies'
 
 interface LateAttempt {

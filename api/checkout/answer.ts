@@ -4,10 +4,10 @@ import { DomainError } from '../../domain/errors'
 import type { OrderId } from '../../domain/ids'
 import { isCompleted } from '../../domain/order'
 import { isUnresolved } from '../../domain/payment'
-import { type OrderBody, orderBody, presentOrder } from '../order'
-import type { ApiDeps } from '../route'
-import { idOf, orNull, timestamp } from '../schemas'
-import { streamToken } from '../stream-token'
+import { type OrderBody, orderBody, presentOrder } from '../order/answer'
+import type { ApiDeps } from '../http/route'
+import { idOf, orNull, timestamp } from '../http/schemas'
+import { streamToken } from '../http/stream-token'
 
 /** A checkout as it is answered. It is a view of its order's rows: Temporal says when to answer, never what. */
 

@@ -4,8 +4,8 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowIdReusePolicy,
 } from '@temporalio/client'
-import { nameAttempt } from '../../db/checkout-key'
-import type { IdempotencyScope } from '../../db/idempotency'
+import { nameAttempt } from '../../db/checkout/key'
+import type { IdempotencyScope } from '../../db/platform/idempotency'
 import { type Order, readOrder } from '../../db/order/read'
 import { wantCancel } from '../../db/order/sweep'
 import { isPostgresUnavailable } from '../../db/pool'
@@ -19,8 +19,8 @@ import {
   checkoutStart,
   WORKFLOWS,
 } from '../../workflows/contract'
-import type { ApiDeps } from '../route'
-import { isTemporalUnavailable } from '../temporal'
+import type { ApiDeps } from '../http/route'
+import { isTemporalUnavailable } from '../http/temporal'
 import { accepted, asItStands, type CheckoutAnswer, decidedAnswer } from './answer'
 
 const POLL_MS = 150

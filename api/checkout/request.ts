@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { SHIPPING_METHODS } from '../../domain/shipping'
-import { address, email, money } from '../schemas'
+import { SHIPPING_METHODS } from '../../domain/fulfillment'
+import { address, email, money } from '../http/schemas'
 
 export const paymentRequest = z.strictObject({
   provider: z.string().min(1).max(50).default('sandbox'),

@@ -1,6 +1,6 @@
 import { readSettings } from '../../config'
 import { newId } from '../../db/id'
-import { reserve } from '../../db/inventory'
+import { reserve } from '../../db/inventory/reservation'
 import { createPool } from '../../db/pool'
 import type { WarehouseId } from '../../domain/ids'
 import { burst } from '../measure'

@@ -17,7 +17,7 @@ alter table category
   add constraint category_depth check (cardinality(path) <= 10);
 create index category_branch on category using gin (path);
 
--- Whoever goes by the tree in order to write holds this lock shared, whoever changes it holds it alone (db/tree-lock.ts).
+-- Whoever goes by the tree in order to write holds this lock shared, whoever changes it holds it alone (db/catalog/tree-lock.ts).
 create function place_category() returns trigger language plpgsql as $$
 begin
   if new.parent_id is null then
@@ -54,7 +54,7 @@ create table brand (
 );
 create unique index brand_spelling on brand (lower(name));
 
--- The brand of this name as it was first written, made if there is none. Its slug follows `slugOf` in domain/catalog.ts;
+-- The brand of this name as it was first written, made if there is none. Its slug follows `slugOf` in domain/catalog/product.ts;
 -- names that slugs cannot tell apart get an ending.
 create function brand_named(given text) returns text language plpgsql as $$
 declare
@@ -100,7 +100,7 @@ create table variant_cost (
 
 -- What storefronts list, in each order that they list it in: a row per shelf, currency and active product with a price
 -- in it. Shelves: 0 has all, a category's number what lies in its branch, minus a brand's id what is of that brand. Kept by
--- triggers, so that no writer can forget it; only a move of a branch (db/category-tree.ts) has to say so itself, some
+-- triggers, so that no writer can forget it; only a move of a branch (db/catalog/category-tree.ts) has to say so itself, some
 -- products at a time.
 create table offer (
   shelf integer not null,

@@ -11,7 +11,7 @@ create table product_stat (
 );
 create index product_stat_day on product_stat (day);
 
--- What was looked for, per day. Queries that may name a person are never written (domain/event.ts).
+-- What was looked for, per day. Queries that may name a person are never written (domain/recommendation/interaction.ts).
 create table search_stat (
   day date not null,
   query text not null collate "C",

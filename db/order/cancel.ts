@@ -1,7 +1,7 @@
 import type { CartId, OrderId } from '../../domain/ids'
 import type { CancelReason } from '../../domain/order'
 import { newId } from '../id'
-import { GIVE_BACK } from '../inventory'
+import { GIVE_BACK } from '../inventory/reservation'
 import type { Db } from '../pool'
 
 /**

@@ -1,6 +1,6 @@
 import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import { newId } from '../id'
-import { LEDGER_OF_PAYMENT } from '../ledger'
+import { LEDGER_OF_PAYMENT } from '../payment/ledger'
 import type { Db } from '../pool'
 
 export interface Paid {

@@ -2,9 +2,9 @@ import type { Refusal } from '../../domain/checkout'
 import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
 import type { AttemptStatus } from '../../domain/payment'
-import type { Allocation } from '../../domain/routing'
+import type { Allocation } from '../../domain/inventory'
 import { newId } from '../id'
-import { RESERVE, reserveValues } from '../inventory'
+import { RESERVE, reserveValues } from '../inventory/reservation'
 import type { Db } from '../pool'
 
 /** What a checkout works on: its order as accepted, and the newest attempt that is not over. */

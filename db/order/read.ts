@@ -2,7 +2,7 @@ import type { Refusal } from '../../domain/checkout'
 import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import type { CancelReason, OrderStatus, PaymentStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
-import type { Address } from '../cart'
+import type { Address } from '../cart/cart'
 import type { Db } from '../pool'
 
 /** An order with its lines and attempts, as its answers are built from. Amounts in minor units of `currency`. */

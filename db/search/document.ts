@@ -1,4 +1,4 @@
-import { ATTRIBUTE_NAME_PATTERN } from '../../domain/attribute'
+import { ATTRIBUTE_NAME_PATTERN } from '../../domain/catalog/attribute'
 import type { ProductId } from '../../domain/ids'
 import {
   ATTRIBUTES_MAX,

@@ -1,4 +1,4 @@
-/** Where the files of pictures are kept. Names are `domain/image.ts`'s; a file never changes once it is there. */
+/** Where the files of pictures are kept. Names are `domain/catalog/image.ts`'s; a file never changes once it is there. */
 export interface ImageStore {
   readonly name: string
   /** Keeps it durably: a reader sees all of the file or none. Repeated, it changes nothing. */

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import { type CountedSet, countedSets, countSets, sampleSets, type Tally } from '../../db/search/count'
+import { type CountedSet, countedSets, countSets, sampleSets, type Tally } from '../../db/search/postgres/count'
 import { estimateDocuments } from '../../db/search/document'
-import { type Found, type Match, matchesEverything } from '../../db/search/match'
-import { findPage, type PageRequest } from '../../db/search/page'
+import { type Found, type Match, matchesEverything } from '../../db/search/postgres/match'
+import { findPage, type PageRequest } from '../../db/search/postgres/results'
 import type { Pool } from '../../db/pool'
 import { COUNTED_MAX, NO_FILTERS } from '../../domain/search'
 

@@ -1,4 +1,4 @@
-import type { CountedSet, Tally } from '../../db/search/count'
+import type { CountedSet, Tally } from '../../db/search/postgres/count'
 import {
   type FacetCount,
   type Facets,

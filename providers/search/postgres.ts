@@ -1,10 +1,10 @@
 import { deleteDocuments, tidyIndexes, writeDocuments } from '../../db/search/document'
 import { isPostgresUnavailable, type Pool } from '../../db/pool'
-import type { Match } from '../../db/search/match'
-import { findCategories, findPopular } from '../../db/search/page'
+import type { Match } from '../../db/search/postgres/match'
+import { findCategories, findPopular } from '../../db/search/postgres/results'
 import { readSearchRules } from '../../db/search/rule'
-import { matcherOf, type Slot, slotsOf, type Spelling, type Synonyms, tsqueryOf } from '../../db/search/tsquery'
-import { countWords, findByTrigrams, type LookedUp } from '../../db/search/word'
+import { matcherOf, type Slot, slotsOf, type Spelling, type Synonyms, tsqueryOf } from '../../db/search/postgres/tsquery'
+import { countWords, findByTrigrams, type LookedUp } from '../../db/search/postgres/word'
 import {
   COUNTED_MAX,
   type CurationRule,

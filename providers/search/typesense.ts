@@ -24,7 +24,7 @@ import {
   type Sort,
   type Suggestion,
 } from '../../domain/search'
-import { PRICE_AMOUNT_MAX } from '../../domain/catalog'
+import { PRICE_AMOUNT_MAX } from '../../domain/catalog/product'
 import type { Currency } from '../../domain/money'
 import { formsOf, markWords, wordsOf } from '../../domain/words'
 import { BuildLost, type Refused, type SearchEngine, type SuggestRequest } from './port'

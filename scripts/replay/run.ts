@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Invariants } from '../invariants'
+import type { Invariants } from '../ops/invariants'
 import { buy, type Purchase } from './buyer'
 import { Client, Unreachable } from './client'
 import { inParallel } from './parallel'

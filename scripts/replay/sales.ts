@@ -9,7 +9,7 @@ import {
   usualDescription,
   usualPrice,
   whyUnsellable,
-} from '../online-retail'
+} from './online-retail'
 
 /** What was sold on one invoice, lines of one stock code added up. */
 export interface Sale {

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../config'
-import { issueStackKey } from '../../db/api-key'
+import { issueStackKey } from '../../db/platform/api-key'
 import { createPool } from '../../db/pool'
 import { apiProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
 import { claim, release } from './claim'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { openApiDocument } from '../../api/openapi'
-import { isMediaAnswer, isRawBody, type Route } from '../../api/route'
+import { openApiDocument } from '../../api/http/openapi'
+import { isMediaAnswer, isRawBody, type Route } from '../../api/http/route'
 import { routes } from '../../api/routes'
 import { newId } from '../../db/id'
 import { bent, fitting, hostile, junk, type Schema } from '../support/arbitrary'

@@ -49,7 +49,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: "the reserve statement's condition and its constraint",
     patches: [
       {
-        where: 'db/inventory.js',
+        where: 'db/inventory/reservation.js',
         find: 'having count(*) = count(locked.sku) and bool_and(locked.on_hand - locked.reserved >= change.quantity)',
         replace: 'having count(*) = count(locked.sku)',
       },
@@ -105,7 +105,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the note that a document is old',
     patches: [
       {
-        where: 'workers/search.js',
+        where: 'workers/loops/indexer.js',
         find: 'await (0, pending_1.markForSearch)(pool, engines, productsOf(events));',
         replace: '',
       },
@@ -115,13 +115,13 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: 'the drop of pages that show a change',
-    patches: [{ where: 'db/page-cache.js', find: 'if (tags.length === 0)', replace: 'if (true)' }],
+    patches: [{ where: 'db/page/cache.js', find: 'if (tags.length === 0)', replace: 'if (true)' }],
     scene: (on) => staff(on, 'edit'),
     noticed: /the page shows Shelf \w+ at 1250/,
   },
   {
     name: 'files before the row that names them',
-    patches: [{ where: 'db/image/write.js', find: 'await store();', replace: '' }],
+    patches: [{ where: 'db/catalog/image/write.js', find: 'await store();', replace: '' }],
     scene: (on) => staff(on, 'upload'),
     noticed: /the picture of 400 is answered 404/,
   },

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { COUNTED_QUERY_LENGTH_MAX, countedQuery } from '../../domain/event'
-import { IMAGE_FILE_PATTERN, IMAGE_WIDTHS, imageFile, imageTypeOf } from '../../domain/image'
+import { COUNTED_QUERY_LENGTH_MAX, countedQuery } from '../../domain/recommendation/interaction'
+import { IMAGE_FILE_PATTERN, IMAGE_WIDTHS, imageFile, imageTypeOf } from '../../domain/catalog/image'
 import { averageOf, countOf, type Histogram } from '../../domain/review'
 
 describe('countedQuery', () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type OpenApiDocument, openApiDocument } from '../../api/openapi'
+import { type OpenApiDocument, openApiDocument } from '../../api/http/openapi'
 import { routes } from '../../api/routes'
 import { type CallOptions, callApi } from '../support/http'
 import { type Buyer, Shop } from '../support/shop'

@@ -1,5 +1,5 @@
-import { checkDatabase } from '../../db/invariant'
-import { createApiKey } from '../../db/api-key'
+import { checkDatabase } from '../../db/support/invariant'
+import { createApiKey } from '../../db/platform/api-key'
 import { callApi } from '../support/http'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'

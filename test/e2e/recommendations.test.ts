@@ -1,5 +1,5 @@
 import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client'
-import { computeFirstRecommendations } from '../../scripts/first-recommendations'
+import { computeFirstRecommendations } from '../../scripts/demo/first-recommendations'
 import { RECOMMENDATIONS } from '../../workflows/contract'
 import { seedProducts } from '../support/catalog'
 import { callApi } from '../support/http'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { hashToken } from '../../db/cart-token'
+import { hashToken } from '../../db/cart/token'
 import { newId } from '../../db/id'
 import { acceptOrder } from '../../db/order/accept'
 import type { CartId } from '../../domain/ids'

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client'
-import { createTemporalClient } from '../../api/temporal'
+import { createTemporalClient } from '../../api/http/temporal'
 import { callApi } from '../support/http'
 import { type TestStack, testStack } from '../support/stack'
 import { startTypesenseStub, type TypesenseStub } from '../support/typesense-stub'

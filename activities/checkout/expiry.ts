@@ -1,0 +1,98 @@
+import { closeSettledCases, openCase } from '../../db/support/attention'
+import { expireDueHolds } from '../../db/inventory/reservation'
+import { cancelOrder } from '../../db/order/cancel'
+import { countRestart, listOrdersAtWork, noteReminder, type OrderAtWork, RESTARTS_MAX } from '../../db/order/sweep'
+import { holdSeconds, storeSettings } from '../../db/platform/settings'
+import type { OrderId } from '../../domain/ids'
+import type { ActivityDeps, OrderWorkflow } from '../deps'
+
+export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
+
+const HOLDS_PER_BATCH = 500
+const ORDERS_PER_PAGE = 500
+const PAGES_MAX = 20
+
+interface Shard {
+  readonly shard: number
+  /** How many there are: a power of two. */
+  readonly shards: number
+}
+
+/** Brings back what is past its time, and what nobody works on. */
+export function createExpiryActivities({ pool, settings, orders }: ActivityDeps) {
+  /** One round of one shard. Returns in how many milliseconds the next hold is due (null: none is held). */
+  async function sweep(shard: Shard): Promise<{ expired: number; restarted: number; nextDueMs: number | null }> {
+    const holds = await expireHolds(shard)
+    const restarted = await restartOrphans(shard)
+    await closeSettledCases(pool, shard)
+    if (shard.shard === 0) await reportFailing()
+    return { ...holds, restarted }
+  }
+
+  async function expireHolds(shard: Shard): Promise<{ expired: number; nextDueMs: number | null }> {
+    let expired = 0
+    for (;;) {
+      const batch = await expireDueHolds(pool, { ...shard, limit: HOLDS_PER_BATCH })
+      expired += batch.expired
+      if (batch.expired < HOLDS_PER_BATCH) return { expired, nextDueMs: batch.nextDueMs }
+    }
+  }
+
+  /**
+   * Restarts every order at work without an open workflow, and tells the others what they may not know. The list of running
+   * ones only spares most of the looking up.
+   */
+  async function restartOrphans(shard: Shard): Promise<number> {
+    const { checkout } = holdSeconds(await storeSettings(pool), settings)
+    let running: ReadonlySet<OrderId> | null = null
+    let restarted = 0
+    let after = ''
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const atWork = await listOrdersAtWork(pool, { ...shard, limit: ORDERS_PER_PAGE, after, holdSeconds: checkout })
+      if (atWork.length > 0) running ??= await orders.listRunning()
+      for (const order of atWork) {
+        if (running?.has(order.orderId)) await remind(order)
+        else if (await restart(order)) restarted++
+      }
+      if (atWork.length < ORDERS_PER_PAGE) break
+      after = atWork.at(-1)?.orderId ?? after
+    }
+    return restarted
+  }
+
+  async function restart(order: OrderAtWork): Promise<boolean> {
+    const { orderId, number, paymentId, stale } = order
+    if (await orders.isCheckoutOpen(orderId)) {
+      await remind(order)
+      return false
+    }
+    if (stale) return (await cancelOrder(pool, { orderId, reason: 'expired' })) !== null
+    if (paymentId !== null && (await orders.isSettlementOpen(paymentId))) return false
+    if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
+      const workflowId = paymentId === null ? `checkout-${orderId}` : `settlement-${paymentId}`
+      await askForHelp({ workflowId, orderId, paymentId })
+      return false
+    }
+    return paymentId === null
+      ? orders.startCheckout({ orderId, number })
+      : orders.startSettlement({ orderId, paymentId })
+  }
+
+  /** Temporal may have been away, or the API killed, between the row and the word of it. */
+  async function remind({ orderId, attempt, cancelWanted }: OrderAtWork): Promise<void> {
+    if (attempt === null && !cancelWanted) return
+    if (cancelWanted) await orders.remindOfCancel(orderId)
+    else if (attempt !== null) await orders.remindOfAttempt({ orderId, attempt })
+    await noteReminder(pool, orderId)
+  }
+
+  async function reportFailing(): Promise<void> {
+    for (const failing of await orders.listFailing()) await askForHelp(failing)
+  }
+
+  async function askForHelp(workflow: OrderWorkflow): Promise<void> {
+    await openCase(pool, { ...workflow, code: 'workflow_failing', step: null })
+  }
+
+  return { sweep }
+}

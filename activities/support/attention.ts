@@ -1,0 +1,54 @@
+import { closeCase, openCase, recordRepair } from '../../db/support/attention'
+import type { AttentionCase } from '../../domain/support'
+import type { OrderId, PaymentId } from '../../domain/ids'
+import type { ActivityDeps } from '../deps'
+
+export type SupportActivities = ReturnType<typeof createSupportActivities>
+
+/** What makes a stuck order visible, and keeps who repaired it. */
+export function createSupportActivities({ pool }: ActivityDeps) {
+  return {
+    /** Idempotent on order and case. */
+    async park(input: {
+      orderId: OrderId
+      code: AttentionCase
+      step: string
+      paymentId: PaymentId | null
+      workflowId: string
+    }): Promise<void> {
+      await openCase(pool, input)
+    },
+
+    /** Idempotent on order and case. */
+    async unpark(input: { orderId: OrderId; code: AttentionCase }): Promise<void> {
+      await closeCase(pool, input)
+    },
+
+    /** Idempotent on the update's id. What came by the Web UI has no row yet; what came by the API gets its time. */
+    async auditRepair({ orderId, id, action, repair }: AuditedRepair): Promise<void> {
+      await recordRepair(pool, {
+        id,
+        orderId,
+        action,
+        step: repair.step ?? null,
+        outcome: repair.outcome ?? null,
+        reasonCode: repair.reason_code,
+        note: null,
+        actor: repair.by,
+        accepted: true,
+      })
+    },
+  }
+}
+
+interface AuditedRepair {
+  readonly orderId: OrderId
+  readonly id: string
+  readonly action: string
+  readonly repair: {
+    readonly step?: string
+    readonly outcome?: string
+    readonly reason_code: string
+    readonly by: string
+  }
+}

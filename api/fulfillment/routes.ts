@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import { withIdempotency } from '../../db/platform/idempotency'
+import type { Db } from '../../db/pool'
+import { findWarehouse, insertWarehouse, listWarehouses, type Warehouse } from '../../db/fulfillment'
+import { DomainError } from '../../domain/errors'
+import { isId, type WarehouseId } from '../../domain/ids'
+import { pageFrom, readCursor } from '../http/pagination'
+import { defineRoute, type Route } from '../http/route'
+import { idOf, pageOf, pageQuery, timestamp } from '../http/schemas'
+
+const PRIORITY_DEFAULT = 100
+
+const coordinates = z.strictObject({ latitude: z.number().min(-90).max(90), longitude: z.number().min(-180).max(180) })
+
+const warehouse = z
+  .strictObject({
+    id: idOf('warehouse'),
+    name: z.string(),
+    country: z.string(),
+    postal_code: z.string().nullable(),
+    coordinates: coordinates.nullable(),
+    priority: z.int().meta({ description: 'the lower goes first where distance says nothing' }),
+    created_at: timestamp,
+  })
+  .meta({ id: 'Warehouse' })
+
+const getWarehouses = defineRoute({
+  method: 'get',
+  path: '/v1/admin/warehouses',
+  tag: 'Inventory',
+  summary: 'List the warehouses',
+  caller: { admin: 'inventory', access: 'read' },
+  query: pageQuery,
+  answers: { 200: pageOf(warehouse) },
+  example: { answer: 200 },
+}).handle(async ({ query }, { pool }) => {
+  const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('warehouse', key))
+  const warehouses = await listWarehouses(pool, { after, limit: query.limit + 1 })
+  return { status: 200, body: pageFrom(warehouses, query.limit, { keyOf: ({ id }) => id, present }) }
+})
+
+const postWarehouse = defineRoute({
+  method: 'post',
+  path: '/v1/admin/warehouses',
+  tag: 'Inventory',
+  summary: 'Make a warehouse',
+  caller: { admin: 'inventory', access: 'write' },
+  body: z.strictObject({
+    name: z.string().trim().min(1).max(100),
+    country: z.string().regex(/^[A-Z]{2}$/, 'Send an ISO 3166-1 code in capitals, such as GB.'),
+    postal_code: z.string().trim().min(1).max(20).nullish(),
+    coordinates: coordinates.nullish(),
+    priority: z.int().min(0).max(1_000_000).default(PRIORITY_DEFAULT),
+  }),
+  answers: { 201: warehouse, 409: ['name_taken', 'request_in_progress'], 422: ['idempotency_key_reused'] },
+  example: { answer: 201, body: { name: 'Leeds', country: 'GB', postal_code: 'LS1 4DY', priority: 2 } },
+}).handle(async ({ body, idempotency }, { pool }) => {
+  const { name, country, priority } = body
+  return withIdempotency(
+    pool,
+    idempotency,
+    async (tx) => {
+      const id = await insertWarehouse(tx, {
+        name,
+        country,
+        priority,
+        postalCode: body.postal_code ?? null,
+        coordinates: body.coordinates ?? null,
+      })
+      if (!id) throw new DomainError('name_taken', `There is a warehouse called ${name} already.`)
+      return { status: 201, resource: id }
+    },
+    presentById,
+  )
+})
+
+export const warehouseRoutes: readonly Route[] = [getWarehouses, postWarehouse]
+
+async function presentById(id: WarehouseId, db: Db): Promise<z.input<typeof warehouse>> {
+  const found = await findWarehouse(db, id)
+  if (!found) throw new Error(`the warehouse ${id} vanished`)
+  return present(found)
+}
+
+function present({
+  id,
+  name,
+  country,
+  postalCode,
+  coordinates,
+  priority,
+  createdAt,
+}: Warehouse): z.input<typeof warehouse> {
+  return { id, name, country, postal_code: postalCode, coordinates, priority, created_at: createdAt.toISOString() }
+}

@@ -1,0 +1,118 @@
+import { z } from 'zod'
+import type { Order, OrderAttempt } from '../../db/order/read'
+import type { Money } from '../../domain/money'
+import { ORDER_STATUSES, PAYMENT_STATUSES } from '../../domain/order'
+import { ATTEMPT_STATUSES } from '../../domain/payment'
+import { address, currency, idOf, money, timestamp } from '../http/schemas'
+
+/** An order as it is answered: its shape, and how it is made from its rows. */
+
+const orderLine = z
+  .strictObject({
+    sku: z.string(),
+    title: z.string(),
+    seller_id: z.string(),
+    quantity: z.int(),
+    unit_price: money,
+    discount: money,
+    tax: money,
+    total: money,
+  })
+  .meta({ id: 'OrderLine' })
+
+const orderPayment = z
+  .strictObject({
+    id: idOf('payment'),
+    provider: z.string(),
+    status: z.enum(ATTEMPT_STATUSES),
+    amount: money,
+    captured: money,
+    refunded: money,
+  })
+  .meta({ id: 'OrderPayment' })
+
+export const orderShape = {
+  id: idOf('order'),
+  number: z.string(),
+  status: z.enum(ORDER_STATUSES),
+  cancel_reason: z.string().nullable(),
+  payment_status: z.enum(PAYMENT_STATUSES),
+  fulfillment_status: z.string(),
+  currency,
+  email: z.string(),
+  lines: z.array(orderLine),
+  totals: z.strictObject({
+    subtotal: money,
+    discount: money,
+    shipping: money,
+    tax: money,
+    total: money,
+    authorized: money,
+    captured: money,
+    refunded: money,
+  }),
+  shipping_address: address,
+  shipping_method: z.string(),
+  payments: z.array(orderPayment),
+  shipments: z.array(z.unknown()),
+  created_at: timestamp,
+  updated_at: timestamp,
+}
+export const orderBody = z.strictObject(orderShape).meta({ id: 'Order' })
+export type OrderBody = z.input<typeof orderBody>
+
+export function presentOrder(order: Order): OrderBody {
+  const inCurrency = (amount: number): Money => ({ amount, currency: order.currency })
+  const sent = order.attempts.filter((attempt) => attempt.amount !== null)
+  return {
+    id: order.id,
+    number: order.number,
+    status: order.status,
+    cancel_reason: order.cancelReason,
+    payment_status: order.paymentStatus,
+    fulfillment_status: order.fulfillmentStatus,
+    currency: order.currency,
+    email: order.email,
+    lines: order.lines.map((line) => ({
+      sku: line.sku,
+      title: line.title,
+      seller_id: line.sellerId,
+      quantity: line.quantity,
+      unit_price: inCurrency(line.unitPrice),
+      discount: inCurrency(line.discount),
+      tax: inCurrency(line.tax),
+      total: inCurrency(line.total),
+    })),
+    totals: {
+      subtotal: inCurrency(order.subtotal),
+      discount: inCurrency(order.discount),
+      shipping: inCurrency(order.shipping),
+      tax: inCurrency(order.tax),
+      total: inCurrency(order.total),
+      authorized: inCurrency(
+        total(sent, (attempt) =>
+          attempt.status === 'authorized' || attempt.status === 'captured' ? (attempt.amount ?? 0) : 0,
+        ),
+      ),
+      captured: inCurrency(total(sent, (attempt) => attempt.captured)),
+      refunded: inCurrency(total(sent, (attempt) => attempt.refunded)),
+    },
+    shipping_address: order.shippingAddress,
+    shipping_method: order.shippingMethod,
+    payments: sent.map((attempt) => ({
+      id: attempt.id,
+      provider: attempt.provider,
+      status: attempt.status,
+      amount: inCurrency(attempt.amount ?? 0),
+      captured: inCurrency(attempt.captured),
+      refunded: inCurrency(attempt.refunded),
+    })),
+    shipments: [],
+    created_at: order.createdAt.toISOString(),
+    updated_at: order.updatedAt.toISOString(),
+  }
+}
+
+function total(attempts: readonly OrderAttempt[], amountOf: (attempt: OrderAttempt) => number): number {
+  return attempts.reduce((sum, attempt) => sum + amountOf(attempt), 0)
+}

@@ -1,0 +1,154 @@
+import { z } from 'zod'
+import { readLedger } from '../../db/payment/ledger'
+import { listOrders, type Order, readEvents, readOrder, readOwnOrder, readReservations } from '../../db/order/read'
+import type { Pool } from '../../db/pool'
+import { DomainError } from '../../domain/errors'
+import { type Id, isId, type OrderId } from '../../domain/ids'
+import { ORDER_STATUSES } from '../../domain/order'
+import { orderBody, orderShape, presentOrder } from './answer'
+import { pageFrom, readCursor } from '../http/pagination'
+import { defineRoute, type Route } from '../http/route'
+import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../http/schemas'
+import { describeWorkflow, workflowBody } from './workflow-link'
+
+const getOwnOrder = defineRoute({
+  method: 'get',
+  path: '/v1/store/orders/{id}',
+  tag: 'Orders',
+  summary: 'Read an order',
+  caller: 'cart',
+  params: pathId('order'),
+  answers: { 200: orderBody },
+  example: { answer: 200 },
+}).handle(async ({ params, caller }, deps) => {
+  const order = await readOwnOrder(deps.pool, params.id, caller.tokenHash)
+  return { status: 200, body: presentOrder(found(order)) }
+})
+
+const listAllOrders = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders',
+  tag: 'Orders',
+  summary: 'List orders, newest first',
+  caller: { admin: 'orders', access: 'read' },
+  query: pageQuery.extend({
+    status: z.enum(ORDER_STATUSES).optional(),
+    email: z.string().max(254).optional(),
+    number: z.string().max(40).optional().meta({ description: 'as the customer knows it: HF-100001' }),
+    attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
+  }),
+  answers: { 200: pageOf(orderBody).meta({ id: 'OrderPage' }) },
+  example: { answer: 200 },
+}).handle(async ({ query }, deps) => {
+  const filter = {
+    status: query.status ?? null,
+    email: query.email ?? null,
+    number: query.number ?? null,
+    attention: query.attention === undefined ? null : query.attention === 'true',
+    limit: query.limit + 1,
+    before: readCursor(query.cursor, isOrderId),
+  }
+  const orders = await deps.reads.readLatest((db) => listOrders(db, filter))
+  return { status: 200, body: pageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentOrder }) }
+})
+
+const adminOrder = z
+  .strictObject({
+    ...orderShape,
+    events: z.array(
+      z.strictObject({
+        id: z.string(),
+        seq: z.int(),
+        type: z.string(),
+        from: z.string().nullable(),
+        to: z.string().nullable(),
+        data: z.record(z.string(), z.unknown()),
+        at: timestamp,
+      }),
+    ),
+    reservations: z.array(
+      z.strictObject({
+        id: idOf('reservation'),
+        sku: z.string(),
+        warehouse_id: idOf('warehouse'),
+        quantity: z.int(),
+        state: z.string(),
+        expires_at: timestamp.nullable(),
+      }),
+    ),
+    ledger: z.array(
+      z.strictObject({
+        payment_id: idOf('payment'),
+        operation: z.string(),
+        account: z.string(),
+        amount: money,
+        at: timestamp,
+      }),
+    ),
+    workflow: workflowBody,
+  })
+  .meta({ id: 'AdminOrder' })
+
+const getOrder = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders/{id}',
+  tag: 'Orders',
+  summary: 'Read an order with all that happened to it',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('order'),
+  answers: { 200: adminOrder },
+  example: { answer: 200 },
+}).handle(async ({ params: { id } }, deps) => {
+  const [rows, workflow] = await Promise.all([
+    deps.reads.readLatest((db) => readWholeOrder(db, id)),
+    describeWorkflow(id, deps),
+  ])
+  return { status: 200, body: presentAdminOrder(rows, workflow) }
+})
+
+async function readWholeOrder(db: Pool, id: OrderId) {
+  const [order, events, reservations, ledger] = await Promise.all([
+    readOrder(db, id),
+    readEvents(db, id),
+    readReservations(db, id),
+    readLedger(db, id),
+  ])
+  return { order: found(order), events, reservations, ledger }
+}
+
+function presentAdminOrder(
+  { order, events, reservations, ledger }: Awaited<ReturnType<typeof readWholeOrder>>,
+  workflow: z.input<typeof workflowBody>,
+): z.input<typeof adminOrder> {
+  return {
+    ...presentOrder(order),
+    events: events.map(({ createdAt, ...event }) => ({ ...event, at: createdAt.toISOString() })),
+    reservations: reservations.map((reservation) => ({
+      id: reservation.id as Id<'reservation'>,
+      sku: reservation.sku,
+      warehouse_id: reservation.warehouseId as Id<'warehouse'>,
+      quantity: reservation.quantity,
+      state: reservation.state,
+      expires_at: reservation.expiresAt?.toISOString() ?? null,
+    })),
+    ledger: ledger.map((entry) => ({
+      payment_id: entry.paymentId as Id<'payment'>,
+      operation: entry.operation,
+      account: entry.account,
+      amount: { amount: entry.amount, currency: entry.currency },
+      at: entry.createdAt.toISOString(),
+    })),
+    workflow,
+  }
+}
+
+function found(order: Order | null): Order {
+  if (!order) throw new DomainError('not_found', 'There is no such order.')
+  return order
+}
+
+function isOrderId(value: unknown): value is OrderId {
+  return typeof value === 'string' && isId('order', value)
+}
+
+export const orderRoutes: Route[] = [getOwnOrder, listAllOrders, getOrder]

@@ -1,0 +1,114 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { addEventCounts, addSearchCounts, type EventCounts } from '../../db/recommendation/product-stat'
+import type { ProductEvent } from '../../domain/recommendation/interaction'
+import type { ProductId } from '../../domain/ids'
+import type { ApiDeps } from '../http/route'
+
+/** Different products and searches that are counted between two writes; beyond these, new ones are dropped. */
+const PRODUCTS_MAX = 20_000
+const SEARCHES_MAX = 2_000
+const WRITE_EVERY_MS = 1_000
+const ROWS_PER_WRITE = 1_000
+/** A stopping process tries to write what is left for so long. */
+const LAST_TRIES = 3
+
+export type CountedEvent =
+  | { readonly type: ProductEvent; readonly productId: ProductId }
+  | { readonly type: 'search'; readonly query: string; readonly fruitless: boolean }
+
+interface SearchCounts {
+  readonly searches: number
+  readonly fruitless: number
+}
+
+/** Counts what storefronts report, between two writes. It holds counts, not events, so that a crowd costs no more. */
+export class EventBuffer {
+  private products = new Map<ProductId, EventCounts>()
+  private searches = new Map<string, SearchCounts>()
+  private events = 0
+
+  /** False: it is full, and the event is dropped. */
+  add(event: CountedEvent): boolean {
+    if (event.type === 'search') {
+      if (!this.searches.has(event.query) && this.searches.size >= SEARCHES_MAX) return false
+      this.addSearch(event.query, { searches: 1, fruitless: event.fruitless ? 1 : 0 })
+    } else {
+      if (!this.products.has(event.productId) && this.products.size >= PRODUCTS_MAX) return false
+      this.addProduct(event.productId, { ...NONE, [event.type]: 1 })
+    }
+    this.events++
+    return true
+  }
+
+  /** Writes what has gathered, a bounded statement at a time. What cannot be written stays, and is written later. */
+  async write({ pool, metrics }: Pick<ApiDeps, 'pool' | 'metrics'>): Promise<void> {
+    const { products, searches, events } = this
+    this.products = new Map()
+    this.searches = new Map()
+    this.events = 0
+    try {
+      for (const some of inPieces(products)) {
+        await addEventCounts(pool, some)
+        for (const id of some.keys()) products.delete(id)
+      }
+      for (const some of inPieces(searches)) {
+        await addSearchCounts(pool, some)
+        for (const query of some.keys()) searches.delete(query)
+      }
+      metrics.storeEvents.inc({ outcome: 'written' }, events)
+    } catch (error) {
+      this.takeBack(products, searches, events)
+      throw error
+    }
+  }
+
+  private takeBack(
+    products: ReadonlyMap<ProductId, EventCounts>,
+    searches: ReadonlyMap<string, SearchCounts>,
+    events: number,
+  ): void {
+    for (const [id, counts] of products) this.addProduct(id, counts)
+    for (const [query, counts] of searches) this.addSearch(query, counts)
+    this.events += events
+  }
+
+  private addProduct(id: ProductId, { view, click, add }: EventCounts): void {
+    const before = this.products.get(id) ?? NONE
+    this.products.set(id, { view: before.view + view, click: before.click + click, add: before.add + add })
+  }
+
+  private addSearch(query: string, { searches, fruitless }: SearchCounts): void {
+    const before = this.searches.get(query) ?? { searches: 0, fruitless: 0 }
+    this.searches.set(query, { searches: before.searches + searches, fruitless: before.fruitless + fruitless })
+  }
+}
+
+const NONE: EventCounts = { view: 0, click: 0, add: 0 }
+
+/** Writes the buffer every second until `signal` is aborted, and once more then. */
+export async function writeEvents(
+  deps: Pick<ApiDeps, 'events' | 'pool' | 'metrics' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await delay(WRITE_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined)
+    await tryToWrite(deps)
+  }
+  for (let tries = 1; tries < LAST_TRIES && !(await tryToWrite(deps)); tries++);
+}
+
+async function tryToWrite({ events, ...deps }: Pick<ApiDeps, 'events' | 'pool' | 'metrics' | 'log'>): Promise<boolean> {
+  try {
+    await events.write(deps)
+    return true
+  } catch (error) {
+    deps.metrics.storeEvents.inc({ outcome: 'failed' })
+    deps.log.warn({ err: error }, 'what storefronts reported could not be written; it is kept')
+    return false
+  }
+}
+
+function* inPieces<K, V>(counts: ReadonlyMap<K, V>): Generator<Map<K, V>> {
+  const rows = [...counts]
+  for (let at = 0; at < rows.length; at += ROWS_PER_WRITE) yield new Map(rows.slice(at, at + ROWS_PER_WRITE))
+}

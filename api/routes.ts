@@ -1,0 +1,53 @@
+import type { Route } from './http/route'
+import { apiKeyRoutes } from './platform/api-key-routes'
+import { brandRoutes } from './catalog/brand-routes'
+import { cartRoutes } from './cart/routes'
+import { catalogRoutes } from './catalog/store-routes'
+import { categoryRoutes } from './catalog/category-routes'
+import { checkoutRoutes } from './checkout/routes'
+import { checkoutEventRoutes } from './checkout/events'
+import { imageRoutes } from './catalog/image-routes'
+import { importRoutes } from './import/routes'
+import { invariantRoutes } from './support/invariant-routes'
+import { inventoryRoutes } from './inventory/routes'
+import { orderRoutes } from './order/routes'
+import { pageRoutes } from './page/routes'
+import { productRoutes } from './catalog/product-routes'
+import { searchAdminRoutes } from './search/admin-routes'
+import { searchRoutes } from './search/routes'
+import { recommendationRoutes } from './recommendation/routes'
+import { reviewRoutes } from './review/routes'
+import { settingsRoutes } from './platform/settings-routes'
+import { storeEventRoutes } from './recommendation/interaction-routes'
+import { supportRoutes } from './support/routes'
+import { systemRoutes } from './platform/system-routes'
+import { warehouseRoutes } from './fulfillment/routes'
+import { webhookRoutes } from './payment/routes'
+
+/** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
+export const routes: readonly Route[] = [
+  ...pageRoutes,
+  ...catalogRoutes,
+  ...categoryRoutes,
+  ...brandRoutes,
+  ...searchRoutes,
+  ...recommendationRoutes,
+  ...reviewRoutes,
+  ...storeEventRoutes,
+  ...imageRoutes,
+  ...cartRoutes,
+  ...checkoutRoutes,
+  ...checkoutEventRoutes,
+  ...webhookRoutes,
+  ...orderRoutes,
+  ...supportRoutes,
+  ...invariantRoutes,
+  ...productRoutes,
+  ...inventoryRoutes,
+  ...warehouseRoutes,
+  ...importRoutes,
+  ...searchAdminRoutes,
+  ...settingsRoutes,
+  ...apiKeyRoutes,
+  ...systemRoutes(() => routes),
+]

@@ -1,0 +1,209 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
+import { z } from 'zod'
+import { withIdempotency } from '../../db/platform/idempotency'
+import { type Pool, withTransaction } from '../../db/pool'
+import { findRebuild, listRebuilds, newBuild, type Rebuild } from '../../db/search/rebuild'
+import { readSearchRules, replaceCurations, replaceSynonyms } from '../../db/search/rule'
+import type { CurationRule, SearchRules, SynonymRule } from '../../domain/search'
+import { DomainError } from '../../domain/errors'
+import { wordsOf } from '../../domain/words'
+import { reindexStart, WORKFLOWS } from '../../workflows/contract'
+import { etagOf, ifMatch } from '../http/etag'
+import { type ApiDeps, defineRoute, type Route } from '../http/route'
+import { asRead, idOf, pageOf, timestamp } from '../http/schemas'
+
+const TAG = 'Search rules'
+const RULES_MAX = 1_000
+const TERMS_MAX = 20
+const PRODUCTS_MAX = 50
+const TEMPORAL_DEADLINE_MS = 3_000
+
+const term = z
+  .string()
+  .trim()
+  .max(100)
+  .refine((text) => wordsOf(text).length > 0, 'It has no letter and no digit.')
+
+const synonym = z
+  .strictObject({
+    root: term
+      .nullish()
+      .meta({ description: 'left out: each term finds all of them; else the root finds the terms too' }),
+    terms: z.array(term).min(1).max(TERMS_MAX),
+  })
+  .refine(({ root, terms }) => typeof root === 'string' || terms.length > 1, 'One term alone has no synonym.')
+  .meta({ example: { terms: ['sofa', 'couch'] } })
+
+const curation = z
+  .strictObject({
+    query: term.meta({ description: 'the whole query, compared by its words' }),
+    pins: z.array(idOf('product')).max(PRODUCTS_MAX).default([]).meta({ description: 'shown first, in this order' }),
+    hides: z.array(idOf('product')).max(PRODUCTS_MAX).default([]),
+  })
+  .refine(({ pins, hides }) => !pins.some((id) => hides.includes(id)), 'A product is pinned and hidden.')
+
+const synonyms = pageOf(synonym)
+const curations = pageOf(curation)
+
+const RULES_ANSWERS = { 412: ['precondition_failed'], 428: ['precondition_required'] } as const
+const SEEN_WITHIN = 'Searches go by them within a second. The ETag is that of synonyms and curations together.'
+
+const getSynonyms = defineRoute({
+  method: 'get',
+  path: '/v1/admin/search/synonyms',
+  tag: TAG,
+  summary: 'List the synonyms',
+  caller: { admin: 'catalog', access: 'read' },
+  answers: { 200: synonyms },
+}).handle(async (_input, { pool }) => presentSynonyms(await readSearchRules(pool)))
+
+const putSynonyms = defineRoute({
+  method: 'put',
+  path: '/v1/admin/search/synonyms',
+  tag: TAG,
+  summary: 'Replace the synonyms',
+  description: `All of them, with If-Match. ${SEEN_WITHIN}`,
+  caller: { admin: 'catalog', access: 'write' },
+  body: z.strictObject({ data: z.array(synonym).max(RULES_MAX), has_more: asRead, next_cursor: asRead }),
+  answers: { 200: synonyms, ...RULES_ANSWERS },
+}).handle(async ({ body, headers }, { pool }) => {
+  const rules = body.data.map(({ root, terms }): SynonymRule => ({ root: root ?? null, terms }))
+  const isSeen = ifMatch(headers)
+  await withTransaction(pool, (tx) => replaceSynonyms(tx, rules, isSeen))
+  return presentSynonyms(await readSearchRules(pool))
+})
+
+const getCurations = defineRoute({
+  method: 'get',
+  path: '/v1/admin/search/curations',
+  tag: TAG,
+  summary: 'List what queries pin and hide',
+  caller: { admin: 'catalog', access: 'read' },
+  answers: { 200: curations },
+}).handle(async (_input, { pool }) => presentCurations(await readSearchRules(pool)))
+
+const putCurations = defineRoute({
+  method: 'put',
+  path: '/v1/admin/search/curations',
+  tag: TAG,
+  summary: 'Replace what queries pin and hide',
+  description: `All of them, with If-Match. ${SEEN_WITHIN} Pins are shown by relevance alone, and only where they fit the filters.`,
+  caller: { admin: 'catalog', access: 'write' },
+  body: z.strictObject({
+    data: z
+      .array(curation)
+      .max(RULES_MAX)
+      .refine((all) => new Set(all.map(({ query }) => queryOf(query))).size === all.length, 'A query is named twice.'),
+    has_more: asRead,
+    next_cursor: asRead,
+  }),
+  answers: { 200: curations, ...RULES_ANSWERS },
+}).handle(async ({ body, headers }, { pool }) => {
+  const rules = body.data.map(({ query, pins, hides }): CurationRule => ({ query: queryOf(query), pins, hides }))
+  const isSeen = ifMatch(headers)
+  await withTransaction(pool, (tx) => replaceCurations(tx, rules, isSeen))
+  return presentCurations(await readSearchRules(pool))
+})
+
+const rebuild = z.strictObject({
+  engine: z.string(),
+  build: z.string().nullable().meta({ description: 'names the rebuild; null: there was none yet' }),
+  state: z.enum(['none', 'requested', 'running', 'completed', 'failed', 'cancelled']),
+  done: z.int().meta({ description: 'products read' }),
+  total: z.int().meta({ description: 'products when it began' }),
+  failure: z.string().nullable(),
+  started_at: timestamp.nullable(),
+  updated_at: timestamp.nullable(),
+})
+const rebuilds = z.strictObject({ data: z.array(rebuild) }).meta({ id: 'Rebuilds' })
+
+const postReindex = defineRoute({
+  method: 'post',
+  path: '/v1/admin/search/reindex',
+  tag: TAG,
+  summary: 'Rebuild search indexes from the catalog',
+  description: 'Searches go on meanwhile. One that runs already is left at it. Read the same address for its progress.',
+  caller: { admin: 'catalog', access: 'write' },
+  body: z.strictObject({ engine: z.string().max(50).optional().meta({ description: 'left out: all of them' }) }),
+  answers: { 202: rebuilds, 404: ['not_found'], 409: ['request_in_progress'], 422: ['idempotency_key_reused'] },
+}).handle(async ({ body, idempotency }, { pool, search, temporal }) => {
+  const names = search.engines.map(({ name }) => name).filter((name) => name === (body.engine ?? name))
+  if (names.length === 0) throw new DomainError('not_found', 'There is no such search engine here.')
+  const start = async () => {
+    const data = []
+    for (const name of names) data.push(await startRebuild({ pool, temporal }, name))
+    return { status: 202, resource: { data } } as const
+  }
+  const answer = await withIdempotency(pool, idempotency, start, async (begun) => begun)
+  return { ...answer, headers: { ...answer.headers, Location: '/v1/admin/search/reindex' } }
+})
+
+const getReindex = defineRoute({
+  method: 'get',
+  path: '/v1/admin/search/reindex',
+  tag: TAG,
+  summary: 'Read how far the rebuilds of search indexes are',
+  caller: { admin: 'catalog', access: 'read' },
+  answers: { 200: rebuilds },
+}).handle(async (_input, { pool, search }) => {
+  const all = await listRebuilds(pool)
+  const data = search.engines.map(({ name }) => present(name, all.find(({ engine }) => engine === name) ?? null))
+  return { status: 200, body: { data } }
+})
+
+export const searchAdminRoutes: readonly Route[] = [
+  getSynonyms,
+  putSynonyms,
+  getCurations,
+  putCurations,
+  postReindex,
+  getReindex,
+]
+
+async function startRebuild(
+  { pool, temporal }: Pick<ApiDeps, 'temporal'> & { pool: Pool },
+  engine: string,
+): Promise<z.input<typeof rebuild>> {
+  const build = newBuild()
+  try {
+    await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      temporal.workflow.start(WORKFLOWS.reindex, reindexStart(engine, build)),
+    )
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+    return present(engine, await findRebuild(pool, engine))
+  }
+  return { ...present(engine, null), build, state: 'requested' }
+}
+
+function present(engine: string, last: Rebuild | null): z.input<typeof rebuild> {
+  return {
+    engine,
+    build: last?.build ?? null,
+    state: last?.state ?? 'none',
+    done: last?.done ?? 0,
+    total: last?.total ?? 0,
+    failure: last?.failure ?? null,
+    started_at: last?.startedAt.toISOString() ?? null,
+    updated_at: last?.updatedAt.toISOString() ?? null,
+  }
+}
+
+function presentSynonyms({ synonyms: rules, version }: SearchRules) {
+  const data = rules.map(({ root, terms }) => ({ root, terms: [...terms] }))
+  return { status: 200 as const, body: whole(data), headers: { ETag: etagOf(version) } }
+}
+
+function presentCurations({ curations: rules, version }: SearchRules) {
+  const data = rules.map(({ query, pins, hides }) => ({ query, pins: [...pins], hides: [...hides] }))
+  return { status: 200 as const, body: whole(data), headers: { ETag: etagOf(version) } }
+}
+
+/** There are never more than can be shown at once. */
+function whole<T>(data: T[]): { data: T[]; has_more: boolean; next_cursor: null } {
+  return { data, has_more: false, next_cursor: null }
+}
+
+function queryOf(text: string): string {
+  return wordsOf(text).join(' ')
+}

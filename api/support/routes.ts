@@ -1,0 +1,321 @@
+import { createHash } from 'node:crypto'
+import {
+  type Client,
+  WorkflowNotFoundError,
+  type WorkflowStartOptions,
+  WorkflowUpdateFailedError,
+  type WorkflowUpdateHandle,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client'
+import { z } from 'zod'
+import {
+  closeCase,
+  listOpenCases,
+  type OpenCase,
+  readCasesOfRepair,
+  readOpenCases,
+  recordRepair,
+} from '../../db/support/attention'
+import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
+import { type Order, readOrder } from '../../db/order/read'
+import { resetRestarts } from '../../db/order/sweep'
+import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../../domain/support'
+import { DomainError } from '../../domain/errors'
+import type { ApiKeyId, OrderId } from '../../domain/ids'
+import { isOpen } from '../../domain/order'
+import { holdsMoney, isUnresolved } from '../../domain/payment'
+import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { labelOf } from '../checkout/label'
+import { pageFrom, readCursor } from '../http/pagination'
+import { type ApiDeps, defineRoute, type Route } from '../http/route'
+import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../http/schemas'
+import { readTimeline, timelineEntry } from '../order/timeline'
+import { isTemporalUnavailable } from '../http/temporal'
+import { workflowUrl } from '../order/workflow-link'
+
+const attentionCase = z
+  .strictObject({
+    order_id: idOf('order'),
+    number: z.string(),
+    case: z.enum(Object.keys(ATTENTION_CASES) as [AttentionCase, ...AttentionCase[]]),
+    title: z.string(),
+    step: z.string().nullable(),
+    since: timestamp,
+    at_stake: money,
+    allowed_repairs: z.array(z.string()),
+    choices: z
+      .array(z.strictObject({ action: z.string(), outcome: z.string().nullable(), when: z.string() }))
+      .meta({ description: 'what a person may do, and when it is right' }),
+    workflow: z.strictObject({ id: z.string(), url: z.string() }),
+  })
+  .meta({ id: 'AttentionCase' })
+
+const getAttention = defineRoute({
+  method: 'get',
+  path: '/v1/admin/attention',
+  tag: 'Support',
+  summary: 'List the orders that wait for a person, oldest first',
+  caller: { admin: 'support', access: 'read' },
+  query: pageQuery,
+  answers: { 200: pageOf(attentionCase).meta({ id: 'AttentionPage' }) },
+  example: { answer: 200 },
+}).handle(async ({ query }, deps) => {
+  const after = readCursor(query.cursor, isCaseKey)
+  const cases = await listOpenCases(deps.pool, {
+    limit: query.limit + 1,
+    after: after && { since: new Date(after[0]), orderId: after[1] },
+  })
+  return {
+    status: 200,
+    body: pageFrom(cases, query.limit, {
+      keyOf: (open) => [open.since.toISOString(), open.orderId],
+      present: (open) => presentCase(open, deps),
+    }),
+  }
+})
+
+function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCase> {
+  const { title } = ATTENTION_CASES[open.code]
+  const choices: readonly RepairChoice[] = ATTENTION_CASES[open.code].choices
+  // What is over cannot be cancelled once more.
+  const fitting = choices.filter(({ repair }) => repair !== 'forceCancel' || open.orderStatus !== 'cancelled')
+  return {
+    order_id: open.orderId,
+    number: open.number,
+    case: open.code,
+    title,
+    step: open.step,
+    since: open.since.toISOString(),
+    at_stake: { amount: open.atStake, currency: open.currency },
+    allowed_repairs: [...new Set(fitting.map(({ repair }) => repair))],
+    choices: fitting.map(({ repair, outcome, when }) => ({ action: repair, outcome: outcome ?? null, when })),
+    workflow: { id: open.workflowId, url: workflowUrl(open.workflowId, deps) },
+  }
+}
+
+function isCaseKey(value: unknown): value is [string, string] {
+  return (
+    Array.isArray(value) &&
+    value.length === 2 &&
+    typeof value[1] === 'string' &&
+    !Number.isNaN(Date.parse(String(value[0])))
+  )
+}
+
+const getTimeline = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders/{id}/timeline',
+  tag: 'Support',
+  summary: 'Read all that happened to an order, as one list',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('order'),
+  answers: {
+    200: z
+      .strictObject({
+        data: z.array(timelineEntry),
+        has_more: z.boolean(),
+        next_cursor: z.string().nullable(),
+        workflow_steps: z.enum(['included', 'unavailable']),
+      })
+      .meta({ id: 'Timeline' }),
+  },
+  example: { answer: 200 },
+}).handle(async ({ params }, deps) => {
+  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
+  const { entries, complete } = await readTimeline(params.id, deps)
+  return {
+    status: 200,
+    body: { data: entries, has_more: false, next_cursor: null, workflow_steps: complete ? 'included' : 'unavailable' },
+  }
+})
+
+const repairRequest = z
+  .strictObject({
+    action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
+    step: z.string().min(1).max(100).optional(),
+    outcome: z.enum(['done', 'not_done']).optional(),
+    reason_code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as checked_with_provider.'),
+    note: z.string().max(2_000).optional().meta({ description: 'kept with the repair, never sent to the workflow' }),
+  })
+  .refine(({ action, outcome }) => action !== 'resolveStep' || outcome !== undefined, {
+    path: ['outcome'],
+    message: 'Say whether it happened: `done` or `not_done`.',
+  })
+type RepairRequest = z.output<typeof repairRequest>
+
+const repairAccepted = z
+  .strictObject({ id: z.string(), order_id: idOf('order'), action: z.string(), case: z.string() })
+  .meta({ id: 'RepairAccepted' })
+
+const postRepair = defineRoute({
+  method: 'post',
+  path: '/v1/admin/orders/{id}/repairs',
+  tag: 'Support',
+  summary: 'Repair an order that waits for a person',
+  description:
+    '202 once its workflow accepted it. Which repairs a case takes is in `allowed_repairs` of the attention list.',
+  caller: { admin: 'support', access: 'write' },
+  idempotency: 'required',
+  params: pathId('order'),
+  body: repairRequest,
+  answers: {
+    202: repairAccepted,
+    404: ['not_found'],
+    409: ['repair_not_allowed', 'request_in_progress'],
+    422: ['idempotency_key_reused'],
+    503: ['no_worker'],
+  },
+}).handle(async ({ params, body, caller, idempotency }, deps) => {
+  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
+  const id = repairId(idempotency)
+  const { headers } = await withIdempotency(
+    deps.pool,
+    idempotency,
+    async (tx) => {
+      await recordRepair(tx, { ...audited(id, params.id, body, caller.keyId), accepted: false })
+      return { status: 202, resource: id }
+    },
+    async () => null,
+  )
+  const repaired = await repair({ id, orderId: params.id, body, by: caller.keyId }, deps)
+  await recordRepair(deps.pool, { ...audited(id, params.id, body, caller.keyId), accepted: true })
+  return { status: 202, body: { id, order_id: params.id, action: body.action, case: repaired }, headers }
+})
+
+/** The same key is the same repair: the workflow takes an update of one id once. */
+function repairId(idempotency: IdempotencyScope | null): string {
+  const { scope, operation, key } = idempotency as IdempotencyScope
+  return `repair-${createHash('sha256').update(`${scope}\n${operation}\n${key}`).digest('hex').slice(0, 32)}`
+}
+
+function audited(id: string, orderId: OrderId, body: RepairRequest, actor: ApiKeyId) {
+  return {
+    id,
+    orderId,
+    action: body.action,
+    step: body.step ?? null,
+    outcome: body.outcome ?? null,
+    reasonCode: body.reason_code,
+    note: body.note ?? null,
+    actor,
+  }
+}
+
+interface RepairInput {
+  readonly id: string
+  readonly orderId: OrderId
+  readonly body: RepairRequest
+  readonly by: ApiKeyId
+}
+
+/**
+ * Sends the repair to the workflow of the case it fits, or does `resume` here. Returns the case. One of a workflow that was
+ * ended by hand stays open beside that of its successor: then it is for that one.
+ */
+async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase> {
+  const { orderId, body } = input
+  const cases = await readOpenCases(deps.pool, orderId)
+  const fitting = cases.filter(
+    ({ code, step }) => allowsRepair(code, body.action) && (body.step === undefined || body.step === step),
+  )
+  const [first] = fitting
+  if (!first) {
+    // A busy worker may have taken it after an earlier request had given up waiting.
+    const done = (await readCasesOfRepair(deps.pool, orderId, input.id)).find((code) => allowsRepair(code, body.action))
+    if (done) return done
+    throw notAllowed(cases, body)
+  }
+  if (body.action === 'resume') {
+    await resume(first, deps)
+    return first.code
+  }
+  for (const { code, workflowId } of fitting) {
+    if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
+  }
+  throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
+}
+
+function notAllowed(cases: readonly OpenCase[], { action, step }: RepairRequest): DomainError {
+  const open = cases.map(
+    ({ code, step }) => `${code}${step ? ` (step ${step})` : ''}: ${ATTENTION_CASES[code].repairs.join(', ')}`,
+  )
+  const wanted = `${action}${step ? ` of ${step}` : ''}`
+  const detail =
+    open.length === 0
+      ? 'Nothing of this order waits for a person.'
+      : `${wanted} fits no open case. Open: ${open.join('; ')}.`
+  return new DomainError('repair_not_allowed', detail)
+}
+
+/** A worker has this long to accept a repair. */
+const ACCEPT_MS = 3_000
+
+/** False when the workflow has ended. */
+async function sendRepair(
+  workflowId: string,
+  action: keyof typeof REPAIR_UPDATES,
+  { id, body, by }: RepairInput,
+  temporal: Client,
+): Promise<boolean> {
+  const { step, outcome, reason_code } = body
+  try {
+    const update = await temporal.withDeadline(Date.now() + ACCEPT_MS, () =>
+      temporal.workflow.getHandle(workflowId).startUpdate(REPAIR_UPDATES[action], {
+        updateId: id,
+        args: [{ ...(step && { step }), ...(outcome && { outcome }), reason_code, by }],
+        waitForStage: 'ACCEPTED',
+      }),
+    )
+    await refusalOf(update, temporal)
+    return true
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError)
+      throw new DomainError('repair_not_allowed', error.cause?.message ?? error.message)
+    if (error instanceof WorkflowNotFoundError) return false
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isTemporalUnavailable(error)) {
+      throw new DomainError(
+        'no_worker',
+        'No worker took the repair within 3 s. Try again with the same Idempotency-Key once workers run.',
+      )
+    }
+    throw error
+  }
+}
+
+/** A refusal is an update's result, there at once; what was accepted is done in a moment, or a little later. */
+async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): Promise<void> {
+  try {
+    await temporal.withDeadline(Date.now() + ACCEPT_MS, () => update.result())
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError) throw error
+  }
+}
+
+const START_MS = 3_000
+
+/** Counter 0 and a new run from the rows. A run that hangs in failing tasks is replaced: nothing but the rows counts. */
+async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<void> {
+  const order = await readOrder(deps.pool, orderId)
+  if (!order) return
+  await resetRestarts(deps.pool, orderId)
+  if (paymentId) await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
+  else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, labelOf(order)), deps)
+  else await settleAll(order, deps)
+  await closeCase(deps.pool, { orderId, code: 'workflow_failing' })
+}
+
+/** What a checkout had left to do when its order was over. */
+async function settleAll({ id: orderId, status: orderStatus, attempts }: Order, deps: ApiDeps): Promise<void> {
+  for (const { id: paymentId, status } of attempts) {
+    if (isUnresolved(status) || (orderStatus === 'cancelled' && holdsMoney(status)))
+      await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
+  }
+}
+
+async function replace(workflow: string, start: WorkflowStartOptions, { temporal }: ApiDeps): Promise<void> {
+  await temporal.withDeadline(Date.now() + START_MS, () =>
+    temporal.workflow.start(workflow, { ...start, workflowIdConflictPolicy: 'TERMINATE_EXISTING' }),
+  )
+}
+
+export const supportRoutes: Route[] = [getAttention, getTimeline, postRepair]

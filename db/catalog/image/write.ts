@@ -1,0 +1,142 @@
+import { DomainError } from '../../../domain/errors'
+import type { ImageId, ProductId } from '../../../domain/ids'
+import { IMAGES_PER_PRODUCT_MAX } from '../../../domain/catalog/image'
+import { newId } from '../../id'
+import { type Db, type Pool, type Tx, withTransaction } from '../../pool'
+import { touchProducts } from '../product'
+import type { ProductImage } from './read'
+
+/**
+ * Puts a picture at the end of a product's. `store` writes its files, under a lock of their name: they are there before
+ * anybody is told of them, and nobody deletes them meanwhile. A picture that the product has already stays as it is.
+ * Throws `not_found` and `image_limit`.
+ */
+export async function addImage(
+  tx: Tx,
+  productId: ProductId,
+  picture: Omit<ProductImage, 'id'>,
+  store: () => Promise<void>,
+): Promise<{ id: ImageId; made: boolean }> {
+  await lockName(tx, picture.name)
+  await requireProduct(tx, productId)
+  await store()
+  await touchProduct(tx, productId)
+  const { rows } = await tx.query<{ id: ImageId }>('select id from product_image where product_id = $1 and name = $2', [
+    productId,
+    picture.name,
+  ])
+  if (rows[0]) return { id: rows[0].id, made: false }
+  const id = newId('image')
+  const { rowCount } = await tx.query(
+    `insert into product_image (id, product_id, name, alt, width, height, position)
+     select $1, $2::typeid, $3, $4, $5, $6, coalesce(max(position) + 1, 0)
+     from product_image
+     where product_id = $2::typeid
+     having count(*) < $7`,
+    [id, productId, picture.name, picture.alt, picture.width, picture.height, IMAGES_PER_PRODUCT_MAX],
+  )
+  if (rowCount !== 1) {
+    throw new DomainError('image_limit', `A product has at most ${IMAGES_PER_PRODUCT_MAX} pictures.`)
+  }
+  return { id, made: true }
+}
+
+/** A picture of a product that staff have read before they change it. */
+interface ChangedImage {
+  readonly productId: ProductId
+  readonly id: ImageId
+  readonly mayChange: (version: number) => boolean
+}
+
+/**
+ * Changes a picture's text or its place among the product's, if the product still has a version that `mayChange` accepts.
+ * Answers the product's new version. Throws `not_found`, `precondition_failed`.
+ */
+export async function updateImage(
+  tx: Tx,
+  {
+    productId,
+    id,
+    mayChange,
+    patch,
+  }: ChangedImage & { readonly patch: { alt?: string | undefined; position?: number | undefined } },
+): Promise<number> {
+  await lockProduct(tx, productId, mayChange)
+  const { rows } = await tx.query<{ id: ImageId }>(
+    'select id from product_image where product_id = $1 order by position, id',
+    [productId],
+  )
+  const order = rows.map((row) => row.id)
+  if (!order.includes(id)) throw noImage()
+  if (patch.alt !== undefined) await tx.query('update product_image set alt = $2 where id = $1', [id, patch.alt])
+  if (patch.position !== undefined) {
+    const others = order.filter((other) => other !== id)
+    others.splice(patch.position, 0, id)
+    await tx.query(
+      `update product_image i
+       set position = n.position
+       from unnest($1::text[]) with ordinality as n (id, position)
+       where i.id = n.id`,
+      [others],
+    )
+  }
+  return touchProduct(tx, productId)
+}
+
+/**
+ * Takes a picture off a product, if that still has a version that `mayChange` accepts. Answers the picture's name; its
+ * files may still be another product's. Throws `not_found`, `precondition_failed`.
+ */
+export async function deleteImage(tx: Tx, { productId, id, mayChange }: ChangedImage): Promise<string> {
+  await lockProduct(tx, productId, mayChange)
+  await touchProduct(tx, productId)
+  const { rows } = await tx.query<{ name: string }>(
+    'delete from product_image where product_id = $1 and id = $2 returning name',
+    [productId, id],
+  )
+  if (!rows[0]) throw noImage()
+  return rows[0].name
+}
+
+/** Runs `remove` if no product has a picture of this name, and lets nobody add one meanwhile. */
+export async function withUnusedName(pool: Pool, name: string, remove: () => Promise<void>): Promise<void> {
+  await withTransaction(pool, async (tx) => {
+    await lockName(tx, name)
+    const { rows } = await tx.query('select 1 from product_image where name = $1 limit 1', [name])
+    if (rows.length === 0) await remove()
+  })
+}
+
+/** An advisory lock: nobody waits for it but who writes or deletes the files of the same picture. */
+async function lockName(tx: Tx, name: string): Promise<void> {
+  await tx.query("select pg_advisory_xact_lock(hashtextextended('image/' || $1, 0))", [name])
+}
+
+async function lockProduct(tx: Tx, id: ProductId, mayChange: (version: number) => boolean): Promise<void> {
+  const { rows } = await tx.query<{ version: number }>('select version from product where id = $1 for update', [id])
+  if (!rows[0]) throw noProduct()
+  if (!mayChange(rows[0].version)) {
+    throw new DomainError('precondition_failed', 'The product has changed since you read it. Read it again.')
+  }
+}
+
+/** Answers the version that it has now. Throws `not_found`. */
+async function touchProduct(tx: Tx, id: ProductId): Promise<number> {
+  const [touched] = await touchProducts(tx, [id])
+  if (!touched) throw noProduct()
+  return touched.version
+}
+
+/** Throws `not_found`. */
+export async function requireProduct(db: Db, id: ProductId): Promise<void> {
+  const { rows } = await db.query('select 1 from product where id = $1', [id])
+  if (rows.length === 0) throw noProduct()
+}
+
+function noProduct(): DomainError {
+  return new DomainError('not_found', 'There is no product with this id.')
+}
+
+function noImage(): DomainError {
+  return new DomainError('not_found', 'The product has no such picture.')
+}

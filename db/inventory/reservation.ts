@@ -1,0 +1,334 @@
+import type { CartId, Sku } from '../../domain/ids'
+import {
+  type Allocation,
+  bySkuAndWarehouse,
+  type Demand,
+  type Routed,
+  route,
+  type Shortage,
+  type Supply,
+} from '../../domain/inventory'
+import { newId } from '../id'
+import { type Db, type Pool, type Tx, withTransaction } from '../pool'
+
+/**
+ * Reservations. Stock is never sold twice because of two things in this file and one in the schema: demand is reserved by
+ * one conditional statement, its rows are locked in (sku, warehouse) order, and `never_oversold` checks the sum.
+ */
+
+/**
+ * The heart of `reserve`, `holdCart` and `placeOrder`, as the middle of a `with` list. Parameters:
+ * $1 owner, $2 the cart whose soft holds are consumed, $3 SKUs, $4 warehouses, $5 quantities, $6 reservation ids.
+ * A preceding `claimed` has one row when the owner may reserve. `fit` then has one row when everything was there,
+ * else none, and nothing changed.
+ *
+ * Only `locked` sees the rows as they are now; the statement's own view of them is as old as the statement. So `stock` may
+ * neither judge by that view nor compute from it: an update's checks are first tried on the old row, and on a row that was
+ * full then they refuse what has become free since. Both columns are written as they were locked.
+ */
+export const RESERVE = `
+  demand as (
+    select *
+    from unnest($3::text[], $4::text[], $5::int[], $6::text[]) as d (sku, warehouse_id, quantity, id)
+  ),
+  own as (
+    select r.id, r.sku, r.warehouse_id, r.quantity
+    from reservation r, claimed
+    where r.owner_id = $2 and r.kind = 'soft' and r.state = 'held'
+    for update of r
+  ),
+  change as (
+    select sku, warehouse_id, sum(quantity)::int as quantity
+    from (
+      select sku, warehouse_id, quantity from demand
+      union all
+      select sku, warehouse_id, -quantity from own
+    ) as part
+    group by sku, warehouse_id
+  ),
+  locked as (
+    select s.sku, s.warehouse_id, s.on_hand, s.reserved
+    from stock_level s
+    join change using (sku, warehouse_id), claimed
+    order by s.sku, s.warehouse_id
+    for update of s
+  ),
+  fit as (
+    select 1
+    from change
+    left join locked using (sku, warehouse_id)
+    having count(*) = count(locked.sku) and bool_and(locked.on_hand - locked.reserved >= change.quantity)
+  ),
+  stock as (
+    update stock_level s
+    set on_hand = locked.on_hand, reserved = locked.reserved + change.quantity
+    from change
+    join locked using (sku, warehouse_id), fit
+    where s.sku = change.sku and s.warehouse_id = change.warehouse_id and change.quantity <> 0
+    returning s.sku
+  )`
+
+/**
+ * Gives back what `freed` (sku, warehouse_id, quantity) held, as the end of a `with` list.
+ * Its rows are locked in the same order as in {@link RESERVE}, and written as they were locked for the same reason.
+ */
+export const GIVE_BACK = `
+  freed_sum as (
+    select sku, warehouse_id, sum(quantity)::int as quantity
+    from freed
+    group by sku, warehouse_id
+  ),
+  freed_locked as (
+    select s.sku, s.warehouse_id, s.on_hand, s.reserved - f.quantity as reserved, s.on_hand = s.reserved as was_gone
+    from stock_level s
+    join freed_sum f using (sku, warehouse_id)
+    order by s.sku, s.warehouse_id
+    for update of s
+  ),
+  freed_stock as (
+    update stock_level s
+    set on_hand = f.on_hand, reserved = f.reserved
+    from freed_locked f
+    where s.sku = f.sku and s.warehouse_id = f.warehouse_id
+    returning s.sku, s.warehouse_id, s.on_hand, f.was_gone
+  )`
+
+/**
+ * Tells the outbox of levels `turned` (sku, warehouse_id, on_hand, type) that carts took the last unit of, or gave one back
+ * to: search and pages say so. Orders have events of their own. The sequence goes on with that of the level's movements.
+ */
+const TELL_TURNED = `
+  told as (
+    insert into outbox (event_id, aggregate, seq, type, payload)
+    select new_id('evt'), warehouse_id || '/' || sku, nextval(pg_get_serial_sequence('stock_movement', 'id'))::int, type,
+           jsonb_build_object('sku', sku, 'warehouse_id', warehouse_id, 'on_hand', on_hand)
+    from turned
+  )`
+
+const TELL_FREED = `
+  turned as (
+    select sku, warehouse_id, on_hand, 'stock.freed' as type from freed_stock where was_gone
+  ), ${TELL_TURNED}`
+
+/** The parameters $1 to $6 of {@link RESERVE}. */
+export function reserveValues(ownerId: string, cartId: string | null, allocations: readonly Allocation[]): unknown[] {
+  const sorted = [...allocations].sort(bySkuAndWarehouse)
+  return [
+    ownerId,
+    cartId,
+    sorted.map((part) => part.sku),
+    sorted.map((part) => part.warehouseId),
+    sorted.map((part) => part.quantity),
+    sorted.map(() => newId('reservation')),
+  ]
+}
+
+/**
+ * Reserves `allocations` for `ownerId` until `seconds` from now, all or nothing. Idempotent on `ownerId`: an owner that
+ * ever reserved is told `true` again while it holds, and never reserves a second time.
+ */
+export async function reserve(
+  db: Db,
+  { ownerId, allocations, seconds }: { ownerId: string; allocations: readonly Allocation[]; seconds: number },
+): Promise<boolean> {
+  const { rows } = await db.query<{ held: boolean }>({
+    name: 'inventory.reserve',
+    text: `
+      with claimed as (
+        select 1 where not exists (select from reservation where owner_id = $1)
+      ), ${RESERVE},
+      reserved as (
+        insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
+        select demand.id, 'hard', $1, sku, warehouse_id, quantity, now() + make_interval(secs => $7)
+        from demand, fit
+        returning 1
+      )
+      select exists (select from reserved)
+          or exists (select from reservation where owner_id = $1 and state in ('held', 'committed')) as held`,
+    values: [...reserveValues(ownerId, null, allocations), seconds],
+  })
+  return rows[0]?.held ?? false
+}
+
+/** Gives back what `ownerId` holds. Returns how many reservations ended; 0 when there was nothing, or not any more. */
+export async function release(db: Db, ownerId: string): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    name: 'inventory.release',
+    text: `
+      with freed as (
+        update reservation
+        set state = 'released', updated_at = now()
+        where owner_id = $1 and state = 'held'
+        returning sku, warehouse_id, quantity
+      ), ${GIVE_BACK}
+      select (select count(*)::int from freed) as count, (select count(*) from freed_stock) as levels`,
+    values: [ownerId],
+  })
+  return rows[0]?.count ?? 0
+}
+
+/** What each warehouse could give of these SKUs to this cart: its free stock and the cart's own soft hold there. */
+export async function readSupply(db: Db, skus: readonly Sku[], cartId: string | null): Promise<Supply[]> {
+  const { rows } = await db.query<Supply>({
+    name: 'inventory.supply',
+    text: `
+      select s.sku, s.warehouse_id as "warehouseId", w.priority, w.country,
+             s.on_hand - s.reserved + coalesce(r.quantity, 0) as available
+      from stock_level s
+      join warehouse w on w.id = s.warehouse_id
+      left join reservation r
+        on r.owner_id = $2 and r.kind = 'soft' and r.state = 'held' and r.sku = s.sku and r.warehouse_id = s.warehouse_id
+      where s.sku = any ($1::text[])`,
+    values: [skus, cartId],
+  })
+  return rows
+}
+
+export type Held =
+  | { readonly held: true; readonly expiresAt: Date }
+  | { readonly held: false; readonly short: readonly Shortage[] }
+
+/** Stock that moves between looking and reserving is looked at again this often before the cart is called short. */
+const HOLD_TRIES = 5
+
+/**
+ * Holds all lines of a cart softly, to exactly these quantities, for `seconds` from now; a second call renews.
+ * All or nothing: a short line leaves the hold as it was. Throws nothing for a cart that is closed or locked:
+ * the caller has checked that, and an expired hold of a closed cart is swept.
+ *
+ * In a transaction, because the cart has to be locked before the statement that reads its hold begins.
+ */
+export async function holdCart(
+  db: Tx,
+  { cartId, lines, country, seconds }: { cartId: CartId; lines: readonly Demand[]; country: string; seconds: number },
+): Promise<Held> {
+  const skus = lines.map((line) => line.sku)
+  await lockCart(db, cartId)
+  let routed: Routed = { outcome: 'short', lines: [] }
+  for (let tries = 0; tries < HOLD_TRIES; tries++) {
+    routed = route(lines, await readSupply(db, skus, cartId), country)
+    if (routed.outcome === 'short') return { held: false, short: routed.lines }
+    const expiresAt = await setCartHold(db, cartId, routed.allocations, seconds)
+    if (expiresAt) return { held: true, expiresAt }
+  }
+  return { held: false, short: lines.map((line) => ({ sku: line.sku, requested: line.quantity, available: 0 })) }
+}
+
+/** A cart goes before its reservations, and these before stock. */
+async function lockCart(db: Tx, cartId: CartId): Promise<void> {
+  await db.query({ name: 'inventory.lockCart', text: 'select from cart where id = $1 for update', values: [cartId] })
+}
+
+async function setCartHold(
+  db: Tx,
+  cartId: CartId,
+  allocations: readonly Allocation[],
+  seconds: number,
+): Promise<Date | null> {
+  const { rows } = await db.query<{ expiresAt: Date }>({
+    name: 'inventory.holdCart',
+    text: `
+      with claimed as (
+        select id from cart where id = $1 and state = 'open' and order_id is null for update
+      ), ${RESERVE},
+      kept as (
+        insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
+        select demand.id, 'soft', $1, sku, warehouse_id, quantity, now() + make_interval(secs => $7)
+        from demand, fit
+        on conflict (owner_id, sku, warehouse_id) where state in ('held', 'committed')
+        do update set quantity = excluded.quantity, expires_at = excluded.expires_at, updated_at = now()
+        returning 1
+      ),
+      dropped as (
+        update reservation r
+        set state = 'released', updated_at = now()
+        from own, fit
+        where r.id = own.id
+          and not exists (select from demand d where d.sku = own.sku and d.warehouse_id = own.warehouse_id)
+        returning 1
+      ),
+      turned as (
+        select sku, warehouse_id, locked.on_hand,
+               case when locked.on_hand > locked.reserved then 'stock.taken' else 'stock.freed' end as type
+        from change
+        join locked using (sku, warehouse_id), fit
+        where (locked.on_hand > locked.reserved) <> (locked.on_hand > locked.reserved + change.quantity)
+      ), ${TELL_TURNED}
+      update cart
+      set hold_expires_at = now() + make_interval(secs => $7), updated_at = now()
+      from fit
+      where id = $1
+      returning hold_expires_at as "expiresAt"`,
+    values: [...reserveValues(cartId, cartId, allocations), seconds],
+  })
+  return rows[0]?.expiresAt ?? null
+}
+
+/** Ends the soft hold of a cart. Repeated, or without a hold, it does nothing. */
+export async function releaseCartHold(pool: Pool, cartId: CartId): Promise<void> {
+  await withTransaction(pool, async (tx) => {
+    await lockCart(tx, cartId)
+    await tx.query(cartHoldRelease(cartId))
+  })
+}
+
+const cartHoldRelease = (cartId: CartId) => ({
+  name: 'inventory.releaseCartHold',
+  text: `
+      with freed as (
+        update reservation
+        set state = 'released', updated_at = now()
+        where owner_id = $1 and kind = 'soft' and state = 'held'
+        returning sku, warehouse_id, quantity
+      ), ${GIVE_BACK}, ${TELL_FREED}
+      update cart
+      set hold_expires_at = null, updated_at = now()
+      where id = $1 and (select count(*) from freed_stock) >= 0`,
+  values: [cartId],
+})
+
+/**
+ * Releases up to `limit` soft holds that are past their time, of the owners of one shard (`shards` a power of two).
+ * Returns how many, and in how many milliseconds the next one is due (null: none is held).
+ */
+export async function expireDueHolds(
+  db: Db,
+  { shard, shards, limit }: { shard: number; shards: number; limit: number },
+): Promise<{ expired: number; nextDueMs: number | null }> {
+  const { rows } = await db.query<{ expired: number; nextDueMs: number | null }>({
+    name: 'inventory.expireDueHolds',
+    text: `
+      with due as (
+        select id
+        from reservation
+        where kind = 'soft' and state = 'held' and expires_at <= now() and hashtext(owner_id) & ($2 - 1) = $1
+        order by expires_at
+        limit $3
+        for update skip locked
+      ),
+      freed as (
+        update reservation r
+        set state = 'expired', updated_at = now()
+        from due
+        where r.id = due.id
+        returning r.owner_id, r.sku, r.warehouse_id, r.quantity
+      ), ${GIVE_BACK}, ${TELL_FREED},
+      carts as (
+        update cart
+        set hold_expires_at = null, updated_at = now()
+        where id in (
+          -- One that is locked is being held anew, and waits for what this statement has locked.
+          select id from cart where id in (select owner_id from freed) for update skip locked
+        )
+        returning 1
+      )
+      select (select count(*)::int from freed) as expired,
+             (select count(*) from freed_stock) as levels,
+             (select greatest(0, extract(epoch from min(r.expires_at) - now()) * 1000)::float8
+              from reservation r
+              where r.kind = 'soft' and r.state = 'held' and hashtext(r.owner_id) & ($2 - 1) = $1
+                and r.id not in (select id from due)) as "nextDueMs"`,
+    values: [shard, shards, limit],
+  })
+  return rows[0] ?? { expired: 0, nextDueMs: null }
+}

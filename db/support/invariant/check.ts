@@ -1,0 +1,66 @@
+import type { Pool, Tx } from '../../pool'
+
+/** What must be true of the data: at every instant, or once nothing is in flight any more. */
+export type Holds = 'always' | 'at_rest'
+
+/** A statement that finds what should not be there: one text column named `what`, a row per violation, ids only. */
+export interface Invariant {
+  readonly name: string
+  readonly holds: Holds
+  readonly text: string
+  readonly values?: readonly unknown[]
+}
+
+export interface Check {
+  readonly name: string
+  readonly holds: Holds
+  readonly ok: boolean
+  readonly violations: number
+  /** The first of them, in words and ids. */
+  readonly sample: readonly string[]
+}
+
+export const SAMPLE_MAX = 5
+/** On millions of rows a check reads whole tables. */
+const CHECK_TIMEOUT_MS = 120_000
+
+/** Runs all of it on one snapshot of the database, which nothing can change meanwhile. */
+export async function onSnapshot<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const tx = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await tx.query('begin isolation level repeatable read read only')
+    await tx.query(`set local statement_timeout = ${CHECK_TIMEOUT_MS}`)
+    return await work(tx)
+  } finally {
+    await tx.query('rollback').catch((error: Error) => {
+      broken = error
+    })
+    tx.release(broken)
+  }
+}
+
+export async function check(tx: Tx, { name, holds, text, values = [] }: Invariant): Promise<Check> {
+  const statement = {
+    text: `
+      with violation as materialized (${text})
+      select (select count(*)::int from violation) as violations,
+             (select coalesce(json_agg(what), '[]') from (select what from violation limit ${SAMPLE_MAX}) as few) as sample`,
+    values: [...values],
+    query_timeout: CHECK_TIMEOUT_MS,
+  }
+  const { rows } = await tx.query<{ violations: number; sample: string[] }>(statement)
+  const { violations = 0, sample = [] } = rows[0] ?? {}
+  return { name, holds, ok: violations === 0, violations, sample }
+}
+
+/** The same answer for what was looked up elsewhere. */
+export function checkOf(name: string, holds: Holds, violations: readonly string[]): Check {
+  return {
+    name,
+    holds,
+    ok: violations.length === 0,
+    violations: violations.length,
+    sample: violations.slice(0, SAMPLE_MAX),
+  }
+}

@@ -1,0 +1,334 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Client as TemporalClient, Connection } from '@temporalio/client'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils'
+import { ROOT } from '../../config'
+import { createPool, type Pool } from '../../db/pool'
+import { Client } from '../chaos/client'
+import { removePostgresData } from '../stack/postgres'
+import { type Stack, startStack } from '../stack/supervisor'
+
+/**
+ * Records one history of each path through the workflows, from a real run on a stack of its own, into
+ * test/replay/histories. The tests replay them with today's workflow code: what they do not follow any more would break
+ * the orders that are under way when it is deployed.
+ *
+ *   npm run record-history
+ */
+const HISTORIES = join(ROOT, 'test', 'replay', 'histories')
+const FOLDER = join(ROOT, '.holdfast', 'record-history')
+const ENVIRONMENT = { CHECKOUT_HOLD_SECONDS: '15', ATTENTION_AFTER_SECONDS: '2', CHECKOUT_WAIT_MS: '8000' }
+const PATIENCE_MS = 90_000
+
+interface Recorder {
+  readonly stack: Stack
+  readonly pool: Pool
+  readonly temporal: TemporalClient
+  readonly client: Client
+}
+
+interface Cart {
+  readonly id: string
+  readonly token: string
+}
+
+type Path = (recorder: Recorder) => Promise<string>
+
+/** Each returns the id of the workflow whose latest run went that way. */
+const PATHS: Readonly<Record<string, Path>> = {
+  async paid(recorder) {
+    return checkoutOf(await buy(recorder, await newCart(recorder), 'pm_card_visa'))
+  },
+
+  async 'nothing-due'(recorder) {
+    return checkoutOf(await buy(recorder, await newCart(recorder, { price: 0 }), 'pm_card_visa'))
+  },
+
+  async 'declined-then-paid'(recorder) {
+    const cart = await newCart(recorder)
+    const orderId = await buy(recorder, cart, 'pm_card_chargeDeclined')
+    await pay(recorder, cart, orderId, 'pm_card_visa')
+    return ended(recorder, orderId, 'confirmed')
+  },
+
+  async 'declined-then-expired'(recorder) {
+    return ended(recorder, await buy(recorder, await newCart(recorder), 'pm_card_chargeDeclined'), 'cancelled')
+  },
+
+  async 'challenge-approved'(recorder) {
+    const orderId = await challenge(recorder, await newCart(recorder))
+    await approve(recorder, orderId)
+    return ended(recorder, orderId, 'confirmed')
+  },
+
+  async 'challenge-superseded'(recorder) {
+    const cart = await newCart(recorder)
+    const orderId = await challenge(recorder, cart)
+    await pay(recorder, cart, orderId, 'pm_card_visa')
+    return ended(recorder, orderId, 'confirmed')
+  },
+
+  async 'challenge-cancelled'(recorder) {
+    const cart = await newCart(recorder)
+    const orderId = await challenge(recorder, cart)
+    await cancel(recorder, cart, orderId)
+    return ended(recorder, orderId, 'cancelled')
+  },
+
+  async 'challenge-expired'(recorder) {
+    return ended(recorder, await challenge(recorder, await newCart(recorder)), 'cancelled')
+  },
+
+  async 'unknown-then-settled'(recorder) {
+    return ended(recorder, await buy(recorder, await newCart(recorder), 'pm_sandbox_flaky'), 'confirmed')
+  },
+
+  async 'deferred-then-paid'(recorder) {
+    return ended(recorder, await buy(recorder, await newCart(recorder), 'pm_sandbox_async'), 'confirmed')
+  },
+
+  async 'late-money'(recorder) {
+    const orderId = await buy(recorder, await newCart(recorder), 'pm_sandbox_late')
+    await paymentBecomes(recorder, orderId, 'voided')
+    return ended(recorder, orderId, 'cancelled')
+  },
+
+  async settlement(recorder) {
+    const orderId = await buy(recorder, await newCart(recorder), 'pm_sandbox_late')
+    await reads(recorder, orderId, (order) => order.status === 'cancelled')
+    await recorder.temporal.workflow.getHandle(checkoutOf(orderId)).terminate('to be settled')
+    const { paymentId } = await paymentBecomes(recorder, orderId, 'voided')
+    return `settlement-${paymentId}`
+  },
+
+  async 'taken-up-again'(recorder) {
+    const orderId = await challenge(recorder, await newCart(recorder))
+    await recorder.temporal.workflow.getHandle(checkoutOf(orderId)).terminate('to be taken up again')
+    await approve(recorder, orderId)
+    return ended(recorder, orderId, 'confirmed')
+  },
+}
+
+/** Those that need something to fail, one after another. */
+const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
+  async 'refused-at-placing'(recorder) {
+    const { stack } = recorder
+    const sku = await newProduct(recorder, { price: 500, stock: 1 })
+    const cart = await newCart(recorder, { sku })
+    await stack.halt('worker-1')
+    const orderId = await buy(recorder, cart, 'pm_card_visa')
+    await setStock(recorder, sku, 0)
+    await stack.revive('worker-1')
+    return ended(recorder, orderId, 'cancelled')
+  },
+
+  async 'parked-then-retried'(recorder) {
+    const cart = await newCart(recorder)
+    await faults(recorder, { error_rate: 1 })
+    const orderId = await buy(recorder, cart, 'pm_card_visa')
+    await parked(recorder, orderId)
+    await faults(recorder, {})
+    await repair(recorder, orderId, 'retryPayment')
+    return ended(recorder, orderId, 'confirmed')
+  },
+
+  async 'parked-then-cancelled-by-force'(recorder) {
+    const cart = await newCart(recorder)
+    await faults(recorder, { error_rate: 1 })
+    const orderId = await buy(recorder, cart, 'pm_card_visa')
+    await parked(recorder, orderId)
+    await repair(recorder, orderId, 'forceCancel')
+    await reads(recorder, orderId, (order) => order.status === 'cancelled')
+    await faults(recorder, {})
+    await paymentBecomes(recorder, orderId, 'voided')
+    return ended(recorder, orderId, 'cancelled')
+  },
+
+  async 'undo-failed-then-resolved'(recorder) {
+    const cart = await newCart(recorder)
+    const orderId = await challenge(recorder, cart)
+    await faults(recorder, { error_rate: 1 })
+    await cancel(recorder, cart, orderId)
+    await parked(recorder, orderId)
+    await repair(recorder, orderId, 'resolveStep', { outcome: 'not_done' })
+    await paymentBecomes(recorder, orderId, 'failed')
+    await faults(recorder, {})
+    return ended(recorder, orderId, 'cancelled')
+  },
+}
+
+async function main(): Promise<void> {
+  forget()
+  const stack = await startStack({ folder: FOLDER, durable: false, portOffset: 15_000, env: ENVIRONMENT })
+  const connection = await Connection.connect({ address: stack.services.TEMPORAL_ADDRESS })
+  const pool = createPool(
+    { DATABASE_URL: stack.services.DATABASE_URL, DATABASE_POOL_MAX: 4 },
+    { name: 'record-history' },
+  )
+  const recorder = { stack, pool, temporal: new TemporalClient({ connection }), client: new Client(stack.file.apis) }
+  rmSync(HISTORIES, { recursive: true, force: true })
+  mkdirSync(HISTORIES, { recursive: true })
+  try {
+    await record(recorder, 'expiry', someRounds)
+    await Promise.all(Object.entries(PATHS).map(([name, path]) => record(recorder, name, path)))
+    for (const [name, path] of Object.entries(PATHS_WITH_FAULTS)) await record(recorder, name, path)
+  } finally {
+    await pool.end()
+    await connection.close()
+    await stack.stop()
+    forget()
+  }
+}
+
+function forget(): void {
+  removePostgresData(FOLDER)
+  rmSync(FOLDER, { recursive: true, force: true })
+}
+
+async function someRounds({ temporal }: Recorder): Promise<string> {
+  while ((await temporal.workflow.getHandle('expiry-0').describe()).historyLength < 30) await delay(200)
+  return 'expiry-0'
+}
+
+async function record(recorder: Recorder, name: string, path: Path): Promise<void> {
+  const workflowId = await path(recorder)
+  const handle = recorder.temporal.workflow.getHandle(workflowId)
+  if (name !== 'expiry') await handle.result()
+  const history = await handle.fetchHistory()
+  writeFileSync(join(HISTORIES, `${name}.json`), `${anonymous(JSON.stringify(JSON.parse(historyToJSON(history))))}\n`)
+  console.log(`${name}: ${history.events?.length} events`)
+}
+
+/** Without what tells of the machine it was recorded on. */
+function anonymous(history: string): string {
+  return history.replaceAll(`${ROOT}/`, '').replaceAll(`@${hostname()}`, '@recorder')
+}
+
+const checkoutOf = (orderId: string): string => `checkout-${orderId}`
+
+async function newProduct(recorder: Recorder, { price, stock }: { price: number; stock: number }): Promise<string> {
+  const sku = `REC-${Math.random().toString(36).slice(2, 10).toUpperCase()}`
+  await recorder.client.send({
+    adminKey: recorder.stack.file.admin_key,
+    method: 'POST',
+    path: '/v1/admin/products',
+    body: { title: 'Recorded', variants: [{ sku, price: { amount: price, currency: 'GBP' } }] },
+  })
+  await setStock(recorder, sku, stock)
+  return sku
+}
+
+async function setStock({ stack, client }: Recorder, sku: string, units: number): Promise<void> {
+  const admin = { adminKey: stack.file.admin_key }
+  await client.send({ ...admin, method: 'POST', path: '/v1/admin/warehouses', body: { name: 'Main', country: 'GB' } })
+  const warehouses = await client.send({ ...admin, method: 'GET', path: '/v1/admin/warehouses' })
+  const [warehouse] = warehouses.body['data'] as { id: string }[]
+  const body = { sku, warehouse_id: warehouse?.id, set_on_hand: units, reason: 'recording' }
+  await client.send({ ...admin, method: 'POST', path: '/v1/admin/inventory/adjustments', body })
+}
+
+async function newCart(recorder: Recorder, given: { sku?: string; price?: number } = {}): Promise<Cart> {
+  const sku = given.sku ?? (await newProduct(recorder, { price: given.price ?? 500, stock: 9 }))
+  const { client } = recorder
+  const made = await client.send({ method: 'POST', path: '/v1/store/carts', body: { currency: 'GBP' } })
+  const cart = { id: made.body['id'] as string, token: made.body['token'] as string }
+  const { token } = cart
+  await client.send({ method: 'POST', path: `/v1/store/carts/${cart.id}/lines`, body: { sku, quantity: 1 }, token })
+  return cart
+}
+
+/** Returns the order that came of it. */
+async function buy({ client }: Recorder, { id, token }: Cart, method: string): Promise<string> {
+  const answer = await client.send({
+    method: 'POST',
+    path: `/v1/store/carts/${id}/checkout`,
+    token,
+    body: {
+      email: 'recorded@example.com',
+      shipping_address: { name: 'R', line1: '1 High St', city: 'Leeds', postal_code: 'LS1 4DY', country: 'GB' },
+      shipping_method: 'standard',
+      payment: { method },
+    },
+  })
+  const checkout = (answer.body['checkout'] ?? answer.body) as { order_id?: string; id?: string }
+  const orderId = checkout.order_id ?? checkout.id
+  if (orderId === undefined) throw new Error(`${method} was answered ${answer.status} ${JSON.stringify(answer.body)}`)
+  return orderId
+}
+
+const challenge = (recorder: Recorder, cart: Cart) => buy(recorder, cart, 'pm_card_authenticationRequired')
+
+async function pay({ client }: Recorder, { token }: Cart, orderId: string, method: string): Promise<void> {
+  await client.send({ method: 'POST', path: `/v1/store/checkouts/${orderId}/payments`, token, body: { method } })
+}
+
+async function cancel({ client }: Recorder, { token }: Cart, orderId: string): Promise<void> {
+  await client.send({ method: 'POST', path: `/v1/store/checkouts/${orderId}/cancel`, token, body: {} })
+}
+
+async function approve(recorder: Recorder, orderId: string): Promise<void> {
+  await reads(recorder, orderId, (order) => order.paymentStatus === 'requires_action')
+  const answer = await fetch(`${recorder.stack.file.sandbox}/v1/charges?reference=${orderId}`)
+  const { data } = (await answer.json()) as { data: { action_url: string }[] }
+  await fetch(`${data[0]?.action_url}/approve`, { method: 'POST', redirect: 'manual' })
+}
+
+async function faults({ stack }: Recorder, body: Record<string, number>): Promise<void> {
+  await fetch(`${stack.file.sandbox}/v1/faults`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+}
+
+async function repair({ stack, client }: Recorder, orderId: string, action: string, more = {}): Promise<void> {
+  const body = { action, reason_code: 'recording', ...more }
+  const answer = await client.send({
+    method: 'POST',
+    path: `/v1/admin/orders/${orderId}/repairs`,
+    adminKey: stack.file.admin_key,
+    body,
+  })
+  if (answer.status !== 202) throw new Error(`${action} was answered ${JSON.stringify(answer.body)}`)
+}
+
+interface OrderRow {
+  readonly status: string
+  readonly paymentId: string
+  readonly paymentStatus: string
+  readonly cases: number
+}
+
+/** Reads the order until `ok` says so. */
+async function reads({ pool }: Recorder, orderId: string, ok: (order: OrderRow) => boolean): Promise<OrderRow> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    const { rows } = await pool.query<OrderRow>(
+      `select o.status, p.id as "paymentId", p.status as "paymentStatus",
+              (select count(*)::int from attention a where a.order_id = o.id and a.closed_at is null) as cases
+       from orders o join payment p on p.order_id = o.id
+       where o.id = $1 order by p.attempt desc limit 1`,
+      [orderId],
+    )
+    if (rows[0] && ok(rows[0])) return rows[0]
+    if (Date.now() > deadline) throw new Error(`${orderId} stays ${JSON.stringify(rows[0])}`)
+    await delay(100)
+  }
+}
+
+async function ended(recorder: Recorder, orderId: string, status: string): Promise<string> {
+  await reads(recorder, orderId, (order) => order.status === status)
+  return checkoutOf(orderId)
+}
+
+const parked = (recorder: Recorder, orderId: string) => reads(recorder, orderId, (order) => order.cases > 0)
+
+const paymentBecomes = (recorder: Recorder, orderId: string, status: string) =>
+  reads(recorder, orderId, (order) => order.paymentStatus === status)
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exit(1)
+})
