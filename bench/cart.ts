@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
 import type { Stack } from '../scripts/stack/supervisor'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { burst, interleave, median, ratio } from './measure'
 import { Shop } from './shop'
 

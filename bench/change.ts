@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ROOT } from '../config'
 import { startStack } from '../scripts/stack/supervisor'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { median } from './measure'
 import { Shop } from './shop'
 

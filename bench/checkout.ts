@@ -5,7 +5,7 @@ import { Client, Connection } from '@temporalio/client'
 import { ROOT } from '../config'
 import type { Stack } from '../scripts/stack/supervisor'
 import { burst, cpuSeconds, interleave, median, ratio } from './measure'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { Shop } from './shop'
 
 const CALLERS = 16

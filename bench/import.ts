@@ -8,7 +8,7 @@ import { migrate } from '../db/migrate'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
 import { csvOf, type GeneratedCatalog, writeCatalog } from './catalog'
 import { forget } from './large'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { Shop } from './shop'
 
 const CATALOG: GeneratedCatalog = { count: 1_000_000, seed: 7 }

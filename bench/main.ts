@@ -12,17 +12,9 @@ import { benchRecovery } from './recovery'
 import { benchReservation } from './reservation'
 import { benchLargeSearch, benchSearch } from './search'
 import { benchScale } from './scale'
+import type { Figure } from './figure'
 import { benchStorefront } from './storefront'
 import { benchMemory, benchStart } from './rest'
-
-/** One row of the table. `bar` is empty for what is only printed. */
-export interface Figure {
-  readonly what: string
-  readonly bar: string
-  readonly value: number
-  readonly good: boolean
-  readonly note: string
-}
 
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { ROOT } from '../config'
 import type { Stack } from '../scripts/stack/supervisor'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { burst, cpuSeconds, interleave, median, ratio } from './measure'
 import { Shop } from './shop'
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ROOT } from '../config'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { Shop } from './shop'
 
 const WORKERS = 2

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { ROOT } from '../config'
 import type { Stack } from '../scripts/stack/supervisor'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { interleave, median, ratio } from './measure'
 import { Shop } from './shop'
 

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { join } from 'node:path'
 import { ROOT } from '../config'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { residentMb } from './measure'
 
 const REST_MS = 20_000

@@ -3,7 +3,7 @@ import { ROOT } from '../config'
 import { startStack } from '../scripts/stack/supervisor'
 import { type GeneratedCatalog, skuNumbered, writeCatalog } from './catalog'
 import { forget, LARGE, LARGE_FOLDER, prepareLarge } from './large'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { interleave, median, ratio } from './measure'
 import { Shop } from './shop'
 

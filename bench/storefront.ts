@@ -6,7 +6,7 @@ import { ROOT } from '../config'
 import { startBrowser } from '../scripts/dev/browser'
 import { seedDemoShop } from '../scripts/demo/seed'
 import { startStack } from '../scripts/stack/supervisor'
-import type { Figure } from './main'
+import type { Figure } from './figure'
 import { interleave, median, ratio } from './measure'
 
 const PAIRS = 5

@@ -3,9 +3,10 @@ import type { OrderId, PaymentId } from '../../domain/ids'
 import { formatMajor, type Money } from '../../domain/money'
 import type { CancelReason } from '../../domain/order'
 import { type AttemptStatus, holdsMoney, isUnresolved, refundKey } from '../../domain/payment'
-import { type AttemptToCharge, readOrderToPlace } from '../../db/order/place'
+import { readOrderToPlace } from '../../db/order/place'
 import {
   type Attempt,
+  type AttemptToCharge,
   abandonCancel,
   beginCancel,
   changeAttempt,

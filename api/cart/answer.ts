@@ -4,7 +4,7 @@ import type { Cart } from '../../db/cart/cart'
 import { linesInOrder } from '../../domain/cart'
 import type { Money } from '../../domain/money'
 import { type CartProblem, type Priced, priceCart } from '../../domain/pricing'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 import { address, currency, idOf, money, orNull, timestamp } from '../http/schemas'
 
 /** A cart as it is answered: its shape, and how it is made from a row. */

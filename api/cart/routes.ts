@@ -24,7 +24,8 @@ import type { Currency } from '../../domain/money'
 import { SHIPPING_METHODS, shippingOptions } from '../../domain/fulfillment'
 import { cartBody, cartJson, presentCart } from './answer'
 import { invalid } from '../http/problem'
-import { type ApiDeps, type CartCaller, defineRoute, type Route } from '../http/route'
+import type { ApiDeps } from '../deps'
+import { type CartCaller, defineRoute, type Route } from '../http/route'
 import { address, currency, email, idOf, money, orNull, pathId, sku } from '../http/schemas'
 
 const CHANGE_CODES = ['cart_closed', 'cart_locked', 'request_in_progress'] as const
@@ -238,7 +239,7 @@ async function makeCart(db: Db, currency: Currency, deps: ApiDeps): Promise<{ ca
   return { cart: await insertCart(db, { cartId, tokenHash: hashToken(token), currency }), token }
 }
 
-/** With little to read for a cart that has many lines: see `db/pricing/recent.ts`. */
+/** With little to read for a cart that has many lines: see `db/cart/recent.ts`. */
 async function addToCart(key: CartKey, lines: readonly LineChange[], deps: ApiDeps): Promise<Cart> {
   const epoch = await readCatalogEpoch(deps.redis)
   if (epoch === null) return addLines(deps.pool, key, lines)

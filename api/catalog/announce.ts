@@ -2,7 +2,7 @@ import { dropPages } from '../../db/page/cache'
 import { tagsOf, tagsOfCategories } from '../../db/page/tags'
 import { orElse } from '../../db/redis'
 import { currentLsn } from '../../db/replica'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 
 /**
  * Tell at once what the outbox tells a moment later: whoever has changed the catalog sees it with the next call, also where

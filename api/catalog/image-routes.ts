@@ -6,7 +6,13 @@ import { addImage, deleteImage, requireProduct, updateImage, withUnusedName } fr
 import { type Db, withTransaction } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import type { ImageId, ProductId } from '../../domain/ids'
-import { IMAGE_FILE_PATTERN, IMAGE_TYPES, IMAGE_WIDTHS, IMAGES_PER_PRODUCT_MAX, imageFile } from '../../domain/catalog/image'
+import {
+  IMAGE_FILE_PATTERN,
+  IMAGE_TYPES,
+  IMAGE_WIDTHS,
+  IMAGES_PER_PRODUCT_MAX,
+  imageFile,
+} from '../../domain/catalog/image'
 import type { ImageStore } from '../../providers/image-store'
 import { announceProduct } from './announce'
 import { etagOf, ifMatch, ifMatchIfGiven, matchesEtag } from '../http/etag'

@@ -11,7 +11,7 @@ import {
   type ImageWidth,
   imageTypeOf,
 } from '../../domain/catalog/image'
-import { untilSilent } from '../import/upload'
+import { untilSilent } from '../http/upload'
 
 // One thread, one picture at a time, nothing kept: an upload takes at most one core beside the requests of shoppers.
 sharp.concurrency(1)

@@ -1,6 +1,6 @@
 import { readCatalogLsn } from '../../db/page/cache'
 import type { Pool } from '../../db/pool'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 
 /** Reads what a shop shows: from a replica only when that has seen everything that a merchant has changed. */
 export async function readCatalog<T>(

@@ -5,7 +5,7 @@ import type { OrderId } from '../../domain/ids'
 import { isCompleted } from '../../domain/order'
 import { isUnresolved } from '../../domain/payment'
 import { type OrderBody, orderBody, presentOrder } from '../order/answer'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 import { idOf, orNull, timestamp } from '../http/schemas'
 import { streamToken } from '../http/stream-token'
 

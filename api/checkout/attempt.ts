@@ -19,7 +19,7 @@ import {
   checkoutStart,
   WORKFLOWS,
 } from '../../workflows/contract'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 import { isTemporalUnavailable } from '../http/temporal'
 import { accepted, asItStands, type CheckoutAnswer, decidedAnswer } from './answer'
 

@@ -9,7 +9,8 @@ import { beginCheckout, beginPayment, type Begun, requireOwn } from './begin'
 import { labelOf } from './label'
 import { checkoutRequest, paymentRequest } from './request'
 import { orderBody } from '../order/answer'
-import { type ApiDeps, defineRoute, type Route } from '../http/route'
+import type { ApiDeps } from '../deps'
+import { defineRoute, type Route } from '../http/route'
 import { EXAMPLE_ADDRESS, pathId } from '../http/schemas'
 
 const REFUSALS = ['out_of_stock', 'price_changed', 'cart_changed', 'cart_empty'] as const

@@ -3,7 +3,8 @@ import type { Request } from 'express'
 import { type ApiKey, findApiKey, type Role } from '../../db/platform/api-key'
 import { hashToken } from '../../db/cart/token'
 import { DomainError } from '../../domain/errors'
-import type { Access, AdminCaller, ApiDeps, Area, Caller, CallerRule } from './route'
+import type { ApiDeps } from '../deps'
+import type { Access, AdminCaller, Area, Caller, CallerRule } from './route'
 
 /** A revoked key is refused everywhere within this. */
 const KEY_CACHE_MS = 5_000

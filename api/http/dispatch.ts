@@ -5,7 +5,8 @@ import { authenticate, callerScope } from './auth'
 import { hashOfJson, isStorableText, readJson, readWhole, requireMediaType } from './body'
 import { type FieldError, fieldErrors, invalid } from './problem'
 import { sendBytes, sendEmpty, sendJsonText, sendProblem } from './respond'
-import { type ApiDeps, type Caller, isMediaAnswer, isRawBody, type Route, type RouteAnswer } from './route'
+import type { ApiDeps } from '../deps'
+import { type Caller, isMediaAnswer, isRawBody, type Route, type RouteAnswer } from './route'
 
 /**
  * The Express handler of a route: caller, path, query, body, in this order, then the route's own handler, then the

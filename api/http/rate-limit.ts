@@ -3,7 +3,7 @@ import { type ClientRateLimitInfo, MemoryStore, type Options, rateLimit, type St
 import { countHit } from '../../db/platform/rate-limit'
 import { orElse, type Redis } from '../../db/redis'
 import { DomainError } from '../../domain/errors'
-import type { ApiDeps } from './route'
+import type { ApiDeps } from '../deps'
 
 const WINDOW_MS = 60_000
 

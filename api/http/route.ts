@@ -1,49 +1,12 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
-import type { Client } from '@temporalio/client'
 import type { z } from 'zod'
-import type { Settings } from '../../config'
-import type { PaymentProviders } from '../../providers/payment'
+import type { ApiDeps } from '../deps'
 import type { Role } from '../../db/platform/api-key'
 import type { IdempotencyScope } from '../../db/platform/idempotency'
-import type { Pool } from '../../db/pool'
-import type { RecentCatalog } from '../../db/pricing/recent'
-import type { Redis } from '../../db/redis'
-import type { Reads } from '../../db/replica'
 import type { DomainError, ErrorCode } from '../../domain/errors'
 import type { ApiKeyId } from '../../domain/ids'
-import type { Search } from '../../providers/search'
-import type { TaxProvider } from '../../providers/tax'
 import type { Log } from '../../log'
-import type { Crowd } from '../checkout/admission'
-import type { LoadMeter } from './load'
-import type { ImageStore } from '../../providers/image-store'
-import type { EventBuffer } from '../recommendation/interaction-buffer'
-import type { Metrics } from '../platform/metrics'
-import type { PageServer } from '../page/serve'
-
-/** What the handlers work with. Made once per process, in `main.ts`. */
-export interface ApiDeps {
-  readonly settings: Settings
-  readonly pool: Pool
-  readonly redis: Redis
-  /** Connects by itself, whenever Temporal is there. */
-  readonly temporal: Client
-  readonly tax: TaxProvider
-  readonly providers: PaymentProviders
-  readonly search: Search
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly crowd: Crowd
-  readonly recentCatalog: RecentCatalog
-  readonly reads: Reads
-  readonly pages: PageServer
-  readonly load: LoadMeter
-  readonly images: ImageStore
-  readonly events: EventBuffer
-  /** Turns true once, when the process has been told to stop. */
-  readonly lifecycle: { stopping: boolean }
-}
 
 /** What an admin key may be allowed to touch; `api/http/auth.ts` says what each role may. */
 export type Area = 'catalog' | 'inventory' | 'orders' | 'support' | 'settings' | 'keys'

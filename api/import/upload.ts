@@ -6,6 +6,7 @@ import { DomainError } from '../../domain/errors'
 import type { ImportId } from '../../domain/ids'
 import { HEAD_BYTES_MAX, readHead } from '../../domain/import/row'
 import { invalid } from '../http/problem'
+import { uploadTimedOut, untilSilent } from '../http/upload'
 
 const IMPORT_BYTES_MAX = 2 ** 30
 const CHUNK_BYTES = 2 ** 20
@@ -31,7 +32,7 @@ export async function receiveUpload(
       if (received + bytes.length > IMPORT_BYTES_MAX) throw tooLarge()
       id ??= await begin(pool, bytes)
       hash.update(bytes)
-      if (!(await appendChunk(pool, { id, firstByte: received, bytes }))) throw timedOut()
+      if (!(await appendChunk(pool, { id, firstByte: received, bytes }))) throw uploadTimedOut()
       received += bytes.length
     }
     id ??= await begin(pool, Buffer.alloc(0))
@@ -79,32 +80,6 @@ function* cut(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES)
 }
 
-/** Its pieces, until nothing has come for `silenceMs`. The stream stays open: what is left of a refused body is read and thrown away, so that the sender hears why. */
-export async function* untilSilent(body: Readable, silenceMs: number): AsyncGenerator<Buffer> {
-  const pieces = body.iterator({ destroyOnReturn: false })
-  for (;;) {
-    const next = await within(silenceMs, pieces.next())
-    if (next.done) return
-    yield next.value as Buffer
-  }
-}
-
-async function within<T>(ms: number, waiting: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(timedOut()), ms)
-  })
-  try {
-    return await Promise.race([waiting, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 function tooLarge(): DomainError {
   return new DomainError('body_too_large', 'A catalog file holds at most 1 GiB.')
-}
-
-function timedOut(): DomainError {
-  return new DomainError('request_timeout', 'The upload stopped coming.')
 }

@@ -1,7 +1,14 @@
 import { nextCatalogEpoch } from '../../db/catalog/epoch'
 import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
-import { adjustStock, listMovements, readLevel, readStock, type StockLevel, type StockMovement } from '../../db/inventory/stock'
+import {
+  adjustStock,
+  listMovements,
+  readLevel,
+  readStock,
+  type StockLevel,
+  type StockMovement,
+} from '../../db/inventory/stock'
 import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
 import { SKU_PATTERN, type Sku, type WarehouseId } from '../../domain/ids'

@@ -6,7 +6,7 @@ import { readEvents, readOrder } from '../../db/order/read'
 import type { OrderId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
 import { checkoutWorkflowId } from '../../workflows/contract'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 import { timestamp } from '../http/schemas'
 
 /** All that happened to an order, told as one list: rows first, then what its workflow did. */

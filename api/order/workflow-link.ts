@@ -2,7 +2,7 @@ import { WorkflowNotFoundError } from '@temporalio/client'
 import { z } from 'zod'
 import type { OrderId } from '../../domain/ids'
 import { checkoutWorkflowId } from '../../workflows/contract'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 
 /** Where the workflow of an order is looked at. */
 

@@ -1,4 +1,4 @@
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 
 export interface DependencyState {
   /** `degraded`: another does its work. */

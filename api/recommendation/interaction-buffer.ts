@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { addEventCounts, addSearchCounts, type EventCounts } from '../../db/recommendation/product-stat'
 import type { ProductEvent } from '../../domain/recommendation/interaction'
 import type { ProductId } from '../../domain/ids'
-import type { ApiDeps } from '../http/route'
+import type { Pool } from '../../db/pool'
+import type { Log } from '../../log'
+import type { Metrics } from '../platform/metrics'
 
 /** Different products and searches that are counted between two writes; beyond these, new ones are dropped. */
 const PRODUCTS_MAX = 20_000
@@ -15,6 +17,16 @@ const LAST_TRIES = 3
 export type CountedEvent =
   | { readonly type: ProductEvent; readonly productId: ProductId }
   | { readonly type: 'search'; readonly query: string; readonly fruitless: boolean }
+
+interface WriteDeps {
+  readonly pool: Pool
+  readonly metrics: Metrics
+}
+
+interface FlushDeps extends WriteDeps {
+  readonly events: EventBuffer
+  readonly log: Log
+}
 
 interface SearchCounts {
   readonly searches: number
@@ -41,7 +53,7 @@ export class EventBuffer {
   }
 
   /** Writes what has gathered, a bounded statement at a time. What cannot be written stays, and is written later. */
-  async write({ pool, metrics }: Pick<ApiDeps, 'pool' | 'metrics'>): Promise<void> {
+  async write({ pool, metrics }: WriteDeps): Promise<void> {
     const { products, searches, events } = this
     this.products = new Map()
     this.searches = new Map()
@@ -86,10 +98,7 @@ export class EventBuffer {
 const NONE: EventCounts = { view: 0, click: 0, add: 0 }
 
 /** Writes the buffer every second until `signal` is aborted, and once more then. */
-export async function writeEvents(
-  deps: Pick<ApiDeps, 'events' | 'pool' | 'metrics' | 'log'>,
-  signal: AbortSignal,
-): Promise<void> {
+export async function writeEvents(deps: FlushDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await delay(WRITE_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined)
     await tryToWrite(deps)
@@ -97,7 +106,7 @@ export async function writeEvents(
   for (let tries = 1; tries < LAST_TRIES && !(await tryToWrite(deps)); tries++);
 }
 
-async function tryToWrite({ events, ...deps }: Pick<ApiDeps, 'events' | 'pool' | 'metrics' | 'log'>): Promise<boolean> {
+async function tryToWrite({ events, ...deps }: FlushDeps): Promise<boolean> {
   try {
     await events.write(deps)
     return true

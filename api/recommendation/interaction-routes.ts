@@ -4,7 +4,8 @@ import { rememberProducts, sessionKey } from '../../db/recommendation/session-in
 import { listSearches } from '../../db/recommendation/product-stat'
 import { countedQuery, EVENTS_PER_REQUEST_MAX, PRODUCT_EVENTS } from '../../domain/recommendation/interaction'
 import type { CountedEvent } from './interaction-buffer'
-import { type ApiDeps, defineRoute, type Route } from '../http/route'
+import type { ApiDeps } from '../deps'
+import { defineRoute, type Route } from '../http/route'
 import { exampleId, idOf, sessionId } from '../http/schemas'
 
 const productEvent = z.strictObject({ type: z.enum(PRODUCT_EVENTS), product_id: idOf('product') })

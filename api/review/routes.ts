@@ -16,7 +16,8 @@ import { RATINGS, REVIEW_STATUSES, REVIEW_TEXT_MAX, REVIEW_TITLE_MAX } from '../
 import { etagOf, ifMatch } from '../http/etag'
 import { pageFrom, readCursor } from '../http/pagination'
 import { pageOfReviews, presentShown, rating, reviewPage, shownReview } from './answer'
-import { type ApiDeps, defineRoute, type Route } from '../http/route'
+import type { ApiDeps } from '../deps'
+import { defineRoute, type Route } from '../http/route'
 import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId } from '../http/schemas'
 
 const productParams = z.object({

@@ -3,7 +3,7 @@ import type { Pool } from '../../db/pool'
 import { readFacetLabels } from '../../db/search/document'
 import type { Currency } from '../../domain/money'
 import { type FacetCount, type Facets, NO_AFFINITY, NO_FILTERS } from '../../domain/search'
-import type { ApiDeps } from '../http/route'
+import type { ApiDeps } from '../deps'
 import { money } from '../http/schemas'
 
 /** What a search could be narrowed by, as it is answered. */

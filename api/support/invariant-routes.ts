@@ -4,7 +4,8 @@ import { z } from 'zod'
 import { DomainError } from '../../domain/errors'
 import type { audit } from '../../workflows/audit'
 import { auditStart, WORKFLOWS } from '../../workflows/contract'
-import { type ApiDeps, defineRoute, type Route } from '../http/route'
+import type { ApiDeps } from '../deps'
+import { defineRoute, type Route } from '../http/route'
 import { isTemporalUnavailable } from '../http/temporal'
 
 const check = z.strictObject({

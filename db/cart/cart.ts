@@ -11,7 +11,7 @@ import type { CartId, OrderId, Sku } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import { type CatalogEntry, LINE_TOTAL_MAX } from '../../domain/pricing'
 import type { Db } from '../pool'
-import { catalogEntries, type EntryColumns, readPricing, toCatalog } from '../pricing/catalog'
+import { catalogEntries, type EntryColumns, readPricing, toCatalog } from '../pricing'
 
 /**
  * Carts. A change is one statement: it bumps the version, and it finds its row only while the cart is open, not expired

@@ -1,4 +1,10 @@
-import { type AttributeDefinition, type AttributeFault, type Attributes, faultsOf, inherit } from '../../domain/catalog/attribute'
+import {
+  type AttributeDefinition,
+  type AttributeFault,
+  type Attributes,
+  faultsOf,
+  inherit,
+} from '../../domain/catalog/attribute'
 import { DomainError } from '../../domain/errors'
 import { type CategoryId, type ProductId, skuKey } from '../../domain/ids'
 import { productsOfBranch } from './category'

@@ -1,10 +1,10 @@
 import type { Refusal } from '../../domain/checkout'
-import type { CartId, OrderId, PaymentId } from '../../domain/ids'
+import type { CartId, OrderId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
-import type { AttemptStatus } from '../../domain/payment'
 import type { Allocation } from '../../domain/inventory'
 import { newId } from '../id'
 import { RESERVE, reserveValues } from '../inventory/reservation'
+import type { AttemptToCharge } from '../payment/attempt'
 import type { Db } from '../pool'
 
 /** What a checkout works on: its order as accepted, and the newest attempt that is not over. */
@@ -26,13 +26,6 @@ export interface OrderToPlace {
   /** The buyer wants it cancelled. */
   readonly cancelWanted: boolean
   readonly attempt: AttemptToCharge | null
-}
-
-export interface AttemptToCharge {
-  readonly paymentId: PaymentId
-  readonly attempt: number
-  readonly key: string
-  readonly status: AttemptStatus
 }
 
 export async function readOrderToPlace(db: Db, orderId: OrderId): Promise<OrderToPlace | null> {

@@ -3,7 +3,6 @@ import type { OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
 import { newId } from '../id'
 import { LEDGER_OF_PAYMENT, LEDGER_OF_RETURN } from './ledger'
-import type { AttemptToCharge } from '../order/place'
 import type { Db } from '../pool'
 
 /**
@@ -31,6 +30,14 @@ export interface Attempt {
   readonly cancelling: boolean
   readonly returnUrl: string | null
   readonly expiresAt: Date | null
+}
+
+/** An attempt as its checkout follows it. */
+export interface AttemptToCharge {
+  readonly paymentId: PaymentId
+  readonly attempt: number
+  readonly key: string
+  readonly status: AttemptStatus
 }
 
 export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt | null> {

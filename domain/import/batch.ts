@@ -1,4 +1,10 @@
-import { type AttributeDefinition, attributeFromText, type Attributes, type Described, faultsOf } from '../catalog/attribute'
+import {
+  type AttributeDefinition,
+  attributeFromText,
+  type Attributes,
+  type Described,
+  faultsOf,
+} from '../catalog/attribute'
 import type { CategoryStep } from '../catalog/category'
 import type { ProductId, Sku, WarehouseId } from '../ids'
 import { type ImportRow, type Measure, MEASURES, type Rejection } from './row'

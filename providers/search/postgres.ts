@@ -3,7 +3,14 @@ import { isPostgresUnavailable, type Pool } from '../../db/pool'
 import type { Match } from '../../db/search/postgres/match'
 import { findCategories, findPopular } from '../../db/search/postgres/results'
 import { readSearchRules } from '../../db/search/rule'
-import { matcherOf, type Slot, slotsOf, type Spelling, type Synonyms, tsqueryOf } from '../../db/search/postgres/tsquery'
+import {
+  matcherOf,
+  type Slot,
+  slotsOf,
+  type Spelling,
+  type Synonyms,
+  tsqueryOf,
+} from '../../db/search/postgres/tsquery'
 import { countWords, findByTrigrams, type LookedUp } from '../../db/search/postgres/word'
 import {
   COUNTED_MAX,

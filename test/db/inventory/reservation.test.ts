@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { addLines, insertCart } from '../../../db/cart/cart'
 import { cartToken, hashToken } from '../../../db/cart/token'
 import { newId } from '../../../db/id'
-import { expireDueHolds, holdCart, readSupply, release, releaseCartHold, reserve } from '../../../db/inventory/reservation'
+import {
+  expireDueHolds,
+  holdCart,
+  readSupply,
+  release,
+  releaseCartHold,
+  reserve,
+} from '../../../db/inventory/reservation'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
 import type { CartId, WarehouseId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'

@@ -1,5 +1,11 @@
 import fc from 'fast-check'
-import { type AttributeDefinition, attributeFromText, type Described, faultsOf, inherit } from '../../../domain/catalog/attribute'
+import {
+  type AttributeDefinition,
+  attributeFromText,
+  type Described,
+  faultsOf,
+  inherit,
+} from '../../../domain/catalog/attribute'
 
 describe('an attribute', () => {
   it.each([

@@ -1,4 +1,11 @@
-import { SLUG_LENGTH_MAX, SLUG_PATTERN, repeatedSku, slugOf, slugWith, stockHint } from '../../../domain/catalog/product'
+import {
+  SLUG_LENGTH_MAX,
+  SLUG_PATTERN,
+  repeatedSku,
+  slugOf,
+  slugWith,
+  stockHint,
+} from '../../../domain/catalog/product'
 import { isCurrency } from '../../../domain/currency'
 
 describe('slugOf', () => {

@@ -8,7 +8,13 @@ import type { WarehouseId } from '../../../domain/ids'
 import { type ImportRow, isRejection, readHead, readRow } from '../../../domain/import/row'
 import { planBatch, slugOfPath } from '../../../domain/import/batch'
 import { DEMO_ATTRIBUTES, DEMO_ROOTS, demoAttributes, demoBrand, demoCategory } from '../../../scripts/demo/words'
-import { cleanDescription, sellsGoods, titleOf, usualDescription, usualPrice } from '../../../scripts/replay/online-retail'
+import {
+  cleanDescription,
+  sellsGoods,
+  titleOf,
+  usualDescription,
+  usualPrice,
+} from '../../../scripts/replay/online-retail'
 import { sampleSku } from '../../../scripts/demo/seed'
 
 describe('the rules of the Online Retail file', () => {

@@ -1,8 +1,8 @@
 import type { Sku } from '../../domain/ids'
 import type { CatalogEntry } from '../../domain/pricing'
-import type { Cart } from '../cart/cart'
+import type { Cart } from './cart'
 import type { Db } from '../pool'
-import { readPricing } from './catalog'
+import { readPricing } from '../pricing'
 
 /** As in a cached cart: what merchants change makes a new epoch, what customers buy shows after seconds. */
 const FRESH_MS = 5_000

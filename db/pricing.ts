@@ -1,7 +1,7 @@
-import type { CartId, ProductId, Sku } from '../../domain/ids'
-import type { Currency } from '../../domain/money'
-import type { CatalogEntry } from '../../domain/pricing'
-import type { Db } from '../pool'
+import type { CartId, ProductId, Sku } from '../domain/ids'
+import type { Currency } from '../domain/money'
+import type { CatalogEntry } from '../domain/pricing'
+import type { Db } from './pool'
 
 /**
  * The catalog's word on SKUs, as one JSON array of its columns (an array per row costs half a millisecond more per 200

@@ -1,0 +1,39 @@
+import type { Client } from '@temporalio/client'
+import type { Settings } from '../config'
+import type { RecentCatalog } from '../db/cart/recent'
+import type { Pool } from '../db/pool'
+import type { Redis } from '../db/redis'
+import type { Reads } from '../db/replica'
+import type { Log } from '../log'
+import type { ImageStore } from '../providers/image-store'
+import type { PaymentProviders } from '../providers/payment'
+import type { Search } from '../providers/search'
+import type { TaxProvider } from '../providers/tax'
+import type { Crowd } from './checkout/admission'
+import type { LoadMeter } from './http/load'
+import type { PageServer } from './page/serve'
+import type { Metrics } from './platform/metrics'
+import type { EventBuffer } from './recommendation/interaction-buffer'
+
+/** What the handlers work with. Made once per process, in `main.ts`. */
+export interface ApiDeps {
+  readonly settings: Settings
+  readonly pool: Pool
+  readonly redis: Redis
+  /** Connects by itself, whenever Temporal is there. */
+  readonly temporal: Client
+  readonly tax: TaxProvider
+  readonly providers: PaymentProviders
+  readonly search: Search
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly crowd: Crowd
+  readonly recentCatalog: RecentCatalog
+  readonly reads: Reads
+  readonly pages: PageServer
+  readonly load: LoadMeter
+  readonly images: ImageStore
+  readonly events: EventBuffer
+  /** Turns true once, when the process has been told to stop. */
+  readonly lifecycle: { stopping: boolean }
+}
