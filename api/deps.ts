@@ -10,10 +10,10 @@ import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
 import type { Crowd } from './checkout/admission'
-import type { LoadMeter } from './http/load'
+import type { LoadMeter } from './http/load-shedding'
 import type { PageServer } from './page/serve'
 import type { Metrics } from './platform/metrics'
-import type { EventBuffer } from './recommendation/interaction-buffer'
+import type { InteractionBuffer } from './recommendation/interaction-buffer'
 
 /** What the handlers work with. Made once per process, in `main.ts`. */
 export interface ApiDeps {
@@ -33,7 +33,7 @@ export interface ApiDeps {
   readonly pages: PageServer
   readonly load: LoadMeter
   readonly images: ImageStore
-  readonly events: EventBuffer
+  readonly interactions: InteractionBuffer
   /** Turns true once, when the process has been told to stop. */
   readonly lifecycle: { stopping: boolean }
 }

@@ -12,7 +12,7 @@ import { stockHint } from '../../domain/catalog/product'
 import { isId } from '../../domain/ids'
 import { imagePath } from '../../domain/catalog/image'
 import type { Currency } from '../../domain/money'
-import { type Page, pageFrom, readCursor } from '../http/pagination'
+import { type ListPage, listPageFrom, readCursor } from '../http/pagination'
 import { categoryRef, currency, idOf, money } from '../http/schemas'
 
 /** Products as shoppers are answered them: their shape, lists of them, and how they are made from rows. */
@@ -62,15 +62,15 @@ export interface ProductList extends Omit<CatalogQuery, 'after'> {
   readonly cursor?: string | undefined
 }
 
-/** One page of a list, with the cursor that `GET /v1/store/products` takes for the next one. */
-export async function pageOfProducts(db: Db, list: ProductList): Promise<Page<z.input<typeof listedProduct>>> {
+/** One list page, with the cursor that `GET /v1/store/products` takes for the next one. */
+export async function listPageOfProducts(db: Db, list: ProductList): Promise<ListPage<z.input<typeof listedProduct>>> {
   const { currency: inCurrency, category, brand, priceMin, priceMax, inStock = false, sort, limit, cursor } = list
   const wanted = { currency: inCurrency, category, brand, priceMin, priceMax, inStock, sort }
   const name = nameOfList(wanted)
   const key = readCursor(cursor, (key): key is ListKey => isKeyOf(name, key))
   const after: CatalogPlace | null = key && { price: key[1], id: key[2] }
   const products = await listCatalog(db, { ...wanted, after, limit: limit + 1 })
-  return pageFrom(products, limit, {
+  return listPageFrom(products, limit, {
     keyOf: (product): ListKey => [name, product.price, product.id],
     present: (product) => presentListed(product, inCurrency),
   })

@@ -6,7 +6,7 @@ import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation/simila
 import { currencyQuery, listedProduct, presentListed } from '../catalog/answer'
 import { readCatalog } from '../catalog/read'
 import { defineRoute, type Route } from '../http/route'
-import { EXAMPLE_PRODUCT, pageOf } from '../http/schemas'
+import { EXAMPLE_PRODUCT, listPageOf } from '../http/schemas'
 
 const getRecommendations = defineRoute({
   method: 'get',
@@ -23,7 +23,7 @@ const getRecommendations = defineRoute({
     limit: z.coerce.number().int().min(1).max(LIMITS.perProduct).default(8),
     currency: currencyQuery,
   }),
-  answers: { 200: pageOf(listedProduct) },
+  answers: { 200: listPageOf(listedProduct) },
   example: { answer: 200 },
 }).handle(async ({ params, query: { kind, limit, ...query } }, deps) => {
   const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency

@@ -14,11 +14,11 @@ import { DomainError } from '../../domain/errors'
 import { isId, type ReviewId } from '../../domain/ids'
 import { RATINGS, REVIEW_STATUSES, REVIEW_TEXT_MAX, REVIEW_TITLE_MAX } from '../../domain/review'
 import { etagOf, ifMatch } from '../http/etag'
-import { pageFrom, readCursor } from '../http/pagination'
-import { pageOfReviews, presentShown, rating, reviewPage, shownReview } from './answer'
+import { listPageFrom, readCursor } from '../http/pagination'
+import { listPageOfReviews, presentShown, rating, reviewListPage, shownReview } from './answer'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId } from '../http/schemas'
+import { EXAMPLE_PRODUCT, idOf, listPageOf, listPageQuery, pathId } from '../http/schemas'
 
 const productParams = z.object({
   id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }),
@@ -56,13 +56,16 @@ const getReviews = defineRoute({
   summary: 'List the approved reviews of a product',
   caller: 'anyone',
   params: productParams,
-  query: pageQuery.extend({ sort: z.enum(['newest', 'rating']).default('newest') }),
-  answers: { 200: reviewPage },
+  query: listPageQuery.extend({ sort: z.enum(['newest', 'rating']).default('newest') }),
+  answers: { 200: reviewListPage },
   example: { answer: 200 },
 }).handle(async ({ params, query }, { pool }) => {
   const after = readCursor(query.cursor, isPlace)
   const productId = await requireProduct(pool, params.id)
-  return { status: 200, body: await pageOfReviews(pool, productId, { sort: query.sort, after, limit: query.limit }) }
+  return {
+    status: 200,
+    body: await listPageOfReviews(pool, productId, { sort: query.sort, after, limit: query.limit }),
+  }
 })
 
 const postReview = defineRoute({
@@ -105,15 +108,15 @@ const listForStaff = defineRoute({
   tag: 'Reviews',
   summary: 'List reviews, the oldest first',
   caller: { admin: 'catalog', access: 'read' },
-  query: pageQuery.extend({ status: z.enum(REVIEW_STATUSES).optional() }),
-  answers: { 200: pageOf(moderatedReview) },
+  query: listPageQuery.extend({ status: z.enum(REVIEW_STATUSES).optional() }),
+  answers: { 200: listPageOf(moderatedReview) },
   example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('review', key))
   const reviews = await listReviewsByStatus(pool, { status: query.status ?? null, after, limit: query.limit + 1 })
   return {
     status: 200,
-    body: pageFrom(reviews, query.limit, { keyOf: ({ id }) => id, present: presentModerated }),
+    body: listPageFrom(reviews, query.limit, { keyOf: ({ id }) => id, present: presentModerated }),
   }
 })
 

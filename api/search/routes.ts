@@ -18,10 +18,10 @@ import {
 import { facetValue } from '../../domain/words'
 import { listedProduct, presentListed } from '../catalog/answer'
 import { facets, presentFacets } from './facets'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { currency, pageOf, pageQuery, sessionId } from '../http/schemas'
+import { currency, listPageOf, listPageQuery, sessionId } from '../http/schemas'
 
 const TAG = 'Search'
 const ATTRIBUTE_FILTERS_MAX = 10
@@ -41,7 +41,7 @@ const rating = z
   .regex(/^[1-5](?:\.\d)?$/, 'Send a number from 1 to 5.')
   .transform(Number)
 
-const searchQuery = pageQuery
+const searchQuery = listPageQuery
   .extend({
     q: z
       .string()
@@ -103,7 +103,7 @@ const search = defineRoute({
   caller: 'anyone',
   query: searchQuery,
   answers: {
-    200: pageOf(found).extend({
+    200: listPageOf(found).extend({
       facets,
       total: z.int(),
       total_is_exact: z.boolean(),
@@ -129,16 +129,16 @@ const search = defineRoute({
     ),
     presentFacets(pool, answer.facets, inCurrency),
   ])
-  const page = pageFrom(answer.hits, query.limit, {
+  const listPage = listPageFrom(answer.hits, query.limit, {
     keyOf: (): SearchCursor => ({ at: offset + query.limit, of }),
     present: presenterOf(products, inCurrency),
   })
   return {
     status: 200,
     body: {
-      ...page,
+      ...listPage,
       // An index may be a moment behind: what is not sold any more is left out.
-      data: page.data.filter((product) => product !== null),
+      data: listPage.data.filter((product) => product !== null),
       facets: shownFacets,
       total: answer.total,
       total_is_exact: answer.totalIsExact,
@@ -216,7 +216,7 @@ function filtersOf(query: SearchRequest): SearchFilters {
   }
 }
 
-/** A page begins after so many results of one search: of another it would mean nothing. */
+/** Where a list page begins in the results of one search. In another search the offset would mean nothing. */
 interface SearchCursor {
   readonly at: number
   readonly of: string

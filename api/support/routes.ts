@@ -26,10 +26,10 @@ import { isOpen } from '../../domain/order'
 import { holdsMoney, isUnresolved } from '../../domain/payment'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
 import { labelOf } from '../checkout/label'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 import { readTimeline, timelineEntry } from '../order/timeline'
 import { isTemporalUnavailable } from '../http/temporal'
 import { workflowUrl } from '../order/workflow-link'
@@ -57,8 +57,8 @@ const getAttention = defineRoute({
   tag: 'Support',
   summary: 'List the orders that wait for a person, oldest first',
   caller: { admin: 'support', access: 'read' },
-  query: pageQuery,
-  answers: { 200: pageOf(attentionCase).meta({ id: 'AttentionPage' }) },
+  query: listPageQuery,
+  answers: { 200: listPageOf(attentionCase).meta({ id: 'AttentionPage' }) },
   example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const after = readCursor(query.cursor, isCaseKey)
@@ -68,7 +68,7 @@ const getAttention = defineRoute({
   })
   return {
     status: 200,
-    body: pageFrom(cases, query.limit, {
+    body: listPageFrom(cases, query.limit, {
       keyOf: (open) => [open.since.toISOString(), open.orderId],
       present: (open) => presentCase(open, deps),
     }),

@@ -1,10 +1,10 @@
-import type { ProductEvent } from '../../domain/recommendation/interaction'
+import type { ProductInteraction } from '../../domain/recommendation/interaction'
 import type { ProductId } from '../../domain/ids'
 import { VELOCITY } from '../../domain/recommendation/velocity'
 import { earliestId } from '../id'
 import { type Db, type Pool, withTransaction } from '../pool'
 
-export type EventCounts = Readonly<Record<ProductEvent, number>>
+export type InteractionCounts = Readonly<Record<ProductInteraction, number>>
 
 /** Days that are kept. */
 export const STAT_DAYS = 400
@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000
 const CONFIRM_DAYS = 3
 
 /** Adds to today's counts. What is no product is passed over. */
-export async function addEventCounts(db: Db, counts: ReadonlyMap<ProductId, EventCounts>): Promise<void> {
+export async function addInteractionCounts(db: Db, counts: ReadonlyMap<ProductId, InteractionCounts>): Promise<void> {
   const rows = [...counts]
   await db.query({
     name: 'stat.add',

@@ -7,10 +7,10 @@ import { PostgresSearch } from './postgres'
 import { TypesenseSearch } from './typesense'
 
 type SearchSettings = Pick<Settings, 'TYPESENSE_URL' | 'TYPESENSE_API_KEY' | 'SEARCH_TIMEOUT_MS'>
-type EngineMaker = (settings: SearchSettings, pool: Pool) => SearchEngine | null
+type EngineFactory = (settings: SearchSettings, pool: Pool) => SearchEngine | null
 
 /** Best first; the first that is there answers. A new engine is a file and a line here. The last one is always there. */
-const ENGINES: readonly EngineMaker[] = [
+const ENGINES: readonly EngineFactory[] = [
   ({ TYPESENSE_URL: url, TYPESENSE_API_KEY: apiKey, SEARCH_TIMEOUT_MS: timeoutMs }) =>
     url === '' ? null : new TypesenseSearch({ url, apiKey, timeoutMs }),
   (_settings, pool) => new PostgresSearch(pool),

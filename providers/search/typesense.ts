@@ -27,7 +27,7 @@ import {
 import { PRICE_AMOUNT_MAX } from '../../domain/catalog/product'
 import type { Currency } from '../../domain/money'
 import { formsOf, markWords, wordsOf } from '../../domain/words'
-import { BuildLost, type Refused, type SearchEngine, type SuggestRequest } from './port'
+import { IndexBuildLost, type Refused, type SearchEngine, type SuggestRequest } from './port'
 import { suggestionsOf } from './suggest'
 
 /** What is searched: an alias of the collection that the last rebuild filled. */
@@ -541,7 +541,7 @@ function nullIfMissing(error: unknown): null {
 }
 
 function lostIfMissing(error: unknown): never {
-  throw error instanceof ObjectNotFound ? new BuildLost(`Typesense has lost it: ${error.message}`) : error
+  throw error instanceof ObjectNotFound ? new IndexBuildLost(`Typesense has lost it: ${error.message}`) : error
 }
 
 async function unlessMissing(work: Promise<unknown>): Promise<void> {

@@ -2,7 +2,7 @@ import { MockActivityEnvironment } from '@temporalio/testing'
 import { createRecommendationActivities, type Slice } from '../../activities/recommendation'
 import { newId } from '../../db/id'
 import { withTransaction } from '../../db/pool'
-import { addEventCounts } from '../../db/recommendation/product-stat'
+import { addInteractionCounts } from '../../db/recommendation/product-stat'
 import { createProduct } from '../../db/catalog/product'
 import { listRecommended } from '../../db/recommendation/lists'
 import { listBestsellers, listCategoryShelves, listForInterest, listNewest } from '../../db/catalog/collection'
@@ -185,7 +185,7 @@ describe('velocity', () => {
       { skus: ['LAMP'], daysAgo: 1 },
       { skus: ['LAMP'], daysAgo: 2, email: 'x@example.com' },
     ])
-    await addEventCounts(
+    await addInteractionCounts(
       database.pool,
       new Map([
         [lamp, { view: 30, click: 10, add: 2 }],

@@ -3,7 +3,7 @@ import { newId } from '../../db/id'
 import { type Pool, withTransaction } from '../../db/pool'
 import { replaceCurations, replaceSynonyms } from '../../db/search/rule'
 import { createSearch } from '../../providers/search'
-import { BuildLost } from '../../providers/search/port'
+import { IndexBuildLost } from '../../providers/search/port'
 import { PostgresSearch } from '../../providers/search/postgres'
 import { TypesenseSearch } from '../../providers/search/typesense'
 import { testDatabase, type TestDatabase } from '../support/database'
@@ -88,8 +88,8 @@ describe('the search engine typesense alone', () => {
     await engine.swap('first')
     await engine.beginRebuild('lost')
     await engine.abandon('lost')
-    await expect(engine.fill('lost', documents)).rejects.toThrow(BuildLost)
-    await expect(engine.swap('lost')).rejects.toThrow(BuildLost)
+    await expect(engine.fill('lost', documents)).rejects.toThrow(IndexBuildLost)
+    await expect(engine.swap('lost')).rejects.toThrow(IndexBuildLost)
     const changes = { documents: [documentOf({ sku: 'POT', title: 'Tea Pot' })], removals: [] }
     expect(await engine.index(changes, 'lost')).toEqual([])
     expect(await engine.search(query('tea'))).toMatchObject({ total: 2 })

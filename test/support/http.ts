@@ -4,8 +4,8 @@ import Ajv2020 from 'ajv/dist/2020'
 import { createApp } from '../../api/app'
 import { createLog } from '../../log'
 import { Crowd } from '../../api/checkout/admission'
-import { LoadMeter } from '../../api/http/load'
-import { EventBuffer } from '../../api/recommendation/interaction-buffer'
+import { LoadMeter } from '../../api/http/load-shedding'
+import { InteractionBuffer } from '../../api/recommendation/interaction-buffer'
 import { createMetrics } from '../../api/platform/metrics'
 import { PageServer } from '../../api/page/serve'
 import { answersOf, openApiDocument } from '../../api/http/openapi'
@@ -140,7 +140,7 @@ function depsOf(settings: Settings, replica: Pool | null, logTo?: (line: Record<
     }),
     load: new LoadMeter(pool),
     images: createImageStore(settings),
-    events: new EventBuffer(),
+    interactions: new InteractionBuffer(),
     lifecycle: { stopping: false },
   }
 }

@@ -75,7 +75,7 @@ it('makes once what every session is shown', async () => {
 })
 
 it('gives up what may please the session before anything else', async () => {
-  const load = jest.spyOn(api.deps.load, 'load').mockReturnValue(1)
+  const load = jest.spyOn(api.deps.load, 'level').mockReturnValue(1)
   const { body } = await api.call('get', `${HOME}?session=${SESSION}`)
   load.mockRestore()
   expect(names(body)[0]).toBe('bestsellers')

@@ -2,7 +2,7 @@ import {
   addToCart,
   afterPaint,
   availability,
-  crumbs,
+  breadcrumbs,
   h,
   money,
   picture,
@@ -10,7 +10,7 @@ import {
   read,
   show,
   stars,
-  tell,
+  reportInteractions,
 } from '../shop.mjs'
 
 const KINDS = { bought_together: 'Bought together', also_bought: 'Others also bought', similar: 'Similar' }
@@ -22,13 +22,13 @@ await show(
   async () => {
     page = await read(`/v1/store/pages/product/${encodeURIComponent(slug)}`)
     const { product } = page
-    return [crumbs(page.breadcrumbs), h('div', { class: 'product' }, picture(product), buyBox(product))]
+    return [breadcrumbs(page.breadcrumbs), h('div', { class: 'product' }, picture(product), buyBox(product))]
   },
 )
 if (page) {
   afterPaint(() => {
     document.querySelector('main').append(...further(page))
-    tell([{ type: 'view', product_id: page.product.id }])
+    reportInteractions([{ type: 'view', product_id: page.product.id }])
   })
 }
 
@@ -46,7 +46,7 @@ function buyBox(product) {
   const [first] = product.variants
   const price = h('p', { class: 'price' })
   const stock = h('p', {})
-  const said = h('p', { role: 'status', 'aria-live': 'polite' })
+  const statusLine = h('p', { role: 'status', 'aria-live': 'polite' })
   const choice = h(
     'select',
     { name: 'sku', onchange: choose },
@@ -71,10 +71,10 @@ function buyBox(product) {
     button.disabled = true
     try {
       await addToCart(chosen().sku, Number(quantity.value))
-      said.replaceChildren('Added. ', h('a', { href: '/cart' }, 'Go to the cart'))
-      tell([{ type: 'add', product_id: product.id }])
+      statusLine.replaceChildren('Added. ', h('a', { href: '/cart' }, 'Go to the cart'))
+      reportInteractions([{ type: 'add', product_id: product.id }])
     } catch (error) {
-      said.replaceChildren(error.message)
+      statusLine.replaceChildren(error.message)
     }
     button.disabled = false
   }
@@ -95,7 +95,7 @@ function buyBox(product) {
       product.variants.length > 1 ? h('label', {}, 'Choose', choice) : null,
       h('label', {}, 'Quantity', quantity),
       h('div', {}, button),
-      said,
+      statusLine,
     ),
     product.description ? h('p', {}, product.description) : null,
     facts.length > 0

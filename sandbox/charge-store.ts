@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { sameRequest, type ChargeRecord, type ChargeRequest, type ChargeStatus, type Refund } from './charge'
-import type { EventNote, JournalLine, Tombstone } from './journal'
+import type { WebhookNote, JournalLine, Tombstone } from './journal'
 import { behaviourOf } from './methods'
 import { exceeds, keyRefused, keyReused, uncancellable, unavailable, wrongStatus, type Result } from './refusal'
 
-/** What the book is connected to. `record` is called in the same tick as the change. */
-export interface BookPorts {
+/** What the store is connected to. `record` is called in the same tick as the change. */
+export interface ChargeStorePorts {
   readonly record: (line: JournalLine) => void
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -15,10 +15,10 @@ export interface BookPorts {
  * Every charge the sandbox knows, and the rules by which it changes. All of it is in memory and every change happens in
  * one tick, so that no two requests can meet half way; the journal makes it last.
  */
-export class ChargeBook {
+export class ChargeStore {
   /** Null until the journal is read. */
-  #ports: BookPorts | null = null
-  /** In order of creation: a place in it never changes, which makes it a cursor. */
+  #ports: ChargeStorePorts | null = null
+  /** In order of creation: a position in it never changes, which makes it a cursor. */
   readonly #order: string[] = []
   readonly #byId = new Map<string, ChargeRecord>()
   readonly #idByKey = new Map<string, string>()
@@ -36,7 +36,7 @@ export class ChargeBook {
   }
 
   /** Ends the restoring: from here on changes are recorded, and the clocks of everything pending run. */
-  start(ports: BookPorts): void {
+  start(ports: ChargeStorePorts): void {
     this.#ports = ports
     for (const charge of this.#byId.values()) this.#schedule(charge)
   }
@@ -58,8 +58,8 @@ export class ChargeBook {
     return (this.#idsByReference.get(reference) ?? []).map((id) => this.#known(id))
   }
 
-  /** `limit` charges from place `start` on, oldest first, and the place behind them; null at the end. */
-  page(start: number, limit: number): { charges: ChargeRecord[]; next: number | null } {
+  /** `limit` charges from position `start` on, oldest first, and the position after them; null at the end. */
+  listPage(start: number, limit: number): { charges: ChargeRecord[]; next: number | null } {
     const end = Math.min(start + limit, this.#order.length)
     return {
       charges: this.#order.slice(start, end).map((id) => this.#known(id)),
@@ -145,7 +145,7 @@ export class ChargeBook {
   cancel(key: string): Result<ChargeRecord | null> {
     const charge = this.byKey(key)
     if (!charge) {
-      this.#bury(key)
+      this.#addTombstone(key)
       return { done: null }
     }
     const dead = charge.status === 'declined' || charge.status === 'failed' || charge.status === 'refunded'
@@ -184,11 +184,15 @@ export class ChargeBook {
       return this.#change(waiting, { pays_at: from + behaviour.pending.payAfterMs })
     }
     // One line, so that a kill cannot leave the stale event without the real one.
-    const stale: EventNote[] = behaviour.shuffledWebhooks ? [{ id: newId('evt'), status: 'pending' }] : []
+    const stale: WebhookNote[] = behaviour.shuffledWebhooks ? [{ id: newId('evt'), status: 'pending' }] : []
     return this.#change(waiting, paid(waiting), stale)
   }
 
-  #change(charge: ChargeRecord, change: Partial<ChargeRecord>, earlierEvents: readonly EventNote[] = []): ChargeRecord {
+  #change(
+    charge: ChargeRecord,
+    change: Partial<ChargeRecord>,
+    earlierEvents: readonly WebhookNote[] = [],
+  ): ChargeRecord {
     const events = [...earlierEvents, { id: newId('evt') }]
     const changed = { ...charge, ...change, events: charge.events + events.length }
     this.#note(changed, events)
@@ -196,7 +200,7 @@ export class ChargeBook {
     return changed
   }
 
-  #note(charge: ChargeRecord, events: readonly EventNote[] = []): void {
+  #note(charge: ChargeRecord, events: readonly WebhookNote[] = []): void {
     this.#keep(charge)
     this.#record({ charge, events })
   }
@@ -214,7 +218,7 @@ export class ChargeBook {
     for (const capture of charge.captures) this.#captureChargeByKey.set(capture.key, charge.id)
   }
 
-  #bury(key: string): void {
+  #addTombstone(key: string): void {
     if (this.#tombstones.has(key)) return
     const tombstone = { id: newId('ch'), key, created_at: this.#time() }
     this.#tombstones.set(key, tombstone)
@@ -267,8 +271,8 @@ export class ChargeBook {
     this.#started().record(line)
   }
 
-  #started(): BookPorts {
-    if (!this.#ports) throw new Error('The book has not started')
+  #started(): ChargeStorePorts {
+    if (!this.#ports) throw new Error('The store has not started')
     return this.#ports
   }
 }

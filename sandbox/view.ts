@@ -1,9 +1,9 @@
 import type { ChargeRecord } from './charge'
 
-/** The page that stands for the bank's: the customer approves or refuses a payment. */
-export function decisionPage(charge: ChargeRecord): string {
+/** The view that stands for the bank's page: the customer approves or refuses a payment. */
+export function decisionView(charge: ChargeRecord): string {
   const amount = escapeHtml(formatAmount(charge.amount, charge.currency))
-  return page(
+  return html(
     'Approve this payment',
     `<p>Your bank asks whether you want to pay:</p>
     <dl>
@@ -18,9 +18,9 @@ export function decisionPage(charge: ChargeRecord): string {
 }
 
 /** Shown when there is nothing (left) to decide, or nowhere to go back to. */
-export function resultPage(charge: ChargeRecord): string {
+export function resultView(charge: ChargeRecord): string {
   const back = returnAddress(charge)
-  return page(
+  return html(
     RESULT_TITLES[decisionResult(charge)],
     `<dl>
       <dt>Amount</dt><dd>${escapeHtml(formatAmount(charge.amount, charge.currency))}</dd>
@@ -30,8 +30,8 @@ export function resultPage(charge: ChargeRecord): string {
   )
 }
 
-export function unknownPage(): string {
-  return page('There is no such payment', '<p>The address is wrong, or the sandbox started with an empty journal.</p>')
+export function unknownView(): string {
+  return html('There is no such payment', '<p>The address is wrong, or the sandbox started with an empty journal.</p>')
 }
 
 /** Where the customer returns to, with hints in the query that prove nothing; null when the shop named no address. */
@@ -56,7 +56,7 @@ function decisionResult(charge: ChargeRecord): DecisionResult {
   return charge.status === 'voided' ? 'cancelled' : 'refused'
 }
 
-function page(title: string, content: string): string {
+function html(title: string, content: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>

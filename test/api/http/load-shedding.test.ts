@@ -1,4 +1,4 @@
-import { GIVEN_UP_AT, loadOf } from '../../../api/http/load'
+import { SHED_FROM, loadLevelOf } from '../../../api/http/load-shedding'
 
 it.each([
   [{ queue: 0, lagMs: 0 }, 0],
@@ -9,12 +9,12 @@ it.each([
   [{ queue: 0, lagMs: 250 }, 2],
   [{ queue: 6, lagMs: 0 }, 3],
   [{ queue: 0, lagMs: 5_000 }, 3],
-])('a strain of %j is a load of %i', (strain, load) => {
-  expect(loadOf(strain)).toBe(load)
+])('a pressure of %j is load level %i', (pressure, level) => {
+  expect(loadLevelOf(pressure)).toBe(level)
 })
 
-it('gives up recommendations, then reviews, then facets', () => {
-  const order = Object.entries(GIVEN_UP_AT)
+it('sheds recommendations, then reviews, then facets', () => {
+  const order = Object.entries(SHED_FROM)
     .sort(([, one], [, other]) => one - other)
     .map(([part]) => part)
   expect(order).toEqual(['recommendations', 'reviews', 'facets'])

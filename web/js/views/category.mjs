@@ -1,4 +1,4 @@
-import { categoryPath, crumbs, h, productGrid, read, show } from '../shop.mjs'
+import { categoryPath, breadcrumbs, h, productGrid, read, show } from '../shop.mjs'
 
 const slug = decodeURIComponent(location.pathname.split('/').at(-1))
 let title = 'Category'
@@ -10,7 +10,7 @@ await show(
     title = page.category.title
     const grid = productGrid(page.products.data)
     return [
-      crumbs(page.breadcrumbs.slice(0, -1)),
+      breadcrumbs(page.breadcrumbs.slice(0, -1)),
       h('h1', {}, page.category.title),
       page.category.description ? h('p', {}, page.category.description) : null,
       page.children.length > 0

@@ -2,20 +2,20 @@ import { DROPS_CHANNEL } from '../../db/page/cache'
 import type { Redis } from '../../db/redis'
 import type { PageCache } from './cache'
 
-/** A connection that hangs tells of nothing, and does not say so: it is asked so often. */
+/** How often the connection is pinged: one that hangs would otherwise go unnoticed. */
 const PING_MS = 1_000
 
 /**
- * Tells the cache of this process what is dropped anywhere, over a connection of its own, and whether it would be told.
- * Returns how to stop.
+ * Subscribes the page cache of this process to what any process drops, over a Redis connection of its own, and tells the
+ * cache whether the subscription stands. Returns a function that ends it.
  */
-export function listenForDrops(redis: Redis, pages: Pick<PageCache, 'listens' | 'drop'>): () => void {
+export function subscribeToDrops(redis: Redis, pages: Pick<PageCache, 'setSubscribed' | 'drop'>): () => void {
   const subscriber = redis.duplicate({ lazyConnect: true, autoResubscribe: false })
   subscriber.on('error', () => undefined)
-  subscriber.on('close', () => pages.listens(false))
+  subscriber.on('close', () => pages.setSubscribed(false))
   subscriber.on('ready', () => {
     subscriber.subscribe(DROPS_CHANNEL).then(
-      () => pages.listens(true),
+      () => pages.setSubscribed(true),
       () => subscriber.disconnect(true),
     )
   })
@@ -24,7 +24,7 @@ export function listenForDrops(redis: Redis, pages: Pick<PageCache, 'listens' | 
   const pings = setInterval(() => {
     if (subscriber.status !== 'ready') return
     subscriber.ping().catch(() => {
-      pages.listens(false)
+      pages.setSubscribed(false)
       subscriber.disconnect(true)
     })
   }, PING_MS)

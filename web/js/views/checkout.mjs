@@ -24,18 +24,18 @@ await show('Checkout', async () => {
 })
 
 function form(cart, options) {
-  const said = h('div', { role: 'status', 'aria-live': 'polite' })
+  const statusLine = h('div', { role: 'status', 'aria-live': 'polite' })
   const button = h('button', { type: 'submit' }, `Pay ${money(cart.totals.total)}`)
   const address = cart.shipping_address ?? {}
 
   async function pay(event) {
     event.preventDefault()
     button.disabled = true
-    said.replaceChildren(h('p', { class: 'notice' }, 'Paying …'))
+    statusLine.replaceChildren(h('p', { class: 'notice' }, 'Paying …'))
     try {
-      await checkOut(new FormData(event.target), said)
+      await checkOut(new FormData(event.target), statusLine)
     } catch (error) {
-      said.replaceChildren(refusal(error))
+      statusLine.replaceChildren(refusal(error))
     }
     button.disabled = false
   }
@@ -75,7 +75,7 @@ function form(cart, options) {
       ),
     ),
     h('div', {}, button),
-    said,
+    statusLine,
   )
 }
 
@@ -83,7 +83,7 @@ function field(name, label, attributes) {
   return h('label', {}, label, h('input', { name, required: true, maxlength: 200, ...attributes }))
 }
 
-async function checkOut(data, said) {
+async function checkOut(data, statusLine) {
   const value = (name) => String(data.get(name) ?? '').trim()
   const body = {
     email: value('email'),
@@ -93,15 +93,15 @@ async function checkOut(data, said) {
     payment: { provider: 'sandbox', method: value('method') },
   }
   const answer = await callCart('POST', '/checkout', body, { 'idempotency-key': crypto.randomUUID() })
-  await follow(answer, said)
+  await follow(answer, statusLine)
 }
 
 /** An order, or a checkout that goes on: it asks the customer, or is waited for. */
-async function follow(answer, said) {
+async function follow(answer, statusLine) {
   if (answer.number) return finish(answer.id)
   rememberOrder(answer.order_id)
   if (answer.action) return location.assign(answer.action.url)
-  said.replaceChildren(h('p', { class: 'notice' }, 'The payment takes a moment. You may wait here.'))
+  statusLine.replaceChildren(h('p', { class: 'notice' }, 'The payment takes a moment. You may wait here.'))
   const { token } = cartKey()
   for (
     let state = answer;
@@ -111,7 +111,7 @@ async function follow(answer, said) {
     if (state.state === 'completed') return finish(answer.order_id)
     if (state.action) return location.assign(state.action.url)
     if (state.state !== 'in_progress')
-      return said.replaceChildren(h('p', { class: 'notice bad' }, 'It was not paid. Try another card.'))
+      return statusLine.replaceChildren(h('p', { class: 'notice bad' }, 'It was not paid. Try another card.'))
     await new Promise((resolve) => setTimeout(resolve, 700))
   }
 }

@@ -1,4 +1,4 @@
-import { h, money, productGrid, read, sessionId, show, tell } from '../shop.mjs'
+import { h, money, productGrid, read, sessionId, show, reportInteractions } from '../shop.mjs'
 
 const query = new URLSearchParams(location.search)
 const q = query.get('q') ?? ''
@@ -12,7 +12,7 @@ const SORTS = {
 
 await show(q === '' ? 'Search' : `Search: ${q}`, async () => {
   const found = await find(query)
-  if (q !== '') tell([{ type: 'search', query: q, results: found.total }])
+  if (q !== '') reportInteractions([{ type: 'search', query: q, results: found.total }])
   const grid = productGrid(found.data)
   const count = `${found.total_is_exact ? '' : 'more than '}${found.total} ${found.total === 1 ? 'product' : 'products'}`
   return [
