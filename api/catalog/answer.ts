@@ -83,6 +83,7 @@ export function presentDetail(product: CatalogProduct, inCurrency: Currency): z.
 
 export function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
   const amounts = product.variants.map((variant) => variant.amount)
+  const variants = product.variants.map((variant) => presentVariant(variant, inCurrency))
   return {
     id: product.id,
     slug: product.slug,
@@ -91,13 +92,13 @@ export function presentListed(product: CatalogProduct, inCurrency: Currency): z.
     seller_id: product.sellerId,
     categories: [...product.categories],
     image_urls: product.images.map(({ name }) => imagePath(name, 800)),
-    rating: product.rating === null ? null : { average: toCents(product.rating), count: product.ratingCount },
+    rating: product.rating === null ? null : { average: toTwoPlaces(product.rating), count: product.ratingCount },
     price_range: {
       min: { amount: Math.min(...amounts), currency: inCurrency },
       max: { amount: Math.max(...amounts), currency: inCurrency },
     },
-    available: product.variants.some((variant) => variant.available > 0),
-    variants: product.variants.map((variant) => presentVariant(variant, inCurrency)),
+    available: variants.some((variant) => variant.available),
+    variants,
   }
 }
 
@@ -128,7 +129,7 @@ function isKeyOf(list: string, key: unknown): boolean {
   return of === list && Number.isSafeInteger(price) && typeof id === 'string' && isId('product', id)
 }
 
-/** A `real` of Postgres, such as 4.329999923706055, as the two places that it was written with. */
-function toCents(average: number): number {
+/** Postgres stores ratings as `real`: 4.329999923706055 was written as 4.33. */
+function toTwoPlaces(average: number): number {
   return Math.round(average * 100) / 100
 }

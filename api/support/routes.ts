@@ -22,8 +22,7 @@ import { resetRestarts } from '../../db/order/sweep'
 import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import type { ApiKeyId, OrderId } from '../../domain/ids'
-import { isOpen } from '../../domain/order'
-import { holdsMoney, isUnresolved } from '../../domain/payment'
+import { isOpen, needsSettlement } from '../../domain/order'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
 import { labelOf } from '../checkout/label'
 import { listPageFrom, readCursor } from '../http/pagination'
@@ -308,7 +307,7 @@ async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<
 /** What a checkout had left to do when its order was over. */
 async function settleAll({ id: orderId, status: orderStatus, attempts }: Order, deps: ApiDeps): Promise<void> {
   for (const { id: paymentId, status } of attempts) {
-    if (isUnresolved(status) || (orderStatus === 'cancelled' && holdsMoney(status)))
+    if (needsSettlement(orderStatus, status))
       await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
   }
 }

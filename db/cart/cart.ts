@@ -42,6 +42,7 @@ export interface Cart {
   readonly state: CartState
   /** The order that locks it while it is open, or that bought it. */
   readonly orderId: OrderId | null
+  /** Null without a hold, and once the hold has ended: no reader compares it with the clock. */
   readonly holdExpiresAt: Date | null
   readonly expiresAt: Date
   readonly catalog: ReadonlyMap<Sku, CatalogEntry>
