@@ -89,9 +89,7 @@ export function presentOrder(order: Order): OrderBody {
       shipping: inCurrency(order.shipping),
       tax: inCurrency(order.tax),
       total: inCurrency(order.total),
-      authorized: inCurrency(
-        total(sent, (attempt) => (holdsMoney(attempt.status) ? (attempt.amount ?? 0) : 0)),
-      ),
+      authorized: inCurrency(total(sent, (attempt) => (holdsMoney(attempt.status) ? (attempt.amount ?? 0) : 0))),
       captured: inCurrency(total(sent, (attempt) => attempt.captured)),
       refunded: inCurrency(total(sent, (attempt) => attempt.refunded)),
     },

@@ -5,8 +5,8 @@ import type { ImportRow, Rejection } from '../../domain/import/row'
 import {
   type BatchPlan,
   type Facts,
-  type Known,
-  type PresentSku,
+  type StoredCatalog,
+  type StoredSku,
   planBatch,
   slugOfPath,
   type WantedSku,
@@ -118,14 +118,14 @@ async function moveOn(tx: Tx, { id, to, rows, rejections }: Batch, accepted: num
   })
 }
 
-async function readKnown(tx: Tx, { id, rows }: Batch): Promise<Known> {
+async function readKnown(tx: Tx, { id, rows }: Batch): Promise<StoredCatalog> {
   const skus = [...new Set(rows.map((row) => row.sku))]
   const facts = await tx.query<{ sku: Sku; facts: Facts }>({
     name: 'import.facts',
     text: 'select sku, facts from import_sku where import_id = $1 and sku = any ($2::text[])',
     values: [id, skus],
   })
-  const present = await tx.query<PresentSku>({
+  const present = await tx.query<StoredSku>({
     name: 'import.present',
     text: `
       select v.sku, v.product_id as "productId", v.title, v.weight_grams as "weightGrams", v.length_mm as "lengthMm",

@@ -5,7 +5,7 @@ import {
   type Candidate,
   type Feature,
   LIMITS,
-  MEASURE,
+  CLOSENESS,
   type RecommendationKind,
   type Recommended,
 } from '../../domain/recommendation/similarity'
@@ -14,8 +14,8 @@ import { earliestId } from '../id'
 import { type Db, type Pool, withTransaction } from '../pool'
 
 /**
- * What goes with what. A run gathers baskets and features into tables of its own, page by page, then replaces the lists of
- * each product, page by page: every statement is bounded, and each may be repeated.
+ * What goes with what. A run gathers baskets and features into tables of its own, batch by batch, then replaces the lists of
+ * each product, batch by batch: every statement is bounded, and each may be repeated.
  */
 
 const DAY_MS = 86_400_000
@@ -46,7 +46,7 @@ export async function gatherBaskets(
   const { rows } = await db.query<{ last: OrderId | null }>({
     name: 'recommendation.gatherBaskets',
     text: `
-      with page as materialized (
+      with batch as materialized (
         select id, hashtextextended(id, 0) as order_basket, hashtextextended(lower(email), 1) as buyer_basket,
                confirmed_at is not null and status <> 'cancelled' as sold,
                (
@@ -61,9 +61,9 @@ export async function gatherBaskets(
       ),
       line as materialized (
         select order_basket, buyer_basket, has_room, l.product_id
-        from page
+        from batch
         cross join lateral (
-          select product_id from order_line where order_id = page.id order by position limit ${LIMITS.perOrder}
+          select product_id from order_line where order_id = batch.id order by position limit ${LIMITS.perOrder}
         ) as l
         where sold
       ),
@@ -83,7 +83,7 @@ export async function gatherBaskets(
         select kind, product_id, count(*) from added group by kind, product_id
         on conflict (kind, product_id) do update set baskets = c.baskets + excluded.baskets
       )
-      select min(id) as last from page`,
+      select min(id) as last from batch`,
     values: [
       before ?? earliestId('order', new Date(now.getTime() + DAY_MS)),
       earliestId('order', new Date(now.getTime() - LIMITS.windowDays * DAY_MS)),
@@ -183,7 +183,7 @@ export async function findBasketNeighbours(
         from one
         join recommendation_basket b on b.kind = $1 and b.basket = one.basket and b.product_id <> one.product_id
         group by one.product_id, b.product_id
-        having count(*) >= ${MEASURE.togetherMin}
+        having count(*) >= ${CLOSENESS.togetherMin}
       ),
       ranked as (
         select pair.*, c.baskets,
@@ -201,7 +201,10 @@ export async function findBasketNeighbours(
 }
 
 /** Products that share the rarest features of these: per product the likeliest. */
-export async function findLikely(pool: Pool, ids: readonly ProductId[]): Promise<Map<ProductId, ProductId[]>> {
+export async function findSimilarCandidates(
+  pool: Pool,
+  ids: readonly ProductId[],
+): Promise<Map<ProductId, ProductId[]>> {
   const rows = await inIndexOrder<{ id: ProductId; others: ProductId[] }>(
     pool,
     `

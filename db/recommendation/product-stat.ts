@@ -171,14 +171,14 @@ export async function updateVelocity(
   const { rows } = await db.query<{ last: ProductId | null; changed: ProductId[] }>({
     name: 'stat.velocity',
     text: `
-      with page as (
+      with batch as (
         select id from product where id > $1 order by id limit $2
       ),
       sums as (
         select s.product_id, sum(weight * orders) as sold,
                sum(weight * ($5::float8 * adds + $6::float8 * clicks + $7::float8 * views)) as seen
         from product_stat s
-        join page on page.id = s.product_id
+        join batch on batch.id = s.product_id
         cross join lateral (
           select power(2::float8, -((now() at time zone 'utc')::date - s.day) / $3::float8) as weight
         ) as w
@@ -187,16 +187,16 @@ export async function updateVelocity(
       ),
       written as (
         insert into product_signal as g (product_id, velocity)
-        select page.id, coalesce(sold + least(seen, sold + 1), 0)
-        from page
-        left join sums on sums.product_id = page.id
-        where sums.product_id is not null or exists (select from product_signal k where k.product_id = page.id)
+        select batch.id, coalesce(sold + least(seen, sold + 1), 0)
+        from batch
+        left join sums on sums.product_id = batch.id
+        where sums.product_id is not null or exists (select from product_signal k where k.product_id = batch.id)
         on conflict (product_id) do update
         set velocity = excluded.velocity, updated_at = now()
         where g.velocity <> excluded.velocity
         returning g.product_id
       )
-      select max(id) as last, (select coalesce(array_agg(product_id::text), '{}') from written) as changed from page`,
+      select max(id) as last, (select coalesce(array_agg(product_id::text), '{}') from written) as changed from batch`,
     values: [after, limit, VELOCITY.halfLifeDays, VELOCITY.windowDays, VELOCITY.add, VELOCITY.click, VELOCITY.view],
   })
   return rows[0] ?? { last: null, changed: [] }

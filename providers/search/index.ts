@@ -25,7 +25,7 @@ const BREAKER = {
   resetTimeout: 5_000,
 }
 
-export interface Answered {
+export interface AnsweredBy {
   /** The engine that answered. */
   readonly engine: string
 }
@@ -33,8 +33,8 @@ export interface Answered {
 /** The engines of one process, and searches that go on when the best of them is away. */
 export interface Search {
   readonly engines: readonly SearchEngine[]
-  search(query: SearchQuery): Promise<SearchResult & Answered>
-  suggest(request: SuggestRequest): Promise<{ readonly data: readonly Suggestion[] } & Answered>
+  search(query: SearchQuery): Promise<SearchResult & AnsweredBy>
+  suggest(request: SuggestRequest): Promise<{ readonly data: readonly Suggestion[] } & AnsweredBy>
   /** Throws unless the best engine can be asked and has an index. */
   check(): Promise<void>
   close(): Promise<void>

@@ -9,12 +9,12 @@ import {
   type FacetCount,
   type Facets,
   type IndexChanges,
-  keepFacets,
+  limitFacets,
   PRICE_LADDER,
   priceRange,
   QUERY_WORDS_MAX,
   RATING_STEPS,
-  respelled,
+  correctedQuery,
   type SearchDocument,
   type SearchFilters,
   type SearchHit,
@@ -482,7 +482,7 @@ function toFacets(counts: Counts, { currency, filters }: SearchQuery): Facets {
   })).filter(({ count }) => count > 0)
   return {
     values: {
-      ...keepFacets(kinds, filters),
+      ...limitFacets(kinds, filters),
       ...(ratings.length > 0 && { rating: ratings }),
       ...(listed('in_stock').length > 0 && { in_stock: listed('in_stock') }),
     },
@@ -520,7 +520,7 @@ function betterSpelling({ hits }: Result, words: readonly string[]): string | nu
   if (!best || words.length === 0) return null
   const found = matchedWords(best)
   const isFound = (word: string): boolean => found.some((one) => formsOf(word).includes(one) || one.startsWith(word))
-  return words.every(isFound) ? null : respelled(words, best.document.title)
+  return words.every(isFound) ? null : correctedQuery(words, best.document.title)
 }
 
 async function within<T>(work: Promise<T>, ms: number): Promise<T> {
