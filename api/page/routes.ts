@@ -16,7 +16,7 @@ import { EXAMPLE_CATEGORY, EXAMPLE_PRODUCT, sessionId } from '../http/schemas'
 
 const TAG = 'Pages'
 const DESCRIPTION =
-  'One call for a withBody page. Finished pages are kept and served with an ETag; what a merchant changes is seen within a ' +
+  'One call for a whole page. Finished pages are kept and served with an ETag; what a merchant changes is seen within a ' +
   'second. Sections that were left out because the shop has too much to do are named in `left_out`.'
 
 const slug = z.string().min(1).max(SLUG_LENGTH_MAX)

@@ -142,7 +142,7 @@ function readHeader(record: CsvRecord | undefined): ImportHeader | string {
       .slice(0, 5)
       .map((name) => JSON.stringify(name.slice(0, 40)))
       .join(', ')
-    return `The first line names the columns, and ${shown} is none. StoredCatalog are: ${IMPORT_COLUMNS.join(',')},attr.<name>.`
+    return `The first line names the columns, and ${shown} is none. Known are: ${IMPORT_COLUMNS.join(',')},attr.<name>.`
   }
   if (new Set(names).size < names.length) return 'A column is named twice.'
   if (!names.includes('sku')) return 'There is no column "sku".'
