@@ -23,7 +23,7 @@ afterAll(async () => {
   await stack?.stop()
 }, 30_000)
 
-const MARK = `canary${randomUUID().replaceAll('-', '')}`
+const MARK = `personal${randomUUID().replaceAll('-', '')}`
 
 const PERSONAL = {
   email: `${MARK}@example.com`,
