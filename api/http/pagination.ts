@@ -22,6 +22,11 @@ export function listPageFrom<Row, T>(
   return { data: shown.map(present), has_more: more, next_cursor: more ? encodeCursor(keyOf(last)) : null }
 }
 
+/** A list that is short enough to be answered whole. */
+export function wholeList<T>(data: T[]): { data: T[]; has_more: false; next_cursor: null } {
+  return { data, has_more: false, next_cursor: null }
+}
+
 /** The key inside a cursor, checked by the caller's `isKey`; null without a cursor. Throws `validation_failed`. */
 export function readCursor<K>(cursor: string | undefined, isKey: (value: unknown) => value is K): K | null {
   if (cursor === undefined) return null

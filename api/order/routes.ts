@@ -22,7 +22,7 @@ const getOwnOrder = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const order = await readOwnOrder(deps.pool, params.id, caller.tokenHash)
-  return { status: 200, body: presentOrder(found(order)) }
+  return { status: 200, body: presentOrder(orNotFound(order)) }
 })
 
 const listAllOrders = defineRoute({
@@ -113,7 +113,7 @@ async function readWholeOrder(db: Pool, id: OrderId) {
     readReservations(db, id),
     readLedger(db, id),
   ])
-  return { order: found(order), events, reservations, ledger }
+  return { order: orNotFound(order), events, reservations, ledger }
 }
 
 function presentAdminOrder(
@@ -142,7 +142,7 @@ function presentAdminOrder(
   }
 }
 
-function found(order: Order | null): Order {
+function orNotFound(order: Order | null): Order {
   if (!order) throw new DomainError('not_found', 'There is no such order.')
   return order
 }

@@ -10,6 +10,7 @@ import {
 import type { CountedInteraction } from './interaction-buffer'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
+import { wholeList } from '../http/pagination'
 import { exampleId, idOf, sessionId } from '../http/schemas'
 
 const productInteraction = z.strictObject({ type: z.enum(PRODUCT_INTERACTIONS), product_id: idOf('product') })
@@ -33,7 +34,7 @@ const postInteractions = defineRoute({
   tag: 'Events',
   summary: 'Report what shoppers look at',
   description:
-    'Feeds bestsellers, recommendations and the order of search. Send no personal data: of the events only daily counts are ' +
+    'Feeds bestsellers, recommendations and the order of search. Send no personal data: of the interactions only daily counts are ' +
     'kept, of a session the products it looked at last, for a day at most, under a name that changes every day. They are ' +
     'counted in memory first and written within a second or two; a process that is killed loses those. `dropped` were too many.',
   caller: 'anyone',
@@ -86,7 +87,7 @@ const getSearches = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const data = await listSearches(pool, { days: 30, limit: query.limit, fruitless: query.fruitless === 'true' })
-  return { status: 200, body: { data, has_more: false, next_cursor: null } }
+  return { status: 200, body: wholeList(data) }
 })
 
 export const interactionRoutes: readonly Route[] = [postInteractions, getSearches]

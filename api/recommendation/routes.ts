@@ -6,6 +6,7 @@ import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation/simila
 import { currencyQuery, listedProduct, presentListed } from '../catalog/answer'
 import { readCatalog } from '../catalog/read'
 import { defineRoute, type Route } from '../http/route'
+import { wholeList } from '../http/pagination'
 import { EXAMPLE_PRODUCT, listPageOf } from '../http/schemas'
 
 const getRecommendations = defineRoute({
@@ -31,7 +32,7 @@ const getRecommendations = defineRoute({
   const products = await readCatalog(deps, (db) => listRecommended(db, wanted))
   if (!products) throw new DomainError('not_found', 'There is no such product on sale.')
   const data = products.map((product) => presentListed(product, currency))
-  return { status: 200, body: { data, has_more: false, next_cursor: null } }
+  return { status: 200, body: wholeList(data) }
 })
 
 export const recommendationRoutes: readonly Route[] = [getRecommendations]

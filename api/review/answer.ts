@@ -10,7 +10,7 @@ import { idOf, listPageOf, timestamp } from '../http/schemas'
 
 export const rating = z.int().min(1).max(5)
 
-export const shownReview = z
+export const storeReview = z
   .strictObject({
     id: idOf('review'),
     rating,
@@ -30,7 +30,7 @@ const summary = z
   })
   .meta({ id: 'ReviewSummary' })
 
-export const reviewListPage = listPageOf(shownReview).extend({ summary })
+export const reviewListPage = listPageOf(storeReview).extend({ summary })
 
 /** The approved reviews of a product with what they come to. */
 export async function listPageOfReviews(
@@ -42,11 +42,14 @@ export async function listPageOfReviews(
     listReviews(db, { productId, sort, after, limit: limit + 1 }),
     readHistogram(db, productId),
   ])
-  const listPage = listPageFrom(reviews, limit, { keyOf: ({ rating, id }) => ({ rating, id }), present: presentShown })
+  const listPage = listPageFrom(reviews, limit, {
+    keyOf: ({ rating, id }) => ({ rating, id }),
+    present: presentStoreReview,
+  })
   return { ...listPage, summary: presentSummary(histogram) }
 }
 
-export function presentShown(review: Review): z.input<typeof shownReview> {
+export function presentStoreReview(review: Review): z.input<typeof storeReview> {
   return {
     id: review.id,
     rating: review.rating,

@@ -9,6 +9,7 @@ import { DomainError } from '../../domain/errors'
 import { wordsOf } from '../../domain/words'
 import { reindexStart, WORKFLOWS } from '../../workflows/contract'
 import { etagOf, ifMatch } from '../http/etag'
+import { wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
 import { readOnlyField, idOf, listPageOf, timestamp } from '../http/schemas'
@@ -192,17 +193,12 @@ function present(engine: string, last: Rebuild | null): z.input<typeof rebuild> 
 
 function presentSynonyms({ synonyms: rules, version }: SearchRules) {
   const data = rules.map(({ root, terms }) => ({ root, terms: [...terms] }))
-  return { status: 200 as const, body: whole(data), headers: { ETag: etagOf(version) } }
+  return { status: 200 as const, body: wholeList(data), headers: { ETag: etagOf(version) } }
 }
 
 function presentCurations({ curations: rules, version }: SearchRules) {
   const data = rules.map(({ query, pins, hides }) => ({ query, pins: [...pins], hides: [...hides] }))
-  return { status: 200 as const, body: whole(data), headers: { ETag: etagOf(version) } }
-}
-
-/** There are never more than can be shown at once. */
-function whole<T>(data: T[]): { data: T[]; has_more: boolean; next_cursor: null } {
-  return { data, has_more: false, next_cursor: null }
+  return { status: 200 as const, body: wholeList(data), headers: { ETag: etagOf(version) } }
 }
 
 function queryOf(text: string): string {

@@ -83,7 +83,7 @@ const searchQuery = listPageQuery
 
 const engine = z.string().meta({ description: 'who answered: `typesense` or `postgres`' })
 
-const found = listedProduct.extend({
+const foundProduct = listedProduct.extend({
   highlight: z
     .strictObject({ title: z.string() })
     .nullable()
@@ -99,11 +99,11 @@ const search = defineRoute({
     'Forgives typing errors, completes the last word, goes by synonyms. `attr.<name>=<value>` narrows by an attribute, ' +
     `prices are in minor units of the currency. Results can be paged through up to ${DEPTH_MAX}; above 10,000 they are ` +
     'not counted, `total_is_exact` is false, and what each facet counts is reckoned from a sample. With the `session` of the ' +
-    'events that the storefront reports, relevance also goes by what was looked at or put into a cart lately.',
+    'interactions that the storefront reports, relevance also goes by what was looked at or put into a cart lately.',
   caller: 'anyone',
   query: searchQuery,
   answers: {
-    200: listPageOf(found).extend({
+    200: listPageOf(foundProduct).extend({
       facets,
       total: z.int(),
       total_is_exact: z.boolean(),
@@ -240,7 +240,7 @@ function isCursor(key: unknown, of: string): boolean {
 function presenterOf(
   products: readonly CatalogProduct[],
   inCurrency: Currency,
-): (hit: SearchHit) => z.input<typeof found> | null {
+): (hit: SearchHit) => z.input<typeof foundProduct> | null {
   const byId = new Map(products.map((product) => [product.id, product]))
   return ({ id, highlight }) => {
     const product = byId.get(id)

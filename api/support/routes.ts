@@ -25,7 +25,7 @@ import type { ApiKeyId, OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement } from '../../domain/order'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
 import { labelOf } from '../checkout/label'
-import { listPageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
@@ -125,7 +125,7 @@ const getTimeline = defineRoute({
   const { entries, complete } = await readTimeline(params.id, deps)
   return {
     status: 200,
-    body: { data: entries, has_more: false, next_cursor: null, workflow_steps: complete ? 'included' : 'unavailable' },
+    body: { ...wholeList(entries), workflow_steps: complete ? 'included' : 'unavailable' },
   }
 })
 
