@@ -10,9 +10,9 @@ import {
 import type { Db } from '../../db/pool'
 import { stockHint } from '../../domain/catalog/product'
 import { isId } from '../../domain/ids'
-import { imagePath } from '../../domain/catalog/image'
 import type { Currency } from '../../domain/money'
 import { type ListPage, listPageFrom, readCursor } from '../http/pagination'
+import { imageUrls } from './image-answer'
 import { categoryRef, currency, idOf, money } from '../http/schemas'
 
 /** Products as shoppers are answered them: their shape, lists of them, and how they are made from rows. */
@@ -91,7 +91,7 @@ export function presentListed(product: CatalogProduct, inCurrency: Currency): z.
     brand: product.brand,
     seller_id: product.sellerId,
     categories: [...product.categories],
-    image_urls: product.images.map(({ name }) => imagePath(name, 800)),
+    image_urls: imageUrls(product.images),
     rating: product.rating === null ? null : { average: toTwoPlaces(product.rating), count: product.ratingCount },
     price_range: {
       min: { amount: Math.min(...amounts), currency: inCurrency },

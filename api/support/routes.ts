@@ -19,7 +19,7 @@ import {
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
-import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../../domain/support'
+import { ATTENTION_CASES, type AttentionCase, allowsRepair, repairChoices } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import type { ApiKeyId, OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement } from '../../domain/order'
@@ -76,9 +76,7 @@ const getAttention = defineRoute({
 
 function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCase> {
   const { title } = ATTENTION_CASES[open.code]
-  const choices: readonly RepairChoice[] = ATTENTION_CASES[open.code].choices
-  // What is over cannot be cancelled once more.
-  const fitting = choices.filter(({ repair }) => repair !== 'forceCancel' || open.orderStatus !== 'cancelled')
+  const choices = repairChoices(open.code, open.orderStatus === 'cancelled')
   return {
     order_id: open.orderId,
     number: open.number,
@@ -87,8 +85,8 @@ function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCas
     step: open.step,
     since: open.since.toISOString(),
     at_stake: { amount: open.atStake, currency: open.currency },
-    allowed_repairs: [...new Set(fitting.map(({ repair }) => repair))],
-    choices: fitting.map(({ repair, outcome, when }) => ({ action: repair, outcome: outcome ?? null, when })),
+    allowed_repairs: [...new Set(choices.map(({ repair }) => repair))],
+    choices: choices.map(({ repair, outcome, when }) => ({ action: repair, outcome: outcome ?? null, when })),
     workflow: { id: open.workflowId, url: workflowUrl(open.workflowId, deps) },
   }
 }
