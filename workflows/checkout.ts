@@ -7,22 +7,23 @@ import {
   sleep,
 } from '@temporalio/workflow'
 import type { Placed } from '../activities/checkout/checkout'
-import type { OpenAttempt, Stopped, Verdict } from '../activities/payment/payment'
+import type { ChargeResult, OpenAttempt } from '../activities/payment/attempt'
+import type { CancelResult } from '../activities/payment/cancel'
 import type { OrderId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
 import { attemptSignal, attemptUpdate, type CheckoutInput, cancelSignal, providerNewsSignal } from './contract'
 import { Desk, type DutyEnd, readable } from './intervention'
 import {
-  askOnceMore,
+  lookUpChargeAgain,
   charge,
   confirm,
-  decideAttempt,
+  recordDecision,
   endOrder,
-  lookUp,
+  lookUpCharge,
   place,
-  settleCharge,
+  retryCharge,
   startNextAttempt,
-  stopCharge,
+  cancelCharge,
 } from './proxies'
 import { Saga } from './saga'
 import { returnLateMoney } from './settlement'
@@ -99,25 +100,25 @@ class Checkout {
 
   /** Learns what an attempt came to; its undo stands before anything is sent. True when it paid for the order. */
   private async pursue(attempt: OpenAttempt): Promise<boolean> {
-    const verdict = await this.saga.step({
+    const result = await this.saga.step({
       undo: () => this.stop(attempt),
       run: () => this.ask(attempt),
     })
-    return this.act(attempt, verdict)
+    return this.act(attempt, result)
   }
 
   /** No answer within seconds means unknown: look it up by its key. */
-  private async ask(attempt: OpenAttempt): Promise<Verdict> {
+  private async ask(attempt: OpenAttempt): Promise<ChargeResult> {
     const { paymentId } = attempt
-    const asked = attempt.status === 'sent' ? charge({ paymentId }) : lookUp({ paymentId })
-    const verdict = await asked.catch((error: unknown): Verdict => {
+    const asked = attempt.status === 'sent' ? charge({ paymentId }) : lookUpCharge({ paymentId })
+    const result = await asked.catch((error: unknown): ChargeResult => {
       if (isCancellation(error)) throw error
-      return { verdict: 'unknown' }
+      return { outcome: 'unknown' }
     })
-    return verdict.verdict === 'unknown' ? this.settle(attempt) : verdict
+    return result.outcome === 'unknown' ? this.settle(attempt) : result
   }
 
-  private async settle(attempt: OpenAttempt): Promise<Verdict> {
+  private async settle(attempt: OpenAttempt): Promise<ChargeResult> {
     this.watchDeadline()
     this.desk.tellWaiting(
       `the payment provider to say what became of charge \`${attempt.key}\`, which it did not answer in time.`,
@@ -125,43 +126,43 @@ class Checkout {
     )
     const end = await this.desk.see(
       {
-        step: 'settleCharge',
+        step: 'retryCharge',
         code: 'provider_unreachable',
         paymentId: attempt.paymentId,
         waitsFor: `the payment provider to say what became of charge \`${attempt.key}\``,
         patienceMs: this.patienceMs,
       },
-      () => settleCharge({ paymentId: attempt.paymentId }),
+      () => retryCharge({ paymentId: attempt.paymentId }),
       () => this.mustEnd(),
     )
-    return this.verdictOf(attempt, end)
+    return this.resultOf(attempt, end)
   }
 
-  private async verdictOf({ paymentId }: OpenAttempt, end: DutyEnd<Verdict>): Promise<Verdict> {
+  private async resultOf({ paymentId }: OpenAttempt, end: DutyEnd<ChargeResult>): Promise<ChargeResult> {
     if (end.by === 'done') return end.result
-    if (end.by === 'resolved') return decideAttempt({ paymentId, happened: end.outcome === 'done' })
+    if (end.by === 'resolved') return recordDecision({ paymentId, happened: end.outcome === 'done' })
     if (end.by === 'forced') this.endNow()
-    return { verdict: 'unknown' }
+    return { outcome: 'unknown' }
   }
 
-  private async act(attempt: OpenAttempt, verdict: Verdict): Promise<boolean> {
-    if (verdict.verdict === 'paid') {
+  private async act(attempt: OpenAttempt, result: ChargeResult): Promise<boolean> {
+    if (result.outcome === 'paid') {
       attempt.final = await confirm({
         orderId: this.orderId,
-        paid: { paymentId: attempt.paymentId, ...verdict.charge },
+        paid: { paymentId: attempt.paymentId, ...result.charge },
       })
       return attempt.final
     }
-    if (verdict.verdict === 'mismatch') return this.askAboutMismatch(attempt, verdict)
-    if (verdict.verdict === 'waiting') attempt.status = verdict.status
-    attempt.final = verdict.verdict === 'declined' || verdict.verdict === 'dead'
+    if (result.outcome === 'mismatch') return this.askAboutMismatch(attempt, result)
+    if (result.outcome === 'waiting') attempt.status = result.status
+    attempt.final = result.outcome === 'declined' || result.outcome === 'dead'
     if (attempt.final || attempt.status === 'requires_action') this.answered = Math.max(this.answered, attempt.attempt)
     return false
   }
 
   private async askAboutMismatch(
     attempt: OpenAttempt,
-    { charge, words }: Extract<Verdict, { verdict: 'mismatch' }>,
+    { charge, words }: Extract<ChargeResult, { outcome: 'mismatch' }>,
   ): Promise<boolean> {
     this.watchDeadline()
     const end = await this.desk.see(
@@ -169,7 +170,7 @@ class Checkout {
       () => CancellationScope.current().cancelRequested,
       () => this.mustEnd(),
     )
-    if (end.by === 'resolved' && end.outcome === 'done') return this.act(attempt, { verdict: 'paid', charge })
+    if (end.by === 'resolved' && end.outcome === 'done') return this.act(attempt, { outcome: 'paid', charge })
     if (end.by !== 'interrupted') this.cancelled ??= 'merchant'
     return false
   }
@@ -192,7 +193,7 @@ class Checkout {
     const waiting = this.attempt && !this.attempt.final ? this.attempt : null
     const current = this.attempt?.paymentId ?? null
     const next = await startNextAttempt({ orderId: this.orderId, current, supersedes: waiting?.paymentId ?? null })
-    if (next.outcome === 'paid' && waiting) return this.act(waiting, { verdict: 'paid', charge: next.charge })
+    if (next.outcome === 'paid' && waiting) return this.act(waiting, { outcome: 'paid', charge: next.charge })
     if (next.outcome === 'cancelled') this.cancelled ??= 'customer'
     if (next.outcome === 'refused') this.answered = Math.max(this.answered, next.attempt)
     if (next.outcome === 'started') {
@@ -235,24 +236,24 @@ class Checkout {
   /** At the deadline: paid means confirmed, the stock is still held. A cancellation that comes meanwhile wins. */
   private async paidAfterAll(attempt: OpenAttempt): Promise<boolean> {
     const stopped = await this.tryToStop(attempt, true)
-    const verdict = stopped ? verdictOfStopped(stopped) : await this.askOnceMore(attempt)
-    return this.cancelled === null && this.act(attempt, verdict)
+    const result = stopped ? resultOfCancel(stopped) : await this.lookUpChargeAgain(attempt)
+    return this.cancelled === null && this.act(attempt, result)
   }
 
   /** Patience may have run out while it was us who were away: only the provider's own silence gives the stock back. */
-  private async askOnceMore(attempt: OpenAttempt): Promise<Verdict> {
+  private async lookUpChargeAgain(attempt: OpenAttempt): Promise<ChargeResult> {
     const end = await this.desk.see(
       {
-        step: 'askOnceMore',
+        step: 'lookUpChargeAgain',
         code: 'provider_unreachable',
         paymentId: attempt.paymentId,
         waitsFor: `the payment provider to be asked once more about charge \`${attempt.key}\``,
         patienceMs: this.patienceMs,
       },
-      () => askOnceMore({ paymentId: attempt.paymentId }),
+      () => lookUpChargeAgain({ paymentId: attempt.paymentId }),
       () => this.cancelled !== null,
     )
-    return this.verdictOf(attempt, end)
+    return this.resultOf(attempt, end)
   }
 
   /** The undo of a charge. What is not final when patience ends is settled after the stock has gone back. */
@@ -269,19 +270,19 @@ class Checkout {
     )
     const end = await this.desk.see(
       {
-        step: 'stopCharge',
+        step: 'cancelCharge',
         code: 'undo_failed',
         paymentId: attempt.paymentId,
         waitsFor: `the payment provider to cancel charge \`${attempt.key}\``,
         // Longer than the clock: what is not final then is parked after the stock has gone back.
         patienceMs: 2 * this.patienceMs,
       },
-      () => stopCharge({ paymentId: attempt.paymentId, keepIfPaid, reason: this.reason() }),
+      () => cancelCharge({ paymentId: attempt.paymentId, keepIfPaid, reason: this.reason() }),
       () => this.outOfPatience,
     )
     clock.cancel()
     if (end.by !== 'done') return null
-    attempt.final = end.result.fate === 'dead'
+    attempt.final = end.result.outcome === 'dead'
     return end.result
   }
 
@@ -407,9 +408,9 @@ class Checkout {
   }
 }
 
-function verdictOfStopped(stopped: Stopped): Verdict {
-  if (stopped.fate === 'paid') return { verdict: 'paid', charge: stopped.charge }
-  return { verdict: stopped.fate === 'dead' ? 'dead' : 'unknown' }
+function resultOfCancel(stopped: CancelResult): ChargeResult {
+  if (stopped.outcome === 'paid') return { outcome: 'paid', charge: stopped.charge }
+  return { outcome: stopped.outcome === 'dead' ? 'dead' : 'unknown' }
 }
 
 function ignoreCancellation(error: unknown): void {

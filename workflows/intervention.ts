@@ -12,7 +12,7 @@ import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } 
 import { isId, type OrderId, type PaymentId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import { REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
-import { auditRepair, park, unpark } from './proxies'
+import { closeCase, openCase, recordRepair } from './proxies'
 
 /** A step that must succeed, or wait for a person. */
 export interface Duty {
@@ -134,7 +134,7 @@ export class Desk {
       { key: SEARCH_ATTRIBUTES.needsAttention, value: true },
       { key: SEARCH_ATTRIBUTES.attentionReason, value: duty.code },
     ])
-    await park({
+    await openCase({
       orderId: this.orderId,
       code: duty.code,
       step: duty.step,
@@ -148,7 +148,7 @@ export class Desk {
       { key: SEARCH_ATTRIBUTES.needsAttention, value: false },
       { key: SEARCH_ATTRIBUTES.attentionReason, value: null },
     ])
-    await unpark({ orderId: this.orderId, code: duty.code })
+    await closeCase({ orderId: this.orderId, code: duty.code })
   }
 
   private takeRepairs(action: RepairAction): void {
@@ -157,7 +157,7 @@ export class Desk {
       async (repair: Repair) => {
         const id = currentUpdateInfo()?.id ?? action
         const open = this.current
-        await auditRepair({ orderId: this.orderId, id, action, repair })
+        await recordRepair({ orderId: this.orderId, id, action, repair })
         // What it was meant for may be over by now.
         if (this.current === open) this.repair = { action, outcome: repair.outcome }
       },

@@ -3,7 +3,15 @@ import type { OrderId, PaymentId } from '../domain/ids'
 import type { AttentionCase } from '../domain/support'
 import type { SettlementInput } from './contract'
 import { Desk } from './intervention'
-import { decideAttempt, forgetOwed, learnFate, readSettlement, recordReturned, returnMoney, squareUp } from './proxies'
+import {
+  recordDecision,
+  skipSync,
+  resolveCharge,
+  readSettlement,
+  recordReturn,
+  returnMoney,
+  syncDecision,
+} from './proxies'
 
 interface LateAttempt {
   readonly orderId: OrderId
@@ -22,9 +30,9 @@ interface LateAttempt {
  */
 export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
   const desk = new Desk(orderId)
-  const { key, patienceMs, money, owed } = await readSettlement({ paymentId })
+  const { key, patienceMs, money, needsSync } = await readSettlement({ paymentId })
   desk.learnMoney(money)
-  if (owed) await settleOwed(desk, { paymentId, key, patienceMs })
+  if (needsSync) await settleOwed(desk, { paymentId, key, patienceMs })
   const patience = { patienceMs, returnPatienceMs: patienceMs }
   await returnLateMoney(desk, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
   await condition(allHandlersFinished)
@@ -38,11 +46,11 @@ async function settleOwed(
   desk.tellWaiting(`${waitsFor}.`, 'The order itself is settled.')
   for (;;) {
     const end = await desk.see(
-      { step: 'squareUp', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
-      () => squareUp({ paymentId }),
+      { step: 'syncDecision', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
+      () => syncDecision({ paymentId }),
     )
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'not_done') return forgetOwed({ paymentId })
+    if (end.by === 'resolved' && end.outcome === 'not_done') return skipSync({ paymentId })
   }
 }
 
@@ -58,12 +66,12 @@ async function tookMoney(desk: Desk, { paymentId, key, code, patienceMs }: LateA
   )
   const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
   for (;;) {
-    const end = await desk.see({ step: 'learnFate', code, paymentId, waitsFor, patienceMs, isOver: true }, () =>
-      learnFate({ paymentId }),
+    const end = await desk.see({ step: 'resolveCharge', code, paymentId, waitsFor, patienceMs, isOver: true }, () =>
+      resolveCharge({ paymentId }),
     )
-    if (end.by === 'done') return end.result.fate === 'money'
+    if (end.by === 'done') return end.result.outcome === 'money_taken'
     if (end.by === 'resolved')
-      return (await decideAttempt({ paymentId, happened: end.outcome === 'done' })).verdict === 'paid'
+      return (await recordDecision({ paymentId, happened: end.outcome === 'done' })).outcome === 'paid'
   }
 }
 
@@ -80,7 +88,7 @@ async function giveBack(desk: Desk, { orderId, paymentId, key, returnPatienceMs 
   for (;;) {
     const end = await desk.see(duty, () => returnMoney({ paymentId }))
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'done') return recordReturned({ orderId, paymentId })
+    if (end.by === 'resolved' && end.outcome === 'done') return recordReturn({ orderId, paymentId })
   }
 }
 
