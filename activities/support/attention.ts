@@ -1,4 +1,8 @@
-import { closeCase as closeRow, openCase as openRow, recordRepair as writeRepair } from '../../db/support/attention'
+import {
+  closeCase as writeCaseClosed,
+  openCase as writeCase,
+  recordRepair as writeRepair,
+} from '../../db/support/attention'
 import type { AttentionCase } from '../../domain/support'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { ActivityDeps } from '../deps'
@@ -16,12 +20,12 @@ export function createSupportActivities({ pool }: ActivityDeps) {
       paymentId: PaymentId | null
       workflowId: string
     }): Promise<void> {
-      await openRow(pool, input)
+      await writeCase(pool, input)
     },
 
     /** Idempotent on order and case. */
     async closeCase(input: { orderId: OrderId; code: AttentionCase }): Promise<void> {
-      await closeRow(pool, input)
+      await writeCaseClosed(pool, input)
     },
 
     /** Idempotent on the update's id. What came by the Web UI has no row yet; what came by the API gets its time. */
