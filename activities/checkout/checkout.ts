@@ -13,7 +13,7 @@ import { type OrderToPlace, placeOrder, readOrderToPlace, refuseOrder } from '..
 import { readPricing } from '../../db/pricing'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { ActivityDeps } from '../deps'
-import type { SeenCharge } from '../payment/payment'
+import type { SeenCharge } from '../payment/attempt'
 
 export interface Placed {
   readonly outcome: 'placed'
