@@ -1,5 +1,6 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow'
-import type { CancelResult, ChargeResult } from '../activities/payment'
+import type { ChargeResult } from '../activities/payment/attempt'
+import type { CancelResult } from '../activities/payment/cancel'
 import type { PaymentId } from '../domain/ids'
 import type { AttemptStatus } from '../domain/payment'
 import type { Checkout } from './checkout-state'
@@ -75,11 +76,11 @@ async function resultOf(
 export async function decideMismatch(
   checkout: Checkout,
   attempt: OpenAttempt,
-  { words }: Extract<ChargeResult, { outcome: 'mismatch' }>,
+  { explanation }: Extract<ChargeResult, { outcome: 'mismatch' }>,
 ): Promise<boolean> {
   checkout.hold.start()
   const end = await checkout.intervention.supervise(
-    { step: 'charge', code: 'amount_mismatch', paymentId: attempt.paymentId, waitsFor: words, patienceMs: 1 },
+    { step: 'charge', code: 'amount_mismatch', paymentId: attempt.paymentId, waitsFor: explanation, patienceMs: 1 },
     () => CancellationScope.current().cancelRequested,
     () => checkout.mustEnd,
   )

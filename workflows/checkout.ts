@@ -1,6 +1,7 @@
 import { allHandlersFinished, CancellationScope, condition, isCancellation } from '@temporalio/workflow'
 import type { Placed } from '../activities/checkout/checkout'
-import type { CancelResult, ChargeResult, SeenCharge } from '../activities/payment'
+import type { ChargeResult, SeenCharge } from '../activities/payment/attempt'
+import type { CancelResult } from '../activities/payment/cancel'
 import type { PaymentId } from '../domain/ids'
 import {
   cancelAttempt,

@@ -156,7 +156,7 @@ export function createCheckoutActivities({ pool, redis, tax, settings }: Activit
     if (cartId !== null) await dropCart(redis, cartId)
   }
 
-  return { place, confirm, endOrder }
+  return { place, confirm, cancelOrder: endOrder }
 }
 
 /** Stock first, then price: a buyer who cannot have it need not hear what it costs. */

@@ -1,6 +1,6 @@
 import type { PaymentId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
-import { type AttemptStatus, holdsMoney } from '../../domain/payment'
+import { holdsMoney } from '../../domain/payment'
 import { type Attempt, readAttempt } from '../../db/payment/attempt'
 import {
   type Charge,
@@ -25,17 +25,8 @@ export type ChargeResult =
   | { readonly outcome: 'declined' }
   | { readonly outcome: 'dead' }
   | { readonly outcome: 'waiting'; readonly status: 'requires_action' | 'pending' }
-  | { readonly outcome: 'mismatch'; readonly charge: SeenCharge; readonly words: string }
+  | { readonly outcome: 'mismatch'; readonly charge: SeenCharge; readonly explanation: string }
   | { readonly outcome: 'unknown' }
-
-/** An attempt as its workflow follows it. */
-export interface OpenAttempt {
-  readonly paymentId: PaymentId
-  readonly attempt: number
-  readonly key: string
-  status: AttemptStatus
-  final: boolean
-}
 
 /** Throws when there is no such attempt. */
 export async function requireAttempt({ pool }: PaymentDeps, paymentId: PaymentId): Promise<Attempt> {

@@ -73,12 +73,12 @@ function sendCharge(deps: PaymentDeps, attempt: Attempt): Promise<Charge> {
 async function recordCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<ChargeResult> {
   const { orderId, id: paymentId } = attempt
   const { reference } = charge
-  const words = mismatchOf(attempt, charge)
+  const explanation = mismatchOf(attempt, charge)
   switch (charge.state) {
     case 'authorized':
     case 'captured': {
       const seen = { status: charge.state, reference }
-      return words ? { outcome: 'mismatch', charge: seen, words } : { outcome: 'paid', charge: seen }
+      return explanation ? { outcome: 'mismatch', charge: seen, explanation } : { outcome: 'paid', charge: seen }
     }
     case 'requires_action':
       await changeAttempt(pool, {

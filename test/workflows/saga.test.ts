@@ -62,19 +62,21 @@ describe('an order whose undo came first', () => {
 })
 
 describe('an order that is cancelled while its payment waits', () => {
-  it.each(pairs(REVERSIBLE, about('undo').filter((name) => name !== 'undo runs before do')))(
-    '%s: %s',
-    async (step, disturbance) => {
-      const buyer = await rig.shop.buyerOf({ stock: 3 })
-      plan = { step, disturbance }
-      const answer = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
-      expect(answer.body.state).toBe('requires_action')
-      const orderId = answer.body.order_id as OrderId
-      await buyer.cancel(orderId)
-      await runUntilClosed(orderId)
-      await expectUndone(orderId, buyer.sku)
-    },
-  )
+  it.each(
+    pairs(
+      REVERSIBLE,
+      about('undo').filter((name) => name !== 'undo runs before do'),
+    ),
+  )('%s: %s', async (step, disturbance) => {
+    const buyer = await rig.shop.buyerOf({ stock: 3 })
+    plan = { step, disturbance }
+    const answer = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
+    expect(answer.body.state).toBe('requires_action')
+    const orderId = answer.body.order_id as OrderId
+    await buyer.cancel(orderId)
+    await runUntilClosed(orderId)
+    await expectUndone(orderId, buyer.sku)
+  })
 })
 
 async function accepted(buyer: Buyer): Promise<OrderId> {

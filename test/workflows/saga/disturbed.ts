@@ -43,7 +43,10 @@ type AnyStep = Step<unknown, unknown, unknown>
 
 const DISTURB: Readonly<Record<Disturbance, (step: AnyStep) => AnyStep>> = {
   'do fails before its effect': (step) => ({ ...step, do: () => Promise.reject(staged()) }),
-  'do loses its answer': (step) => ({ ...step, do: (...args) => step.do(...args).then(() => Promise.reject(staged())) }),
+  'do loses its answer': (step) => ({
+    ...step,
+    do: (...args) => step.do(...args).then(() => Promise.reject(staged())),
+  }),
   'do runs twice': (step) => ({ ...step, do: (...args) => step.do(...args).then(() => step.do(...args)) }),
   'undo runs before do': (step) => ({ ...step, do: (...args) => undoOf(step)(...args).then(() => step.do(...args)) }),
   'undo fails before its effect': (step) => ({ ...step, undo: () => Promise.reject(staged()) }),
@@ -51,7 +54,10 @@ const DISTURB: Readonly<Record<Disturbance, (step: AnyStep) => AnyStep>> = {
     ...step,
     undo: (...args) => undoOf(step)(...args).then(() => Promise.reject(staged())),
   }),
-  'undo runs twice': (step) => ({ ...step, undo: (...args) => undoOf(step)(...args).then(() => undoOf(step)(...args)) }),
+  'undo runs twice': (step) => ({
+    ...step,
+    undo: (...args) => undoOf(step)(...args).then(() => undoOf(step)(...args)),
+  }),
 }
 
 function undoOf({ undo }: AnyStep): NonNullable<AnyStep['undo']> {
