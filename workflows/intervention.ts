@@ -11,8 +11,8 @@ import {
 import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../domain/support'
 import { isId, type OrderId, type PaymentId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
-import { REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
-import { closeCase, type OrderActivity, openCase, recordRepair } from './proxies'
+import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
+import { closeCase, openCase, recordRepair } from './proxies'
 
 /** A step that must succeed, or wait for a person. */
 export interface SupervisedStep {

