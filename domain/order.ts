@@ -76,12 +76,12 @@ export function isCompleted(status: OrderStatus): boolean {
   return !isOpen(status) && status !== 'cancelled'
 }
 
-/** True while an attempt has taken money of a cancelled order that has not gone back yet. */
-export function owesMoney(order: OrderStatus, attempt: AttemptStatus): boolean {
+/** True while an attempt holds money of a cancelled order. An order that has won keeps its money. */
+export function hasMoneyToReturn(order: OrderStatus, attempt: AttemptStatus): boolean {
   return order === 'cancelled' && holdsMoney(attempt)
 }
 
 /** True while an attempt of an order that is over is unresolved, or its money has not gone back yet. */
 export function needsSettlement(order: OrderStatus, attempt: AttemptStatus): boolean {
-  return !isOpen(order) && (isUnresolved(attempt) || owesMoney(order, attempt))
+  return !isOpen(order) && (isUnresolved(attempt) || hasMoneyToReturn(order, attempt))
 }
