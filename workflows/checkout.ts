@@ -17,7 +17,7 @@ import {
   charge,
   confirm,
   decideAttempt,
-  endOrder,
+  cancelOrder,
   lookUp,
   place,
   settleCharge,
@@ -298,13 +298,13 @@ class Checkout {
   /** The undo of place. */
   private async release(): Promise<void> {
     const duty = {
-      step: 'endOrder',
+      step: 'cancelOrder',
       code: 'undo_failed',
       paymentId: null,
       waitsFor: 'the stock to be given back',
       patienceMs: this.patienceMs,
     } as const
-    const end = await this.desk.see(duty, () => endOrder({ orderId: this.orderId, reason: this.reason() }))
+    const end = await this.desk.see(duty, () => cancelOrder({ orderId: this.orderId, reason: this.reason() }))
     if (end.by === 'resolved' && end.outcome === 'not_done') await this.release()
   }
 

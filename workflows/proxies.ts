@@ -64,7 +64,7 @@ function step<N extends Names>(name: N, summary: string): Step<N> {
 
 export const place = step('place', 'Reserve the stock and write down what is to be paid')
 export const confirm = step('confirm', 'Confirm the order: it is paid')
-export const endOrder = step('endOrder', 'Cancel the order and give its stock back')
+export const cancelOrder = step('cancelOrder', 'Cancel the order and give its stock back')
 export const startNextAttempt = step('startNextAttempt', 'Begin the next payment attempt')
 export const park = step('park', 'Write the case into the attention list')
 export const unpark = step('unpark', 'Close the case in the attention list')

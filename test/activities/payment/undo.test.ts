@@ -142,14 +142,14 @@ describe('the undo of a placing', () => {
   it('after a lost answer: the stock is given back, once', async () => {
     const { orderId, buyer } = await placed()
     expect(await shop.stock(buyer.sku)).toMatchObject({ reserved: 1 })
-    await run(activities.endOrder, { orderId, reason: 'customer' })
-    await run(activities.endOrder, { orderId, reason: 'customer' })
+    await run(activities.cancelOrder, { orderId, reason: 'customer' })
+    await run(activities.cancelOrder, { orderId, reason: 'customer' })
     expect(await shop.stock(buyer.sku)).toMatchObject({ on_hand: 3, reserved: 0 })
   })
 
   it('before a late do: the order stays cancelled and reserves nothing', async () => {
     const { orderId, buyer } = await accepted()
-    await run(activities.endOrder, { orderId, reason: 'expired' })
+    await run(activities.cancelOrder, { orderId, reason: 'expired' })
     expect(await run(activities.place, { orderId })).toEqual({ outcome: 'over' })
     expect(await shop.stock(buyer.sku)).toMatchObject({ on_hand: 3, reserved: 0 })
   })
