@@ -38,7 +38,12 @@ type Over = { readonly outcome: 'over' }
 export type CheckoutActivities = ReturnType<typeof createCheckoutActivities>
 
 /** The effects of a checkout. Each is idempotent on the id that is its first field. */
-export function createCheckoutActivities({ pool, redis, tax, settings }: ActivityDeps) {
+export function createCheckoutActivities({
+  pool,
+  redis,
+  tax,
+  settings,
+}: Pick<ActivityDeps, 'pool' | 'redis' | 'tax' | 'settings'>) {
   const patienceMs = settings.ATTENTION_AFTER_SECONDS * 1000
 
   /** Idempotent on `orderId`: repeated, it returns what it did. A cancelled order is never placed. */

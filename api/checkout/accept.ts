@@ -4,9 +4,9 @@ import type { Cart, CartKey } from '../../db/cart/cart'
 import {
   acceptCart,
   type CheckoutKey,
-  findCheckout,
   joinAttempt,
   readCheckoutKey,
+  readCheckoutSubject,
   refuseCheckout,
   requestNextAttempt,
 } from '../../db/checkout/request'
@@ -113,10 +113,10 @@ export async function requireOwnOrder(
 type Try = RequestedAttempt | Refused | 'changed' | 'waited'
 
 async function tryCheckout(call: CheckoutCall, deps: ApiDeps): Promise<Try> {
-  const checkout = await findCheckout(deps.pool, call)
-  if (checkout.found === 'key') return answerOfKey(checkout.key)
-  if (checkout.found === 'cart') return tryCart(checkout.cart, call, deps)
-  const { order } = checkout
+  const subject = await readCheckoutSubject(deps.pool, call)
+  if (subject.kind === 'key') return answerOfKey(subject.key)
+  if (subject.kind === 'cart') return tryCart(subject.cart, call, deps)
+  const { order } = subject
   if (!order) return 'changed'
   const decision = decideCheckout(order, order.bodyHash.equals(hashWithoutPayment(call.body)))
   return followOrder(order, decision, { ...call, payment: call.body.payment }, deps)
@@ -135,15 +135,15 @@ async function followOrder(
   deps: ApiDeps,
 ): Promise<RequestedAttempt | Refused | 'changed'> {
   const orderId = order.id
-  const found = { orderId, label: orderLabel(order), replayed: false }
+  const known = { orderId, label: orderLabel(order), replayed: false }
   if (decision === 'read_again') return 'changed'
   if (decision === 'join') {
-    return { ...found, attempt: await joinAttempt(deps.pool, order, idempotency), fresh: false }
+    return { ...known, attempt: await joinAttempt(deps.pool, order, idempotency), fresh: false }
   }
   if (decision !== 'pay') return { problem: refusedByOrder(decision, order, deps) }
   requireProvider(payment.provider, deps)
   const next = await requestNextAttempt(deps.pool, { orderId, tokenHash, ...payment, idempotency })
-  return next ? { ...found, attempt: next.attempt, fresh: true } : 'changed'
+  return next ? { ...known, attempt: next.attempt, fresh: true } : 'changed'
 }
 
 /** Accepts the cart as it was read, or refuses it; or waits in line, while those admitted may take all that is left. */

@@ -19,23 +19,23 @@ export type CheckoutKey =
   | { readonly kind: 'refused'; readonly refusal: AcceptRefusal }
 
 /** What a request to check out a cart is about. An order of null was there a moment ago. */
-export type FoundCheckout =
-  | { readonly found: 'key'; readonly key: CheckoutKey }
-  | { readonly found: 'order'; readonly order: Order | null }
-  | { readonly found: 'cart'; readonly cart: Cart }
+export type CheckoutSubject =
+  | { readonly kind: 'key'; readonly key: CheckoutKey }
+  | { readonly kind: 'order'; readonly order: Order | null }
+  | { readonly kind: 'cart'; readonly cart: Cart }
 
 /** The key, when it was used before; else the order that the cart has; else the cart. Throws `not_found`, `cart_closed`. */
-export async function findCheckout(
+export async function readCheckoutSubject(
   db: Db,
   { cartId, tokenHash, idempotency }: CartKey & { idempotency: IdempotencyScope },
-): Promise<FoundCheckout> {
+): Promise<CheckoutSubject> {
   const key = await readCheckoutKey(db, idempotency)
-  if (key) return { found: 'key', key }
+  if (key) return { kind: 'key', key }
   const cart = await readCart(db, { cartId, tokenHash })
   if (!cart) throw new DomainError('not_found', 'There is no such cart.')
-  if (cart.orderId) return { found: 'order', order: await readOwnOrder(db, cart.orderId, tokenHash) }
+  if (cart.orderId) return { kind: 'order', order: await readOwnOrder(db, cart.orderId, tokenHash) }
   requireOpen(cart)
-  return { found: 'cart', cart }
+  return { kind: 'cart', cart }
 }
 
 /** Null: the key is new. Throws `idempotency_key_reused` when it was used with another body. */
