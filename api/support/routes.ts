@@ -22,9 +22,8 @@ import { resetRestarts } from '../../db/order/sweep'
 import { ATTENTION_CASES, type AttentionCase, allowsRepair, repairChoices } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import type { ApiKeyId, OrderId } from '../../domain/ids'
-import { isOpen, needsSettlement } from '../../domain/order'
+import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
-import { labelOf } from '../checkout/label'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
@@ -297,7 +296,7 @@ async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<
   if (!order) return
   await resetRestarts(deps.pool, orderId)
   if (paymentId) await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
-  else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, labelOf(order)), deps)
+  else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, orderLabel(order)), deps)
   else await settleAll(order, deps)
   await closeCase(deps.pool, { orderId, code: 'workflow_failing' })
 }
