@@ -7,6 +7,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { createActivities } from '../../activities'
 import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
@@ -179,7 +180,7 @@ describe('a happy checkout', () => {
   it('takes one workflow task, at most 12 events and 6 KB of history, no activity, no timer, no upsert', async () => {
     const buyer = await warmBuyer(3)
     const { body } = await buyer.checkout()
-    const handle = temporal.workflow.getHandle(`checkout-${body.id}`)
+    const handle = temporal.workflow.getHandle(checkoutWorkflowId(body.id))
     await handle.result()
     const { events } = await handle.fetchHistory()
     const kinds = (events ?? []).map((event) => Object.keys(event).find((name) => name.endsWith('EventAttributes')))
