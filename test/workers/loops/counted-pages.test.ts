@@ -7,7 +7,7 @@ import { markForSearch } from '../../../db/search/pending'
 import type { CategoryId, ProductId } from '../../../domain/ids'
 import { createLog } from '../../../log'
 import { PostgresSearch } from '../../../providers/search/postgres'
-import { dropCounts } from '../../../workers/consumers/page'
+import { dropCountedPages } from '../../../workers/loops/counted-pages'
 import { indexPending } from '../../../workers/loops/indexer'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { testRedis } from '../../support/redis'
@@ -82,7 +82,7 @@ async function isThere(key: string): Promise<void> {
 async function index(products: readonly ProductId[]): Promise<void> {
   const { pool } = database
   await markForSearch(pool, ['postgres'], products)
-  const indexed = dropCounts({ pool, redis })
+  const indexed = dropCountedPages({ pool, redis })
   while (
     (await indexPending({ pool, engine: new PostgresSearch(pool), log: createLog('silent', 'test'), indexed })) > 0
   );
