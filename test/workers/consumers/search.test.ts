@@ -4,7 +4,7 @@ import { updateProduct } from '../../../db/catalog/product'
 import { newId } from '../../../db/id'
 import { expireDueHolds, holdCart, releaseCartHold } from '../../../db/inventory/reservation'
 import { adjustStock, setLevels } from '../../../db/inventory/stock'
-import { RELAY_PARTITIONS } from '../../../db/platform/outbox'
+import { type OutboxEvent, readRow, RELAY_PARTITIONS } from '../../../db/platform/outbox'
 import { withTransaction } from '../../../db/pool'
 import { isId, type ProductId, type WarehouseId } from '../../../domain/ids'
 import { createLog } from '../../../log'
@@ -159,5 +159,23 @@ describe('what carts hold', () => {
     expect(rows.map(({ seq }) => seq)).toEqual(rows.map(({ seq }) => seq).toSorted((a, b) => a - b))
     for (const { event_id } of rows) expect(isId('event', event_id)).toBe(true)
     expect(rows.map((row) => row.event_id).toSorted()).toEqual(rows.map((row) => row.event_id))
+  })
+})
+
+describe('an event of a type that only a newer program knows', () => {
+  it('is passed over, and those beside it are not', async () => {
+    const id = await product('Copper Kettle', 'K-1')
+    const written = (type: string, payload: unknown): OutboxEvent =>
+      readRow({ id: 1, eventId: newId('event'), aggregate: id, seq: 1, type, payload, createdAt: new Date() })
+    const noted = async () =>
+      (await database.pool.query<{ product_id: string }>('select product_id from search_pending')).rows
+    const consumer = searchConsumer(database.pool, ENGINES)
+    await consumer.consume([written('product.updated.v2', { product: { id } })])
+    expect(await noted()).toEqual([])
+    await consumer.consume([
+      written('product.updated.v2', { product: { id } }),
+      written('product.updated', { product_id: id, version: 2 }),
+    ])
+    expect(await noted()).toEqual([{ product_id: id }])
   })
 })
