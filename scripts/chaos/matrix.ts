@@ -101,8 +101,8 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   undo_place: {
     scripts: ['cancel_declined', 'leave_declined'],
     methods: [],
-    before: ['endOrder.before', 'order.cancel.before'],
-    after: ['order.cancel.after', 'endOrder.after'],
+    before: ['cancelOrder.before', 'order.cancel.before'],
+    after: ['order.cancel.after', 'cancelOrder.after'],
   },
   undo_charge: {
     scripts: ['cancel_challenged', 'leave_challenged'],
