@@ -10,7 +10,7 @@ import {
   type Recommended,
 } from '../../domain/recommendation/similarity'
 import { CATALOG_PRODUCT, type CatalogProduct } from '../catalog/listing'
-import { earliestId } from '../id'
+import { lowestIdAt } from '../id'
 import { type Db, type Pool, withTransaction } from '../pool'
 
 /**
@@ -85,8 +85,8 @@ export async function gatherBaskets(
       )
       select min(id) as last from batch`,
     values: [
-      before ?? earliestId('order', new Date(now.getTime() + DAY_MS)),
-      earliestId('order', new Date(now.getTime() - LIMITS.windowDays * DAY_MS)),
+      before ?? lowestIdAt('order', new Date(now.getTime() + DAY_MS)),
+      lowestIdAt('order', new Date(now.getTime() - LIMITS.windowDays * DAY_MS)),
       limit,
     ],
   })

@@ -1,7 +1,7 @@
 import type { ProductInteraction } from '../../domain/recommendation/interaction'
 import type { ProductId } from '../../domain/ids'
 import { VELOCITY } from '../../domain/recommendation/velocity'
-import { earliestId } from '../id'
+import { lowestIdAt } from '../id'
 import { type Db, type Pool, withTransaction } from '../pool'
 
 export type InteractionCounts = Readonly<Record<ProductInteraction, number>>
@@ -128,8 +128,8 @@ export async function countSalesOf(pool: Pool, day: string): Promise<void> {
        on conflict (product_id, day) do update set orders = excluded.orders`,
       [
         day,
-        earliestId('order', new Date(begins.getTime() - CONFIRM_DAYS * DAY_MS)),
-        earliestId('order', ends),
+        lowestIdAt('order', new Date(begins.getTime() - CONFIRM_DAYS * DAY_MS)),
+        lowestIdAt('order', ends),
         begins,
         ends,
       ],

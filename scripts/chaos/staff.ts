@@ -114,7 +114,7 @@ async function makeProduct(
   shown: Shown,
   { adminKey }: StaffSurroundings,
 ): Promise<{ id: string; slug: string }> {
-  const sku = `shelf-${randomUUID().slice(0, 8)}`
+  const sku = `staff-${randomUUID().slice(0, 8)}`
   const { body } = await client.send({
     method: 'POST',
     path: '/v1/admin/products',
@@ -129,7 +129,7 @@ function variantOf(sku: string, { price }: Shown) {
 }
 
 export function titleOf({ word }: Shown): string {
-  return `Shelf ${word}`
+  return `Staff ${word}`
 }
 
 /** Letters alone, and so many that no other word is a misspelling of it. */

@@ -7,7 +7,7 @@ import { inParallel } from './parallel'
 import type { Plan } from './plan'
 import type { Progress } from './progress'
 import type { Outcome } from './report'
-import { readLeftOver, stockShelves } from './stock'
+import { readLeftOver, stockWarehouses } from './stock'
 
 export interface ReplayOptions {
   readonly apis: readonly string[]
@@ -40,7 +40,7 @@ const FAILURES_MAX = 50
 export async function replay(plan: Plan, options: ReplayOptions): Promise<Replayed> {
   const client = new Client({ ...options, connections: options.concurrency })
   try {
-    await stockShelves(client, plan, async () => requireSettled(await auditAtRest(client)))
+    await stockWarehouses(client, plan, async () => requireSettled(await auditAtRest(client)))
     const begun = Date.now()
     const bought = await buyAll(client, plan, options)
     const seconds = (Date.now() - begun) / 1000

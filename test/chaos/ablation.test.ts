@@ -117,7 +117,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the drop of pages that show a change',
     patches: [{ where: 'db/page/cache.js', find: 'if (tags.length === 0)', replace: 'if (true)' }],
     scene: (on) => staff(on, 'edit'),
-    noticed: /the page shows Shelf \w+ at 1250/,
+    noticed: /the page shows Staff \w+ at 1250/,
   },
   {
     name: 'files before the row that names them',
