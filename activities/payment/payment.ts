@@ -10,8 +10,8 @@ import {
   abandonCancel,
   beginCancel,
   changeAttempt,
-  endOwed,
-  oweProvider,
+  completeSync,
+  requireSync,
   readAttempt,
   readRequestedAttempt,
   recordLateMoney,
@@ -316,7 +316,7 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
     }
     if (!(await beginCancel(pool, paymentId))) return decideAttempt({ paymentId, happened })
     const cancelled = await providerOf(attempt).cancel(attempt.key).catch(nullIfNoAnswer)
-    if (cancelled?.outcome !== 'dead') await oweProvider(pool, paymentId, 'cancel')
+    if (cancelled?.outcome !== 'dead') await requireSync(pool, paymentId, 'cancel')
     await changeAttempt(pool, {
       orderId: attempt.orderId,
       paymentId,
@@ -328,21 +328,21 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
   async function referenceOf({ id, key, ...attempt }: Attempt): Promise<string> {
     const known = await providerOf(attempt).find(key).catch(nullIfNoAnswer)
     if (known) return known.reference
-    await oweProvider(pool, id, 'reference')
+    await requireSync(pool, id, 'reference')
     return key
   }
 
   /** What was decided without the provider is made true there. Throws until it is. */
   async function squareUp({ paymentId }: { paymentId: PaymentId }): Promise<void> {
     const attempt = await attemptOf(paymentId)
-    if (attempt.owed === 'reference') {
+    if (attempt.pendingSync === 'reference') {
       const known = await providerOf(attempt).find(attempt.key)
       if (!known || (attempt.orderStatus !== 'cancelled' && !isPaid(known)))
         throw new NotFinal(`The provider knows of no payment by charge ${attempt.key}, which was said to be paid`)
-      await endOwed(pool, paymentId, known.reference)
-    } else if (attempt.owed === 'cancel') {
+      await completeSync(pool, paymentId, known.reference)
+    } else if (attempt.pendingSync === 'cancel') {
       await endDead(attempt)
-      await endOwed(pool, paymentId, null)
+      await completeSync(pool, paymentId, null)
     }
   }
 
@@ -358,7 +358,7 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
 
   /** A person has squared it up at the provider. */
   async function forgetOwed({ paymentId }: { paymentId: PaymentId }): Promise<void> {
-    await endOwed(pool, paymentId, null)
+    await completeSync(pool, paymentId, null)
   }
 
   async function recordReturned({ orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId }): Promise<void> {
@@ -370,8 +370,8 @@ export function createPaymentActivities({ pool, providers, settings }: ActivityD
   }: {
     paymentId: PaymentId
   }): Promise<{ key: string; patienceMs: number; money: Money; owed: boolean }> {
-    const { key, amount, currency, owed } = await attemptOf(paymentId)
-    return { key, patienceMs, money: { amount, currency }, owed: owed !== null }
+    const { key, amount, currency, pendingSync } = await attemptOf(paymentId)
+    return { key, patienceMs, money: { amount, currency }, owed: pendingSync !== null }
   }
 
   async function attemptOf(paymentId: PaymentId): Promise<Attempt> {
