@@ -89,7 +89,8 @@ const CONFIRM = statement(
     ),
     event as (
       insert into order_event (id, order_id, seq, type, from_status, to_status, data)
-      select :paidEventId, won.id, event_seq - 1, 'payment.' || :status::text, null, null,
+      select :paidEventId, won.id, event_seq - 1,
+             case :status::text when 'captured' then 'payment.captured' else 'payment.authorized' end, null, null,
              jsonb_build_object('payment_id', paid.id, 'amount', paid.amount)
       from won join paid on true
       union all

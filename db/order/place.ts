@@ -166,7 +166,7 @@ const PLACE = statement(
       select :reservedEventId, id, event_seq - 1, 'inventory.reserved', 'pending', 'inventory_reserved', '{}'
       from placed
       union all
-      select :placedEventId, id, event_seq, 'order.placed', 'inventory_reserved', 'payment_pending',
+      select :placedEventId, id, event_seq, 'order.payment_pending', 'inventory_reserved', 'payment_pending',
              jsonb_build_object('total', :total::bigint)
       from placed
     )

@@ -1,3 +1,4 @@
+import type { EventType } from '../../domain/events'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
@@ -194,9 +195,9 @@ export type AttemptChange =
   | { readonly to: 'declined'; readonly reference: string | null; readonly declineCode: string }
   | { readonly to: 'voided' | 'failed'; readonly reference: string | null; readonly outcome: AttemptOutcome }
 
-const EVENT_OF: Readonly<Record<AttemptChange['to'], string>> = {
-  requires_action: 'payment.challenged',
-  pending: 'payment.deferred',
+const EVENT_OF: Readonly<Record<AttemptChange['to'], EventType>> = {
+  requires_action: 'payment.requires_action',
+  pending: 'payment.pending',
   declined: 'payment.declined',
   voided: 'payment.voided',
   failed: 'payment.failed',
