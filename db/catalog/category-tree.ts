@@ -78,7 +78,7 @@ export async function updateCategory(
   if (!moved && title === now.title && slug === now.slug) return shownOn
   // Some at a time: no statement outlasts its time, however large the branch is.
   for await (const products of productsOfBranch(tx, id)) {
-    if (moved) await tx.query('select refresh_offers($1::text[])', [products])
+    if (moved) await tx.query('select refresh_listings($1::text[])', [products])
     await touchProducts(tx, products)
   }
   return shownOn
