@@ -1,3 +1,4 @@
+const { availableParallelism } = require('node:os')
 const { integrationTests } = require('./test/support/jest/kind.js')
 
 /** Published as ES modules only, which jest on Node 20 cannot require: swc turns them into CommonJS. */
@@ -51,5 +52,6 @@ module.exports = {
   ],
   testSequencer: '<rootDir>/test/support/jest/sequencer.js',
   testTimeout: 60_000,
-  maxWorkers: 2,
+  // Most integration tests wait more than they compute. Beyond six the one Temporal server is what they wait for.
+  maxWorkers: Math.min(6, availableParallelism() + 1),
 }

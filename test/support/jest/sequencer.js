@@ -3,11 +3,10 @@
 
 const { join, relative } = require('node:path')
 const Sequencer = require('@jest/test-sequencer').default
+/** What the slowest files below test/ take, for computers where jest has not measured them yet. */
+const SECONDS = require('./seconds.json')
 
 const TEST = join(__dirname, '..', '..')
-
-/** Seconds that the slowest files take, for computers where jest has not measured them yet. */
-const SECONDS = {}
 
 /** Begins with the slowest files, so that all workers end at about the same time. */
 class SlowestFirst extends Sequencer {
@@ -18,7 +17,7 @@ class SlowestFirst extends Sequencer {
 }
 
 function secondsOf({ path, duration }) {
-  return duration === undefined ? (SECONDS[relative(TEST, path)] ?? 1) : duration / 1_000
+  return duration === undefined ? (SECONDS[relative(TEST, path).replace('.test.ts', '')] ?? 1) : duration / 1_000
 }
 
 module.exports = SlowestFirst
