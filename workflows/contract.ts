@@ -2,6 +2,15 @@ import { defineSearchAttributeKey } from '@temporalio/common'
 import { defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { ImportId, OrderId, PaymentId } from '../domain/ids'
 
+/**
+ * What workflows have in common with those who start them and speak to them, and with the histories of those that run.
+ * Histories hold the names of task queues, workflow types ({@link WORKFLOWS}), activities ({@link ORDER_ACTIVITIES} and
+ * those of `proxies.ts`), signals, updates and search attributes, and the ids of `domain/workflow-id.ts`; rows hold the
+ * names of repairs and of the steps that they repair, which are activities. Until the first release such a name may change,
+ * and the histories below `test/replay` are recorded anew. Afterwards a running order depends on it: see `patches.ts`.
+ * `test/workflows/contract.test.ts` lists them all.
+ */
+
 /** One queue per concern, so that operators scale each alone. */
 export const TASK_QUEUES = { checkout: 'checkout', platform: 'platform' } as const
 export type TaskQueue = keyof typeof TASK_QUEUES
@@ -170,6 +179,30 @@ export function recommendationsStart() {
     staticSummary: 'Counts sales and computes what goes with what',
   } as const
 }
+
+/** The activities of an order's workflows. A step that waits for a person is named by its activity. */
+export const ORDER_ACTIVITIES = [
+  'place',
+  'charge',
+  'retryCharge',
+  'lookUpCharge',
+  'lookUpChargeAgain',
+  'startNextAttempt',
+  'confirm',
+  'cancelCharge',
+  'cancelOrder',
+  'resolveCharge',
+  'returnMoney',
+  'recordReturn',
+  'recordDecision',
+  'syncDecision',
+  'skipSync',
+  'readSettlement',
+  'openCase',
+  'closeCase',
+  'recordRepair',
+] as const
+export type OrderActivity = (typeof ORDER_ACTIVITIES)[number]
 
 /** Workflow types, by the name under which they are registered. */
 export const WORKFLOWS = {

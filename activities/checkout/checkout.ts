@@ -13,7 +13,7 @@ import { type OrderToPlace, placeOrder, readOrderToPlace, refuseOrder } from '..
 import { readPricing } from '../../db/pricing'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { ActivityDeps } from '../deps'
-import type { SeenCharge } from '../payment/payment'
+import type { SeenCharge } from '../payment/attempt'
 
 export interface Placed {
   readonly outcome: 'placed'
@@ -156,7 +156,7 @@ export function createCheckoutActivities({ pool, redis, tax, settings }: Activit
     if (cartId !== null) await dropCart(redis, cartId)
   }
 
-  return { place, confirm, endOrder }
+  return { place, confirm, cancelOrder: endOrder }
 }
 
 /** Stock first, then price: a buyer who cannot have it need not hear what it costs. */

@@ -107,8 +107,8 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   undo_charge: {
     scripts: ['cancel_challenged', 'leave_challenged'],
     methods: [],
-    before: ['stopCharge.before', 'provider.cancel.before'],
-    after: ['provider.cancel.after', 'stopCharge.after'],
+    before: ['cancelCharge.before', 'provider.cancel.before'],
+    after: ['provider.cancel.after', 'cancelCharge.after'],
   },
   next_attempt: {
     scripts: ['pay_again', 'switch_card'],
@@ -139,8 +139,8 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   settlement: {
     scripts: ['buy'],
     methods: ['pm_sandbox_late'],
-    before: ['learnFate.before', 'payment.late.before', 'returnMoney.before', 'payment.return.before'],
-    after: ['payment.late.after', 'learnFate.after', 'payment.return.after', 'returnMoney.after'],
+    before: ['resolveCharge.before', 'payment.late.before', 'returnMoney.before', 'payment.return.before'],
+    after: ['payment.late.after', 'resolveCharge.after', 'payment.return.after', 'returnMoney.after'],
   },
   relay: {
     scripts: ['buy'],

@@ -244,7 +244,7 @@ describe('everything stops', () => {
     await until(
       'the workflow asks at the deadline',
       () => pendingActivities(orderId),
-      (pending) => pending.includes('stopCharge'),
+      (pending) => pending.includes('cancelCharge'),
       15_000,
     )
     await stack.stack.halt('worker-1', 'SIGKILL')

@@ -154,7 +154,7 @@ describe('provider_unreachable', () => {
       const { buyer, orderId, open } = await unreachable()
       expect(open).toMatchObject({
         number: expect.stringMatching(/^HF-/),
-        step: 'settleCharge',
+        step: 'retryCharge',
         at_stake: { amount: 1_234, currency: 'GBP' },
         allowed_repairs: ['retryPayment', 'resolveStep', 'forceCancel'],
         workflow: { id: `checkout-${orderId}`, url: expect.stringContaining(`checkout-${orderId}`) },
@@ -170,7 +170,7 @@ describe('provider_unreachable', () => {
         AttentionReason: ['provider_unreachable'],
       })
       const pending = described.raw.pendingActivities?.map(({ activityType }) => activityType?.name)
-      expect(pending).toEqual(['settleCharge'])
+      expect(pending).toEqual(['retryCharge'])
       const listed = await shop.admin('get', '/v1/admin/orders?attention=true&limit=100')
       expect(listed.body.data.map((order: { id: string }) => order.id)).toContain(orderId)
       const numbered = await shop.admin('get', `/v1/admin/orders?number=${open.number.toLowerCase()}`)
@@ -295,11 +295,11 @@ describe('undo_failed', () => {
   together({
     'the stock is back all the same; retryStep brings the charge home': async () => {
       const { buyer, orderId, open } = await undoFails()
-      expect(open).toMatchObject({ step: 'learnFate', allowed_repairs: ['retryStep', 'resolveStep'] })
+      expect(open).toMatchObject({ step: 'resolveCharge', allowed_repairs: ['retryStep', 'resolveStep'] })
       expect(await buyer.state(orderId)).toMatchObject({ state: 'cancelled' })
       expect(await shop.stock(buyer.sku)).toMatchObject({ reserved: 0 })
       provider.heal(orderId)
-      expect(await repair(orderId, { action: 'retryStep', step: 'learnFate' })).toMatchObject({ status: 202 })
+      expect(await repair(orderId, { action: 'retryStep', step: 'resolveCharge' })).toMatchObject({ status: 202 })
       await isReleased(orderId, buyer.sku, 'voided')
       expect(await shop.chargeStates(orderId)).toEqual(['voided'])
       await caseCloses(orderId)
