@@ -1,12 +1,12 @@
 import fc from 'fast-check'
-import { openApiDocument } from '../../api/http/openapi'
-import { isMediaAnswer, isRawBody, type Route } from '../../api/http/route'
-import { routes } from '../../api/routes'
-import { newId } from '../../db/id'
-import { bent, fitting, hostile, junk, type Schema } from '../support/arbitrary'
-import { seedProducts } from '../support/catalog'
-import { type Answer, type CallOptions, startApi, type TestApi } from '../support/http'
-import { testNamespace } from '../support/temporal'
+import { openApiDocument } from '../../../api/http/openapi'
+import { isMediaAnswer, isRawBody, type Route } from '../../../api/http/route'
+import { routes } from '../../../api/routes'
+import { newId } from '../../../db/id'
+import { bent, fitting, hostile, junk, type Schema } from '../../support/arbitrary'
+import { seedProducts } from '../../support/catalog'
+import { type Answer, type CallOptions, startApi, type TestApi } from '../../support/http'
+import { testNamespace } from '../../support/temporal'
 
 /**
  * Whatever is sent, the API answers what the OpenAPI document lists and never a 500; and what it refuses has changed

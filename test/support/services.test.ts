@@ -1,8 +1,8 @@
 import { Connection } from '@temporalio/client'
 import { Redis } from 'ioredis'
-import { testDatabase } from '../support/database'
-import { testRedis } from '../support/redis'
-import { testNamespace } from '../support/temporal'
+import { testDatabase } from './database'
+import { testRedis } from './redis'
+import { testNamespace } from './temporal'
 
 test('each test database is a migrated copy of its own', async () => {
   const [one, other] = await Promise.all([testDatabase(), testDatabase()])

@@ -1,4 +1,4 @@
-import { startTypesenseStub, type TypesenseStub } from '../support/typesense-stub'
+import { startTypesenseStub, type TypesenseStub } from './typesense-stub'
 
 /** What the stub refuses, so that nothing passes here that the server would not take. Statuses are the documented ones. */
 let stub: TypesenseStub

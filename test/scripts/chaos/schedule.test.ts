@@ -1,5 +1,5 @@
-import { CELLS } from '../../scripts/chaos/matrix'
-import { faultsOf, scheduleOf } from '../../scripts/chaos/schedule'
+import { CELLS } from '../../../scripts/chaos/matrix'
+import { faultsOf, scheduleOf } from '../../../scripts/chaos/schedule'
 
 const faultsOfSeeds = (count: number) =>
   Array.from({ length: count }, (_, index) => faultsOf(scheduleOf(index + 1, { short: true })))

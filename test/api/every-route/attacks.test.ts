@@ -1,13 +1,13 @@
 import { createServer, request as httpRequest, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import sharp from 'sharp'
-import { markForSearch } from '../../db/search/pending'
-import type { ProductId } from '../../domain/ids'
-import { imageFile } from '../../domain/catalog/image'
-import { createLog } from '../../log'
-import { indexPending } from '../../workers/loops/indexer'
-import { seedProducts } from '../support/catalog'
-import { type Answer, type CallOptions, startApi, type TestApi } from '../support/http'
+import { markForSearch } from '../../../db/search/pending'
+import type { ProductId } from '../../../domain/ids'
+import { imageFile } from '../../../domain/catalog/image'
+import { createLog } from '../../../log'
+import { indexPending } from '../../../workers/loops/indexer'
+import { seedProducts } from '../../support/catalog'
+import { type Answer, type CallOptions, startApi, type TestApi } from '../../support/http'
 
 /**
  * What others were attacked with, by class, against catalog, search, pages, pictures, reviews and events. SECURITY.md
