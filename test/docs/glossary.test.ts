@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../config'
+import { repositoryFiles } from '../support/files'
 
 const GLOSSARY = 'docs/glossary.md'
 
@@ -19,9 +19,8 @@ const refusedWords = [...glossary.matchAll(/^\| `([^`]+)` \| (everywhere|name|ex
   ([, word, where, instead]) => ({ word, where, instead }) as RefusedWord,
 )
 
-const files = execFileSync('git', ['ls-files', '--', '*.ts', '*.mjs', '*.sql', '*.md'], { cwd: ROOT, encoding: 'utf8' })
-  .split('\n')
-  .filter((file) => file !== '' && file !== GLOSSARY && file !== 'test/docs/glossary.test.ts')
+const files = repositoryFiles('.ts', '.mjs', '.sql', '.md')
+  .filter((file) => file !== GLOSSARY && file !== 'test/docs/glossary.test.ts')
   .map((file) => ({ file, text: readFileSync(join(ROOT, file), 'utf8') }))
 
 it('lists each term once, in alphabetical order', () => {
