@@ -3,7 +3,7 @@ import type { Settings } from '../../config'
 import type { Pool } from '../../db/pool'
 import { type Affinity, AFFINITY_MAX, type SearchQuery, type SearchResult, type Suggestion } from '../../domain/search'
 import type { SearchEngine, SuggestRequest } from './port'
-import { PostgresSearch } from './postgres'
+import { PostgresSearch } from './postgres/engine'
 import { TypesenseSearch } from './typesense'
 
 type SearchSettings = Pick<Settings, 'TYPESENSE_URL' | 'TYPESENSE_API_KEY' | 'SEARCH_TIMEOUT_MS'>

@@ -12,7 +12,7 @@ import { NO_AFFINITY, NO_FILTERS, type SearchDocument } from '../../../domain/se
 import { isId, type ProductId, type WarehouseId } from '../../../domain/ids'
 import { createLog } from '../../../log'
 import type { SearchEngine } from '../../../providers/search/port'
-import { PostgresSearch } from '../../../providers/search/postgres'
+import { PostgresSearch } from '../../../providers/search/postgres/engine'
 import { runRelay, type Sink } from '../../../workers/loops/relay'
 import { indexPending, runIndexer, searchSink } from '../../../workers/loops/indexer'
 import { testDatabase, type TestDatabase } from '../../support/database'

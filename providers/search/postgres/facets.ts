@@ -1,4 +1,4 @@
-import type { CountedSet, Tally } from '../../db/search/postgres/count'
+import type { CountedSet, Tally } from '../../../db/search/postgres/count'
 import {
   type FacetCount,
   type Facets,
@@ -7,7 +7,7 @@ import {
   priceRange,
   RATING_STEPS,
   type SearchFilters,
-} from '../../domain/search'
+} from '../../../domain/search'
 
 interface Facet {
   readonly kind: string

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import type { Pool } from '../../db/pool'
-import { readFacets } from '../../db/search/document'
-import { findOneEdit, lookUp, type LookedUp } from '../../db/search/postgres/word'
+import type { Pool } from '../../../db/pool'
+import { readFacets } from '../../../db/search/document'
+import { findOneEdit, lookUp, type LookedUp } from '../../../db/search/postgres/word'
 
 const WORDS_MAX = 50_000
 const PREFIXES_MAX = 5_000

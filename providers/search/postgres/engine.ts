@@ -1,8 +1,8 @@
-import { deleteDocuments, tidyIndexes, writeDocuments } from '../../db/search/document'
-import { isPostgresUnavailable, type Pool } from '../../db/pool'
-import type { Match } from '../../db/search/postgres/match'
-import { findCategories, findPopular } from '../../db/search/postgres/results'
-import { readSearchRules } from '../../db/search/rule'
+import { deleteDocuments, tidyIndexes, writeDocuments } from '../../../db/search/document'
+import { isPostgresUnavailable, type Pool } from '../../../db/pool'
+import type { Match } from '../../../db/search/postgres/match'
+import { findCategories, findPopular } from '../../../db/search/postgres/results'
+import { readSearchRules } from '../../../db/search/rule'
 import {
   matcherOf,
   type Slot,
@@ -10,8 +10,8 @@ import {
   type Spelling,
   type Synonyms,
   tsqueryOf,
-} from '../../db/search/postgres/tsquery'
-import { countWords, findByTrigrams, type LookedUp } from '../../db/search/postgres/word'
+} from '../../../db/search/postgres/tsquery'
+import { countWords, findByTrigrams, type LookedUp } from '../../../db/search/postgres/word'
 import {
   COUNTED_MAX,
   type CurationRule,
@@ -26,12 +26,12 @@ import {
   type SearchResult,
   type SearchRules,
   type Suggestion,
-} from '../../domain/search'
-import { markWords, wordsOf } from '../../domain/words'
+} from '../../../domain/search'
+import { markWords, wordsOf } from '../../../domain/words'
 import { type Counted, Counter } from './counter'
 import { facetsOf } from './facets'
-import type { Refused, SearchEngine, SuggestRequest } from './port'
-import { suggestionsOf } from './suggest'
+import type { Refused, SearchEngine, SuggestRequest } from '../port'
+import { suggestionsOf } from '../suggest'
 import { Vocabulary } from './vocabulary'
 
 /** A change of the rules is seen within this. */

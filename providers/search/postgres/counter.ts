@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
-import { type CountedSet, countedSets, countSets, sampleSets, type Tally } from '../../db/search/postgres/count'
-import { estimateDocuments } from '../../db/search/document'
-import { type Found, type Match, matchesEverything } from '../../db/search/postgres/match'
-import { findPage, type PageRequest } from '../../db/search/postgres/results'
-import type { Pool } from '../../db/pool'
-import { COUNTED_MAX, NO_FILTERS } from '../../domain/search'
+import { type CountedSet, countedSets, countSets, sampleSets, type Tally } from '../../../db/search/postgres/count'
+import { estimateDocuments } from '../../../db/search/document'
+import { type Found, type Match, matchesEverything } from '../../../db/search/postgres/match'
+import { findPage, type PageRequest } from '../../../db/search/postgres/results'
+import type { Pool } from '../../../db/pool'
+import { COUNTED_MAX, NO_FILTERS } from '../../../domain/search'
 
 /** What is asked of the whole shop is the same for everybody, and looked at once in so long. */
 const SHOP_FRESH_MS = 1_000
