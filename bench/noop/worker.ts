@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import { ROOT } from '../../config'
+import { connectionOptions } from '../../temporal'
 
 /** Serves the control workflow with the same number of pollers and slots as a checkout worker. */
 async function main(): Promise<void> {
   const [address = '', namespace = ''] = process.argv.slice(2)
-  const connection = await NativeConnection.connect({ address })
+  const connection = await NativeConnection.connect(connectionOptions({ TEMPORAL_ADDRESS: address }))
   const worker = await Worker.create({
     connection,
     namespace,

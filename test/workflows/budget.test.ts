@@ -11,6 +11,7 @@ import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
 import { startSandbox, type Sandbox } from '../../sandbox/sandbox'
+import { connectionOptions } from '../../temporal'
 import { BUNDLE_PATH } from '../../workers/bundle'
 import { createOrderWorkflows } from '../../workers/order-workflows'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES } from '../../workflows/contract'
@@ -44,7 +45,7 @@ beforeAll(async () => {
   await writeDownWriters()
   const { settings } = api.deps
   Runtime.install({ logger: new DefaultLogger('ERROR') })
-  const connection = await NativeConnection.connect({ address: settings.TEMPORAL_ADDRESS })
+  const connection = await NativeConnection.connect(connectionOptions(settings))
   pool = createPool(settings, { name: 'holdfast-worker' })
   count(pool, 'worker')
   const redis = createRedis(settings)
