@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client as TemporalClient, Connection } from '@temporalio/client'
 import { Redis } from 'ioredis'
 import { createPool, type Pool } from '../../db/pool'
+import { connectionOptions } from '../../temporal'
 import { SETTINGS_FRESH_MS } from '../../db/platform/settings'
 import { holderOf } from '../stack/claim'
 import { removePostgresData } from '../stack/postgres'
@@ -62,7 +63,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const pool = createPool({ DATABASE_URL: file.postgres, DATABASE_POOL_MAX: 4 }, { name: 'holdfast-chaos' })
   const redis = new Redis(file.redis, { maxRetriesPerRequest: 1 })
   redis.on('error', () => undefined)
-  const connection = Connection.lazy({ address: file.temporal })
+  const connection = Connection.lazy(connectionOptions({ TEMPORAL_ADDRESS: file.temporal }))
   const admin = new Client(file.apis)
   const call = (method: string, path: string, body?: unknown) =>
     admin.send({ method, path, adminKey: file.admin_key, ...(body === undefined ? {} : { body }) })

@@ -2,12 +2,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
-import { ROOT } from '../config'
-import { startBrowser } from '../scripts/dev/browser'
-import { seedDemoShop } from '../scripts/demo/seed'
-import { startStack } from '../scripts/stack/supervisor'
-import type { Figure } from './figure'
-import { interleave, median, ratio } from './measure'
+import { ROOT } from '../../config'
+import { startBrowser } from '../../scripts/stack/browser'
+import { seedDemoShop } from '../../scripts/demo/seed'
+import { startStack } from '../../scripts/stack/supervisor'
+import type { Figure } from '../figure'
+import { interleave, median, ratio } from '../measure'
 
 const PAIRS = 5
 const VISITS = 3

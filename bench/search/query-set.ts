@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { ROOT } from '../config'
-import { NO_AFFINITY, NO_FILTERS, type SearchFilters, type SearchQuery, type Sort } from '../domain/search'
-import { wordsOf } from '../domain/words'
-import { generatedTitles, type GeneratedCatalog, randomOf } from './catalog'
+import { ROOT } from '../../config'
+import { NO_AFFINITY, NO_FILTERS, type SearchFilters, type SearchQuery, type Sort } from '../../domain/search'
+import { wordsOf } from '../../domain/words'
+import { generatedTitles, type GeneratedCatalog, randomOf } from '../catalog/generate'
 
 /** What people search for, made of titles by rule and by chance of a fixed seed: the same for everybody. */
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
-import { ROOT } from '../config'
-import { startStack } from '../scripts/stack/supervisor'
-import { type GeneratedCatalog, skuNumbered, writeCatalog } from './catalog'
+import { ROOT } from '../../config'
+import { startStack } from '../../scripts/stack/supervisor'
+import { type GeneratedCatalog, skuNumbered, writeCatalog } from './generate'
 import { forget, LARGE, LARGE_FOLDER, prepareLarge } from './large'
-import type { Figure } from './figure'
-import { interleave, median, ratio } from './measure'
-import { Shop } from './shop'
+import type { Figure } from '../figure'
+import { interleave, median, ratio } from '../measure'
+import { Shop } from '../shop'
 
 const SMALL: GeneratedCatalog = { count: 1_000, seed: 7 }
 const PAIRS = 5

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
-import { onPath } from '../stack/path'
+import { onPath } from './path'
 
 const ADVICE = 'Looking at the storefront needs Chromium on the PATH (Debian: `apt-get install chromium`).'
 

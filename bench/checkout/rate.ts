@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
-import { Client, Connection } from '@temporalio/client'
-import { ROOT } from '../config'
-import type { Stack } from '../scripts/stack/supervisor'
-import { burst, cpuSeconds, interleave, median, ratio } from './measure'
-import type { Figure } from './figure'
-import { Shop } from './shop'
+import type { Stack } from '../../scripts/stack/supervisor'
+import type { Figure } from '../figure'
+import { burst, cpuSeconds, interleave, median, ratio } from '../measure'
+import { Shop } from '../shop'
+import { fillCarts, takeCart } from './carts'
+import { startControl } from './control'
 
 const CALLERS = 16
 const PAIRS = 5
@@ -21,7 +19,7 @@ export async function benchCheckout(stack: Stack): Promise<Figure[]> {
     const skus = await shop.stock(`BENCH-${randomUUID().slice(0, 8)}`, SKUS)
     const buying = (callers: number) => async () => {
       const carts = await fillCarts(shop, skus, callers === 1 ? 300 : 900)
-      return burst(callers, SECONDS, () => shop.buy(take(carts)))
+      return burst(callers, SECONDS, () => shop.buy(takeCart(carts)))
     }
     const rates = await interleave(PAIRS, buying(CALLERS), () => burst(CALLERS, SECONDS, control.run))
     const times = await interleave(PAIRS, buying(1), () => burst(1, SECONDS, control.run))
@@ -63,7 +61,7 @@ function timeFigure(pairs: Pairs): Figure {
 async function cpuFigures(stack: Stack, shop: Shop, skus: readonly string[]): Promise<Figure[]> {
   const carts = await fillCarts(shop, skus, 900)
   const before = stack.file.processes.map(({ name, pid }) => ({ name, pid, seconds: cpuSeconds(pid) }))
-  const { calls } = await burst(CALLERS, SECONDS, () => shop.buy(take(carts)))
+  const { calls } = await burst(CALLERS, SECONDS, () => shop.buy(takeCart(carts)))
   return before.map(({ name, pid, seconds }) => ({
     what: `CPU per order, ${name}`,
     bar: '',
@@ -71,51 +69,4 @@ async function cpuFigures(stack: Stack, shop: Shop, skus: readonly string[]): Pr
     good: true,
     note: 'ms',
   }))
-}
-
-async function fillCarts(shop: Shop, skus: readonly string[], count: number): Promise<{ id: string; token: string }[]> {
-  const carts: { id: string; token: string }[] = []
-  let next = 0
-  const filler = async (): Promise<void> => {
-    while (next < count) {
-      const n = next++
-      carts.push(
-        await shop.cart([
-          { sku: skus[n % skus.length] as string, quantity: 1 },
-          { sku: skus[(n + 7) % skus.length] as string, quantity: 2 },
-        ]),
-      )
-    }
-  }
-  await Promise.all(Array.from({ length: CALLERS }, filler))
-  return carts
-}
-
-function take<T>(things: T[]): T {
-  const thing = things.pop()
-  if (thing === undefined) throw new Error('The carts ran out: prepare more of them.')
-  return thing
-}
-
-async function startControl(stack: Stack): Promise<{ run: () => Promise<void>; stop: () => Promise<void> }> {
-  const { TEMPORAL_ADDRESS: address } = stack.services
-  const namespace = stack.env['TEMPORAL_NAMESPACE'] ?? 'default'
-  const worker: ChildProcess = spawn(
-    process.execPath,
-    [join(ROOT, 'dist', 'bench', 'noop', 'worker.js'), address, namespace],
-    { stdio: 'ignore' },
-  )
-  const connection = await Connection.connect({ address })
-  const client = new Client({ connection, namespace })
-  const run = async (): Promise<void> => {
-    await client.workflow.execute('noop', { workflowId: `noop-${randomUUID()}`, taskQueue: 'bench-noop' })
-  }
-  await run()
-  return {
-    run,
-    stop: async () => {
-      worker.kill('SIGTERM')
-      await connection.close()
-    },
-  }
 }

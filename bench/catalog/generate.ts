@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { Client } from 'pg'
-import { ROOT } from '../config'
+import { ROOT } from '../../config'
 import { copyRows } from './copy'
 
 /**

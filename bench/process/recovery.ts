@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { ROOT } from '../config'
-import { type Stack, startStack } from '../scripts/stack/supervisor'
-import type { Figure } from './figure'
-import { Shop } from './shop'
+import { ROOT } from '../../config'
+import { type Stack, startStack } from '../../scripts/stack/supervisor'
+import type { Figure } from '../figure'
+import { Shop } from '../shop'
 
 const WORKERS = 2
 const APIS = 1

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
-import { ROOT } from '../config'
-import type { Stack } from '../scripts/stack/supervisor'
-import type { Figure } from './figure'
-import { burst, cpuSeconds, interleave, median, ratio } from './measure'
-import { Shop } from './shop'
+import { ROOT } from '../../config'
+import type { Stack } from '../../scripts/stack/supervisor'
+import type { Figure } from '../figure'
+import { burst, cpuSeconds, interleave, median, ratio } from '../measure'
+import { Shop } from '../shop'
 
 const CALLERS = 32
 const PAIRS = 5
@@ -73,7 +73,7 @@ function pidOf(stack: Stack, prefix: string): number {
 }
 
 async function startHello(): Promise<{ process: ChildProcess; url: string }> {
-  const child = spawn(process.execPath, [join(ROOT, 'dist', 'bench', 'hello', 'server.js')], {
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'bench', 'page', 'express.js')], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_ENV: 'production' },
   })

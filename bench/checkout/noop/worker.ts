@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { NativeConnection, Worker } from '@temporalio/worker'
-import { ROOT } from '../../config'
-import { connectionOptions } from '../../temporal'
+import { ROOT } from '../../../config'
+import { connectionOptions } from '../../../temporal'
 
 /** Serves the control workflow with the same number of pollers and slots as a checkout worker. */
 async function main(): Promise<void> {
@@ -11,7 +11,7 @@ async function main(): Promise<void> {
     connection,
     namespace,
     taskQueue: 'bench-noop',
-    workflowsPath: join(ROOT, 'dist', 'bench', 'noop', 'workflow.js'),
+    workflowsPath: join(ROOT, 'dist', 'bench', 'checkout', 'noop', 'workflow.js'),
     activities: { nothing: async () => undefined },
     maxCachedWorkflows: 100,
     maxConcurrentWorkflowTaskExecutions: 40,

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { ROOT } from '../config'
-import { startStack } from '../scripts/stack/supervisor'
-import type { Figure } from './figure'
-import { median } from './measure'
-import { Shop } from './shop'
+import { ROOT } from '../../config'
+import { startStack } from '../../scripts/stack/supervisor'
+import type { Figure } from '../figure'
+import { median } from '../measure'
+import { Shop } from '../shop'
 
 const CHANGES = 100
 const LOOK_MS = 5

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
-import { ROOT } from '../config'
-import type { Stack } from '../scripts/stack/supervisor'
-import type { Figure } from './figure'
-import { interleave, median, ratio } from './measure'
-import { Shop } from './shop'
+import { ROOT } from '../../config'
+import type { Stack } from '../../scripts/stack/supervisor'
+import type { Figure } from '../figure'
+import { interleave, median, ratio } from '../measure'
+import { Shop } from '../shop'
 
 const run = promisify(execFile)
 const PROCESSES = 2
@@ -42,7 +42,7 @@ export async function benchReservation(stack: Stack): Promise<Figure[]> {
 
 async function reserveWith(stack: Stack, sku: string, warehouse: string, callers: number): Promise<number> {
   const args = [
-    join(ROOT, 'dist', 'bench', 'reserve', 'process.js'),
+    join(ROOT, 'dist', 'bench', 'inventory', 'reserve.js'),
     sku,
     warehouse,
     String(callers / PROCESSES),
