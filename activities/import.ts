@@ -22,7 +22,7 @@ import {
   readHead,
   readRow,
 } from '../domain/import/row'
-import { alive } from './heartbeat'
+import { withHeartbeat } from './heartbeat'
 import type { ActivityDeps } from './deps'
 
 /** Lines per transaction: enough to spread its cost, few enough that a kill costs some 100 ms of work. */
@@ -42,7 +42,7 @@ export type ImportActivities = ReturnType<typeof createImportActivities>
 export function createImportActivities({ pool, redis }: Pick<ActivityDeps, 'pool' | 'redis'>) {
   /** Imports lines for a while, from wherever the last batch ended. `done` when there are no more. */
   async function importLines({ importId }: { importId: ImportId }): Promise<ImportProgress & { done: boolean }> {
-    return alive(async (signal) => {
+    return withHeartbeat(async (signal) => {
       const until = Date.now() + SLICE_MS
       let writing = Promise.resolve(true)
       let done = true
@@ -69,7 +69,7 @@ export function createImportActivities({ pool, redis }: Pick<ActivityDeps, 'pool
    * still at it; a complete one when all is tidy.
    */
   async function endImportJob({ importId, state, failure }: EndImportInput): Promise<void> {
-    await alive(async () => {
+    await withHeartbeat(async () => {
       if (state !== 'completed') await endImport(pool, { id: importId, state, failure })
       await deleteLeftovers(pool, importId)
       await analyzeCatalog(pool)

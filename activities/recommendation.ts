@@ -23,7 +23,7 @@ import {
   type Recommended,
 } from '../domain/recommendation/similarity'
 import { markForSearch } from '../db/search/pending'
-import { alive } from './heartbeat'
+import { withHeartbeat } from './heartbeat'
 import type { ActivityDeps } from './deps'
 
 /** How long one call works before it lets the workflow show how far it is: what a kill costs at most. */
@@ -48,7 +48,7 @@ export function createRecommendationActivities({ pool, search }: Pick<ActivityDe
 
   /** Counts the sales of the days not counted yet, and deletes what is too old. */
   async function countSales(): Promise<{ days: number }> {
-    return alive(async () => {
+    return withHeartbeat(async () => {
       const days = await listUncountedDays(pool)
       for (const day of days) await countSalesOf(pool, day)
       while (await pruneStats(pool));
@@ -140,7 +140,7 @@ async function slice<Id extends string>(
   after: Id | null,
   step: (after: Id | null) => Promise<{ last: Id | null; done: number }>,
 ): Promise<Slice<Id>> {
-  return alive(async (signal) => {
+  return withHeartbeat(async (signal) => {
     const until = Date.now() + SLICE_MS
     let at = after
     let done = 0

@@ -5,7 +5,7 @@ import { advanceRebuild, beginRebuild, endRebuild, findRebuild, type Rebuild } f
 import { readSearchRules } from '../db/search/rule'
 import type { ProductId } from '../domain/ids'
 import { BuildLost, type SearchEngine } from '../providers/search/port'
-import { alive } from './heartbeat'
+import { withHeartbeat } from './heartbeat'
 import type { ActivityDeps } from './deps'
 
 /** Products per batch: a kill costs the work on so many. */
@@ -38,7 +38,7 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
 
   /** From here on live changes are written into what is filled, too: it is there before the row says so. */
   async function prepareIndex({ engine, build }: RebuildInput): Promise<void> {
-    await alive(async () => {
+    await withHeartbeat(async () => {
       const left = await findRebuild(pool, engine)
       if (left?.state === 'running' && left.build !== build) {
         // Its workflow was terminated: otherwise this one could not have been started.
@@ -52,7 +52,7 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
 
   /** Fills for a while, from wherever the last batch ended. */
   async function fillIndex({ engine }: RebuildInput): Promise<RebuildProgress> {
-    return alive(async (signal) => {
+    return withHeartbeat(async (signal) => {
       const until = Date.now() + SLICE_MS
       let refused = 0
       for (;;) {
@@ -79,7 +79,7 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
 
   /** What was filled is searched from now on. */
   async function swapIndex({ engine }: RebuildInput): Promise<void> {
-    await alive(async () => {
+    await withHeartbeat(async () => {
       const rebuild = await requireRebuild(engine)
       if (rebuild.state !== 'running') return
       await unlessLost(engineOf(engine).swap(rebuild.build))
@@ -88,7 +88,7 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
   }
 
   async function abandonIndex({ engine, state, failure }: RebuildInput & AbandonInput): Promise<void> {
-    await alive(async () => {
+    await withHeartbeat(async () => {
       const rebuild = await findRebuild(pool, engine)
       if (rebuild?.state === 'running') await abandon(rebuild, { state, failure })
     })

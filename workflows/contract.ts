@@ -1,19 +1,27 @@
 import { defineSearchAttributeKey } from '@temporalio/common'
 import { defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { ImportId, OrderId, PaymentId } from '../domain/ids'
+import {
+  auditWorkflowId,
+  checkoutWorkflowId,
+  importWorkflowId,
+  RECOMMENDATIONS_ID,
+  reindexWorkflowId,
+  settlementWorkflowId,
+} from '../domain/workflow-id'
+
+/**
+ * What workflows have in common with those who start them and speak to them, and with the histories of those that run.
+ * Histories hold the names of task queues, workflow types ({@link WORKFLOWS}), activities ({@link ORDER_ACTIVITIES} and
+ * those of `proxies.ts`), signals, updates and search attributes, and the ids of `domain/workflow-id.ts`; rows hold the
+ * names of repairs and of the steps that they repair, which are activities. Until the first release such a name may change,
+ * and the histories below `test/replay` are recorded anew. Afterwards a running order depends on it: see `patches.ts`.
+ * `test/workflows/contract.test.ts` lists them all.
+ */
 
 /** One queue per concern, so that operators scale each alone. */
 export const TASK_QUEUES = { checkout: 'checkout', platform: 'platform' } as const
 export type TaskQueue = keyof typeof TASK_QUEUES
-
-export const checkoutWorkflowId = (orderId: OrderId): string => `checkout-${orderId}`
-/** The order of a checkout's workflow id; null for any other id. */
-export const orderIdOf = (workflowId: string): OrderId | null =>
-  workflowId.startsWith('checkout-order_') ? (workflowId.slice('checkout-'.length) as OrderId) : null
-export const settlementWorkflowId = (paymentId: PaymentId): string => `settlement-${paymentId}`
-export const expiryWorkflowId = (shard: number): string => `expiry-${shard}`
-export const reindexWorkflowId = (engine: string): string => `reindex-${engine}`
-export const importWorkflowId = (importId: ImportId): string => `import-${importId}`
 
 /** How many expiry workflows share the work: each takes the rows whose owner's id hashes to its shard. */
 export const EXPIRY_SHARDS = 2
@@ -147,7 +155,7 @@ export function reindexStart(engine: string, build: string) {
 /** One per question; what nobody takes, or cannot be asked, ends by itself. */
 export function auditStart(id: string) {
   return {
-    workflowId: `audit-${id}`,
+    workflowId: auditWorkflowId(id),
     taskQueue: TASK_QUEUES.platform,
     args: [] as [],
     workflowTaskTimeout: '5s',
@@ -156,20 +164,42 @@ export function auditStart(id: string) {
   } as const
 }
 
-/** Every night, by a schedule of this id. A run that is not over when the next is due is left to end. */
-export const RECOMMENDATIONS = 'recommendations'
-
+/** Every night, by a schedule of the same id. A run that is not over when the next is due is left to end. */
 export function recommendationsStart() {
   return {
     type: 'startWorkflow',
     workflowType: WORKFLOWS.recommendations,
-    workflowId: RECOMMENDATIONS,
+    workflowId: RECOMMENDATIONS_ID,
     taskQueue: TASK_QUEUES.platform,
     args: [] as [],
     workflowTaskTimeout: '5s',
     staticSummary: 'Counts sales and computes what goes with what',
   } as const
 }
+
+/** The activities of an order's workflows. A step that waits for a person is named by its activity. */
+export const ORDER_ACTIVITIES = [
+  'place',
+  'charge',
+  'retryCharge',
+  'lookUpCharge',
+  'lookUpChargeAgain',
+  'startNextAttempt',
+  'confirm',
+  'cancelCharge',
+  'cancelOrder',
+  'resolveCharge',
+  'returnMoney',
+  'recordReturn',
+  'recordDecision',
+  'syncDecision',
+  'skipSync',
+  'readSettlement',
+  'openCase',
+  'closeCase',
+  'recordRepair',
+] as const
+export type OrderActivity = (typeof ORDER_ACTIVITIES)[number]
 
 /** Workflow types, by the name under which they are registered. */
 export const WORKFLOWS = {

@@ -11,13 +11,13 @@ import {
 import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../domain/support'
 import { isId, type OrderId, type PaymentId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
-import { REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
-import { auditRepair, park, unpark } from './proxies'
+import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
+import { closeCase, openCase, recordRepair } from './proxies'
 
 /** A step that must succeed, or wait for a person. */
-export interface Duty {
-  /** As `retryStep` and `resolveStep` name it. */
-  readonly step: string
+export interface SupervisedStep {
+  /** The activity that does it: `retryStep` and `resolveStep` name it so. */
+  readonly step: OrderActivity
   readonly code: AttentionCase
   readonly paymentId: PaymentId | null
   /** What it waits for, in words for support: "the provider to answer for charge …". */
@@ -28,34 +28,35 @@ export interface Duty {
   readonly isOver?: boolean
 }
 
-/** How a duty ended: by itself, or by what a person decided. `interrupted`: something else came first. */
-export type DutyEnd<T> =
+/** How a supervised step ended: by itself, or by what a person decided. `interrupted`: something else came first. */
+export type StepEnd<T> =
   | { readonly by: 'done'; readonly result: T }
   | { readonly by: 'resolved'; readonly outcome: 'done' | 'not_done' }
   | { readonly by: 'forced' }
   | { readonly by: 'interrupted' }
 
-interface OpenCase {
-  readonly duty: Duty
+interface StepAtWork {
+  readonly step: SupervisedStep
   readonly since: number
-  parked: boolean
-  /** How often news made it try again at once, and whether some has come in since. */
-  hurried: number
-  hurry: boolean
+  /** A person has been asked. */
+  hasCase: boolean
+  /** News has come since the last try; how often it made it try again at once. */
+  retryNow: boolean
+  retriedNow: number
 }
 
-/** News that help nothing must not fill the history: it goes on being tried anyway. */
-const HURRIES_MAX = 10
+/** News that helps nothing must not fill the history: the step goes on being tried anyway. */
+const RETRIES_NOW_MAX = 10
 
 /**
- * Where support meets a workflow: it shows what the workflow waits for, parks what does not come right by itself, and
- * takes repairs for it. One duty at a time.
+ * Where support meets a workflow: it shows what the workflow waits for, opens a case for what does not come right by
+ * itself, and takes repairs for it. One step at a time.
  */
-export class Desk {
+export class Intervention {
   private readonly orderId: OrderId
   /** "GBP 5.10", once it is known. */
-  private money: string | null = null
-  private current: OpenCase | null = null
+  private amount: string | null = null
+  private current: StepAtWork | null = null
   private repair: { readonly action: RepairAction; readonly outcome: Repair['outcome'] } | null = null
 
   constructor(orderId: OrderId) {
@@ -64,37 +65,41 @@ export class Desk {
   }
 
   /**
-   * Runs `work` until it is done. What takes longer than the duty's patience is parked, visibly, and goes on being tried;
+   * Runs `work` until it is done. What takes longer than the step's patience becomes a case and goes on being tried;
    * success or a repair closes the case. `interrupted` ends the waiting for another reason.
    */
-  async see<T>(duty: Duty, work: () => Promise<T>, interrupted: () => boolean = () => false): Promise<DutyEnd<T>> {
-    const open: OpenCase = { duty, since: Date.now(), parked: false, hurried: 0, hurry: false }
-    this.current = open
+  async supervise<T>(
+    step: SupervisedStep,
+    work: () => Promise<T>,
+    interrupted: () => boolean = () => false,
+  ): Promise<StepEnd<T>> {
+    const atWork: StepAtWork = { step, since: Date.now(), hasCase: false, retryNow: false, retriedNow: 0 }
+    this.current = atWork
     this.repair = null
     try {
       for (;;) {
-        const end = await this.tryOnce(open, work, interrupted)
+        const end = await this.tryOnce(atWork, work, interrupted)
         if (end !== 'again') return end
       }
     } finally {
       this.current = null
-      if (open.parked) await CancellationScope.nonCancellable(() => this.close(duty))
+      if (atWork.hasCase) await CancellationScope.nonCancellable(() => this.close(step))
     }
   }
 
-  /** There is news of what the duty waits for: it is tried again now, not when its next retry is due. */
-  hurry(): void {
-    if (this.current && this.current.hurried < HURRIES_MAX) this.current.hurry = true
+  /** There is news of what the step waits for: it is tried again now, not when its next retry is due. */
+  retryNow(): void {
+    if (this.current && this.current.retriedNow < RETRIES_NOW_MAX) this.current.retryNow = true
   }
 
   private async tryOnce<T>(
-    open: OpenCase,
+    atWork: StepAtWork,
     work: () => Promise<T>,
     interrupted: () => boolean,
-  ): Promise<DutyEnd<T> | 'again'> {
+  ): Promise<StepEnd<T> | 'again'> {
     const attempt: { done: { result: T } | null; failed: boolean } = { done: null, failed: false }
-    if (open.hurry) open.hurried++
-    open.hurry = false
+    if (atWork.retryNow) atWork.retriedNow++
+    atWork.retryNow = false
     const scope = new CancellationScope()
     const running = scope.run(work).then(
       (result) => {
@@ -104,11 +109,11 @@ export class Desk {
         attempt.failed = true
       },
     )
-    const ready = (): boolean => attempt.done !== null || this.repair !== null || open.hurry || interrupted()
-    if (!open.parked) {
-      const patienceMs = Math.max(1, open.duty.patienceMs - (Date.now() - open.since))
+    const ready = (): boolean => attempt.done !== null || this.repair !== null || atWork.retryNow || interrupted()
+    if (!atWork.hasCase) {
+      const patienceMs = Math.max(1, atWork.step.patienceMs - (Date.now() - atWork.since))
       const inTime = await condition(() => ready() || attempt.failed, patienceMs)
-      if (!inTime || !ready()) await this.open(open)
+      if (!inTime || !ready()) await this.open(atWork)
     }
     await condition(ready)
     scope.cancel()
@@ -118,7 +123,7 @@ export class Desk {
   }
 
   /** What the repair at hand means; null when there is none, or it means to try again. */
-  private decided(): DutyEnd<never> | null {
+  private decided(): StepEnd<never> | null {
     const repair = this.repair
     this.repair = null
     if (repair?.action === 'forceCancel') return { by: 'forced' }
@@ -126,29 +131,23 @@ export class Desk {
     return null
   }
 
-  private async open(open: OpenCase): Promise<void> {
-    open.parked = true
-    const { duty } = open
-    this.tell(this.describeCase(duty))
+  private async open(atWork: StepAtWork): Promise<void> {
+    atWork.hasCase = true
+    const { code, step, paymentId } = atWork.step
+    this.show(this.describeCase(atWork.step))
     upsertSearchAttributes([
       { key: SEARCH_ATTRIBUTES.needsAttention, value: true },
-      { key: SEARCH_ATTRIBUTES.attentionReason, value: duty.code },
+      { key: SEARCH_ATTRIBUTES.attentionReason, value: code },
     ])
-    await park({
-      orderId: this.orderId,
-      code: duty.code,
-      step: duty.step,
-      paymentId: duty.paymentId,
-      workflowId: workflowInfo().workflowId,
-    })
+    await openCase({ orderId: this.orderId, code, step, paymentId, workflowId: workflowInfo().workflowId })
   }
 
-  private async close(duty: Duty): Promise<void> {
+  private async close({ code }: SupervisedStep): Promise<void> {
     upsertSearchAttributes([
       { key: SEARCH_ATTRIBUTES.needsAttention, value: false },
       { key: SEARCH_ATTRIBUTES.attentionReason, value: null },
     ])
-    await unpark({ orderId: this.orderId, code: duty.code })
+    await closeCase({ orderId: this.orderId, code })
   }
 
   private takeRepairs(action: RepairAction): void {
@@ -156,17 +155,17 @@ export class Desk {
       REPAIR_UPDATES[action],
       async (repair: Repair) => {
         const id = currentUpdateInfo()?.id ?? action
-        const open = this.current
-        await auditRepair({ orderId: this.orderId, id, action, repair })
+        const atWork = this.current
+        await recordRepair({ orderId: this.orderId, id, action, repair })
         // What it was meant for may be over by now.
-        if (this.current === open) this.repair = { action, outcome: repair.outcome }
+        if (this.current === atWork) this.repair = { action, outcome: repair.outcome }
       },
       { validator: (repair: Repair) => this.check(action, repair), description: REPAIR_DESCRIPTIONS[action] },
     )
   }
 
   private check(action: RepairAction, repair: Repair | undefined): void {
-    const open = this.current
+    const atWork = this.current
     if (!repair || typeof repair !== 'object')
       throw refused('Send one JSON object, such as {"reason_code": "…", "by": "key_…"}')
     const unknown = Object.keys(repair).filter((field) => !REPAIR_FIELDS.has(field))
@@ -175,8 +174,8 @@ export class Desk {
       throw refused('`reason_code` must be a short code, such as "checked_with_provider"')
     if (typeof repair.by !== 'string' || !isId('apiKey', repair.by))
       throw refused('`by` must be the id of your admin key (key_…)')
-    if (!open?.parked) throw refused('Nothing waits for a person here')
-    const { code, step, isOver } = open.duty
+    if (!atWork?.hasCase) throw refused('Nothing waits for a person here')
+    const { code, step, isOver } = atWork.step
     if (isOver && action === 'forceCancel') throw refused('The order is cancelled already')
     if (!allowsRepair(code, action))
       throw refused(`${code} takes ${ATTENTION_CASES[code].repairs.join(', ')}, not ${action}`)
@@ -186,25 +185,25 @@ export class Desk {
     }
   }
 
-  /** What is at stake, for what the desk shows. */
-  learnMoney(money: Money): void {
-    this.money = `${money.currency} ${formatMajor(money)}`
+  /** What is at stake, for what support is shown. */
+  setAmount(money: Money): void {
+    this.amount = `${money.currency} ${formatMajor(money)}`
   }
 
   /** Current details of the workflow, as Markdown: free, and never part of the history. */
-  tell(markdown: string): void {
+  show(markdown: string): void {
     setCurrentDetails(markdown)
   }
 
   /** What it waits for while all is well. `since` is now. */
-  tellWaiting(waitsFor: string, until: string): void {
-    const money = this.money === null ? '' : ` · ${this.money}`
-    this.tell(
-      `**Waits for** ${waitsFor}\n\nSince ${readable(Date.now())}${money}\n\n${until}\n\nNothing needs to be done.`,
+  showWaiting(waitsFor: string, until: string): void {
+    const money = this.amount === null ? '' : ` · ${this.amount}`
+    this.show(
+      `**Waits for** ${waitsFor}\n\nSince ${formatTime(Date.now())}${money}\n\n${until}\n\nNothing needs to be done.`,
     )
   }
 
-  private describeCase({ code, step, waitsFor, isOver }: Duty): string {
+  private describeCase({ code, step, waitsFor, isOver }: SupervisedStep): string {
     const { title, choices } = ATTENTION_CASES[code]
     const fitting = choices.filter(({ repair }) => !(isOver && repair === 'forceCancel'))
     return [
@@ -212,8 +211,8 @@ export class Desk {
       '',
       `**Waits for** ${waitsFor}. ${MEANWHILE[code] ?? 'It goes on being tried, and the case closes by itself when that works.'}`,
       '',
-      `**A person has been asked since** ${readable(Date.now())}`,
-      ...(this.money === null ? [] : ['', `**At stake** ${this.money}`]),
+      `**A person has been asked since** ${formatTime(Date.now())}`,
+      ...(this.amount === null ? [] : ['', `**At stake** ${this.amount}`]),
       '',
       '**What to do** Choose what fits below, then *More Actions → Send an Update*: take the update of that name and paste its JSON, with the id of your own admin key instead of `key_…`.',
       ...fitting.flatMap((choice) => ['', ...describeChoice(choice, step)]),
@@ -229,7 +228,7 @@ function describeChoice({ repair, when, ...outcome }: RepairChoice, step: string
 }
 
 /** "2026-11-21 03:05 UTC" */
-export function readable(time: number): string {
+export function formatTime(time: number): string {
   return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 

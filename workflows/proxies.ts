@@ -10,10 +10,11 @@ import type { AuditActivities } from '../activities/support/audit'
 import type { CheckoutActivities } from '../activities/checkout/checkout'
 import type { ExpiryActivities } from '../activities/checkout/expiry'
 import type { ImportActivities } from '../activities/import'
-import type { PaymentActivities } from '../activities/payment/payment'
+import type { PaymentActivities } from '../activities/payment'
 import type { SearchActivities } from '../activities/search'
 import type { RecommendationActivities } from '../activities/recommendation'
 import type { SupportActivities } from '../activities/support/attention'
+import type { OrderActivity } from './contract'
 
 /**
  * The only timeouts and retry policies. A quick step runs inside the workflow task first (no event, no queue); when that
@@ -45,11 +46,8 @@ type OrderActivities = CheckoutActivities & PaymentActivities & SupportActivitie
 const quick = proxyLocalActivities<OrderActivities>(QUICK)
 const patient = (summary: string) => proxyActivities<OrderActivities>({ ...PATIENT, summary })
 
-type Names = keyof OrderActivities
-type Step<N extends Names> = OrderActivities[N]
-
 /** Quick first, then patient under this summary. */
-function step<N extends Names>(name: N, summary: string): Step<N> {
+function step<N extends OrderActivity>(name: N, summary: string): OrderActivities[N] {
   const fast = quick[name] as (input: never) => Promise<unknown>
   const slow = patient(summary)[name] as (input: never) => Promise<unknown>
   return (async (input: never) => {
@@ -59,31 +57,33 @@ function step<N extends Names>(name: N, summary: string): Step<N> {
       if (isCancellation(error)) throw error
       return slow(input)
     }
-  }) as unknown as Step<N>
+  }) as unknown as OrderActivities[N]
 }
 
 export const place = step('place', 'Reserve the stock and write down what is to be paid')
 export const confirm = step('confirm', 'Confirm the order: it is paid')
-export const endOrder = step('endOrder', 'Cancel the order and give its stock back')
+export const cancelOrder = step('cancelOrder', 'Cancel the order and give its stock back')
 export const startNextAttempt = step('startNextAttempt', 'Begin the next payment attempt')
-export const park = step('park', 'Write the case into the attention list')
-export const unpark = step('unpark', 'Close the case in the attention list')
-export const auditRepair = step('auditRepair', 'Write down who repaired what')
-export const recordReturned = step('recordReturned', 'Write down that the money went back')
-export const forgetOwed = step('forgetOwed', 'Write down that the provider knows')
+export const openCase = step('openCase', 'Write the case into the attention list')
+export const closeCase = step('closeCase', 'Close the case in the attention list')
+export const recordRepair = step('recordRepair', 'Write down who repaired what')
+export const recordReturn = step('recordReturn', 'Write down that the money went back')
+export const skipSync = step('skipSync', 'Write down that the provider knows')
 export const readSettlement = step('readSettlement', 'Read what there is to settle')
-export const decideAttempt = step('decideAttempt', 'Write down what support decided about a charge')
+export const recordDecision = step('recordDecision', 'Write down what support decided about a charge')
 
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
-export const { charge, lookUp } = proxyLocalActivities<PaymentActivities>(ONE_TRY)
-export const settleCharge = patient(
+export const { charge, lookUpCharge } = proxyLocalActivities<PaymentActivities>(ONE_TRY)
+export const retryCharge = patient(
   'Ask the payment provider what became of the charge, and send it again if it knows nothing',
-).settleCharge
+).retryCharge
 /** Silence of the provider is an answer here too, but nothing else is: tried until somebody could ask. */
-export const askOnceMore = patient('Ask the payment provider once more before the stock goes back').askOnceMore
-export const stopCharge = patient('Cancel the charge at the payment provider').stopCharge
-export const learnFate = patient('Find out whether money came for an order that is over').learnFate
-export const squareUp = patient('Tell the payment provider what was decided about the charge').squareUp
+export const lookUpChargeAgain = patient(
+  'Ask the payment provider once more before the stock goes back',
+).lookUpChargeAgain
+export const cancelCharge = patient('Cancel the charge at the payment provider').cancelCharge
+export const resolveCharge = patient('Find out whether money came for an order that is over').resolveCharge
+export const syncDecision = patient('Tell the payment provider what was decided about the charge').syncDecision
 export const returnMoney = patient('Give the money of an order that is over back').returnMoney
 
 export const sweep = proxyActivities<ExpiryActivities>({

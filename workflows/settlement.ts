@@ -2,8 +2,16 @@ import { allHandlersFinished, condition } from '@temporalio/workflow'
 import type { OrderId, PaymentId } from '../domain/ids'
 import type { AttentionCase } from '../domain/support'
 import type { SettlementInput } from './contract'
-import { Desk } from './intervention'
-import { decideAttempt, forgetOwed, learnFate, readSettlement, recordReturned, returnMoney, squareUp } from './proxies'
+import { Intervention } from './intervention'
+import {
+  readSettlement,
+  recordDecision,
+  recordReturn,
+  resolveCharge,
+  returnMoney,
+  skipSync,
+  syncDecision,
+} from './proxies'
 
 interface LateAttempt {
   readonly orderId: OrderId
@@ -21,55 +29,62 @@ interface LateAttempt {
  * took has gone back. What a person decided while the provider was away is made true there first.
  */
 export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
-  const desk = new Desk(orderId)
-  const { key, patienceMs, money, owed } = await readSettlement({ paymentId })
-  desk.learnMoney(money)
-  if (owed) await settleOwed(desk, { paymentId, key, patienceMs })
+  const intervention = new Intervention(orderId)
+  const { key, patienceMs, money, needsSync } = await readSettlement({ paymentId })
+  intervention.setAmount(money)
+  if (needsSync) await syncWithProvider(intervention, { paymentId, key, patienceMs })
   const patience = { patienceMs, returnPatienceMs: patienceMs }
-  await returnLateMoney(desk, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
+  await returnLateMoney(intervention, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
   await condition(allHandlersFinished)
 }
 
-async function settleOwed(
-  desk: Desk,
+async function syncWithProvider(
+  intervention: Intervention,
   { paymentId, key, patienceMs }: Pick<LateAttempt, 'paymentId' | 'key' | 'patienceMs'>,
 ): Promise<void> {
   const waitsFor = `the payment provider to hear what was decided about charge \`${key}\``
-  desk.tellWaiting(`${waitsFor}.`, 'The order itself is settled.')
+  intervention.showWaiting(`${waitsFor}.`, 'The order itself is settled.')
   for (;;) {
-    const end = await desk.see(
-      { step: 'squareUp', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
-      () => squareUp({ paymentId }),
+    const end = await intervention.supervise(
+      { step: 'syncDecision', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
+      () => syncDecision({ paymentId }),
     )
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'not_done') return forgetOwed({ paymentId })
+    if (end.by === 'resolved' && end.outcome === 'not_done') return skipSync({ paymentId })
   }
 }
 
 /** Finds out what became of an attempt of an order that is over, and gives back what it took. */
-export async function returnLateMoney(desk: Desk, late: LateAttempt): Promise<void> {
-  if (await tookMoney(desk, late)) await giveBack(desk, late)
+export async function returnLateMoney(intervention: Intervention, late: LateAttempt): Promise<void> {
+  if (await tookMoney(intervention, late)) await giveBack(intervention, late)
 }
 
-async function tookMoney(desk: Desk, { paymentId, key, code, patienceMs }: LateAttempt): Promise<boolean> {
-  desk.tellWaiting(
+async function tookMoney(
+  intervention: Intervention,
+  { paymentId, key, code, patienceMs }: LateAttempt,
+): Promise<boolean> {
+  intervention.showWaiting(
     `the payment provider to say whether charge \`${key}\` took money.`,
     'The order is over: what was taken goes back.',
   )
   const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
   for (;;) {
-    const end = await desk.see({ step: 'learnFate', code, paymentId, waitsFor, patienceMs, isOver: true }, () =>
-      learnFate({ paymentId }),
+    const end = await intervention.supervise(
+      { step: 'resolveCharge', code, paymentId, waitsFor, patienceMs, isOver: true },
+      () => resolveCharge({ paymentId }),
     )
-    if (end.by === 'done') return end.result.fate === 'money'
+    if (end.by === 'done') return end.result.outcome === 'money_taken'
     if (end.by === 'resolved')
-      return (await decideAttempt({ paymentId, happened: end.outcome === 'done' })).verdict === 'paid'
+      return (await recordDecision({ paymentId, happened: end.outcome === 'done' })).outcome === 'paid'
   }
 }
 
-async function giveBack(desk: Desk, { orderId, paymentId, key, returnPatienceMs }: LateAttempt): Promise<void> {
-  desk.tellWaiting(`the money of charge \`${key}\` to go back.`, 'The order is over.')
-  const duty = {
+async function giveBack(
+  intervention: Intervention,
+  { orderId, paymentId, key, returnPatienceMs }: LateAttempt,
+): Promise<void> {
+  intervention.showWaiting(`the money of charge \`${key}\` to go back.`, 'The order is over.')
+  const step = {
     step: 'returnMoney',
     code: 'late_money',
     paymentId,
@@ -78,9 +93,9 @@ async function giveBack(desk: Desk, { orderId, paymentId, key, returnPatienceMs 
     isOver: true,
   } as const
   for (;;) {
-    const end = await desk.see(duty, () => returnMoney({ paymentId }))
+    const end = await intervention.supervise(step, () => returnMoney({ paymentId }))
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'done') return recordReturned({ orderId, paymentId })
+    if (end.by === 'resolved' && end.outcome === 'done') return recordReturn({ orderId, paymentId })
   }
 }
 

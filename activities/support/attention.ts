@@ -1,4 +1,8 @@
-import { closeCase, openCase, recordRepair } from '../../db/support/attention'
+import {
+  closeCase as writeCaseClosed,
+  openCase as writeCase,
+  recordRepair as writeRepair,
+} from '../../db/support/attention'
 import type { AttentionCase } from '../../domain/support'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { ActivityDeps } from '../deps'
@@ -9,24 +13,24 @@ export type SupportActivities = ReturnType<typeof createSupportActivities>
 export function createSupportActivities({ pool }: ActivityDeps) {
   return {
     /** Idempotent on order and case. */
-    async park(input: {
+    async openCase(input: {
       orderId: OrderId
       code: AttentionCase
       step: string
       paymentId: PaymentId | null
       workflowId: string
     }): Promise<void> {
-      await openCase(pool, input)
+      await writeCase(pool, input)
     },
 
     /** Idempotent on order and case. */
-    async unpark(input: { orderId: OrderId; code: AttentionCase }): Promise<void> {
-      await closeCase(pool, input)
+    async closeCase(input: { orderId: OrderId; code: AttentionCase }): Promise<void> {
+      await writeCaseClosed(pool, input)
     },
 
     /** Idempotent on the update's id. What came by the Web UI has no row yet; what came by the API gets its time. */
-    async auditRepair({ orderId, id, action, repair }: AuditedRepair): Promise<void> {
-      await recordRepair(pool, {
+    async recordRepair({ orderId, id, action, repair }: AcceptedRepair): Promise<void> {
+      await writeRepair(pool, {
         id,
         orderId,
         action,
@@ -41,7 +45,7 @@ export function createSupportActivities({ pool }: ActivityDeps) {
   }
 }
 
-interface AuditedRepair {
+interface AcceptedRepair {
   readonly orderId: OrderId
   readonly id: string
   readonly action: string

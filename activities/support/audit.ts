@@ -14,7 +14,7 @@ import {
 import type { OrderId } from '../../domain/ids'
 import { holdsMoney, isUnresolved } from '../../domain/payment'
 import type { Charge, PaymentProvider } from '../../providers/payment/provider'
-import { alive } from '../heartbeat'
+import { withHeartbeat } from '../heartbeat'
 import type { ActivityDeps } from '../deps'
 
 export type AuditActivities = ReturnType<typeof createAuditActivities>
@@ -188,7 +188,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     }
   }
 
-  return { audit: () => alive(audit) }
+  return { audit: () => withHeartbeat(audit) }
 }
 
 interface StreamedEvent {
@@ -204,8 +204,8 @@ function faultOf(charge: Charge, attempt: KnownAttempt | undefined): string | nu
   const { amount, currency } = charge.amount
   if (attempt.orderId !== charge.orderId || attempt.amount !== amount || attempt.currency !== currency)
     return `${amount} ${currency} for ${charge.orderId}, not ${attempt.amount} ${attempt.currency} for ${attempt.orderId}`
-  const alive = charge.state === 'requires_action' || charge.state === 'pending'
-  if (alive) return isUnresolved(attempt.status) ? null : `it is ${charge.state}, the payment ${attempt.status}`
+  const undecided = charge.state === 'requires_action' || charge.state === 'pending'
+  if (undecided) return isUnresolved(attempt.status) ? null : `it is ${charge.state}, the payment ${attempt.status}`
   if (!takesMoney(charge))
     return holdsMoney(attempt.status) ? `it is ${charge.state}, the payment ${attempt.status}` : null
   if (attempt.status !== charge.state) return `it is ${charge.state}, the payment ${attempt.status}`

@@ -1,5 +1,6 @@
 import { slugOf } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
+import type { EventType } from '../../domain/events'
 import { type ProductId, type Sku, skuKey } from '../../domain/ids'
 import type { Money } from '../../domain/money'
 import { requireFitting } from './attribute'
@@ -192,7 +193,7 @@ export async function touchProducts(tx: Tx, ids: readonly ProductId[]): Promise<
 /** Tells the outbox, in the transaction of the change. A product's version is the sequence of its events. */
 export async function announceProducts(
   tx: Tx,
-  type: 'product.created' | 'product.updated',
+  type: Extract<EventType, `product.${string}`>,
   products: readonly ProductVersion[],
 ): Promise<void> {
   await tx.query({

@@ -107,7 +107,7 @@ const TELL_TURNED = `
 
 const TELL_FREED = `
   turned as (
-    select sku, warehouse_id, on_hand, 'stock.freed' as type from freed_stock where was_gone
+    select sku, warehouse_id, on_hand, 'stock.back_in_stock' as type from freed_stock where was_gone
   ), ${TELL_TURNED}`
 
 /** The parameters $1 to $6 of {@link RESERVE}. */
@@ -249,7 +249,7 @@ async function setCartHold(
       ),
       turned as (
         select sku, warehouse_id, locked.on_hand,
-               case when locked.on_hand > locked.reserved then 'stock.taken' else 'stock.freed' end as type
+               case when locked.on_hand > locked.reserved then 'stock.sold_out' else 'stock.back_in_stock' end as type
         from change
         join locked using (sku, warehouse_id), fit
         where (locked.on_hand > locked.reserved) <> (locked.on_hand > locked.reserved + change.quantity)

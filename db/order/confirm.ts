@@ -71,7 +71,7 @@ export async function confirmOrder(
       ),
       event as (
         insert into order_event (id, order_id, seq, type, from_status, to_status, data)
-        select $5, won.id, event_seq - 1, 'payment.' || $3::text, null, null,
+        select $5, won.id, event_seq - 1, case $3::text when 'captured' then 'payment.captured' else 'payment.authorized' end, null, null,
                jsonb_build_object('payment_id', paid.id, 'amount', paid.amount)
         from won join paid on true
         union all

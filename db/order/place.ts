@@ -137,7 +137,7 @@ export async function placeOrder(db: Db, input: PlaceOrder): Promise<{ holdMs: n
         insert into order_event (id, order_id, seq, type, from_status, to_status, data)
         select $23, id, event_seq - 1, 'inventory.reserved', 'pending', 'inventory_reserved', '{}' from placed
         union all
-        select $24, id, event_seq, 'order.placed', 'inventory_reserved', 'payment_pending', jsonb_build_object('total', $22::bigint)
+        select $24, id, event_seq, 'order.payment_pending', 'inventory_reserved', 'payment_pending', jsonb_build_object('total', $22::bigint)
         from placed
       )
       select extract(epoch from hold_expires_at - now())::float8 * 1000 as "holdMs" from placed`,

@@ -1,3 +1,4 @@
+import type { EventType } from '../../domain/events'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
@@ -25,7 +26,7 @@ export interface Attempt {
   readonly outcome: AttemptOutcome | null
   readonly reference: string | null
   /** What a person's decision left to be done at the provider: it must hear that the attempt is dead, or name its charge. */
-  readonly owed: 'cancel' | 'reference' | null
+  readonly pendingSync: 'cancel' | 'reference' | null
   /** The provider is being told to cancel it. */
   readonly cancelling: boolean
   readonly returnUrl: string | null
@@ -45,7 +46,7 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
     name: 'payment.read',
     text: `
       select p.id, p.order_id as "orderId", o.status as "orderStatus", p.attempt, p.key, p.provider, p.method, p.amount,
-             p.currency, p.status, p.outcome, p.reference, p.owed, p.cancelling, o.return_url as "returnUrl", p.expires_at as "expiresAt"
+             p.currency, p.status, p.outcome, p.reference, p.owed as "pendingSync", p.cancelling, o.return_url as "returnUrl", p.expires_at as "expiresAt"
       from payment p
       join orders o on o.id = p.order_id
       where p.id = $1`,
@@ -192,9 +193,9 @@ export type AttemptChange =
   | { readonly to: 'declined'; readonly reference: string | null; readonly declineCode: string }
   | { readonly to: 'voided' | 'failed'; readonly reference: string | null; readonly outcome: AttemptOutcome }
 
-const EVENT_OF: Readonly<Record<AttemptChange['to'], string>> = {
-  requires_action: 'payment.challenged',
-  pending: 'payment.deferred',
+const EVENT_OF: Readonly<Record<AttemptChange['to'], EventType>> = {
+  requires_action: 'payment.requires_action',
+  pending: 'payment.pending',
   declined: 'payment.declined',
   voided: 'payment.voided',
   failed: 'payment.failed',
@@ -280,16 +281,16 @@ export async function abandonCancel(db: Db, paymentId: PaymentId): Promise<void>
 }
 
 /** Notes what the provider has yet to hear or to say of an attempt that a person decided. */
-export async function oweProvider(db: Db, paymentId: PaymentId, owed: 'cancel' | 'reference'): Promise<void> {
+export async function requireSync(db: Db, paymentId: PaymentId, pendingSync: 'cancel' | 'reference'): Promise<void> {
   await db.query({
     name: 'payment.owe',
     text: 'update payment set owed = $2, updated_at = now() where id = $1',
-    values: [paymentId, owed],
+    values: [paymentId, pendingSync],
   })
 }
 
 /** The provider has heard, or has said by what reference it knows the attempt. */
-export async function endOwed(db: Db, paymentId: PaymentId, reference: string | null): Promise<void> {
+export async function completeSync(db: Db, paymentId: PaymentId, reference: string | null): Promise<void> {
   await db.query({
     name: 'payment.endOwed',
     text: 'update payment set owed = null, reference = coalesce($2, reference), updated_at = now() where id = $1',

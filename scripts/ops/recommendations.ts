@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, ScheduleOverlapPolicy } from '@temporalio/client'
+import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
-import { RECOMMENDATIONS } from '../../workflows/contract'
 import type { RecommendationsDone } from '../../workflows/recommendations'
 import { seconds } from '../stack/say'
 import { readStack } from '../stack/state'
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
 
 /** Asks the schedule for a run. It names its runs itself: the id with the time. */
 async function runningWorkflow(temporal: Client): Promise<string> {
-  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS)
+  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS_ID)
   const before = new Set((await schedule.describe()).info.recentActions.map(({ action }) => action.workflow.workflowId))
   await schedule.trigger(ScheduleOverlapPolicy.SKIP)
   const deadline = Date.now() + BEGIN_DEADLINE_MS

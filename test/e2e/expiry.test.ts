@@ -1,4 +1,6 @@
 import type { Client } from '@temporalio/client'
+import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
@@ -45,10 +47,11 @@ async function waitingOrder(): Promise<{ buyer: Buyer & { sku: string }; orderId
   return { buyer, orderId: body.order_id, url: body.action.url }
 }
 
-const terminate = (orderId: string) => temporal.workflow.getHandle(`checkout-${orderId}`).terminate('by hand')
+const terminate = (orderId: string) =>
+  temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId)).terminate('by hand')
 
 async function pendingActivities(orderId: string): Promise<string[]> {
-  const { raw } = await temporal.workflow.getHandle(`checkout-${orderId}`).describe()
+  const { raw } = await temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId)).describe()
   return (raw.pendingActivities ?? []).map(({ activityType }) => activityType?.name ?? '')
 }
 
@@ -245,7 +248,7 @@ describe('everything stops', () => {
     await until(
       'the workflow asks at the deadline',
       () => pendingActivities(orderId),
-      (pending) => pending.includes('stopCharge'),
+      (pending) => pending.includes('cancelCharge'),
       15_000,
     )
     await stack.stack.halt('worker-1', 'SIGKILL')

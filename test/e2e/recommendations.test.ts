@@ -1,7 +1,7 @@
 import { type Client, ScheduleOverlapPolicy } from '@temporalio/client'
 import { computeFirstRecommendations } from '../../scripts/demo/first-recommendations'
+import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
-import { RECOMMENDATIONS } from '../../workflows/contract'
 import { seedProducts } from '../support/catalog'
 import { callApi } from '../support/http'
 import { pastOrders } from '../support/orders'
@@ -29,7 +29,7 @@ it('the schedule is there once the worker is, runs once for a new shop, and the 
     ['CUP', 'SAUCER', 'LAMP'].map((sku) => ({ sku, title: sku, prices: { GBP: 100 }, stock: 5 })),
   )
   await pastOrders(pool, [{ skus: ['CUP', 'SAUCER'] }, { skus: ['SAUCER', 'CUP'] }, { skus: ['LAMP'] }])
-  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS)
+  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS_ID)
   const { policies, spec } = await until(
     'the schedule is registered',
     () => schedule.describe().catch(() => null),

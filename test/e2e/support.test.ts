@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Client } from '@temporalio/client'
+import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
 import { type Buyer, Shop } from '../support/shop'
@@ -155,10 +157,13 @@ describe('provider_unreachable', () => {
       const { buyer, orderId, open } = await unreachable()
       expect(open).toMatchObject({
         number: expect.stringMatching(/^HF-/),
-        step: 'settleCharge',
+        step: 'retryCharge',
         at_stake: { amount: 1_234, currency: 'GBP' },
         allowed_repairs: ['retryPayment', 'resolveStep', 'forceCancel'],
-        workflow: { id: `checkout-${orderId}`, url: expect.stringContaining(`checkout-${orderId}`) },
+        workflow: {
+          id: checkoutWorkflowId(orderId as OrderId),
+          url: expect.stringContaining(checkoutWorkflowId(orderId as OrderId)),
+        },
       })
       const details = await currentDetails(open.workflow.id)
       expect(details).toContain('### ⚠ The payment provider does not say what became of a charge')
@@ -171,13 +176,13 @@ describe('provider_unreachable', () => {
         AttentionReason: ['provider_unreachable'],
       })
       const pending = described.raw.pendingActivities?.map(({ activityType }) => activityType?.name)
-      expect(pending).toEqual(['settleCharge'])
+      expect(pending).toEqual(['retryCharge'])
       const listed = await shop.admin('get', '/v1/admin/orders?attention=true&limit=100')
       expect(listed.body.data.map((order: { id: string }) => order.id)).toContain(orderId)
       const numbered = await shop.admin('get', `/v1/admin/orders?number=${open.number.toLowerCase()}`)
       expect(numbered.body.data.map((order: { id: string }) => order.id)).toEqual([orderId])
       expect((await shop.order(orderId)).body.workflow).toMatchObject({
-        id: `checkout-${orderId}`,
+        id: checkoutWorkflowId(orderId as OrderId),
         status: 'RUNNING',
         url: expect.stringMatching(/^http/),
       })
@@ -296,11 +301,11 @@ describe('undo_failed', () => {
   together({
     'the stock is back all the same; retryStep brings the charge home': async () => {
       const { buyer, orderId, open } = await undoFails()
-      expect(open).toMatchObject({ step: 'learnFate', allowed_repairs: ['retryStep', 'resolveStep'] })
+      expect(open).toMatchObject({ step: 'resolveCharge', allowed_repairs: ['retryStep', 'resolveStep'] })
       expect(await buyer.state(orderId)).toMatchObject({ state: 'cancelled' })
       expect(await shop.stock(buyer.sku)).toMatchObject({ reserved: 0 })
       provider.heal(orderId)
-      expect(await repair(orderId, { action: 'retryStep', step: 'learnFate' })).toMatchObject({ status: 202 })
+      expect(await repair(orderId, { action: 'retryStep', step: 'resolveCharge' })).toMatchObject({ status: 202 })
       await isReleased(orderId, buyer.sku, 'voided')
       expect(await shop.chargeStates(orderId)).toEqual(['voided'])
       await caseCloses(orderId)
@@ -375,7 +380,7 @@ async function failing(): Promise<{ buyer: Buyer; orderId: string; url: string; 
   const buyer = await shop.buyerOf()
   const { body } = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
   const orderId = body.order_id
-  const handle = temporal.workflow.getHandle(`checkout-${orderId}`)
+  const handle = temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId))
   const ended = new Set<string>()
   for (let run = 0; run < 4; run++) {
     const { runId } = await until(
@@ -412,7 +417,7 @@ describe('workflow_failing', () => {
           20_000,
         )
         const [{ id: paymentId }] = (await shop.order(orderId)).body.payments
-        const workflowId = `settlement-${paymentId}`
+        const workflowId = settlementWorkflowId(paymentId)
         // Without its input every task of it fails.
         await temporal.workflow.start('settlement', {
           workflowId,
@@ -421,7 +426,7 @@ describe('workflow_failing', () => {
           memo: { orderId, paymentId },
           workflowTaskTimeout: '5s',
         })
-        await temporal.workflow.getHandle(`checkout-${orderId}`).terminate('by hand')
+        await temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId)).terminate('by hand')
         const open = await shop.waitForCase(orderId, 'workflow_failing', 60_000)
         expect(open.workflow.id).toBe(workflowId)
         provider.heal(orderId)

@@ -16,7 +16,7 @@ interface Grouped {
   readonly shared: readonly string[]
   /** Shared files that put the subjects together, so that they import them. */
   readonly assembling: readonly string[]
-  /** Subjects of files that are named after a process instead. */
+  /** Subjects of files that are named after a process. Where there are any, parts of `checkout` are `checkout-….ts`. */
   readonly processes?: Readonly<Record<string, string>>
 }
 
@@ -94,8 +94,10 @@ export function crowded(files: readonly string[], layers: readonly string[], fil
 function subjectOf(file: string, { subjects, grouped }: House): string | null {
   const [layer = '', entry = ''] = file.split('/')
   const name = nameOf(entry)
-  const subject = grouped[layer]?.processes?.[name] ?? name
-  return layer in grouped && subjects.includes(subject) ? subject : null
+  const processes = grouped[layer]?.processes
+  const isNamedBy = (subject: string): boolean =>
+    name === subject || (processes !== undefined && name.startsWith(`${subject}-`))
+  return layer in grouped ? (processes?.[name] ?? subjects.find(isNamedBy) ?? null) : null
 }
 
 /** The first folder; `.` for a file at the root. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hashToken } from '../../db/cart/token'
 import { newId } from '../../db/id'
 import { acceptOrder } from '../../db/order/accept'
-import type { CartId } from '../../domain/ids'
+import type { CartId, OrderId } from '../../domain/ids'
 import { seedProducts } from './catalog'
 import type { TestDatabase } from './database'
 import { type Answer, callApi } from './http'
@@ -203,14 +203,15 @@ export class Buyer {
   }
 
   /** What a checkout leaves behind whose API is killed right after commit 1: an order that nobody works on. */
-  async acceptOnly(): Promise<string> {
+  async acceptOnly(method = 'pm_card_visa'): Promise<OrderId> {
     const orderId = newId('order')
     const { body } = await this.cart('get')
+    const tokenHash = hashToken(this.token)
     await acceptOrder(this.shop.address.database.pool, {
       orderId,
       paymentId: newId('payment'),
       cartId: this.cartId as CartId,
-      tokenHash: hashToken(this.token),
+      tokenHash,
       cartVersion: body.version,
       email: 'buyer@example.com',
       shippingAddress: ADDRESS,
@@ -219,10 +220,15 @@ export class Buyer {
       returnUrl: null,
       expectedTotal: null,
       provider: 'sandbox',
-      method: 'pm_card_visa',
+      method,
       paymentKey: `${orderId}/charge/1`,
       bodyHash: Buffer.alloc(32),
-      idempotency: { scope: 'test', operation: 'test', key: randomUUID(), bodyHash: Buffer.alloc(32) },
+      idempotency: {
+        scope: `cart:${tokenHash.toString('base64url')}`,
+        operation: 'test',
+        key: randomUUID(),
+        bodyHash: Buffer.alloc(32),
+      },
     })
     return orderId
   }

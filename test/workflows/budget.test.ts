@@ -1,91 +1,23 @@
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
-import { Client } from '@temporalio/client'
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
-import { createActivities } from '../../activities'
-import { createPool, type Pool } from '../../db/pool'
-import { createRedis } from '../../db/redis'
-import { createPaymentProviders } from '../../providers/payment'
-import { createSearch } from '../../providers/search'
-import { noTaxProvider } from '../../providers/tax'
-import { startSandbox, type Sandbox } from '../../sandbox/sandbox'
-import { connectionOptions } from '../../temporal'
+import type { Pool } from '../../db/pool'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { BUNDLE_PATH } from '../../workers/bundle'
-import { createOrderWorkflows } from '../../workers/order-workflows'
-import { SEARCH_ATTRIBUTES, TASK_QUEUES } from '../../workflows/contract'
-import { startApi, type TestApi } from '../support/http'
-import { type Buyer, Shop } from '../support/shop'
-import { testNamespace } from '../support/temporal'
+import { SEARCH_ATTRIBUTES } from '../../workflows/contract'
+import { type CheckoutWorker, startCheckoutWorker } from '../support/checkout-worker'
+import type { Buyer } from '../support/shop'
 
-/**
- * API and checkout worker in this process, so that what they ask of Postgres can be counted. Nothing else runs: no
- * relay, no inbox, no sweep.
- */
-let sandbox: Sandbox
-let api: TestApi
-let shop: Shop
-let temporal: Client
-let pool: Pool
-let stopWorker: () => Promise<void>
-const journal = join(tmpdir(), `budget-${randomUUID()}.journal`)
+/** API and checkout worker in this process, so that what they ask of Postgres can be counted. */
+let rig: CheckoutWorker
 const queries: string[] = []
 
 beforeAll(async () => {
-  const secret = `whsec_${Buffer.from(randomUUID()).toString('base64')}`
-  // Webhooks go nowhere: they are not part of the call.
-  const nowhere = 'http://127.0.0.1:9/'
-  sandbox = await startSandbox({ host: '127.0.0.1', port: 0, journal, webhookUrl: nowhere, secret, onFailure: fail })
-  const { namespace } = await testNamespace()
-  api = await startApi({ TEMPORAL_NAMESPACE: namespace, SANDBOX_URL: sandbox.url, SANDBOX_WEBHOOK_SECRET: secret })
-  shop = new Shop({ apis: [api.url], adminKey: await api.key(), sandbox: sandbox.url, database: api.database })
-  temporal = api.deps.temporal
-  count(api.deps.pool, 'api')
+  rig = await startCheckoutWorker({ workflows: { workflowBundle: { codePath: BUNDLE_PATH } } })
+  count(rig.api.deps.pool, 'api')
+  count(rig.pool, 'worker')
   await writeDownWriters()
-  const { settings } = api.deps
-  Runtime.install({ logger: new DefaultLogger('ERROR') })
-  const connection = await NativeConnection.connect(connectionOptions(settings))
-  pool = createPool(settings, { name: 'holdfast-worker' })
-  count(pool, 'worker')
-  const redis = createRedis(settings)
-  const providers = createPaymentProviders(settings)
-  const orders = createOrderWorkflows(temporal)
-  const worker = await Worker.create({
-    connection,
-    namespace,
-    taskQueue: TASK_QUEUES.checkout,
-    workflowBundle: { codePath: BUNDLE_PATH },
-    activities: createActivities({
-      settings,
-      pool,
-      redis,
-      providers,
-      tax: noTaxProvider,
-      search: createSearch(settings, pool),
-      orders,
-    }),
-  })
-  const running = worker.run()
-  stopWorker = async () => {
-    worker.shutdown()
-    await running
-    redis.disconnect()
-    await Promise.all([connection.close(), pool.end(), providers.close()])
-    await Runtime.instance().shutdown()
-  }
 }, 60_000)
 
-afterAll(async () => {
-  await stopWorker?.()
-  await api?.close()
-  await sandbox?.stop()
-  await rm(journal, { force: true })
-}, 30_000)
-
-function fail(error: unknown): void {
-  throw error
-}
+afterAll(() => rig?.stop(), 30_000)
 
 /** Notes every statement of the connections of a pool, by its name. */
 function count(counted: Pool, who: string): void {
@@ -103,7 +35,7 @@ function count(counted: Pool, who: string): void {
 
 /** Lets the database note every transaction that changes a row: a statement that changes none is no commit. */
 async function writeDownWriters(): Promise<void> {
-  await api.database.pool.query(`
+  await rig.api.database.pool.query(`
     create table writer (xid text, relation text, application text);
     create function note_writer() returns trigger language plpgsql as $$
     begin
@@ -120,23 +52,23 @@ async function writeDownWriters(): Promise<void> {
 }
 
 async function commits(): Promise<string[][]> {
-  const { rows } = await api.database.pool.query<{ relations: string[] }>(
+  const { rows } = await rig.api.database.pool.query<{ relations: string[] }>(
     `select array_agg(distinct relation order by relation) as relations
      from writer
      where application <> 'holdfast-test'
      group by xid
      order by min(xid::bigint)`,
   )
-  await api.database.pool.query('truncate writer')
+  await rig.api.database.pool.query('truncate writer')
   return rows.map((row) => row.relations)
 }
 
 /** A buyer who has bought the like before, so that prepared statements, caches and connections are there. */
 async function warmBuyer(lines = 1): Promise<Buyer> {
-  const before = await shop.buyerOf()
+  const before = await rig.shop.buyerOf()
   expect(await before.checkout()).toMatchObject({ status: 201 })
-  const skus = await Promise.all(Array.from({ length: lines }, () => shop.product()))
-  const buyer = await shop.buyer(Object.fromEntries(skus.map((sku) => [sku, 2])))
+  const skus = await Promise.all(Array.from({ length: lines }, () => rig.shop.product()))
+  const buyer = await rig.shop.buyer(Object.fromEntries(skus.map((sku) => [sku, 2])))
   await commits()
   queries.length = 0
   return buyer
@@ -180,7 +112,7 @@ describe('a happy checkout', () => {
   it('takes one workflow task, at most 12 events and 6 KB of history, no activity, no timer, no upsert', async () => {
     const buyer = await warmBuyer(3)
     const { body } = await buyer.checkout()
-    const handle = temporal.workflow.getHandle(`checkout-${body.id}`)
+    const handle = rig.temporal.workflow.getHandle(checkoutWorkflowId(body.id))
     await handle.result()
     const { events } = await handle.fetchHistory()
     const kinds = (events ?? []).map((event) => Object.keys(event).find((name) => name.endsWith('EventAttributes')))

@@ -64,8 +64,8 @@ async function placed(method?: string): Promise<Accepted & { attempt: NonNullabl
   return { ...order, attempt: result.attempt }
 }
 
-const stopCharge = (order: Awaited<ReturnType<typeof placed>>) =>
-  run(activities.stopCharge, { paymentId: order.attempt.paymentId, keepIfPaid: false, reason: 'customer' })
+const cancelCharge = (order: Awaited<ReturnType<typeof placed>>) =>
+  run(activities.cancelCharge, { paymentId: order.attempt.paymentId, keepIfPaid: false, reason: 'customer' })
 
 const authorizeLate = ({ orderId }: Accepted, amount: number) =>
   providers.get('sandbox')?.authorize({
@@ -80,17 +80,17 @@ const authorizeLate = ({ orderId }: Accepted, amount: number) =>
 describe('the undo of a charge', () => {
   it('after a lost answer: what was charged is voided', async () => {
     const order = await placed('pm_sandbox_timeout_after_charge')
-    expect(await run(activities.charge, { paymentId: order.attempt.paymentId })).toEqual({ verdict: 'unknown' })
+    expect(await run(activities.charge, { paymentId: order.attempt.paymentId })).toEqual({ outcome: 'unknown' })
     expect(await shop.chargeStates(order.orderId)).toEqual(['authorized'])
-    expect(await stopCharge(order)).toEqual({ fate: 'dead' })
-    expect(await stopCharge(order)).toEqual({ fate: 'dead' })
+    expect(await cancelCharge(order)).toEqual({ outcome: 'dead' })
+    expect(await cancelCharge(order)).toEqual({ outcome: 'dead' })
     expect(await shop.chargeStates(order.orderId)).toEqual(['voided'])
   })
 
   it('before a late do: nothing can be charged under that key any more', async () => {
     const order = await placed()
-    expect(await stopCharge(order)).toEqual({ fate: 'dead' })
-    expect(await run(activities.charge, { paymentId: order.attempt.paymentId })).toEqual({ verdict: 'dead' })
+    expect(await cancelCharge(order)).toEqual({ outcome: 'dead' })
+    expect(await run(activities.charge, { paymentId: order.attempt.paymentId })).toEqual({ outcome: 'dead' })
     expect(await authorizeLate(order, 1_000)).toMatchObject({ state: 'voided' })
     expect(await shop.chargeStates(order.orderId)).toEqual([])
   })
@@ -101,15 +101,15 @@ describe('a charge that is being cancelled', () => {
     const order = await placed('pm_card_authenticationRequired')
     const { orderId, attempt } = order
     const { paymentId } = attempt
-    expect(await run(activities.charge, { paymentId })).toMatchObject({ verdict: 'waiting' })
+    expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
     // Its worker stops here, before the cancellation or after.
     expect(await beginCancel(stack.database.pool, paymentId)).toBe(true)
     await shop.decide((await order.buyer.state(orderId)).action.url, 'approve')
-    const seen = await run(activities.lookUp, { paymentId })
-    if (seen.verdict !== 'paid') throw new Error(seen.verdict)
+    const seen = await run(activities.lookUpCharge, { paymentId })
+    if (seen.outcome !== 'paid') throw new Error(seen.outcome)
     expect(await run(activities.confirm, { orderId, paid: { paymentId, ...seen.charge } })).toBe(false)
-    expect(await run(activities.stopCharge, { paymentId, keepIfPaid: true, reason: 'expired' })).toEqual({
-      fate: 'dead',
+    expect(await run(activities.cancelCharge, { paymentId, keepIfPaid: true, reason: 'expired' })).toEqual({
+      outcome: 'dead',
     })
     expect(await shop.chargeStates(orderId)).toEqual(['voided'])
   })
@@ -117,9 +117,9 @@ describe('a charge that is being cancelled', () => {
   it('may pay after all once the provider has refused to cancel it', async () => {
     const { orderId, attempt } = await placed('pm_sandbox_late')
     const { paymentId } = attempt
-    expect(await run(activities.charge, { paymentId })).toMatchObject({ verdict: 'waiting', status: 'pending' })
+    expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting', status: 'pending' })
     const stop = { paymentId, keepIfPaid: true, reason: 'expired' } as const
-    await expect(run(activities.stopCharge, stop)).rejects.toThrow('cannot cancel charge')
+    await expect(run(activities.cancelCharge, stop)).rejects.toThrow('cannot cancel charge')
     const [charge] = await shop.charges(orderId)
     const paid = { paymentId, status: 'authorized', reference: charge?.id ?? '' } as const
     expect(await run(activities.confirm, { orderId, paid })).toBe(true)
@@ -129,11 +129,11 @@ describe('a charge that is being cancelled', () => {
     const order = await placed()
     const { orderId, attempt } = order
     const { paymentId } = attempt
-    const verdict = await run(activities.charge, { paymentId })
-    if (verdict.verdict !== 'paid') throw new Error(verdict.verdict)
-    await run(activities.confirm, { orderId, paid: { paymentId, ...verdict.charge } })
+    const result = await run(activities.charge, { paymentId })
+    if (result.outcome !== 'paid') throw new Error(result.outcome)
+    await run(activities.confirm, { orderId, paid: { paymentId, ...result.charge } })
     expect(await beginCancel(stack.database.pool, paymentId)).toBe(false)
-    expect(await stopCharge(order)).toEqual({ fate: 'money' })
+    expect(await cancelCharge(order)).toEqual({ outcome: 'money_taken' })
     expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
   })
 })
@@ -142,14 +142,14 @@ describe('the undo of a placing', () => {
   it('after a lost answer: the stock is given back, once', async () => {
     const { orderId, buyer } = await placed()
     expect(await shop.stock(buyer.sku)).toMatchObject({ reserved: 1 })
-    await run(activities.endOrder, { orderId, reason: 'customer' })
-    await run(activities.endOrder, { orderId, reason: 'customer' })
+    await run(activities.cancelOrder, { orderId, reason: 'customer' })
+    await run(activities.cancelOrder, { orderId, reason: 'customer' })
     expect(await shop.stock(buyer.sku)).toMatchObject({ on_hand: 3, reserved: 0 })
   })
 
   it('before a late do: the order stays cancelled and reserves nothing', async () => {
     const { orderId, buyer } = await accepted()
-    await run(activities.endOrder, { orderId, reason: 'expired' })
+    await run(activities.cancelOrder, { orderId, reason: 'expired' })
     expect(await run(activities.place, { orderId })).toEqual({ outcome: 'over' })
     expect(await shop.stock(buyer.sku)).toMatchObject({ on_hand: 3, reserved: 0 })
   })
@@ -159,9 +159,9 @@ describe('settlement of an order that has won', () => {
   it('gives nothing back, and no event from the provider asks for it', async () => {
     const { orderId, attempt } = await placed()
     const { paymentId, key } = attempt
-    const verdict = await run(activities.charge, { paymentId })
-    if (verdict.verdict !== 'paid') throw new Error(verdict.verdict)
-    await run(activities.confirm, { orderId, paid: { paymentId, ...verdict.charge } })
+    const result = await run(activities.charge, { paymentId })
+    if (result.outcome !== 'paid') throw new Error(result.outcome)
+    await run(activities.confirm, { orderId, paid: { paymentId, ...result.charge } })
 
     const { pool } = stack.database
     await receiveEvent(pool, {
@@ -179,9 +179,9 @@ describe('settlement of an order that has won', () => {
     for (let look = 0; look < 40; look++)
       expect((await takeDueEvents(pool, 100)).filter((due) => due.orderId === orderId)).toEqual([])
 
-    expect(await run(activities.learnFate, { paymentId })).toEqual({ fate: 'dead' })
+    expect(await run(activities.resolveCharge, { paymentId })).toEqual({ outcome: 'dead' })
     await run(activities.returnMoney, { paymentId })
-    await run(activities.recordReturned, { orderId, paymentId })
+    await run(activities.recordReturn, { orderId, paymentId })
     expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
     expect((await shop.order(orderId)).body).toMatchObject({ status: 'confirmed', payment_status: 'authorized' })
   })

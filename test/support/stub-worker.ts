@@ -1,0 +1,61 @@
+import type { Client } from '@temporalio/client'
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
+import { closeTemporalClient, createTemporalClient } from '../../api/http/temporal'
+import { connectionOptions } from '../../temporal'
+import { BUNDLE_PATH } from '../../workers/bundle'
+import type { TaskQueue } from '../../workflows/contract'
+import { testNamespace } from './temporal'
+
+export type Stubs = Readonly<Record<string, (input: never) => Promise<unknown>>>
+
+/** A worker of Holdfast's workflows whose activities are a test's own: no store, no provider, a real Temporal server. */
+export interface StubWorker {
+  readonly temporal: Client
+  /** From now on these answer; the calls of before are forgotten. */
+  stub(activities: Stubs): void
+  /** The names of the activities that were called, in order. */
+  calls(): string[]
+  /** The inputs of one activity's calls. */
+  inputs(name: string): unknown[]
+  stop(): Promise<void>
+}
+
+/** @param names every activity that the test's workflows may call */
+export async function startStubWorker(taskQueue: TaskQueue, names: readonly string[]): Promise<StubWorker> {
+  const { address, namespace } = await testNamespace()
+  const temporal = createTemporalClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace })
+  Runtime.install({ logger: new DefaultLogger('ERROR') })
+  const connection = await NativeConnection.connect(connectionOptions({ TEMPORAL_ADDRESS: address }))
+  let stubs: Stubs = {}
+  let called: { name: string; input: unknown }[] = []
+  const activity = (name: string) => async (input: unknown) => {
+    called.push({ name, input })
+    const stub = stubs[name]
+    if (!stub) throw new Error(`The test has no stub of ${name}`)
+    return stub(input as never)
+  }
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    workflowBundle: { codePath: BUNDLE_PATH },
+    activities: Object.fromEntries(names.map((name) => [name, activity(name)])),
+  })
+  const running = worker.run()
+  return {
+    temporal,
+    stub(activities) {
+      stubs = activities
+      called = []
+    },
+    calls: () => called.map(({ name }) => name),
+    inputs: (name) => called.filter((call) => call.name === name).map(({ input }) => input),
+    async stop() {
+      worker.shutdown()
+      await running
+      await connection.close()
+      await closeTemporalClient(temporal)
+      await Runtime.instance().shutdown()
+    },
+  }
+}

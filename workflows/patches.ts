@@ -1,0 +1,15 @@
+/** A change of a workflow's code that runs from before it must not follow. */
+interface Patch {
+  /** The day on which the change was released, as YYYY-MM-DD. */
+  readonly since: string
+  /** What differs, in a line. */
+  readonly change: string
+}
+
+/**
+ * Every patch by its id, `<workflow>-<what changes>`; an id that were used twice would take one change for the other.
+ * Where the code differs a workflow asks `patched(id)` of `@temporalio/workflow` and keeps the old branch. Once no run from
+ * before is open, the old branch goes and `deprecatePatch(id)` stands in its place for one release; then the line here goes
+ * too. There is none yet: nothing has been released.
+ */
+export const PATCHES = {} satisfies Record<string, Patch>
