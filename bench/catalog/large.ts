@@ -90,7 +90,7 @@ async function vacuum(databaseUrl: string): Promise<void> {
 }
 
 /** Data of a stack that a bench makes anew each time, also what a killed run has left. */
-export function forget(folder: string): void {
+export function deleteData(folder: string): void {
   removePostgresData(folder)
   rmSync(folder, { recursive: true, force: true })
 }

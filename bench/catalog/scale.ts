@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { ROOT } from '../../config'
 import { startStack } from '../../scripts/stack/supervisor'
 import { type GeneratedCatalog, skuNumbered, writeCatalog } from './generate'
-import { forget, LARGE, LARGE_FOLDER, prepareLarge } from './large'
+import { deleteData, LARGE, LARGE_FOLDER, prepareLarge } from './large'
 import type { Figure } from '../figure'
 import { interleave, median, ratio } from '../measure'
 import { Shop } from '../shop'
@@ -19,7 +19,7 @@ const LISTS = 8
 export async function benchScale(): Promise<Figure[]> {
   await prepareLarge()
   const folder = join(ROOT, '.holdfast', 'bench-scale-small')
-  forget(folder)
+  deleteData(folder)
   const [large, small] = [
     await startStack({ folder: LARGE_FOLDER, portOffset: 8_500 }),
     await startStack({ folder, portOffset: 9_000 }),
@@ -38,7 +38,7 @@ export async function benchScale(): Promise<Figure[]> {
     await Promise.all(shops.map((shop) => shop.close()))
     await small.stop()
     await large.stop()
-    forget(folder)
+    deleteData(folder)
   }
 }
 

@@ -8,7 +8,7 @@ import { median } from '../measure'
 import { Shop } from '../shop'
 
 const CHANGES = 100
-const LOOK_MS = 5
+const POLL_MS = 5
 const BAR_MS = 1_000
 
 /** From the answer to a change of price until every API process shows it on a page that it had cached. */
@@ -50,5 +50,5 @@ async function shows(url: string, amount: number): Promise<boolean> {
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await pause(LOOK_MS)
+  while (!(await holds())) await pause(POLL_MS)
 }

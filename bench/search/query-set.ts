@@ -61,7 +61,7 @@ export function misspeltTitles(titles: readonly string[]): Asked[] {
 }
 
 /** The same titles, of whose last word only two to four letters are typed yet. */
-export function begunTitles(titles: readonly string[]): Asked[] {
+export function titleBeginnings(titles: readonly string[]): Asked[] {
   const random = randomOf(17)
   return longTitles(titles).map((title) => ({ title, text: beginning(wordsOf(title), random) }))
 }

@@ -11,7 +11,7 @@ import { type Stack, startStack } from '../../scripts/stack/supervisor'
 import { LARGE, LARGE_FOLDER, prepareLarge } from '../catalog/large'
 import type { Figure } from '../figure'
 import { burst, interleave, median, quantile, ratio } from '../measure'
-import { type Asked, begunTitles, demoTitles, generatedSample, misspeltTitles, MIX_NOTE, mixOf } from './query-set'
+import { type Asked, titleBeginnings, demoTitles, generatedSample, misspeltTitles, MIX_NOTE, mixOf } from './query-set'
 import { Shop } from '../shop'
 
 const PAIRS = 5
@@ -108,7 +108,7 @@ async function recallFigures(engine: PostgresSearch, titles: readonly string[]):
   }
   return [
     await figure('one word misspelt (swap, drop, double)', misspeltTitles(titles)),
-    await figure('last word a beginning of 2 to 4 letters', begunTitles(titles)),
+    await figure('last word a beginning of 2 to 4 letters', titleBeginnings(titles)),
   ]
 }
 

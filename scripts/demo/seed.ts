@@ -73,14 +73,14 @@ export async function seedDemoShop({
   for (const warehouse of WAREHOUSES) {
     await call('POST', '/v1/admin/warehouses', { json: warehouse, expected: [201, 409] })
   }
-  for (const title of DEMO_ROOTS) await makeShelf(call, title)
+  for (const title of DEMO_ROOTS) await makeRootCategory(call, title)
   const { body } = await call('POST', '/v1/admin/imports', { csv, expected: [202] })
   await completed(call, body as ImportJob, { lines: skus.length, onProgress })
   return { products }
 }
 
 /** A root of the category tree with what the attributes of its branch are, so that the file's are read by them. */
-async function makeShelf(call: Call, title: string): Promise<void> {
+async function makeRootCategory(call: Call, title: string): Promise<void> {
   await call('POST', '/v1/admin/categories', { json: { title }, expected: [201, 409] })
   const { body } = await call('GET', `/v1/store/categories/${categorySlug(title)}`, { expected: [200] })
   await call('PUT', `/v1/admin/categories/${(body as { id: string }).id}/attributes`, {

@@ -4,14 +4,14 @@ import type { AttributeDefinition } from '../../domain/catalog/attribute'
 
 type Rule = readonly [name: string, words: RegExp]
 
-interface Shelf {
+interface DemoCategory {
   readonly title: string
-  /** The last shelf takes what no other one does. */
+  /** The last category takes what no other one does. */
   readonly words?: RegExp
   readonly below: readonly Rule[]
 }
 
-const SHELVES: readonly Shelf[] = [
+const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     title: 'Seasonal',
     words:
@@ -191,7 +191,7 @@ const SIZES: readonly Rule[] = [
 const PIECES =
   /\b(?:set|pack|box|tube|bag)(?: of |\/| )?(\d{1,3})\b|\b(\d{1,3}) ?(?:pieces?|pcs?|pencils|hooks|sticks)\b/i
 
-/** The attributes of every shelf, and so of every product. */
+/** The attributes of every category, and so of every product. */
 export const DEMO_ATTRIBUTES: readonly AttributeDefinition[] = [
   choice('color', 'Color', COLORS),
   choice('material', 'Material', MATERIALS),
@@ -200,14 +200,14 @@ export const DEMO_ATTRIBUTES: readonly AttributeDefinition[] = [
   { ...choice('pieces', 'Pieces in a pack', []), type: 'number' },
 ]
 
-/** The titles of the shelves that make the tree's roots. */
-export const DEMO_ROOTS: readonly string[] = SHELVES.map(({ title }) => title)
+/** The titles of the categories that make the tree's roots. */
+export const DEMO_ROOTS: readonly string[] = DEMO_CATEGORIES.map(({ title }) => title)
 
 /** `"Set of 3 Cake Tins Pantry Design"` → `"Kitchen/Cakes & Baking"`. */
 export function demoCategory(title: string): string {
-  const shelf = SHELVES.find(({ words }) => words === undefined || words.test(title)) as Shelf
-  const below = firstOf(shelf.below, title)
-  return below === '' ? shelf.title : `${shelf.title}/${below}`
+  const category = DEMO_CATEGORIES.find(({ words }) => words === undefined || words.test(title)) as DemoCategory
+  const below = firstOf(category.below, title)
+  return below === '' ? category.title : `${category.title}/${below}`
 }
 
 /** '' where the title tells none. */

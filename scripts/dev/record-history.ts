@@ -163,7 +163,7 @@ const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
 }
 
 async function main(): Promise<void> {
-  forget()
+  deleteData()
   const stack = await startStack({ folder: FOLDER, durable: false, portOffset: 15_000, env: ENVIRONMENT })
   const temporal = await connectTemporal({ ...stack.services, TEMPORAL_NAMESPACE: 'default' })
   const pool = createPool(
@@ -181,11 +181,11 @@ async function main(): Promise<void> {
     await pool.end()
     await temporal.connection.close()
     await stack.stop()
-    forget()
+    deleteData()
   }
 }
 
-function forget(): void {
+function deleteData(): void {
   removePostgresData(FOLDER)
   rmSync(FOLDER, { recursive: true, force: true })
 }

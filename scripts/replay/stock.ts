@@ -37,7 +37,7 @@ interface ImportJob {
 }
 
 /** Imports the articles, so that exactly `onHand` of each can be sold: what earlier orders hold is added to it. */
-export async function stockShelves(client: Client, { articles }: Plan, settled: () => Promise<void>): Promise<void> {
+export async function stockWarehouses(client: Client, { articles }: Plan, settled: () => Promise<void>): Promise<void> {
   const made = await Promise.all(
     WAREHOUSES.map((warehouse) => client.call('POST', '/v1/admin/warehouses', { body: warehouse })),
   )

@@ -15,7 +15,7 @@ import { type Stack, type StackOptions, startStack } from '../stack/supervisor'
 import { Client } from './client'
 
 /** A stack of its own to break, and what looks at it from outside. */
-export interface Rig {
+export interface Harness {
   readonly stack: Stack
   readonly folder: string
   readonly faultFolder: string
@@ -46,11 +46,11 @@ const QUICK = {
   LOG_LEVEL: 'info',
 }
 
-export type RigOptions = StackOptions & { readonly folder: string }
+export type HarnessOptions = StackOptions & { readonly folder: string }
 
-export async function startRig(options: RigOptions): Promise<Rig> {
+export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const { folder, apis = 2, workers = 2, env } = options
-  await forget(folder)
+  await deleteData(folder)
   const faultFolder = join(folder, 'faults')
   const stack = await startStack({
     ...options,
@@ -126,13 +126,13 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       redis.disconnect()
       await Promise.all([pool.end(), connection.close()])
       await stack.stop()
-      await forget(folder)
+      await deleteData(folder)
     },
   }
 }
 
 /** Also what a killed run left behind; one that still runs is left alone, and starting beside it is refused. */
-async function forget(folder: string): Promise<void> {
+async function deleteData(folder: string): Promise<void> {
   if (holderOf(lockFile(folder)) !== undefined) return
   await endLeftovers(readRecords(folder), () => undefined)
   removePostgresData(folder)
