@@ -6,14 +6,14 @@ import { request } from 'undici'
 import { ROOT } from '../config'
 import { migrate } from '../db/migrate'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
-import { csvOf, type GeneratedCatalog, writeCatalog } from './catalog'
-import { forget } from './large'
+import { csvOf, type GeneratedCatalog, writeCatalog } from './catalog/generate'
+import { deleteData } from './catalog/large'
 import type { Figure } from './figure'
 import { Shop } from './shop'
 
 const CATALOG: GeneratedCatalog = { count: 1_000_000, seed: 7 }
 const BAR = 0.2
-const LOOK_MS = 1_000
+const POLL_MS = 1_000
 
 /**
  * A CSV of many SKUs over REST, until the import is complete, against COPY of the rows that it makes into the same
@@ -23,7 +23,7 @@ const LOOK_MS = 1_000
 export async function benchImport(): Promise<Figure[]> {
   const folder = join(ROOT, '.holdfast', 'bench-import')
   // What a run that was killed has left.
-  forget(folder)
+  deleteData(folder)
   const stack = await startStack({ folder, portOffset: 9_500 })
   try {
     const copying = await copied(stack)
@@ -40,7 +40,7 @@ export async function benchImport(): Promise<Figure[]> {
     ]
   } finally {
     await stack.stop()
-    forget(folder)
+    deleteData(folder)
   }
 }
 
@@ -78,7 +78,7 @@ async function imported(stack: Stack): Promise<number> {
       break
     }
     if (job.state !== 'running') throw new Error(`import: ${JSON.stringify(job)}`)
-    await pause(LOOK_MS)
+    await pause(POLL_MS)
   }
   await shop.close()
   return (performance.now() - begun) / 1_000

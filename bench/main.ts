@@ -1,29 +1,35 @@
 import { cpus, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT } from '../config'
-import { type Stack, startStack } from '../scripts/stack/supervisor'
+import type { Stack } from '../scripts/stack/supervisor'
 import { benchCart } from './cart'
-import { benchChange } from './change'
-import { benchCheckout } from './checkout'
+import { benchChange } from './page/change'
+import { benchCheckoutCpu } from './checkout/cpu'
+import { benchCheckoutFiles } from './checkout/files'
+import { benchCheckout } from './checkout/rate'
 import { benchImport } from './import'
-import { benchPage } from './page'
-import { benchRecovery } from './recovery'
-import { benchReservation } from './reservation'
-import { benchLargeSearch, benchSearch } from './search'
-import { benchScale } from './scale'
+import { benchPage } from './page/product'
+import { benchRecovery } from './process/recovery'
+import { benchReservation } from './inventory/reservation'
+import { benchLargeSearch, benchSearch } from './search/search'
+import { benchScale } from './catalog/scale'
 import type { Figure } from './figure'
-import { benchStorefront } from './storefront'
-import { benchMemory, benchStart } from './rest'
+import { benchStorefront } from './page/storefront'
+import { benchMemory } from './process/memory'
+import { benchStart } from './process/start'
+import { startStackOf } from './programs'
 
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
+  'checkout-cpu': benchCheckoutCpu,
   reservation: benchReservation,
   cart: benchCart,
   page: benchPage,
 }
 /** Those that start and kill stacks of their own, beside nothing else. */
-const ALONE: Record<string, () => Promise<Figure[]>> = {
+const ALONE: Record<string, (programs: string) => Promise<Figure[]>> = {
+  files: benchCheckoutFiles,
   start: benchStart,
   memory: benchMemory,
   recovery: benchRecovery,
@@ -36,23 +42,32 @@ const ALONE: Record<string, () => Promise<Figure[]>> = {
 }
 const NAMES = [...Object.keys(BENCHES), ...Object.keys(ALONE)]
 
-/** `npm run bench [-- --only checkout,cart]`: measures on stacks of its own and prints one table. */
+/**
+ * `npm run bench [-- --only checkout,cart]`: measures on stacks of its own and prints one table. With `--programs <dist>`
+ * of another tree, `files` and those that share a stack measure the programs of that tree.
+ */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: NAMES.join(',') } } })
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: NAMES.join(',') },
+      programs: { type: 'string', default: join(ROOT, 'dist') },
+    },
+  })
+  const programs = resolve(values.programs)
   const wanted = values.only.split(',')
   const unknown = wanted.filter((name) => !NAMES.includes(name))
   if (unknown.length > 0) throw new Error(`There is no bench ${unknown.join(', ')}, only ${NAMES.join(', ')}.`)
   printHead()
-  await measureTogether(wanted)
+  await measureTogether(wanted, programs)
   for (const [name, bench] of Object.entries(ALONE)) {
-    if (wanted.includes(name)) await printed(name, bench)
+    if (wanted.includes(name)) await printed(name, () => bench(programs))
   }
 }
 
-async function measureTogether(wanted: readonly string[]): Promise<void> {
+async function measureTogether(wanted: readonly string[], programs: string): Promise<void> {
   const benches = Object.entries(BENCHES).filter(([name]) => wanted.includes(name))
   if (benches.length === 0) return
-  const stack = await startStack({ folder: join(ROOT, '.holdfast', 'bench'), portOffset: 5_000 })
+  const stack = await startStackOf(programs)({ folder: join(ROOT, '.holdfast', 'bench'), portOffset: 5_000 })
   try {
     for (const [name, bench] of benches) await printed(name, () => bench(stack))
   } finally {

@@ -34,6 +34,15 @@ export async function burst(callers: number, seconds: number, call: () => Promis
   }
 }
 
+/** Makes so many calls with `callers` at once. A call that throws ends the measurement. */
+export async function calls(callers: number, count: number, call: () => Promise<void>): Promise<void> {
+  let made = 0
+  const caller = async (): Promise<void> => {
+    while (made++ < count) await call()
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+}
+
 /** Of sorted numbers; NaN of none. */
 export function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN

@@ -1,7 +1,6 @@
 import type { ProductId, Sku } from './ids'
 import { type Currency, sum } from './money'
 import { shippingPrice } from './fulfillment'
-import { type TaxRates, taxOn } from './tax'
 
 /** A line's total, in minor units: a thousand lines of it still add up exactly. */
 export const LINE_TOTAL_MAX = 1_000_000_000_000
@@ -150,4 +149,25 @@ function totalsOf(lines: readonly PricedLine[], shipping: number, shippingTax: n
   const lineTotals = sum(lines.map((line) => line.total))
   const net = taxInclusive ? lineTotals : lineTotals - (tax - shippingTax)
   return { subtotal: net + discount, discount, shipping, tax, total: net + shipping + (taxInclusive ? 0 : tax) }
+}
+
+/** Rates in basis points: 2000 is 20 %. A SKU that is not named is not taxed. */
+export interface TaxRates {
+  readonly lines: Readonly<Record<Sku, number>>
+  readonly shipping: number
+}
+
+export const NO_TAX: TaxRates = { lines: {}, shipping: 0 }
+
+/**
+ * The tax on `amount`, rounded half up. Inclusive: the part of it that is tax; exclusive: what comes on top.
+ *
+ * @param amount minor units, not negative
+ */
+export function taxOn(amount: number, basisPoints: number, inclusive: boolean): number {
+  if (basisPoints === 0) return 0
+  const rate = BigInt(basisPoints)
+  const numerator = BigInt(amount) * rate
+  const denominator = inclusive ? 10_000n + rate : 10_000n
+  return Number((numerator * 2n + denominator) / (denominator * 2n))
 }

@@ -14,6 +14,7 @@ import { createLog, type Log } from '../log'
 import { createPaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
+import { connectionOptions } from '../temporal'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { BUNDLE_PATH } from './bundle'
 import type { Consumer } from './consumers/consumer'
@@ -184,7 +185,7 @@ function readQueues(): TaskQueue[] {
 async function connect(settings: Settings, log: Log): Promise<NativeConnection> {
   for (;;) {
     try {
-      return await NativeConnection.connect({ address: settings.TEMPORAL_ADDRESS })
+      return await NativeConnection.connect(connectionOptions(settings))
     } catch (error) {
       log.warn({ address: settings.TEMPORAL_ADDRESS, reason: (error as Error).message }, 'Temporal is not there yet')
       await delay(1_000)

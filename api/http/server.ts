@@ -3,7 +3,6 @@ import { createServer, IncomingMessage, type Server, ServerResponse } from 'node
 import type { Duplex } from 'node:stream'
 import type { Express } from 'express'
 import { DomainError, type ErrorCode } from '../../domain/errors'
-import type { PageServer } from '../page/serve'
 import { problemOf } from './problem'
 
 const HEADERS_TIMEOUT_MS = 10_000
@@ -11,13 +10,19 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 3_600_000
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
+/** What answers a request at once where it can. */
+interface FinishedPages {
+  /** False: it was not answered, and Express is asked. */
+  sendIfReady(request: IncomingMessage, response: ServerResponse): boolean
+}
+
 /**
  * The HTTP server of an Express app. Its request and response classes already have Express's prototypes: otherwise
  * Express calls `Object.setPrototypeOf` on both for each request, which makes V8 forget their shape and costs two thirds
  * of a small request (expressjs/express#5998). Mounted sub-apps would undo it; Routers do not. Finished pages are sent
  * before Express sees the request.
  */
-export function createHttpServer(app: Express, pages: Pick<PageServer, 'sendIfReady'>): Server {
+export function createHttpServer(app: Express, pages: FinishedPages): Server {
   // Classes of their own: objects made by calling Node's on a prototype of Express's keep their properties in a slower place.
   class AppRequest extends IncomingMessage {}
   class AppResponse extends ServerResponse {}

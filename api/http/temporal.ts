@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import { Client, Connection, isRetryableError, makeGrpcRetryInterceptor } from '@temporalio/client'
-import type { Settings } from '../../config'
+import { connectionOptions, type TemporalSettings } from '../../temporal'
 
 /** How soon a lost connection, and a call that failed with it, is tried again: a restarted Temporal is found within this. */
 const RECONNECT_DELAY_MAX_MS = 1_000
@@ -41,10 +41,10 @@ const retriesOf = new WeakMap<Client, Retries>()
  * The process's Temporal client. Making it does no I/O: it connects with the first call and again whenever it has to, so
  * that the API starts and serves while Temporal is away. Calls must bring a deadline: they are retried until then.
  */
-export function createTemporalClient(settings: Pick<Settings, 'TEMPORAL_ADDRESS' | 'TEMPORAL_NAMESPACE'>): Client {
+export function createTemporalClient(settings: TemporalSettings): Client {
   const retries: Retries = { closing: false, nextAtMost: 0 }
   const connection = Connection.lazy({
-    address: settings.TEMPORAL_ADDRESS,
+    ...connectionOptions(settings),
     interceptors: [
       makeGrpcRetryInterceptor({
         retryableDecider: (attempt, status) =>

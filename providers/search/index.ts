@@ -3,13 +3,13 @@ import type { Settings } from '../../config'
 import type { Pool } from '../../db/pool'
 import { type Affinity, AFFINITY_MAX, type SearchQuery, type SearchResult, type Suggestion } from '../../domain/search'
 import type { SearchEngine, SuggestRequest } from './port'
-import { PostgresSearch } from './postgres'
-import { TypesenseSearch } from './typesense'
+import { PostgresSearch } from './postgres/engine'
+import { TypesenseSearch } from './typesense/engine'
 
 type SearchSettings = Pick<Settings, 'TYPESENSE_URL' | 'TYPESENSE_API_KEY' | 'SEARCH_TIMEOUT_MS'>
 type EngineFactory = (settings: SearchSettings, pool: Pool) => SearchEngine | null
 
-/** Best first; the first that is there answers. A new engine is a file and a line here. The last one is always there. */
+/** Best first; the first that is there answers. A new engine is a file or a folder, and a line here. The last one is always there. */
 const ENGINES: readonly EngineFactory[] = [
   ({ TYPESENSE_URL: url, TYPESENSE_API_KEY: apiKey, SEARCH_TIMEOUT_MS: timeoutMs }) =>
     url === '' ? null : new TypesenseSearch({ url, apiKey, timeoutMs }),

@@ -29,7 +29,7 @@ export interface Purchase {
   readonly body: unknown
 }
 
-export interface Surroundings {
+export interface BuyerContext {
   readonly apis: readonly string[]
   readonly skus: Readonly<Record<BuyerPlan['product'], string>>
   /** Tells that this buyer's order now comes to these steps. */
@@ -43,96 +43,96 @@ const JUST_BEFORE_MS = 150
 const END_PATIENCE_MS = 120_000
 
 /** Plays one buyer to the end of its order. Throws when an order does not end. */
-export async function playBuyer(plan: BuyerPlan, number: number, around: Surroundings): Promise<History> {
+export async function runBuyer(plan: BuyerPlan, number: number, context: BuyerContext): Promise<History> {
   await delay(plan.startMs)
-  const history = await fillCart(plan, number, around)
-  await SCRIPTS[plan.script](history, around)
+  const history = await fillCart(plan, number, context)
+  await SCRIPTS[plan.script](history, context)
   for (const orderId of history.orders) await ended(history, orderId)
   return history
 }
 
-const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, around: Surroundings) => Promise<void>>> = {
-  async buy(history, around) {
-    await around.reached(history, 'accept', 'place', 'charge', 'confirm', 'webhook', 'relay')
-    await checkout(history, history.plan.method, around)
+const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, context: BuyerContext) => Promise<void>>> = {
+  async buy(history, context) {
+    await context.reached(history, 'accept', 'place', 'charge', 'confirm', 'webhook', 'relay')
+    await checkout(history, history.plan.method, context)
   },
 
-  async buy_twice(history, around) {
-    await around.reached(history, 'accept', 'place', 'charge', 'confirm', 'relay')
+  async buy_twice(history, context) {
+    await context.reached(history, 'accept', 'place', 'charge', 'confirm', 'relay')
     const key = randomUUID()
     await Promise.all([
-      checkout(history, history.plan.method, around, key),
-      checkout(history, history.plan.method, around, key),
-      checkout(history, history.plan.method, around),
+      checkout(history, history.plan.method, context, key),
+      checkout(history, history.plan.method, context, key),
+      checkout(history, history.plan.method, context),
     ])
   },
 
-  async pay_again(history, around) {
-    const declined = await decline(history, around)
+  async pay_again(history, context) {
+    const declined = await decline(history, context)
     if (!declined) return
-    await around.reached(history, 'next_attempt')
+    await context.reached(history, 'next_attempt')
     await payment(history, declined.orderId, 'pm_card_visa')
   },
 
-  async cancel_declined(history, around) {
-    const declined = await decline(history, around)
+  async cancel_declined(history, context) {
+    const declined = await decline(history, context)
     if (!declined) return
-    await around.reached(history, 'undo_place')
+    await context.reached(history, 'undo_place')
     await cancel(history, declined.orderId)
   },
 
-  async leave_declined(history, around) {
-    const declined = await decline(history, around)
+  async leave_declined(history, context) {
+    const declined = await decline(history, context)
     if (!declined) return
-    await around.reached(history, 'sweep')
+    await context.reached(history, 'sweep')
     await until(declined.holdUntil - JUST_BEFORE_MS)
-    await around.reached(history, 'undo_place')
+    await context.reached(history, 'undo_place')
   },
 
-  async approve(history, around) {
-    const challenged = await challenge(history, around)
+  async approve(history, context) {
+    const challenged = await challenge(history, context)
     if (!challenged) return
-    await around.reached(history, 'webhook')
+    await context.reached(history, 'webhook')
     await approve(history, challenged)
   },
 
-  async cancel_challenged(history, around) {
-    const challenged = await challenge(history, around)
+  async cancel_challenged(history, context) {
+    const challenged = await challenge(history, context)
     if (!challenged) return
-    await around.reached(history, 'undo_charge')
+    await context.reached(history, 'undo_charge')
     await cancel(history, challenged.orderId)
   },
 
-  async leave_challenged(history, around) {
-    const challenged = await challenge(history, around)
+  async leave_challenged(history, context) {
+    const challenged = await challenge(history, context)
     if (!challenged) return
     await until(challenged.holdUntil - JUST_BEFORE_MS)
-    await around.reached(history, 'undo_charge')
+    await context.reached(history, 'undo_charge')
   },
 
-  async switch_card(history, around) {
-    const challenged = await challenge(history, around)
+  async switch_card(history, context) {
+    const challenged = await challenge(history, context)
     if (!challenged) return
-    await around.reached(history, 'next_attempt')
+    await context.reached(history, 'next_attempt')
     await payment(history, challenged.orderId, 'pm_card_mastercard')
   },
 
-  async hold_and_leave(history, around) {
+  async hold_and_leave(history, context) {
     const held = await hold(history)
     if (!held) return
     await until(held - JUST_BEFORE_MS)
-    await around.reached(history, 'expiry')
+    await context.reached(history, 'expiry')
   },
 
-  async hold_and_buy(history, around) {
+  async hold_and_buy(history, context) {
     await hold(history)
-    await around.reached(history, 'accept', 'place', 'charge', 'confirm', 'relay')
-    await checkout(history, history.plan.method, around)
+    await context.reached(history, 'accept', 'place', 'charge', 'confirm', 'relay')
+    await checkout(history, history.plan.method, context)
   },
 }
 
 /** Settlement begins when the checkout gave up waiting: late money is on its way. */
-async function checkout(history: History, method: string, around: Surroundings, key = randomUUID()): Promise<Answer> {
+async function checkout(history: History, method: string, context: BuyerContext, key = randomUUID()): Promise<Answer> {
   const { cartId, marker } = history
   const answer = await purchase(history, {
     path: `/v1/store/carts/${cartId}/checkout`,
@@ -141,7 +141,7 @@ async function checkout(history: History, method: string, around: Surroundings, 
   })
   if (answer.status === 202 && history.plan.fault?.step === 'settlement') {
     await until(holdEnd(answer) + LATE_MS - JUST_BEFORE_MS)
-    await around.reached(history, 'settlement')
+    await context.reached(history, 'settlement')
   }
   return answer
 }
@@ -184,12 +184,12 @@ interface Waiting {
   readonly holdUntil: number
 }
 
-function decline(history: History, around: Surroundings): Promise<Waiting | null> {
-  return waitForBuyer(history, 'pm_card_chargeDeclined', 'ready_for_payment', around)
+function decline(history: History, context: BuyerContext): Promise<Waiting | null> {
+  return waitForBuyer(history, 'pm_card_chargeDeclined', 'ready_for_payment', context)
 }
 
-function challenge(history: History, around: Surroundings): Promise<Waiting | null> {
-  return waitForBuyer(history, 'pm_card_authenticationRequired', 'requires_action', around)
+function challenge(history: History, context: BuyerContext): Promise<Waiting | null> {
+  return waitForBuyer(history, 'pm_card_authenticationRequired', 'requires_action', context)
 }
 
 /** Null when it did not come to that: sold out, say, or the time was over. */
@@ -197,9 +197,9 @@ async function waitForBuyer(
   history: History,
   method: string,
   wanted: string,
-  around: Surroundings,
+  context: BuyerContext,
 ): Promise<Waiting | null> {
-  const orderId = orderOf(await checkout(history, method, around))
+  const orderId = orderOf(await checkout(history, method, context))
   if (orderId === '') return null
   let { body } = await read(history, orderId)
   for (const deadline = Date.now() + END_PATIENCE_MS; body['state'] === 'in_progress' && Date.now() < deadline; ) {
@@ -231,7 +231,7 @@ async function hold(history: History): Promise<number | null> {
 }
 
 /** Two changes of the cart, each sent until it is acknowledged. */
-async function fillCart(plan: BuyerPlan, number: number, { apis, skus }: Surroundings): Promise<History> {
+async function fillCart(plan: BuyerPlan, number: number, { apis, skus }: BuyerContext): Promise<History> {
   const client = new Client(apis, number)
   const made = await client.send({ method: 'POST', path: '/v1/store/carts', body: { currency: 'GBP' } })
   const cartId = made.body['id'] as string

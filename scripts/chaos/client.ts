@@ -21,7 +21,7 @@ export interface Request {
 }
 
 /** One thing a client was told. */
-export interface Told extends Answer {
+export interface ReceivedAnswer extends Answer {
   readonly request: Request
   readonly sentAt: number
   readonly at: number
@@ -33,7 +33,7 @@ const PATIENCE_MS = 60_000
 
 /** A client as a careful shop writes it: what is not answered, or answered 5xx or 429, is sent again under the same key. */
 export class Client {
-  readonly told: Told[] = []
+  readonly received: ReceivedAnswer[] = []
   readonly apis: readonly string[]
   private turn: number
 
@@ -80,7 +80,7 @@ export class Client {
         replayed: response.headers.get('idempotent-replayed') === 'true',
         body: text === '' ? {} : (JSON.parse(text) as Answer['body']),
       }
-      this.told.push({ ...answer, request, sentAt, at: Date.now() })
+      this.received.push({ ...answer, request, sentAt, at: Date.now() })
       return answer
     } catch {
       return null

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { CELLS, type Cell, FAULTS, STEPS } from './matrix'
-import { type Rig, startRig } from './rig'
+import { type Harness, startHarness } from './harness'
 import { runSeeds, type SeedResult } from './run'
 import { faultsOf } from './schedule'
 import { ROOT } from '../../config'
@@ -30,24 +30,24 @@ async function main(): Promise<void> {
     })
   }
   const folder = join(ROOT, '.holdfast', 'chaos')
-  const rig = await startRig({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
-  interrupted.signal.addEventListener('abort', () => void rig.stop().finally(() => process.exit(1)))
+  const harness = await startHarness({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
+  interrupted.signal.addEventListener('abort', () => void harness.stop().finally(() => process.exit(1)))
   try {
-    await run(rig)
+    await run(harness)
   } catch (error) {
-    // A rig that is being stopped fails whoever uses it; the listener above ends the process.
+    // A harness that is being stopped fails whoever uses it; the listener above ends the process.
     if (interrupted.signal.aborted) return
-    await rig.stop()
+    await harness.stop()
     throw error
   }
 }
 
-async function run(rig: Rig): Promise<void> {
+async function run(harness: Harness): Promise<void> {
   const results: SeedResult[] = []
   const end = options.from + options.seeds
   for (let from = options.from; from < end; from += options.together) {
     const seeds = Array.from({ length: Math.min(options.together, end - from) }, (_, index) => from + index)
-    const wave = await runSeeds(rig, seeds, { short: options.short === true })
+    const wave = await runSeeds(harness, seeds, { short: options.short === true })
     results.push(...wave)
     wave.forEach(report)
   }
@@ -56,8 +56,8 @@ async function run(rig: Rig): Promise<void> {
   console.log(
     `${results.length - failed.length} seeds passed, ${failed.length} failed${failed.length > 0 ? `: ${failed.map(({ schedule }) => schedule.seed).join(', ')}` : ''}`,
   )
-  if (failed.length > 0 && options.keep) await rig.stack.stop()
-  else await rig.stop()
+  if (failed.length > 0 && options.keep) await harness.stack.stop()
+  else await harness.stop()
   process.exit(failed.length > 0 ? 1 : 0)
 }
 

@@ -1,6 +1,6 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
-import type { Answer, Told } from './client'
+import type { Answer, ReceivedAnswer } from './client'
 
 /** What the sandbox's journal says of a charge. */
 interface JournalCharge {
@@ -76,7 +76,7 @@ async function tellStory({ cartId, approved, client }: History, pool: Pool): Pro
      order by at`,
     [cartId],
   )
-  const told = client.told.map((one) => ({ at: new Date(one.at), what: describe(one) }))
+  const told = client.received.map((one) => ({ at: new Date(one.at), what: describe(one) }))
   const bank = approved
     ? [{ at: new Date(approved.at), what: `approved, held until ${new Date(approved.holdUntil).toISOString()}` }]
     : []
@@ -114,7 +114,7 @@ function judgeAnswers(
   { orders, charges, keys }: { orders: readonly OrderRow[]; charges: readonly JournalCharge[]; keys: Keys },
 ): string[] {
   const faults: string[] = []
-  for (const told of history.client.told) {
+  for (const told of history.client.received) {
     const what = describe(told)
     if (told.status === 500) faults.push(what)
     if (told.status === 201 && isPurchase(told)) {
@@ -138,7 +138,7 @@ function judgeAnswers(
 
 /** A request that was accepted while it ran is never told that it failed. */
 function judgeFailures({ client }: History, keys: Keys): string[] {
-  return client.told
+  return client.received
     .filter(({ status, request, sentAt, at }) => {
       const acceptedAt = keys.get(request.key ?? '')?.storedAt
       return status >= 500 && acceptedAt !== undefined && sentAt < acceptedAt && acceptedAt < at - ACCEPTED_MS
@@ -150,7 +150,7 @@ function judgeFailures({ client }: History, keys: Keys): string[] {
 async function judgeReplays({ client, purchases, token }: History, keys: Keys): Promise<string[]> {
   const faults: string[] = []
   for (const purchase of purchases) {
-    const before = client.told.filter(({ request }) => request.key === purchase.key).filter(isOutcome)
+    const before = client.received.filter(({ request }) => request.key === purchase.key).filter(isOutcome)
     // A key that nothing was stored for would buy anew.
     if (before.length === 0 && !keys.has(purchase.key)) continue
     const now = await client.send({ method: 'POST', ...purchase, token })
@@ -177,7 +177,7 @@ async function judgeCart({ client, cartId, token, lines }: History, orders: read
 /** Nobody reads of anybody else. */
 export function judgePrivacy(histories: readonly History[]): string[] {
   return histories.flatMap((history) => {
-    const told = JSON.stringify(history.client.told.map(({ body }) => body))
+    const told = JSON.stringify(history.client.received.map(({ body }) => body))
     const others = histories.filter((other) => other !== history && told.includes(other.marker))
     return others.map((other) => `${history.cartId} was told of the buyer of ${other.cartId}`)
   })
@@ -217,7 +217,7 @@ function holdsMoney({ status, captured, refunded }: JournalCharge): boolean {
   return status === 'authorized' || (status === 'captured' && captured > refunded)
 }
 
-function isPurchase({ request }: Told): boolean {
+function isPurchase({ request }: ReceivedAnswer): boolean {
   return request.path.endsWith('/checkout') || request.path.endsWith('/payments')
 }
 
@@ -225,7 +225,7 @@ function isOutcome({ status, body }: Answer): boolean {
   return KEPT.has(status) && !NOT_OUTCOMES.has(String(body['code']))
 }
 
-function describe({ request, status, body }: Told): string {
+function describe({ request, status, body }: ReceivedAnswer): string {
   const path = request.path.replace(/\/[a-z]+_[0-9a-z]{26}/g, '')
   return `${request.method} ${path} → ${status} ${String(body['code'] ?? '')}`
 }

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type History, playBuyer } from './buyer'
+import { type History, runBuyer } from './buyer'
 import { Injector } from './injector'
 import type { Cell } from './matrix'
 import { judge, judgePrivacy } from './oracle'
-import type { AuditAnswer, Rig } from './rig'
+import type { AuditAnswer, Harness } from './harness'
 import { type FaultPlan, faultsOf, type Schedule, scheduleOf } from './schedule'
-import { playStaff, type StaffHistory } from './staff'
+import { runStaff, type StaffHistory } from './staff'
 import { judgeStaff } from './staff-oracle'
 
 export interface SeedResult {
@@ -18,8 +18,8 @@ export interface SeedResult {
   readonly seconds: number
 }
 
-const PLENTY = 60
-const SCARCE = 4
+const STOCK_PLENTIFUL = 60
+const STOCK_SCARCE = 4
 const SETTLE_MS = 120_000
 /** Temporal's index of workflows is a little behind. */
 const CALM_MS = 8_000
@@ -29,26 +29,30 @@ const POLL_MS = 400
  * Plays the schedules of some seeds side by side, each with products of its own, and judges what is left. What can only be
  * told of the whole stack counts against each of them.
  */
-export async function runSeeds(rig: Rig, seeds: readonly number[], options: { short: boolean }): Promise<SeedResult[]> {
+export async function runSeeds(
+  harness: Harness,
+  seeds: readonly number[],
+  options: { short: boolean },
+): Promise<SeedResult[]> {
   const begun = Date.now()
-  const injector = new Injector(rig)
+  const injector = new Injector(harness)
   const schedules = seeds.map((seed) => scheduleOf(seed, options))
-  await rig.setHolds({
+  await harness.setHolds({
     checkout: Math.max(...schedules.map((schedule) => schedule.holdSeconds)),
     cart: Math.max(...schedules.map((schedule) => schedule.cartHoldSeconds)),
   })
-  const played = await Promise.all(schedules.map((schedule) => play(rig, schedule, injector)))
+  const played = await Promise.all(schedules.map((schedule) => play(harness, schedule, injector)))
   const missed = await injector.end()
-  const common = await settle(rig)
+  const common = await settle(harness)
   const histories = played.flatMap((one) => one.histories)
   common.push(...judgePrivacy(histories))
-  for (const file of rig.search(histories.map(({ marker }) => marker))) common.push(`${file} holds personal data`)
+  for (const file of harness.search(histories.map(({ marker }) => marker))) common.push(`${file} holds personal data`)
   const results: SeedResult[] = []
   for (const { schedule, histories, staff, skus, faults } of played) {
     for (const history of histories)
-      faults.push(...(await judge(history, { pool: rig.pool, sandbox: rig.stack.file.sandbox })))
-    for (const history of staff) faults.push(...(await judgeStaff(history, rig)))
-    faults.push(...(await judgeStock(rig, skus)))
+      faults.push(...(await judge(history, { pool: harness.pool, sandbox: harness.stack.file.sandbox })))
+    for (const history of staff) faults.push(...(await judgeStaff(history, harness)))
+    faults.push(...(await judgeStock(harness, skus)))
     const planned = faultsOf(schedule)
     results.push({
       schedule,
@@ -69,21 +73,24 @@ interface Played {
   readonly faults: string[]
 }
 
-async function play(rig: Rig, schedule: Schedule, injector: Injector): Promise<Played> {
-  const skus = { plenty: await rig.sell('plenty', PLENTY), scarce: await rig.sell('scarce', SCARCE) }
-  const { apis, admin_key: adminKey } = rig.stack.file
+async function play(harness: Harness, schedule: Schedule, injector: Injector): Promise<Played> {
+  const skus = {
+    plenty: await harness.sell('plenty', STOCK_PLENTIFUL),
+    scarce: await harness.sell('scarce', STOCK_SCARCE),
+  }
+  const { apis, admin_key: adminKey } = harness.stack.file
   const begin = async (fault: FaultPlan | null, steps: readonly string[], cartId: string | null): Promise<void> => {
     if (fault && steps.includes(fault.step)) await injector.begin(fault, cartId)
   }
   const buyers = schedule.buyers.map((plan, number) =>
-    playBuyer(plan, number, {
+    runBuyer(plan, number, {
       apis,
       skus,
       reached: ({ cartId }, ...steps) => begin(plan.fault, steps, cartId),
     }),
   )
   const staff = schedule.staff.map((plan, number) =>
-    playStaff(plan, number, { apis, adminKey, reached: ({ fault }, ...steps) => begin(fault, steps, null) }),
+    runStaff(plan, number, { apis, adminKey, reached: ({ fault }, ...steps) => begin(fault, steps, null) }),
   )
   const [bought, kept] = await Promise.all([Promise.allSettled(buyers), Promise.allSettled(staff)])
   return {
@@ -96,13 +103,13 @@ async function play(rig: Rig, schedule: Schedule, injector: Injector): Promise<P
 }
 
 /** Waits until nothing is in flight and every invariant holds; says what does not. */
-export async function settle(rig: Rig): Promise<string[]> {
+export async function settle(harness: Harness): Promise<string[]> {
   const deadline = Date.now() + SETTLE_MS
   let calm = 0
   let last: AuditAnswer | null = null
   while (Date.now() < deadline) {
-    last = await rig.audit()
-    const parked = await countParked(rig)
+    last = await harness.audit()
+    const parked = await countParked(harness)
     if (last?.settled && last.ok && parked === 0) return []
     calm = last?.settled && parked === 0 ? calm || Date.now() : 0
     if (calm > 0 && Date.now() - calm > CALM_MS) break
@@ -110,21 +117,21 @@ export async function settle(rig: Rig): Promise<string[]> {
   }
   if (!last) return ['the invariants could not be checked']
   const wrong = last.checks.filter((check) => !check.ok)
-  const rest = last.settled && (await countParked(rig)) === 0
+  const rest = last.settled && (await countParked(harness)) === 0
   return [
-    ...(rest ? [] : [`something is still in flight after ${SETTLE_MS / 1000} s: ${await describeInFlight(rig)}`]),
+    ...(rest ? [] : [`something is still in flight after ${SETTLE_MS / 1000} s: ${await describeInFlight(harness)}`]),
     ...wrong.map(({ name, violations, sample }) => `${name}: ${violations} (${sample.join('; ')})`),
   ]
 }
 
 /** Nothing here is for good, so every case that was opened has to close by itself. One while Postgres still comes back. */
-async function countParked({ pool }: Rig): Promise<number> {
+async function countParked({ pool }: Harness): Promise<number> {
   const counted = pool.query<{ count: number }>('select count(*) from attention where closed_at is null')
   const { rows } = await counted.catch(() => ({ rows: [{ count: 1 }] }))
   return rows[0]?.count ?? 0
 }
 
-async function describeInFlight({ pool }: Rig): Promise<string> {
+async function describeInFlight({ pool }: Harness): Promise<string> {
   const { rows } = await pool.query<{ what: string }>(`
     select o.id || ' is ' || o.status || ', restarts ' || o.restarts as what
     from orders o where o.status in ('pending', 'inventory_reserved', 'payment_pending')
@@ -143,7 +150,7 @@ async function describeInFlight({ pool }: Rig): Promise<string> {
 }
 
 /** What is reserved is what was bought: every hold that did not become an order has ended, in its time. */
-async function judgeStock({ pool }: Rig, skus: readonly string[]): Promise<string[]> {
+async function judgeStock({ pool }: Harness, skus: readonly string[]): Promise<string[]> {
   const deadline = Date.now() + CALM_MS
   for (;;) {
     const { rows } = await pool.query<{ sku: string; reserved: number; bought: number; on_hand: number }>(

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import sharp from 'sharp'
-import type { Rig } from './rig'
+import type { Harness } from './harness'
 import { type Edited, PICTURE, type StaffHistory, titleOf, type Uploaded } from './staff'
 
 /** A document that a killed worker had taken waits for its lease to end. */
@@ -10,16 +10,19 @@ const PAGE_PATIENCE_MS = 2_000
 const POLL_MS = 200
 
 /** At rest: compares what staff did with what the shop shows, in every API process. Returns what does not agree. */
-export async function judgeStaff({ plan, client, edited, uploaded }: StaffHistory, rig: Rig): Promise<string[]> {
-  const broken = client.told.filter(({ status }) => status === 500)
+export async function judgeStaff(
+  { plan, client, edited, uploaded }: StaffHistory,
+  harness: Harness,
+): Promise<string[]> {
+  const broken = client.received.filter(({ status }) => status === 500)
   const faults = broken.map(({ request }) => `${request.method} ${request.path} → 500`)
   if (edited) {
-    faults.push(...(await lasting(SEARCH_PATIENCE_MS, () => wrongInSearch(edited, rig))))
-    faults.push(...(await lasting(PAGE_PATIENCE_MS, () => wrongOnPages(edited, rig))))
+    faults.push(...(await lasting(SEARCH_PATIENCE_MS, () => wrongInSearch(edited, harness))))
+    faults.push(...(await lasting(PAGE_PATIENCE_MS, () => wrongOnPages(edited, harness))))
   }
   if (uploaded) {
-    faults.push(...wrongInAnswers(uploaded), ...(await wrongInRows(uploaded, rig)))
-    faults.push(...(await wrongInStore(uploaded, rig)))
+    faults.push(...wrongInAnswers(uploaded), ...(await wrongInRows(uploaded, harness)))
+    faults.push(...(await wrongInStore(uploaded, harness)))
   }
   return faults.map((fault) => `${plan.script} by staff: ${fault}`)
 }
@@ -32,8 +35,8 @@ async function lasting(patienceMs: number, look: () => Promise<string[]>): Promi
   }
 }
 
-async function wrongInSearch({ slug, was, is }: Edited, rig: Rig): Promise<string[]> {
-  return eachApi(rig, async (api) => {
+async function wrongInSearch({ slug, was, is }: Edited, harness: Harness): Promise<string[]> {
+  return eachApi(harness, async (api) => {
     const finds = async (word: string): Promise<boolean> => {
       const { data } = (await read(`${api}/v1/store/search?q=${word}`)) as { data: { slug: string }[] }
       return data.some((hit) => hit.slug === slug)
@@ -45,8 +48,8 @@ async function wrongInSearch({ slug, was, is }: Edited, rig: Rig): Promise<strin
   })
 }
 
-async function wrongOnPages({ slug, is }: Edited, rig: Rig): Promise<string[]> {
-  return eachApi(rig, async (api) => {
+async function wrongOnPages({ slug, is }: Edited, harness: Harness): Promise<string[]> {
+  return eachApi(harness, async (api) => {
     const { product } = (await read(`${api}/v1/store/pages/product/${slug}`)) as {
       product: { title: string; variants: { price: { amount: number } }[] }
     }
@@ -67,7 +70,7 @@ function wrongInAnswers({ answers, products }: Uploaded): string[] {
   ]
 }
 
-async function wrongInRows({ products }: Uploaded, { pool }: Rig): Promise<string[]> {
+async function wrongInRows({ products }: Uploaded, { pool }: Harness): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(
     'select name from product_image where product_id = any ($1::text[])',
     [products],
@@ -77,9 +80,9 @@ async function wrongInRows({ products }: Uploaded, { pool }: Rig): Promise<strin
   return [`${products.length} products have ${rows.length} pictures of ${names.size} names`]
 }
 
-async function wrongInStore({ answers }: Uploaded, rig: Rig): Promise<string[]> {
+async function wrongInStore({ answers }: Uploaded, harness: Harness): Promise<string[]> {
   const urls = (answers[0]?.body['urls'] ?? {}) as Record<string, string>
-  return eachApi(rig, async (api) => {
+  return eachApi(harness, async (api) => {
     const wrong = await Promise.all(Object.entries(urls).map(([side, path]) => wrongInFile(api + path, Number(side))))
     return wrong.flat()
   })
@@ -96,7 +99,7 @@ async function wrongInFile(url: string, side: number): Promise<string[]> {
   return right ? [] : [`the picture of ${side} is ${info.width} × ${info.height}`]
 }
 
-async function eachApi({ stack }: Rig, look: (api: string) => Promise<string[]>): Promise<string[]> {
+async function eachApi({ stack }: Harness, look: (api: string) => Promise<string[]>): Promise<string[]> {
   const wrong = await Promise.all(
     stack.file.apis.map((api) => look(api).catch((error: unknown) => [`it cannot be read: ${String(error)}`])),
   )

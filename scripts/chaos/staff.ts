@@ -33,7 +33,7 @@ export interface Uploaded {
   readonly answers: readonly Answer[]
 }
 
-export interface StaffSurroundings {
+export interface StaffContext {
   readonly apis: readonly string[]
   readonly adminKey: string
   /** Tells that a step is about to happen. */
@@ -47,23 +47,23 @@ const READS = 8
 const READ_AGAIN_MS = 100
 
 /** Plays one of the staff to the end. Throws when something is not answered. */
-export async function playStaff(plan: StaffPlan, number: number, around: StaffSurroundings): Promise<StaffHistory> {
+export async function runStaff(plan: StaffPlan, number: number, context: StaffContext): Promise<StaffHistory> {
   await delay(plan.startMs)
-  const client = new Client(around.apis, number)
+  const client = new Client(context.apis, number)
   const nothing = { plan, client, edited: null, uploaded: null }
   return plan.script === 'edit'
-    ? { ...nothing, edited: await edit(plan, client, around) }
-    : { ...nothing, uploaded: await upload(plan, client, around) }
+    ? { ...nothing, edited: await edit(plan, client, context) }
+    : { ...nothing, uploaded: await upload(plan, client, context) }
 }
 
 /** A product is seen everywhere, changed, and read again and again while the word of its change goes round. */
-async function edit(plan: StaffPlan, client: Client, around: StaffSurroundings): Promise<Edited> {
+async function edit(plan: StaffPlan, client: Client, context: StaffContext): Promise<Edited> {
   const was = { word: newWord(), price: 1_250 }
   const is = { word: newWord(), price: 1_990 }
-  const { id, slug } = await makeProduct(client, was, around)
+  const { id, slug } = await makeProduct(client, was, context)
   await browse(client, slug, was)
-  await around.reached(plan, 'index', 'cache')
-  await change(client, id, is, around)
+  await context.reached(plan, 'index', 'cache')
+  await change(client, id, is, context)
   for (let read = 0; read < READS; read++) {
     await browse(client, slug, is)
     await delay(READ_AGAIN_MS)
@@ -72,7 +72,7 @@ async function edit(plan: StaffPlan, client: Client, around: StaffSurroundings):
 }
 
 /** Until it is there: an answer that was lost is found out by reading. */
-async function change(client: Client, id: string, to: Shown, { adminKey }: StaffSurroundings): Promise<void> {
+async function change(client: Client, id: string, to: Shown, { adminKey }: StaffContext): Promise<void> {
   for (;;) {
     const { body } = await client.send({ method: 'GET', path: `/v1/admin/products/${id}`, adminKey })
     if (body['title'] === titleOf(to)) return
@@ -95,13 +95,13 @@ async function browse(client: Client, slug: string, { word }: Shown): Promise<vo
 }
 
 /** The same picture for two products at once; then again under the same keys, and under new ones. */
-async function upload(plan: StaffPlan, client: Client, around: StaffSurroundings): Promise<Uploaded> {
+async function upload(plan: StaffPlan, client: Client, context: StaffContext): Promise<Uploaded> {
   const shown = { word: newWord(), price: 1_250 }
-  const made = [await makeProduct(client, shown, around), await makeProduct(client, shown, around)]
+  const made = [await makeProduct(client, shown, context), await makeProduct(client, shown, context)]
   const file = { type: 'image/png', bytes: await newPicture() }
   const send = (id: string, key: string): Promise<Answer> =>
-    client.send({ method: 'POST', path: `/v1/admin/products/${id}/images`, adminKey: around.adminKey, key, file })
-  await around.reached(plan, 'image')
+    client.send({ method: 'POST', path: `/v1/admin/products/${id}/images`, adminKey: context.adminKey, key, file })
+  await context.reached(plan, 'image')
   const keyed = made.map(({ id }) => ({ id, key: randomUUID() }))
   const first = await Promise.all(keyed.map(({ id, key }) => send(id, key)))
   const repeated = await Promise.all(keyed.map(({ id, key }) => send(id, key)))
@@ -112,9 +112,9 @@ async function upload(plan: StaffPlan, client: Client, around: StaffSurroundings
 async function makeProduct(
   client: Client,
   shown: Shown,
-  { adminKey }: StaffSurroundings,
+  { adminKey }: StaffContext,
 ): Promise<{ id: string; slug: string }> {
-  const sku = `staff-${randomUUID().slice(0, 8)}`
+  const sku = `lamp-${randomUUID().slice(0, 8)}`
   const { body } = await client.send({
     method: 'POST',
     path: '/v1/admin/products',
@@ -129,7 +129,7 @@ function variantOf(sku: string, { price }: Shown) {
 }
 
 export function titleOf({ word }: Shown): string {
-  return `Staff ${word}`
+  return `Lamp ${word}`
 }
 
 /** Letters alone, and so many that no other word is a misspelling of it. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ScheduleClient } from '@temporalio/client'
 import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
+import { connectTemporal } from '../../temporal'
 
 const POLL_MS = 500
 /** The worker registers the schedule soon after it has started. */
@@ -11,13 +12,11 @@ const REGISTERED_DEADLINE_MS = 60_000
  * not wait for their end, and a shop without them is a shop: it never throws.
  */
 export async function computeFirstRecommendations(temporal: { address: string; namespace: string }): Promise<void> {
-  // Loaded here, as it takes a while: a start has other things to begin before.
-  const { Client, Connection } = require('@temporalio/client') as typeof import('@temporalio/client')
-  const connection = await Connection.connect({ address: temporal.address }).catch(() => null)
-  if (!connection) return
-  const { schedule } = new Client({ connection, namespace: temporal.namespace })
-  await triggerOnce(schedule).catch(() => undefined)
-  await connection.close()
+  const settings = { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace }
+  const client = await connectTemporal(settings).catch(() => null)
+  if (!client) return
+  await triggerOnce(client.schedule).catch(() => undefined)
+  await client.connection.close()
 }
 
 async function triggerOnce(schedules: ScheduleClient): Promise<void> {

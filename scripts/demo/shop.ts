@@ -24,7 +24,7 @@ import {
  * - Its price is the one at which most of its units were sold (of several, the lowest); prices are in GBP.
  * - Its title is its most frequent description, cleaned, in title case.
  * - Its category, brand and attributes are told by the words of its title (`demo-words.ts` has them; of several rules the
- *   first one that fits decides): one of eight root categories, Home where none fits, and where it can be told one of the three to
+ *   first one that fits decides): one of eight categories, Home where none fits, and where it can be told one of the three to
  *   eight below it; a brand for the ranges that are sold under a name of their own (Charlie & Lola, Suki, ...); color,
  *   material, pattern and size by words (`Wooden` is Wood, `Spotty` is Polka dot, `Jumbo` is Extra large); how many pieces
  *   by `Set of 3`, `Set/6`, `Pack of 72`. What a title does not tell is left empty.

@@ -4,14 +4,14 @@ import type { AttributeDefinition } from '../../domain/catalog/attribute'
 
 type Rule = readonly [name: string, words: RegExp]
 
-interface RootCategory {
+interface DemoCategory {
   readonly title: string
-  /** The last one takes what no other one does. */
+  /** The last category takes what no other one does. */
   readonly words?: RegExp
   readonly below: readonly Rule[]
 }
 
-const ROOT_CATEGORIES: readonly RootCategory[] = [
+const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     title: 'Seasonal',
     words:
@@ -191,7 +191,7 @@ const SIZES: readonly Rule[] = [
 const PIECES =
   /\b(?:set|pack|box|tube|bag)(?: of |\/| )?(\d{1,3})\b|\b(\d{1,3}) ?(?:pieces?|pcs?|pencils|hooks|sticks)\b/i
 
-/** The attributes of every root category, and so of every product. */
+/** The attributes of every category, and so of every product. */
 export const DEMO_ATTRIBUTES: readonly AttributeDefinition[] = [
   choice('color', 'Color', COLORS),
   choice('material', 'Material', MATERIALS),
@@ -200,14 +200,14 @@ export const DEMO_ATTRIBUTES: readonly AttributeDefinition[] = [
   { ...choice('pieces', 'Pieces in a pack', []), type: 'number' },
 ]
 
-/** The titles of the categories at the root of the tree. */
-export const DEMO_ROOTS: readonly string[] = ROOT_CATEGORIES.map(({ title }) => title)
+/** The titles of the categories that make the tree's roots. */
+export const DEMO_ROOTS: readonly string[] = DEMO_CATEGORIES.map(({ title }) => title)
 
 /** `"Set of 3 Cake Tins Pantry Design"` → `"Kitchen/Cakes & Baking"`. */
 export function demoCategory(title: string): string {
-  const root = ROOT_CATEGORIES.find(({ words }) => words === undefined || words.test(title)) as RootCategory
-  const below = firstOf(root.below, title)
-  return below === '' ? root.title : `${root.title}/${below}`
+  const category = DEMO_CATEGORIES.find(({ words }) => words === undefined || words.test(title)) as DemoCategory
+  const below = firstOf(category.below, title)
+  return below === '' ? category.title : `${category.title}/${below}`
 }
 
 /** '' where the title tells none. */

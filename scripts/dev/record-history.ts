@@ -2,12 +2,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Client as TemporalClient, Connection } from '@temporalio/client'
+import type { Client as TemporalClient } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import { ROOT } from '../../config'
 import { createPool, type Pool } from '../../db/pool'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import { checkoutWorkflowId, expiryWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
+import { connectTemporal } from '../../temporal'
 import { Client } from '../chaos/client'
 import { removePostgresData } from '../stack/postgres'
 import { type Stack, startStack } from '../stack/supervisor'
@@ -162,14 +163,14 @@ const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
 }
 
 async function main(): Promise<void> {
-  forget()
+  deleteData()
   const stack = await startStack({ folder: FOLDER, durable: false, portOffset: 15_000, env: ENVIRONMENT })
-  const connection = await Connection.connect({ address: stack.services.TEMPORAL_ADDRESS })
+  const temporal = await connectTemporal({ ...stack.services, TEMPORAL_NAMESPACE: 'default' })
   const pool = createPool(
     { DATABASE_URL: stack.services.DATABASE_URL, DATABASE_POOL_MAX: 4 },
     { name: 'record-history' },
   )
-  const recorder = { stack, pool, temporal: new TemporalClient({ connection }), client: new Client(stack.file.apis) }
+  const recorder = { stack, pool, temporal, client: new Client(stack.file.apis) }
   rmSync(HISTORIES, { recursive: true, force: true })
   mkdirSync(HISTORIES, { recursive: true })
   try {
@@ -178,13 +179,13 @@ async function main(): Promise<void> {
     for (const [name, path] of Object.entries(PATHS_WITH_FAULTS)) await record(recorder, name, path)
   } finally {
     await pool.end()
-    await connection.close()
+    await temporal.connection.close()
     await stack.stop()
-    forget()
+    deleteData()
   }
 }
 
-function forget(): void {
+function deleteData(): void {
   removePostgresData(FOLDER)
   rmSync(FOLDER, { recursive: true, force: true })
 }

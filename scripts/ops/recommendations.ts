@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client'
+import { type Client, ScheduleOverlapPolicy } from '@temporalio/client'
 import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
+import { connectTemporal } from '../../temporal'
 import type { RecommendationsDone } from '../../workflows/recommendations'
 import { seconds } from '../stack/say'
 import { readStack } from '../stack/state'
@@ -16,16 +17,18 @@ async function main(): Promise<void> {
   const stack = readStack()
   if (!stack) throw new Error('Holdfast is not running in this folder. `npm start` starts it.')
   const begun = Date.now()
-  const connection = await Connection.connect({ address: stack.temporal })
+  const temporal = await connectTemporal({
+    TEMPORAL_ADDRESS: stack.temporal,
+    TEMPORAL_NAMESPACE: process.env['TEMPORAL_NAMESPACE'] ?? 'default',
+  })
   try {
-    const temporal = new Client({ connection, namespace: process.env['TEMPORAL_NAMESPACE'] ?? 'default' })
     const workflowId = await runningWorkflow(temporal)
     const { days, products } = (await temporal.workflow.getHandle(workflowId).result()) as RecommendationsDone
     console.log(
       `Counted the sales of ${days} days and computed what goes with ${products} products (${seconds(begun)}).`,
     )
   } finally {
-    await connection.close()
+    await temporal.connection.close()
   }
 }
 

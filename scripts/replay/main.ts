@@ -94,7 +94,7 @@ async function replayOnOwn(plan: Plan, concurrency: number): Promise<boolean> {
   try {
     const equal = await Promise.race([replayOn(stack.file, plan, concurrency), stop])
     await stack.stop()
-    if (equal) forget()
+    if (equal) deleteData()
     else console.error(`What it left is in ${OWN_FOLDER}.`)
     return equal
   } finally {
@@ -102,7 +102,7 @@ async function replayOnOwn(plan: Plan, concurrency: number): Promise<boolean> {
   }
 }
 
-function forget(): void {
+function deleteData(): void {
   removePostgresData(OWN_FOLDER)
   rmSync(OWN_FOLDER, { recursive: true, force: true })
 }

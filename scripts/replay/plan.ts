@@ -10,7 +10,7 @@ export const SHIPPING_METHOD = 'standard'
 /** Of the SKUs that are to run out, every so many-th is not there at all. */
 const NONE_AT_ALL_EVERY = 5
 
-/** What lies on the shelves for the replay. */
+/** What is in stock for the replay. */
 export interface Article {
   readonly sku: string
   readonly title: string
@@ -115,7 +115,7 @@ function linesSold(demands: ReadonlyMap<string, Demand>): Map<string, number> {
   return sold
 }
 
-/** What is on the shelves is sold, to the last unit. */
+/** What is in stock is sold, to the last unit. */
 function sumsOf(baskets: readonly Basket[], stocked: readonly Article[], refusals: ReadonlyMap<string, number>): Sums {
   const missing = new Set(stocked.filter(({ onHand }) => onHand === 0).map(({ sku }) => sku))
   const withoutOrder = baskets.filter(({ lines }) => [...lines.keys()].every((sku) => missing.has(sku))).length

@@ -3,7 +3,7 @@ import type { Purchase, RefusedLine } from './buyer'
 import { type Article, CURRENCY, type Plan, type Sums } from './plan'
 import type { SalesFile } from './sales'
 
-/** What the shop did, as its buyers and its shelves tell. */
+/** What the shop did, as its buyers and its stock tell. */
 export interface Outcome {
   readonly purchases: readonly Purchase[]
   /** Baskets that got an answer nobody expected. */
@@ -44,14 +44,16 @@ export function differencesOf(plan: Plan, { purchases, failures, leftOver }: Out
 
 /** What the file holds and by which rules it is sold. */
 export function describeFile(file: SalesFile, plan: Plan): string {
-  const { lines, invoices, sales, leftOut } = file
+  const { lines, invoices, sales, skippedLines } = file
   const withoutSale = invoices - sales.length
   const scarce = [...plan.refusals.keys()].map((sku) => plan.articles.get(sku) as Article)
   const none = scarce.filter(({ onHand }) => onHand === 0).length
   return [
     `${figure(lines)} lines, ${figure(invoices)} invoices: ${figure(sales.length)} sales, ${figure(withoutSale)} with nothing to sell.`,
-    `Left out: ${figure(sum(leftOut.map((one) => one.lines)))} lines.`,
-    ...leftOut.map(({ reason, lines: count, codes }) => `  ${figure(count).padStart(7)}  ${reason}${namesOf(codes)}`),
+    `Left out: ${figure(sum(skippedLines.map((one) => one.lines)))} lines.`,
+    ...skippedLines.map(
+      ({ reason, lines: count, codes }) => `  ${figure(count).padStart(7)}  ${reason}${namesOf(codes)}`,
+    ),
     'Price: of a SKU with several, the one at which most of its units were sold in the whole file; of several, the lowest.',
     `Stock: exactly what is asked for, of ${figure(plan.articles.size)} SKUs; ${scarce.length - none} of them run out half-way (each asked for`,
     `always in the same quantity), ${none} are not there at all.`,

@@ -13,7 +13,7 @@ export interface ReplayOptions {
   readonly apis: readonly string[]
   readonly adminKey: string
   readonly concurrency: number
-  /** Begins to show how far the buying is, once the shelves are full. */
+  /** Begins to show how far the buying is, once the warehouses are full. */
   readonly showProgress: (baskets: number) => Progress
 }
 
@@ -34,7 +34,7 @@ const AUDIT_TIMEOUT_MS = 150_000
 const FAILURES_MAX = 50
 
 /**
- * Puts the plan's articles on the shelves, buys all baskets in order of time, `concurrency` at once, and waits until
+ * Puts the plan's articles into the warehouses, buys all baskets in order of time, `concurrency` at once, and waits until
  * everything has settled. Throws when the shop cannot be stocked or does not answer.
  */
 export async function replay(plan: Plan, options: ReplayOptions): Promise<Replayed> {
@@ -97,7 +97,7 @@ async function auditOnce(client: Client): Promise<Audit> {
   }
 }
 
-/** What an earlier replay has in flight would change what is on the shelves. */
+/** What an earlier replay has in flight would change what is in stock. */
 function requireSettled(audit: Audit): void {
   if ('failure' in audit) throw new Error(`The shop cannot be checked: ${audit.failure}`)
   if (!audit.invariants.settled) throw new Error('The shop has orders in flight that do not come to an end.')

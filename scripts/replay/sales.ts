@@ -33,10 +33,10 @@ export interface SalesFile {
   readonly lines: number
   readonly invoices: number
   /** What is left out and why, most lines first; `codes` are the stock codes of what is no goods. */
-  readonly leftOut: readonly LeftOut[]
+  readonly skippedLines: readonly SkippedLines[]
 }
 
-export interface LeftOut {
+export interface SkippedLines {
   readonly reason: string
   readonly lines: number
   readonly codes: readonly (readonly [code: string, lines: number])[]
@@ -75,7 +75,7 @@ class Reading {
   private readonly invoices = new Set<string>()
   private readonly sales = new Map<string, Gathered>()
   private readonly tallies = new Map<string, Tally>()
-  private readonly leftOut = new Map<Reason, Map<string, number>>()
+  private readonly skippedLines = new Map<Reason, Map<string, number>>()
 
   add(line: RetailLine): void {
     this.lines++
@@ -91,7 +91,7 @@ class Reading {
       articles: new Map([...this.tallies].map(([code, tally]) => [code, articleOf(code, tally)])),
       lines: this.lines,
       invoices: this.invoices.size,
-      leftOut: this.reasons(),
+      skippedLines: this.reasons(),
     }
   }
 
@@ -119,8 +119,8 @@ class Reading {
   }
 
   private leave(reason: Reason, code: string): void {
-    const codes = this.leftOut.get(reason) ?? new Map<string, number>()
-    this.leftOut.set(reason, codes)
+    const codes = this.skippedLines.get(reason) ?? new Map<string, number>()
+    this.skippedLines.set(reason, codes)
     codes.set(code, (codes.get(code) ?? 0) + 1)
   }
 
@@ -130,9 +130,9 @@ class Reading {
       .map(({ invoice, customer, units }) => ({ invoice, customer, units }))
   }
 
-  private reasons(): LeftOut[] {
+  private reasons(): SkippedLines[] {
     const words: Record<Reason, string> = { ...UNSELLABLE, ...BEYOND_LIMITS }
-    return [...this.leftOut]
+    return [...this.skippedLines]
       .map(([reason, codes]) => ({
         reason: words[reason],
         lines: [...codes.values()].reduce((total, lines) => total + lines, 0),

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection } from '@temporalio/client'
 import { msToTs } from '@temporalio/common/lib/time'
+import { connectionOptions } from '../../temporal'
 
 /** temporal.api.enums.v1.IndexedValueType */
 const KEYWORD = 2
@@ -25,7 +26,10 @@ const ALREADY_EXISTS = 6
 export async function prepareNamespace(address: string, namespace: string): Promise<void> {
   // Loaded here, as it takes a while: a start has other things to begin before.
   const client = require('@temporalio/client') as typeof import('@temporalio/client')
-  const connection = await client.Connection.connect({ address, connectTimeout: 10_000 })
+  const connection = await client.Connection.connect({
+    ...connectionOptions({ TEMPORAL_ADDRESS: address }),
+    connectTimeout: 10_000,
+  })
   try {
     await ensureNamespace(connection, namespace)
     await ensureSearchAttributes(connection, namespace)

@@ -34,7 +34,7 @@ const LOG_LIMIT = 20_000_000
  * the leader of a process group of its own, so that Ctrl-C at the terminal reaches only the parent, which then ends
  * its children in order. Its output goes straight to a file, which outlives the parent.
  */
-export class Keeper {
+export class ProcessKeeper {
   readonly program: Program
   private readonly logFile: string
   private readonly say: Say

@@ -8,7 +8,7 @@ import { claim, release } from './claim'
 import { writeJson } from './files'
 import { requireFormat } from './format'
 import { choosePorts, type Ports } from './ports'
-import { endLeftovers, Keeper, type Program, type ProcessRecord } from './programs'
+import { endLeftovers, ProcessKeeper, type Program, type ProcessRecord } from './programs'
 import { timed, type Say } from './say'
 import { servicePorts, startServices, type ServiceAddresses } from './services'
 import {
@@ -104,7 +104,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 class Supervisor {
   private readonly folder: string
   private readonly say: Say
-  private readonly keepers = new Map<string, Keeper>()
+  private readonly keepers = new Map<string, ProcessKeeper>()
   private readonly logCheck: NodeJS.Timeout
   private stopping: Promise<void> | undefined
   private addresses: Omit<StackFile, 'processes'> | undefined
@@ -189,13 +189,13 @@ class Supervisor {
   private async run(program: Program): Promise<void> {
     if (this.stopping !== undefined) throw new Error('The stack is being stopped.')
     const logFile = join(logFolder(this.folder), `${program.name}.log`)
-    const keeper = new Keeper(program, { logFile, say: this.say, changed: () => this.record() })
+    const keeper = new ProcessKeeper(program, { logFile, say: this.say, changed: () => this.record() })
     this.keepers.set(program.name, keeper)
     await timed(this.say, `Waiting for ${program.name}`, () => keeper.start())
   }
 
   private handle(services: ServiceAddresses, secrets: Secrets, env: Record<string, string>): Stack {
-    const keeper = (name: string): Keeper => {
+    const keeper = (name: string): ProcessKeeper => {
       const found = this.keepers.get(name)
       if (found === undefined) throw new Error(`There is no process ${name}.`)
       return found

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Connection } from '@temporalio/client'
+import { connectionOptions } from '../../temporal'
 import { accepts } from './ports'
 import { findTemporal } from './temporal-binary'
 import type { Program } from './programs'
@@ -95,7 +96,10 @@ async function serves(address: string): Promise<boolean> {
   const client = require('@temporalio/client') as typeof import('@temporalio/client')
   let connection: Connection | undefined
   try {
-    connection = await client.Connection.connect({ address, connectTimeout: 1_000 })
+    connection = await client.Connection.connect({
+      ...connectionOptions({ TEMPORAL_ADDRESS: address }),
+      connectTimeout: 1_000,
+    })
     await connection.workflowService.describeNamespace({ namespace: 'default' })
     return true
   } catch {

@@ -3,13 +3,13 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 import type { PoolClient } from 'pg'
 import { ROOT } from '../../config'
-import { type History, playBuyer } from '../../scripts/chaos/buyer'
+import { type History, runBuyer } from '../../scripts/chaos/buyer'
 import type { StaffScript } from '../../scripts/chaos/matrix'
 import { judge } from '../../scripts/chaos/oracle'
-import { type Rig, startRig } from '../../scripts/chaos/rig'
+import { type Harness, startHarness } from '../../scripts/chaos/harness'
 import { settle } from '../../scripts/chaos/run'
 import type { BuyerPlan } from '../../scripts/chaos/schedule'
-import { playStaff, type StaffHistory } from '../../scripts/chaos/staff'
+import { runStaff, type StaffHistory } from '../../scripts/chaos/staff'
 import { judgeStaff } from '../../scripts/chaos/staff-oracle'
 import { type TestDatabase, testDatabase } from '../support/database'
 import { testRedis } from '../support/redis'
@@ -39,7 +39,7 @@ interface Safeguard {
   readonly name: string
   readonly patches: readonly Patch[]
   readonly schema?: { readonly drop: string; readonly restore?: string }
-  readonly scene: (rig: Rig) => Promise<Played[]>
+  readonly scene: (harness: Harness) => Promise<Played[]>
   /** How it is found out. */
   readonly noticed: RegExp
 }
@@ -117,7 +117,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the drop of pages that show a change',
     patches: [{ where: 'db/page/cache.js', find: 'if (tags.length === 0)', replace: 'if (true)' }],
     scene: (on) => staff(on, 'edit'),
-    noticed: /the page shows Staff \w+ at 1250/,
+    noticed: /the page shows Lamp \w+ at 1250/,
   },
   {
     name: 'files before the row that names them',
@@ -137,14 +137,14 @@ const SAFEGUARDS: readonly Safeguard[] = [
 
 let database: TestDatabase
 let programs: string
-let rig: Rig
+let harness: Harness
 beforeAll(async () => {
   const { temporalUi, folder } = testServices()
   const [own, redis, temporal] = await Promise.all([testDatabase(), testRedis(), testNamespace()])
   database = own
   programs = join(folder, 'stacks', `${randomUUID()}-programs`)
   cpSync(join(ROOT, 'dist'), programs, { recursive: true })
-  rig = await startRig({
+  harness = await startHarness({
     folder: join(folder, 'stacks', randomUUID()),
     portOffset: PORT_OFFSET,
     apis: 1,
@@ -158,32 +158,32 @@ beforeAll(async () => {
       TEMPORAL_UI_URL: temporalUi,
     },
   })
-  await rig.setHolds({ checkout: HOLD_SECONDS, cart: HOLD_SECONDS })
+  await harness.setHolds({ checkout: HOLD_SECONDS, cart: HOLD_SECONDS })
 }, 90_000)
 afterAll(async () => {
-  await rig?.stop()
+  await harness?.stop()
   await database?.drop()
   rmSync(programs, { recursive: true, force: true })
 }, 60_000)
 
 it('with every safeguard in place there is nothing to complain of', async () => {
   const histories: Played[] = []
-  for (const { scene } of SAFEGUARDS) histories.push(...(await scene(rig)))
-  expect(await settle(rig)).toEqual([])
-  expect(await complaints(histories, rig)).toEqual([])
+  for (const { scene } of SAFEGUARDS) histories.push(...(await scene(harness)))
+  expect(await settle(harness)).toEqual([])
+  expect(await complaints(histories, harness)).toEqual([])
 }, 180_000)
 
 it.each(SAFEGUARDS)(
   '$name: its loss is noticed',
   async ({ patches, schema, scene, noticed }) => {
     const seen = (faults: readonly string[]): boolean => faults.some((fault) => noticed.test(fault))
-    expect(seen(await everythingWrong([], rig))).toBe(false)
+    expect(seen(await everythingWrong([], harness))).toBe(false)
     patches.forEach(apply)
     await restartPrograms()
-    if (schema) await rig.pool.query(schema.drop)
-    const histories = await scene(rig)
-    await until(`somebody says ${noticed}`, () => everythingWrong(histories, rig), seen, 60_000)
-    if (schema?.restore) await rig.pool.query(schema.restore)
+    if (schema) await harness.pool.query(schema.drop)
+    const histories = await scene(harness)
+    await until(`somebody says ${noticed}`, () => everythingWrong(histories, harness), seen, 60_000)
+    if (schema?.restore) await harness.pool.query(schema.restore)
     for (const { where } of patches) cpSync(join(ROOT, 'dist', where), join(programs, where), { recursive: true })
   },
   180_000,
@@ -205,11 +205,11 @@ function filesOf(path: string): string[] {
 
 /** They read their files anew. */
 async function restartPrograms(): Promise<void> {
-  for (const name of ['api-1', 'worker-1']) await rig.stack.kill(name)
-  await Promise.all(['api-1', 'worker-1'].map((name) => rig.stack.ready(name)))
+  for (const name of ['api-1', 'worker-1']) await harness.stack.kill(name)
+  await Promise.all(['api-1', 'worker-1'].map((name) => harness.stack.ready(name)))
 }
 
-async function complaints(histories: readonly Played[], on: Rig): Promise<string[]> {
+async function complaints(histories: readonly Played[], on: Harness): Promise<string[]> {
   const judged = histories.map((history) =>
     'cartId' in history ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox }) : judgeStaff(history, on),
   )
@@ -217,21 +217,21 @@ async function complaints(histories: readonly Played[], on: Rig): Promise<string
 }
 
 /** What checker and buyers say together; what only holds at rest counts at rest. */
-async function everythingWrong(histories: readonly Played[], weakened: Rig): Promise<string[]> {
+async function everythingWrong(histories: readonly Played[], weakened: Harness): Promise<string[]> {
   const audit = await weakened.audit()
   const failed = audit?.checks.filter((check) => !check.ok && (check.holds === 'always' || audit.settled)) ?? []
   return [...failed.map(({ name }) => name), ...(await complaints(histories, weakened))]
 }
 
 /** Everybody has seen the last unit before anybody takes it. */
-async function manyForTheLastUnit(on: Rig): Promise<History[]> {
+async function manyForTheLastUnit(on: Harness): Promise<History[]> {
   const scarce = await on.sell('last', 1)
   return whileLocked(on, 'select from stock_level where sku = $1 for update', scarce, 3, () =>
     Promise.all([1, 2, 3].map((number) => play(on, { script: 'buy', product: 'scarce' }, { number, scarce }))),
   )
 }
 
-async function anAnswerIsLost(on: Rig): Promise<History[]> {
+async function anAnswerIsLost(on: Harness): Promise<History[]> {
   const journal = join(on.folder, 'sandbox.journal')
   const lose = async (): Promise<void> => {
     const before = existsSync(journal) ? readFileSync(journal).length : 0
@@ -244,7 +244,7 @@ async function anAnswerIsLost(on: Rig): Promise<History[]> {
 }
 
 /** All three requests have seen an open cart before one takes it. */
-async function twoTabs(on: Rig): Promise<History[]> {
+async function twoTabs(on: Harness): Promise<History[]> {
   let unlocked: Promise<unknown> = Promise.resolve()
   const lock = ({ cartId }: History): Promise<void> =>
     new Promise((locked) => {
@@ -255,12 +255,12 @@ async function twoTabs(on: Rig): Promise<History[]> {
   return [history]
 }
 
-async function aCancelledCheckout(on: Rig): Promise<History[]> {
+async function aCancelledCheckout(on: Harness): Promise<History[]> {
   return [await play(on, { script: 'cancel_declined' })]
 }
 
 /** Only who asks the provider at the deadline learns of it. */
-async function approvedWithoutAWebhook(on: Rig): Promise<History[]> {
+async function approvedWithoutAWebhook(on: Harness): Promise<History[]> {
   await on.pool.query(`create or replace function lose() returns trigger language plpgsql as 'begin return null; end'`)
   await on.pool.query('create trigger lost before insert on inbox for each row execute function lose()')
   try {
@@ -270,13 +270,13 @@ async function approvedWithoutAWebhook(on: Rig): Promise<History[]> {
   }
 }
 
-async function eventsThreeTimes(on: Rig): Promise<History[]> {
+async function eventsThreeTimes(on: Harness): Promise<History[]> {
   return [await play(on, { script: 'buy', method: 'pm_sandbox_duplicate_webhooks' })]
 }
 
-async function staff(on: Rig, script: StaffScript): Promise<StaffHistory[]> {
+async function staff(on: Harness, script: StaffScript): Promise<StaffHistory[]> {
   const { apis, admin_key: adminKey } = on.stack.file
-  return [await playStaff({ startMs: 0, script, fault: null }, 0, { apis, adminKey, reached: async () => undefined })]
+  return [await runStaff({ startMs: 0, script, fault: null }, 0, { apis, adminKey, reached: async () => undefined })]
 }
 
 interface Scene {
@@ -286,13 +286,13 @@ interface Scene {
 }
 
 async function play(
-  on: Rig,
+  on: Harness,
   plan: Partial<BuyerPlan>,
   { number = 0, scarce = '', reached }: Scene = {},
 ): Promise<History> {
   const skus = { plenty: await on.sell('plenty', 5), scarce }
   let first = true
-  return playBuyer(
+  return runBuyer(
     { startMs: 0, script: 'buy', method: 'pm_card_visa', product: 'plenty', quantity: 1, fault: null, ...plan },
     number,
     {
@@ -308,7 +308,7 @@ async function play(
 
 /** Begins `work` under a row lock, and lets go once so many others wait for it. */
 async function whileLocked<T>(
-  on: Rig,
+  on: Harness,
   lock: string,
   value: string,
   waiters: number,
@@ -327,14 +327,14 @@ async function whileLocked<T>(
   }
 }
 
-async function countWaiting({ pool }: Rig): Promise<number> {
+async function countWaiting({ pool }: Harness): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
     `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
   )
   return rows[0]?.count ?? 0
 }
 
-async function tellProvider({ stack }: Rig, faults: Record<string, number>): Promise<void> {
+async function tellProvider({ stack }: Harness, faults: Record<string, number>): Promise<void> {
   await fetch(`${stack.file.sandbox}/v1/faults`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },

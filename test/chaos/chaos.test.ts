@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { FAULTS } from '../../scripts/chaos/matrix'
-import { type Rig, startRig } from '../../scripts/chaos/rig'
+import { type Harness, startHarness } from '../../scripts/chaos/harness'
 import { runSeeds, type SeedResult } from '../../scripts/chaos/run'
 import { testServices } from '../support/services'
 
@@ -14,18 +14,18 @@ const WAVES = [
 ]
 const PORT_OFFSET = 12_000
 
-let rig: Rig
+let harness: Harness
 const results: SeedResult[] = []
 beforeAll(async () => {
-  rig = await startRig({ folder: join(testServices().folder, 'stacks', randomUUID()), portOffset: PORT_OFFSET })
+  harness = await startHarness({ folder: join(testServices().folder, 'stacks', randomUUID()), portOffset: PORT_OFFSET })
 }, 120_000)
-afterAll(() => rig?.stop(), 60_000)
+afterAll(() => harness?.stop(), 60_000)
 
 describe('whatever is killed, restarted or does not answer', () => {
   it.each(WAVES)(
     'seeds %i %i %i %i %i leave everything in order',
     async (...seeds) => {
-      const wave = await runSeeds(rig, seeds, { short: true })
+      const wave = await runSeeds(harness, seeds, { short: true })
       results.push(...wave)
       const failed = wave.filter(({ faults }) => faults.length > 0)
       expect(failed.map(({ schedule, faults }) => ({ faults, schedule }))).toEqual([])

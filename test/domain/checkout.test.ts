@@ -18,8 +18,7 @@ import type { ProductId } from '../../domain/ids'
 import { freeUnits, route, type Supply } from '../../domain/inventory'
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order'
 import { ATTEMPT_STATUSES, type AttemptStatus } from '../../domain/payment'
-import { type CatalogEntry, priceCart } from '../../domain/pricing'
-import { NO_TAX } from '../../domain/tax'
+import { type CatalogEntry, NO_TAX, priceCart } from '../../domain/pricing'
 
 const GBP = (amount: number) => ({ amount, currency: 'GBP' })
 const guard = (lines: { quantity: number; unitPrice: number; priceAtAdd: number }[], expectedTotal: number | null) =>

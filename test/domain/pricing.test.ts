@@ -1,8 +1,15 @@
 import fc from 'fast-check'
 import type { ProductId } from '../../domain/ids'
-import { type CatalogEntry, LINE_TOTAL_MAX, type LineToPrice, priceCart } from '../../domain/pricing'
+import {
+  type CatalogEntry,
+  LINE_TOTAL_MAX,
+  type LineToPrice,
+  NO_TAX,
+  priceCart,
+  type TaxRates,
+  taxOn,
+} from '../../domain/pricing'
 import { shippingOptions, shippingPrice } from '../../domain/fulfillment'
-import { NO_TAX, type TaxRates, taxOn } from '../../domain/tax'
 
 const productId = 'prod_00000000000000000000000000' as ProductId
 

@@ -1,6 +1,7 @@
-import { Client, Connection } from '@temporalio/client'
+import type { Client } from '@temporalio/client'
 import type { OrderId } from '../../domain/ids'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
+import { connectTemporal } from '../../temporal'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { together } from '../support/together'
@@ -20,9 +21,9 @@ beforeAll(async () => {
     },
   })
   shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
-  temporal = new Client({
-    connection: await Connection.connect({ address: stack.stack.services.TEMPORAL_ADDRESS }),
-    namespace: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
+  temporal = await connectTemporal({
+    TEMPORAL_ADDRESS: stack.stack.services.TEMPORAL_ADDRESS,
+    TEMPORAL_NAMESPACE: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
   })
 }, 60_000)
 afterAll(async () => {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Client, Connection } from '@temporalio/client'
+import type { Client } from '@temporalio/client'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
+import { connectTemporal } from '../../temporal'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'
@@ -14,9 +15,9 @@ let temporal: Client
 beforeAll(async () => {
   stack = await testStack({ env: { LOG_LEVEL: 'trace', ATTENTION_AFTER_SECONDS: '1', CHECKOUT_WAIT_MS: '3000' } })
   shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
-  temporal = new Client({
-    connection: await Connection.connect({ address: stack.stack.services.TEMPORAL_ADDRESS }),
-    namespace: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
+  temporal = await connectTemporal({
+    TEMPORAL_ADDRESS: stack.stack.services.TEMPORAL_ADDRESS,
+    TEMPORAL_NAMESPACE: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
   })
 }, 60_000)
 afterAll(async () => {

@@ -1,6 +1,7 @@
-import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client'
+import { type Client, ScheduleOverlapPolicy } from '@temporalio/client'
 import { computeFirstRecommendations } from '../../scripts/demo/first-recommendations'
 import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
+import { connectTemporal } from '../../temporal'
 import { seedProducts } from '../support/catalog'
 import { callApi } from '../support/http'
 import { pastOrders } from '../support/orders'
@@ -11,9 +12,9 @@ let stack: TestStack
 let temporal: Client
 beforeAll(async () => {
   stack = await testStack()
-  temporal = new Client({
-    connection: await Connection.connect({ address: stack.stack.services.TEMPORAL_ADDRESS }),
-    namespace: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
+  temporal = await connectTemporal({
+    TEMPORAL_ADDRESS: stack.stack.services.TEMPORAL_ADDRESS,
+    TEMPORAL_NAMESPACE: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
   })
 }, 60_000)
 afterAll(async () => {

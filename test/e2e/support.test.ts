@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { Client, Connection } from '@temporalio/client'
+import type { Client } from '@temporalio/client'
 import type { OrderId } from '../../domain/ids'
 import { checkoutWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
+import { connectTemporal } from '../../temporal'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
@@ -18,9 +19,9 @@ beforeAll(async () => {
   stack = await testStack({ env: { ATTENTION_AFTER_SECONDS: '2', SANDBOX_URL: provider.url } })
   provider.target = stack.stack.file.sandbox
   shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
-  temporal = new Client({
-    connection: await Connection.connect({ address: stack.stack.services.TEMPORAL_ADDRESS }),
-    namespace: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
+  temporal = await connectTemporal({
+    TEMPORAL_ADDRESS: stack.stack.services.TEMPORAL_ADDRESS,
+    TEMPORAL_NAMESPACE: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
   })
   const { body } = await shop.admin('get', '/v1/admin/api-keys')
   keyId = body.data[0].id

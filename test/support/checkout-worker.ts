@@ -12,6 +12,7 @@ import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
 import { startSandbox } from '../../sandbox/sandbox'
+import { connectionOptions } from '../../temporal'
 import { createOrderWorkflows } from '../../workers/order-workflows'
 import { TASK_QUEUES } from '../../workflows/contract'
 import { startApi, type TestApi } from './http'
@@ -48,7 +49,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
   const api = await startApi({ ...own, ...env })
   const { settings, temporal } = api.deps
   Runtime.install({ logger: new DefaultLogger('ERROR') })
-  const connection = await NativeConnection.connect({ address: settings.TEMPORAL_ADDRESS })
+  const connection = await NativeConnection.connect(connectionOptions(settings))
   const pool = createPool(settings, { name: 'holdfast-worker' })
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import { migrate } from '../../db/migrate'
 import { databaseUrl, ensureDatabase, postgresProgram, removePostgresData } from '../../scripts/stack/postgres'
-import { Keeper, type Program } from '../../scripts/stack/programs'
+import { ProcessKeeper, type Program } from '../../scripts/stack/programs'
 
 const PASSWORD = 'replica-test'
 
@@ -58,8 +58,8 @@ export async function replicatedDatabase(
   }
 }
 
-async function started(name: string, program: Program, folder: string): Promise<Keeper> {
-  const keeper = new Keeper(program, {
+async function started(name: string, program: Program, folder: string): Promise<ProcessKeeper> {
+  const keeper = new ProcessKeeper(program, {
     logFile: join(folder, `${name}.log`),
     say: () => undefined,
     changed: () => undefined,

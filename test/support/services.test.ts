@@ -1,5 +1,5 @@
-import { Connection } from '@temporalio/client'
 import { Redis } from 'ioredis'
+import { connectTemporal } from '../../temporal'
 import { testDatabase } from './database'
 import { testRedis } from './redis'
 import { testNamespace } from './temporal'
@@ -22,7 +22,7 @@ test('each caller gets a Redis database of its own', async () => {
 
 test('a namespace has the search attributes of support at once', async () => {
   const { address, namespace } = await testNamespace()
-  const connection = await Connection.connect({ address })
+  const { connection } = await connectTemporal({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace })
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace })
   expect(Object.keys(customAttributes ?? {})).toEqual(
     expect.arrayContaining(['NeedsAttention', 'AttentionReason', 'CustomerRef', 'SaleId']),

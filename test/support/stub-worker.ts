@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { closeTemporalClient, createTemporalClient } from '../../api/http/temporal'
+import { connectionOptions } from '../../temporal'
 import { BUNDLE_PATH } from '../../workers/bundle'
 import type { TaskQueue } from '../../workflows/contract'
 import { testNamespace } from './temporal'
@@ -24,7 +25,7 @@ export async function startStubWorker(taskQueue: TaskQueue, names: readonly stri
   const { address, namespace } = await testNamespace()
   const temporal = createTemporalClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace })
   Runtime.install({ logger: new DefaultLogger('ERROR') })
-  const connection = await NativeConnection.connect({ address })
+  const connection = await NativeConnection.connect(connectionOptions({ TEMPORAL_ADDRESS: address }))
   let stubs: Stubs = {}
   let called: { name: string; input: unknown }[] = []
   const activity = (name: string) => async (input: unknown) => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Browser, Page } from 'playwright-core'
-import { startBrowser } from '../../scripts/dev/browser'
+import { startBrowser } from '../../scripts/stack/browser'
 import { Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'

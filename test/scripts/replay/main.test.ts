@@ -94,7 +94,7 @@ test('what cannot be sold is counted and named', async () => {
     ['510', '10001', 5, '0.001'],
     ['511', '10001', 100_001, '1.00'],
   ])
-  const lines = new Map(file.leftOut.map((one) => [one.reason.split(/[:(]/)[0]?.trim(), one.lines]))
+  const lines = new Map(file.skippedLines.map((one) => [one.reason.split(/[:(]/)[0]?.trim(), one.lines]))
   expect(Object.fromEntries(lines)).toEqual({
     'no goods': 3,
     'cancels a sale': 1,

@@ -10,7 +10,7 @@ import {
   postgresProgram,
   removePostgresData,
 } from '../../../scripts/stack/postgres'
-import { Keeper, type Program } from '../../../scripts/stack/programs'
+import { ProcessKeeper, type Program } from '../../../scripts/stack/programs'
 
 const asRoot = process.getuid?.() === 0
 
@@ -28,7 +28,7 @@ test('a clone made where another was deleted begins with data of its own', async
   stackFolder('clone')
   const { ports, release } = await choosePorts(folder, { postgres: 32_000 + (process.pid % 1_000) }, () => undefined)
   const postgres = { ...options(folder, 'second'), port: ports.postgres ?? 0 }
-  const keeper = new Keeper(await postgresProgram(postgres), {
+  const keeper = new ProcessKeeper(await postgresProgram(postgres), {
     logFile: join(folder, 'postgres.log'),
     say: () => undefined,
     changed: () => undefined,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isAlive } from '../../../scripts/stack/identity'
-import { endLeftovers, Keeper, type Program } from '../../../scripts/stack/programs'
+import { endLeftovers, ProcessKeeper, type Program } from '../../../scripts/stack/programs'
 
 let folder: string
 let said: string[]
@@ -57,8 +57,8 @@ test('leftovers are ended, and no process that merely has the same pid', async (
   expect(said).toEqual([`Ending what an earlier run left behind: test-1 (${record.pid})`])
 })
 
-function keep(kept: Program): Keeper {
-  return new Keeper(kept, {
+function keep(kept: Program): ProcessKeeper {
+  return new ProcessKeeper(kept, {
     logFile: join(folder, `${kept.name}.log`),
     say: (line) => said.push(line),
     changed: () => undefined,

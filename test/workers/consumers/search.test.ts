@@ -8,7 +8,7 @@ import { type OutboxEvent, readRow, RELAY_PARTITIONS } from '../../../db/platfor
 import { withTransaction } from '../../../db/pool'
 import { isId, type ProductId, type WarehouseId } from '../../../domain/ids'
 import { createLog } from '../../../log'
-import { PostgresSearch } from '../../../providers/search/postgres'
+import { PostgresSearch } from '../../../providers/search/postgres/engine'
 import type { Consumer } from '../../../workers/consumers/consumer'
 import { searchConsumer } from '../../../workers/consumers/search'
 import { runIndexer } from '../../../workers/loops/indexer'
