@@ -1,9 +1,9 @@
 import type { Client } from '@temporalio/client'
 import type { Settings } from '../config'
-import type { RecentCatalog } from '../db/cart/recent'
+import type { CatalogEntryCache } from '../db/cart/recent'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
-import type { Reads } from '../db/replica'
+import type { ReplicaRouter } from '../db/replica'
 import type { Log } from '../log'
 import type { ImageStore } from '../providers/image-store'
 import type { PaymentProviders } from '../providers/payment'
@@ -28,8 +28,8 @@ export interface ApiDeps {
   readonly log: Log
   readonly metrics: Metrics
   readonly admissionGate: AdmissionGate
-  readonly recentCatalog: RecentCatalog
-  readonly reads: Reads
+  readonly catalogEntryCache: CatalogEntryCache
+  readonly reads: ReplicaRouter
   readonly pages: PageServer
   readonly load: LoadMeter
   readonly images: ImageStore

@@ -2,9 +2,9 @@ import type { AddressInfo } from 'node:net'
 import { readSettings, SettingsError } from '../config'
 import { CATALOG_EPOCH_KEY } from '../db/catalog/epoch'
 import { createPool, createReplicaPool } from '../db/pool'
-import { RecentCatalog } from '../db/cart/recent'
+import { CatalogEntryCache } from '../db/cart/recent'
 import { createRedis } from '../db/redis'
-import { Reads } from '../db/replica'
+import { ReplicaRouter } from '../db/replica'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
@@ -41,8 +41,8 @@ async function main(): Promise<void> {
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics,
     admissionGate: new AdmissionGate(),
-    recentCatalog: new RecentCatalog(),
-    reads: new Reads(pool, replica),
+    catalogEntryCache: new CatalogEntryCache(),
+    reads: new ReplicaRouter(pool, replica),
     pages: new PageServer({
       redis,
       metrics,

@@ -8,7 +8,7 @@ import {
   type OrderWithWorkflow,
   readAttemptsByKey,
   readCarts,
-  readStandings,
+  readOrdersWithWorkflow,
   sumLedger,
 } from '../../db/support/invariant/outside'
 import type { OrderId } from '../../domain/ids'
@@ -158,7 +158,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     ])
     const standings = new Map<OrderId, OrderWithWorkflow>()
     const known = [...open, ...failing.map(({ orderId }) => orderId)]
-    for (const standing of await readStandings(pool, known)) standings.set(standing.orderId, standing)
+    for (const standing of await readOrdersWithWorkflow(pool, known)) standings.set(standing.orderId, standing)
     const leftOver: OrderId[] = []
     let atWork = 0
     for (const orderId of open) {

@@ -244,7 +244,7 @@ async function addToCart(key: CartKey, lines: readonly LineChange[], deps: ApiDe
   const epoch = await readCatalogEpoch(deps.redis)
   if (epoch === null) return addLines(deps.pool, key, lines)
   const cart = await addLines(deps.pool, key, lines, 'changed')
-  return deps.recentCatalog.complete(deps.pool, cart, epoch)
+  return deps.catalogEntryCache.complete(deps.pool, cart, epoch)
 }
 
 /** The last line takes the cart's hold with it. */

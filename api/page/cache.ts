@@ -9,7 +9,7 @@ import {
   releasePage,
   storePage,
   type StoredPage,
-  takePageMark,
+  readDropMark,
 } from '../../db/page/cache'
 import type { Redis } from '../../db/redis'
 import { DomainError } from '../../domain/errors'
@@ -168,7 +168,7 @@ export class PageCache {
   }
 
   private async build(key: string, build: () => Promise<BuiltPage>, dropped: ReadonlySet<string>): Promise<Page> {
-    const mark = await takePageMark(this.redis)
+    const mark = await readDropMark(this.redis)
     const builtAt = Date.now()
     const { body, tags, expiresAt, degraded } = await build()
     const made = { json: JSON.stringify(body), tags, builtAt, expiresAt: expiresAt?.getTime() ?? null }

@@ -9,7 +9,7 @@ import { newId } from '../id'
 import { PRODUCT_IMAGES, type ProductImage } from './image/read'
 import type { Db, Tx } from '../pool'
 import { statement } from '../sql'
-import { holdTree } from './tree-lock'
+import { lockTreeShared } from './tree-lock'
 
 export type ProductStatus = 'draft' | 'active' | 'archived'
 
@@ -129,7 +129,7 @@ export async function listProductIds(db: Db, after: string, limit: number): Prom
  */
 export async function createProduct(tx: Tx, input: ProductInput): Promise<ProductId> {
   const id = newId('product')
-  await holdTree(tx)
+  await lockTreeShared(tx)
   await insertProduct(tx, id, input)
   if (input.categories) await setProductCategories(tx, id, input.categories)
   await writeVariants(tx, { id, title: input.title }, input.variants)
@@ -146,7 +146,7 @@ export async function updateProduct(
   tx: Tx,
   { id, mayChange, patch }: { id: ProductId; mayChange: (version: number) => boolean; patch: ProductPatch },
 ): Promise<void> {
-  await holdTree(tx)
+  await lockTreeShared(tx)
   const { rows } = await tx.query<{ version: number; title: string }>(
     'select version, title from product where id = $1 for update',
     [id],

@@ -19,7 +19,7 @@ import { type Pool, type Tx, withTransaction } from '../pool'
 import { statement } from '../sql'
 import { announceProducts } from '../catalog/product'
 import { setLevels } from '../inventory/stock'
-import { holdTree } from '../catalog/tree-lock'
+import { lockTreeShared } from '../catalog/tree-lock'
 
 export interface Batch {
   readonly id: ImportId
@@ -47,7 +47,7 @@ export async function applyBatch(pool: Pool, batch: Batch): Promise<boolean> {
   return withTransaction(pool, async (tx) => {
     const rejectedBefore = await lockImport(tx, batch)
     if (rejectedBefore === null) return false
-    await holdTree(tx)
+    await lockTreeShared(tx)
     const plan = planBatch(batch.rows, await readKnown(tx, batch))
     try {
       await writePlan(tx, batch.id, plan)

@@ -73,7 +73,7 @@ export const RESERVE = `
  * Gives back what `freed` (sku, warehouse_id, quantity) held, as the end of a `with` list.
  * Its rows are locked in the same order as in {@link RESERVE}, and written as they were locked for the same reason.
  */
-export const GIVE_BACK = `
+export const RELEASE_STOCK = `
   freed_sum as (
     select sku, warehouse_id, sum(quantity)::int as quantity
     from freed
@@ -98,7 +98,7 @@ export const GIVE_BACK = `
  * Tells the outbox of levels `turned` (sku, warehouse_id, on_hand, type) that carts took the last unit of, or gave one back
  * to: search and pages say so. Orders have events of their own. The sequence goes on with that of the level's movements.
  */
-const TELL_TURNED = `
+const EMIT_TURNED = `
   told as (
     insert into outbox (event_id, aggregate, seq, type, payload)
     select new_id('evt'), warehouse_id || '/' || sku, nextval(pg_get_serial_sequence('stock_movement', 'id'))::int, type,
@@ -106,10 +106,10 @@ const TELL_TURNED = `
     from turned
   )`
 
-const TELL_FREED = `
+const EMIT_FREED = `
   turned as (
     select sku, warehouse_id, on_hand, 'stock.back_in_stock' as type from freed_stock where was_gone
-  ), ${TELL_TURNED}` as const
+  ), ${EMIT_TURNED}` as const
 
 /** What {@link RESERVE} is to reserve, with the ids of the reservations. */
 export function demandValues(allocations: readonly Allocation[]) {
@@ -166,7 +166,7 @@ const RELEASE = statement(
       set state = 'released', updated_at = now()
       where owner_id = :ownerId and state = 'held'
       returning sku, warehouse_id, quantity
-    ), ${GIVE_BACK}
+    ), ${RELEASE_STOCK}
     select (select count(*)::int from freed) as count, (select count(*) from freed_stock) as levels`,
 )
 
@@ -262,7 +262,7 @@ const HOLD_CART = statement(
       from change
       join locked using (sku, warehouse_id), fit
       where (locked.on_hand > locked.reserved) <> (locked.on_hand > locked.reserved + change.quantity)
-    ), ${TELL_TURNED}
+    ), ${EMIT_TURNED}
     update cart
     set hold_expires_at = now() + make_interval(secs => :seconds), updated_at = now()
     from fit
@@ -286,7 +286,7 @@ const RELEASE_CART_HOLD = statement(
       set state = 'released', updated_at = now()
       where owner_id = :cartId and kind = 'soft' and state = 'held'
       returning sku, warehouse_id, quantity
-    ), ${GIVE_BACK}, ${TELL_FREED}
+    ), ${RELEASE_STOCK}, ${EMIT_FREED}
     update cart
     set hold_expires_at = null, updated_at = now()
     where id = :cartId and (select count(*) from freed_stock) >= 0`,
@@ -323,7 +323,7 @@ const EXPIRE_DUE_HOLDS = statement(
       from due
       where r.id = due.id
       returning r.owner_id, r.sku, r.warehouse_id, r.quantity
-    ), ${GIVE_BACK}, ${TELL_FREED},
+    ), ${RELEASE_STOCK}, ${EMIT_FREED},
     carts as (
       update cart
       set hold_expires_at = null, updated_at = now()

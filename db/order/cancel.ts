@@ -1,7 +1,7 @@
 import type { CartId, OrderId } from '../../domain/ids'
 import type { CancelReason } from '../../domain/order'
 import { newId } from '../id'
-import { GIVE_BACK } from '../inventory/reservation'
+import { RELEASE_STOCK } from '../inventory/reservation'
 import type { Db } from '../pool'
 import { statement } from '../sql'
 
@@ -43,7 +43,7 @@ const CANCEL = statement(
       from over
       where r.owner_id = over.id and r.state = 'held'
       returning r.sku, r.warehouse_id, r.quantity
-    ), ${GIVE_BACK},
+    ), ${RELEASE_STOCK},
     answered as (
       update payment p
       set outcome = case when :reason = 'expired' then 'expired' else 'cancelled' end,

@@ -87,9 +87,9 @@ const AT_WORK = statement(
 )
 
 /** Keeps a cancellation that the order's workflow could not be told of. False when the order is not open any more. */
-export async function wantCancel(db: Db, orderId: OrderId): Promise<boolean> {
+export async function requestCancel(db: Db, orderId: OrderId): Promise<boolean> {
   const { rowCount } = await db.query({
-    name: 'order.wantCancel',
+    name: 'order.requestCancel',
     text: `
       update orders
       set cancel_wanted_at = coalesce(cancel_wanted_at, now())
