@@ -26,7 +26,7 @@ export type Statement<Text extends string> = (
  *     const RENAME = statement('brand.rename', 'update brand set name = :name where id = :id::int')
  *     await db.query(RENAME({ id, name }))
  *
- * @param name of the prepared statement, one per text; null where the best plan depends on the values
+ * @param name of the prepared statement, one per text; null where it runs rarely, or its best plan depends on the values
  * @throws where `:likeThis` stands in a string, a quoted name or a comment: there it would be no value
  */
 export function statement<const Text extends string>(name: string | null, text: Text): Statement<Text> {
