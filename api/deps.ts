@@ -9,7 +9,7 @@ import type { ImageStore } from '../providers/image-store'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
-import type { Crowd } from './checkout/admission'
+import type { AdmissionGate } from './checkout/admission'
 import type { LoadMeter } from './http/load'
 import type { PageServer } from './page/serve'
 import type { Metrics } from './platform/metrics'
@@ -27,7 +27,7 @@ export interface ApiDeps {
   readonly search: Search
   readonly log: Log
   readonly metrics: Metrics
-  readonly crowd: Crowd
+  readonly admissionGate: AdmissionGate
   readonly recentCatalog: RecentCatalog
   readonly reads: Reads
   readonly pages: PageServer

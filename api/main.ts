@@ -11,7 +11,7 @@ import { noTaxProvider } from '../providers/tax'
 import { createImageStore } from '../providers/image-store'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
-import { Crowd } from './checkout/admission'
+import { AdmissionGate } from './checkout/admission'
 import { EventBuffer, writeEvents } from './recommendation/interaction-buffer'
 import { createLog } from '../log'
 import { LoadMeter } from './http/load'
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics,
-    crowd: new Crowd(),
+    admissionGate: new AdmissionGate(),
     recentCatalog: new RecentCatalog(),
     reads: new Reads(pool, replica),
     pages: new PageServer({

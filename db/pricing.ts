@@ -1,7 +1,31 @@
+import { linesInOrder, type StoredLines } from '../domain/cart'
 import type { CartId, ProductId, Sku } from '../domain/ids'
 import type { Currency } from '../domain/money'
-import type { CatalogEntry } from '../domain/pricing'
-import type { Db } from './pool'
+import type { CartToPrice, CatalogEntry } from '../domain/pricing'
+import { storeSettings } from './platform/settings'
+import type { Db, Pool } from './pool'
+
+/** Lines as a cart's row or an order's snapshot keeps them. A cart's row comes with its catalog entries. */
+export type LinesToPrice = { readonly currency: Currency; readonly lines: StoredLines } & (
+  | { readonly catalog: ReadonlyMap<Sku, CatalogEntry> }
+  | { readonly cartId: CartId }
+)
+
+/** What stored lines are priced from, but for the choice of shipping and the tax rates. */
+export async function readPriceInputs(
+  pool: Pool,
+  stored: LinesToPrice,
+): Promise<Pick<CartToPrice, 'currency' | 'lines' | 'catalog' | 'taxInclusive'>> {
+  const { currency } = stored
+  const lines = linesInOrder(stored.lines)
+  const [catalog, { taxInclusive }] = await Promise.all([
+    'catalog' in stored
+      ? stored.catalog
+      : readPricing(pool, { currency, skus: lines.map((line) => line.sku), cartId: stored.cartId }),
+    storeSettings(pool),
+  ])
+  return { currency, lines, catalog, taxInclusive }
+}
 
 /**
  * The catalog's word on SKUs, as one JSON array of its columns (an array per row costs half a millisecond more per 200

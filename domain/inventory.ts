@@ -38,16 +38,24 @@ export type Routed =
  */
 export function route(demand: readonly Demand[], supply: readonly Supply[], country: string): Routed {
   const bySku = groupBySku(supply)
+  const free = freeUnits(supply)
   const allocations: Allocation[] = []
   const lines: Shortage[] = []
   for (const { sku, quantity } of demand) {
     const candidates = (bySku.get(sku) ?? []).filter((candidate) => candidate.available > 0)
-    const available = candidates.reduce((total, candidate) => total + candidate.available, 0)
+    const available = free.get(sku) ?? 0
     if (available < quantity) lines.push({ sku, requested: quantity, available })
     else allocations.push(...allocate(sku, quantity, candidates, country))
   }
   if (lines.length > 0) return { outcome: 'short', lines }
   return { outcome: 'routed', allocations: allocations.sort(bySkuAndWarehouse) }
+}
+
+/** How many units of each SKU all warehouses together could give. */
+export function freeUnits(supply: readonly Supply[]): Map<Sku, number> {
+  const free = new Map<Sku, number>()
+  for (const { sku, available } of supply) free.set(sku, (free.get(sku) ?? 0) + Math.max(0, available))
+  return free
 }
 
 function allocate(sku: Sku, quantity: number, candidates: readonly Supply[], country: string): Allocation[] {

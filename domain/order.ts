@@ -1,3 +1,5 @@
+import { type Currency, formatMajor } from './money'
+
 /** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
 export const ORDER_STATUSES = [
   'pending',
@@ -72,4 +74,36 @@ export function isOpen(status: OrderStatus): boolean {
 /** True once the order has won: it can no longer be undone by its checkout. */
 export function isCompleted(status: OrderStatus): boolean {
   return !isOpen(status) && status !== 'cancelled'
+}
+
+const LABEL_LINES_MAX = 15
+
+/** What a label says of an order. `total` and those of the lines in minor units. */
+export interface LabelledOrder {
+  readonly number: string
+  readonly currency: Currency
+  readonly total: number
+  readonly cartId: string
+  readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly total: number }[]
+}
+
+/** What support sees first: "HF-100001 · GBP 5.10 · 2 lines", and the lines as Markdown. */
+export function orderLabel({ number, currency, total, cartId, lines }: LabelledOrder): {
+  summary: string
+  details: string
+} {
+  const major = (amount: number): string => `${currency} ${formatMajor({ amount, currency })}`
+  const rows = lines
+    .slice(0, LABEL_LINES_MAX)
+    .map((line) => `- ${line.quantity} × \`${line.sku}\`, ${major(line.total)}`)
+  const more = lines.length - rows.length
+  return {
+    summary: `${number} · ${major(total)} · ${lines.length} ${lines.length === 1 ? 'line' : 'lines'}`,
+    details: [
+      `**Order ${number}** of \`${cartId}\`, ${major(total)} when it was accepted.`,
+      '',
+      ...rows,
+      ...(more > 0 ? [`- and ${more} more`] : []),
+    ].join('\n'),
+  }
 }

@@ -50,6 +50,17 @@ export interface Totals {
   readonly total: number
 }
 
+/** All that a price is made of. */
+export interface CartToPrice {
+  readonly currency: Currency
+  readonly lines: readonly LineToPrice[]
+  /** Every SKU of `lines` that exists. */
+  readonly catalog: ReadonlyMap<Sku, CatalogEntry>
+  readonly shippingMethod: string | null
+  readonly taxInclusive: boolean
+  readonly tax: TaxRates
+}
+
 export type CartProblem =
   | { readonly code: 'price_changed'; readonly sku: string; readonly oldPrice: number; readonly newPrice: number }
   | {
@@ -71,24 +82,8 @@ export interface Priced {
  * Prices a cart or the snapshot of one, from today's catalog: list price → (line promotions → order promotions, to come)
  * → shipping → tax per line. What cannot be sold today keeps its line, costs nothing and is a problem. Nothing is
  * refused here: the cart shows the problems, and checkout refuses by them.
- *
- * @param catalog every SKU of `lines` that exists
  */
-export function priceCart({
-  currency,
-  lines,
-  catalog,
-  shippingMethod,
-  taxInclusive,
-  tax,
-}: {
-  currency: Currency
-  lines: readonly LineToPrice[]
-  catalog: ReadonlyMap<Sku, CatalogEntry>
-  shippingMethod: string | null
-  taxInclusive: boolean
-  tax: TaxRates
-}): Priced {
+export function priceCart({ currency, lines, catalog, shippingMethod, taxInclusive, tax }: CartToPrice): Priced {
   const problems: CartProblem[] = []
   const priced = lines.map((line) => {
     const entry = catalog.get(line.sku)

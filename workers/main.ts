@@ -4,26 +4,31 @@ import { parseArgs } from 'node:util'
 import { Client } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from '../activities'
+import type { OrderWorkflows } from '../activities/deps'
 import { readSettings, type Settings, SettingsError } from '../config'
-import { appendEvents } from '../db/platform/event-stream'
 import { RELAY_PARTITIONS } from '../db/platform/outbox'
-import { createPool } from '../db/pool'
-import { createRedis } from '../db/redis'
+import { createPool, type Pool } from '../db/pool'
+import { createRedis, type Redis } from '../db/redis'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
 import { createPaymentProviders } from '../providers/payment'
-import { createSearch } from '../providers/search'
+import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { BUNDLE_PATH } from './bundle'
+import type { Consumer } from './consumers/consumer'
+import { pageConsumer } from './consumers/page'
+import { searchConsumer } from './consumers/search'
+import { streamConsumer } from './consumers/stream'
+import { dropCountedPages } from './loops/counted-pages'
 import { runExpiry } from './loops/expiry'
 import { runImports } from './loops/imports'
 import { runInbox } from './loops/inbox'
-import { createOrderWorkflows } from './order-workflows'
-import { dropCounts, pageSink } from './consumers/page'
-import { runRelay, type Sink } from './loops/relay'
-import { runIndexer, runSearchCare, searchSink } from './loops/indexer'
+import { runIndexer } from './loops/indexer'
+import { runRelay } from './loops/relay'
 import { registerSchedules } from './loops/schedules'
+import { runSearchMaintenance } from './loops/search-maintenance'
+import { createOrderWorkflows } from './order-workflows'
 import { createWorkerServer } from './server'
 
 /** Work in hand gets this long to end when a worker is asked to stop. */
@@ -64,65 +69,13 @@ async function main(): Promise<void> {
     settings.FAULT_DIR,
     (activity) => activity,
   )
-  // What needs nothing but Postgres comes first: a sink that is away holds up those behind it.
-  const sinks: readonly Sink[] = [
-    searchSink(
-      pool,
-      search.engines.map(({ name }) => name),
-    ),
-    pageSink({ pool, redis }),
-    { name: 'redis-stream', publish: async (events) => void (await appendEvents(redis, events)) },
-  ]
-
-  const workers = await Promise.all(
-    queues.map((queue) =>
-      Worker.create({
-        connection,
-        namespace: settings.TEMPORAL_NAMESPACE,
-        taskQueue: TASK_QUEUES[queue],
-        workflowBundle: { codePath: BUNDLE_PATH },
-        activities,
-        stickyQueueScheduleToStartTimeout: '2s',
-        shutdownGraceTime: GRACE,
-        shutdownForceTime: FORCE,
-        ...TUNING,
-      }),
-    ),
-  )
+  const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
   const server = createWorkerServer({ pool, workers, settings })
   await listen(server, settings)
 
   const stopping = new AbortController()
   const loops = queues.includes('platform')
-    ? [
-        ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
-          runRelay(
-            {
-              settings,
-              sinks: sinks.map((sink) => withFaultPoints(sink, settings.FAULT_DIR, (call) => `${sink.name}.${call}`)),
-              log,
-            },
-            partition,
-            stopping.signal,
-          ),
-        ),
-        runInbox({ pool, temporal, orders, log }, stopping.signal),
-        runExpiry({ temporal, log }, stopping.signal),
-        runImports({ pool, temporal, log }, stopping.signal),
-        ...search.engines.flatMap((engine) => [
-          runIndexer(
-            {
-              pool,
-              engine: withFaultPoints(engine, settings.FAULT_DIR, indexing),
-              log,
-              indexed: dropCounts({ pool, redis }),
-            },
-            stopping.signal,
-          ),
-          runSearchCare({ pool, engine, temporal, log }, stopping.signal),
-        ]),
-        registerSchedules({ temporal, log }, stopping.signal),
-      ]
+    ? startLoops({ settings, pool, redis, temporal, search, orders, log }, stopping.signal)
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -141,6 +94,71 @@ async function main(): Promise<void> {
   await pool.end().catch(() => undefined)
   await connection.close()
   log.info('stopped')
+}
+
+interface WorkerDeps {
+  readonly connection: NativeConnection
+  readonly settings: Settings
+  readonly activities: ReturnType<typeof createActivities>
+}
+
+function createWorker(queue: TaskQueue, { connection, settings, activities }: WorkerDeps): Promise<Worker> {
+  return Worker.create({
+    connection,
+    namespace: settings.TEMPORAL_NAMESPACE,
+    taskQueue: TASK_QUEUES[queue],
+    workflowBundle: { codePath: BUNDLE_PATH },
+    activities,
+    stickyQueueScheduleToStartTimeout: '2s',
+    shutdownGraceTime: GRACE,
+    shutdownForceTime: FORCE,
+    ...TUNING,
+  })
+}
+
+interface LoopDeps {
+  readonly settings: Settings
+  readonly pool: Pool
+  readonly redis: Redis
+  readonly temporal: Client
+  readonly search: Search
+  readonly orders: OrderWorkflows
+  readonly log: Log
+}
+
+/** What runs beside the workflows until `signal` is aborted. Any number of processes may do so at a time. */
+function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
+  const { settings, pool, redis, temporal, search, orders, log } = deps
+  const consumers = createConsumers(deps)
+  return [
+    ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
+      runRelay({ settings, consumers, log }, partition, signal),
+    ),
+    runInbox({ pool, temporal, orders, log }, signal),
+    runExpiry({ temporal, log }, signal),
+    runImports({ pool, temporal, log }, signal),
+    ...search.engines.flatMap((engine) => [
+      runIndexer(
+        {
+          pool,
+          engine: withFaultPoints(engine, settings.FAULT_DIR, indexing),
+          log,
+          indexed: dropCountedPages({ pool, redis }),
+        },
+        signal,
+      ),
+      runSearchMaintenance({ pool, engine, temporal, log }, signal),
+    ]),
+    registerSchedules({ temporal, log }, signal),
+  ]
+}
+
+/** Those that need Postgres alone come first: one that waits for something that is away delays those behind it. */
+function createConsumers({ settings, pool, redis, search }: LoopDeps): Consumer[] {
+  const engines = search.engines.map(({ name }) => name)
+  return [searchConsumer(pool, engines), pageConsumer({ pool, redis }), streamConsumer(redis)].map((consumer) =>
+    withFaultPoints(consumer, settings.FAULT_DIR, (call) => `${consumer.name}.${call}`),
+  )
 }
 
 function indexing(call: string): string | null {

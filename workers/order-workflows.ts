@@ -1,16 +1,13 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflow, OrderWorkflows } from '../activities/deps'
+import { checkoutWorkflowId, expiryWorkflowId, orderIdOf, settlementWorkflowId } from '../domain/workflow-id'
 import {
   attemptSignal,
   cancelSignal,
   checkoutStart,
-  checkoutWorkflowId,
   EXPIRY_SHARDS,
-  expiryWorkflowId,
-  orderIdOf,
   type SettlementInput,
   settlementStart,
-  settlementWorkflowId,
   WORKFLOWS,
 } from '../workflows/contract'
 

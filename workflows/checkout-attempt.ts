@@ -1,22 +1,10 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow'
 import type { ChargeResult } from '../activities/payment/attempt'
 import type { CancelResult } from '../activities/payment/cancel'
-import type { PaymentId } from '../domain/ids'
-import type { AttemptStatus } from '../domain/payment'
-import type { Checkout } from './checkout-state'
+import type { Checkout, OpenAttempt } from './checkout-state'
 import { formatTime, type StepEnd } from './intervention'
 import { cancelCharge, charge, lookUpCharge, lookUpChargeAgain, recordDecision, retryCharge } from './proxies'
 import { startTimer } from './timer'
-
-/** An attempt to take the money, as its checkout follows it. */
-export interface OpenAttempt {
-  readonly paymentId: PaymentId
-  readonly attempt: number
-  readonly key: string
-  status: AttemptStatus
-  /** Nothing more comes of it. */
-  final: boolean
-}
 
 /** Takes the money under the attempt's key, or asks what became of it. No answer within seconds means unknown. */
 export async function chargeAttempt(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {

@@ -1,11 +1,21 @@
 import { condition } from '@temporalio/workflow'
 import type { Placed } from '../activities/checkout/checkout'
-import type { OrderId } from '../domain/ids'
+import type { OrderId, PaymentId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
-import type { OpenAttempt } from './checkout-attempt'
+import type { AttemptStatus } from '../domain/payment'
 import { CheckoutMessages } from './checkout-messages'
 import { Intervention, formatTime } from './intervention'
 import { HoldTimer } from './timer'
+
+/** An attempt to take the money, as its checkout follows it. */
+export interface OpenAttempt {
+  readonly paymentId: PaymentId
+  readonly attempt: number
+  readonly key: string
+  status: AttemptStatus
+  /** Nothing more comes of it. */
+  final: boolean
+}
 
 /** What one checkout knows while it runs; the rows of its order know the rest. */
 export class Checkout {

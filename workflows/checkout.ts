@@ -3,15 +3,8 @@ import type { Placed } from '../activities/checkout/checkout'
 import type { ChargeResult, SeenCharge } from '../activities/payment/attempt'
 import type { CancelResult } from '../activities/payment/cancel'
 import type { PaymentId } from '../domain/ids'
-import {
-  cancelAttempt,
-  chargeAttempt,
-  decideMismatch,
-  lookUpAttemptAgain,
-  type OpenAttempt,
-  tryToCancel,
-} from './checkout-attempt'
-import { Checkout } from './checkout-state'
+import { cancelAttempt, chargeAttempt, decideMismatch, lookUpAttemptAgain, tryToCancel } from './checkout-attempt'
+import { Checkout, type OpenAttempt } from './checkout-state'
 import type { CheckoutInput } from './contract'
 import { cancelOrder, confirm, place, startNextAttempt } from './proxies'
 import { Saga, type Steps } from './saga'

@@ -1,6 +1,14 @@
 import { defineSearchAttributeKey } from '@temporalio/common'
 import { defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { ImportId, OrderId, PaymentId } from '../domain/ids'
+import {
+  auditWorkflowId,
+  checkoutWorkflowId,
+  importWorkflowId,
+  RECOMMENDATIONS_ID,
+  reindexWorkflowId,
+  settlementWorkflowId,
+} from '../domain/workflow-id'
 
 /**
  * What workflows have in common with those who start them and speak to them, and with the histories of those that run.
@@ -14,15 +22,6 @@ import type { ImportId, OrderId, PaymentId } from '../domain/ids'
 /** One queue per concern, so that operators scale each alone. */
 export const TASK_QUEUES = { checkout: 'checkout', platform: 'platform' } as const
 export type TaskQueue = keyof typeof TASK_QUEUES
-
-export const checkoutWorkflowId = (orderId: OrderId): string => `checkout-${orderId}`
-/** The order of a checkout's workflow id; null for any other id. */
-export const orderIdOf = (workflowId: string): OrderId | null =>
-  workflowId.startsWith('checkout-order_') ? (workflowId.slice('checkout-'.length) as OrderId) : null
-export const settlementWorkflowId = (paymentId: PaymentId): string => `settlement-${paymentId}`
-export const expiryWorkflowId = (shard: number): string => `expiry-${shard}`
-export const reindexWorkflowId = (engine: string): string => `reindex-${engine}`
-export const importWorkflowId = (importId: ImportId): string => `import-${importId}`
 
 /** How many expiry workflows share the work: each takes the rows whose owner's id hashes to its shard. */
 export const EXPIRY_SHARDS = 2
@@ -156,7 +155,7 @@ export function reindexStart(engine: string, build: string) {
 /** One per question; what nobody takes, or cannot be asked, ends by itself. */
 export function auditStart(id: string) {
   return {
-    workflowId: `audit-${id}`,
+    workflowId: auditWorkflowId(id),
     taskQueue: TASK_QUEUES.platform,
     args: [] as [],
     workflowTaskTimeout: '5s',
@@ -165,14 +164,12 @@ export function auditStart(id: string) {
   } as const
 }
 
-/** Every night, by a schedule of this id. A run that is not over when the next is due is left to end. */
-export const RECOMMENDATIONS = 'recommendations'
-
+/** Every night, by a schedule of the same id. A run that is not over when the next is due is left to end. */
 export function recommendationsStart() {
   return {
     type: 'startWorkflow',
     workflowType: WORKFLOWS.recommendations,
-    workflowId: RECOMMENDATIONS,
+    workflowId: RECOMMENDATIONS_ID,
     taskQueue: TASK_QUEUES.platform,
     args: [] as [],
     workflowTaskTimeout: '5s',

@@ -1,17 +1,17 @@
-import { guardPrice, type Refusal } from '../../domain/checkout'
-import type { OrderId, PaymentId } from '../../domain/ids'
+import { type Judgement, judgeSale, type Refusal } from '../../domain/checkout'
+import type { CartId, OrderId, PaymentId } from '../../domain/ids'
+import { freeUnits, route } from '../../domain/inventory'
 import type { Currency } from '../../domain/money'
 import { type CancelReason, isCompleted } from '../../domain/order'
-import { type Priced, type PricedLine, priceCart } from '../../domain/pricing'
-import { type Demand, route, type Shortage } from '../../domain/inventory'
+import type { PricedLine } from '../../domain/pricing'
 import { dropCart } from '../../db/cart/cache'
 import { readSupply } from '../../db/inventory/reservation'
 import { cancelOrder } from '../../db/order/cancel'
 import { confirmOrder } from '../../db/order/confirm'
-import type { AttemptToCharge } from '../../db/payment/attempt'
 import { type OrderToPlace, placeOrder, readOrderToPlace, refuseOrder } from '../../db/order/place'
-import { readPricing } from '../../db/pricing'
+import type { AttemptToCharge } from '../../db/payment/attempt'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
+import { readPriceInputs } from '../../db/pricing'
 import type { ActivityDeps } from '../deps'
 import type { SeenCharge } from '../payment/attempt'
 
@@ -30,23 +30,30 @@ export interface Placed {
   readonly cancelWanted: boolean
 }
 
-/** Stock that moves between looking and reserving is looked at again this often, then by the next retry. */
-const PLACE_TRIES = 8
+/** Stock that changes between reading and reserving is read again this often, then by the next retry. */
+const PLACE_TRIES_MAX = 8
+
+type Over = { readonly outcome: 'over' }
 
 export type CheckoutActivities = ReturnType<typeof createCheckoutActivities>
 
 /** The effects of a checkout. Each is idempotent on the id that is its first field. */
-export function createCheckoutActivities({ pool, redis, tax, settings }: ActivityDeps) {
+export function createCheckoutActivities({
+  pool,
+  redis,
+  tax,
+  settings,
+}: Pick<ActivityDeps, 'pool' | 'redis' | 'tax' | 'settings'>) {
   const patienceMs = settings.ATTENTION_AFTER_SECONDS * 1000
 
   /** Idempotent on `orderId`: repeated, it returns what it did. A cancelled order is never placed. */
-  async function place({ orderId }: { orderId: OrderId }): Promise<Placed | { outcome: 'over' }> {
-    for (let tries = 0; tries < PLACE_TRIES; tries++) {
+  async function place({ orderId }: { orderId: OrderId }): Promise<Placed | Over> {
+    for (let tries = 0; tries < PLACE_TRIES_MAX; tries++) {
       const order = await readOrderToPlace(pool, orderId)
       if (!order) return { outcome: 'over' }
       if (order.status !== 'pending') return placedBefore(order)
       if (order.cancelWanted) {
-        await endOrder({ orderId, reason: 'customer' })
+        await cancel({ orderId, reason: 'customer' })
         return { outcome: 'over' }
       }
       const placed = await tryToPlace(order)
@@ -55,79 +62,64 @@ export function createCheckoutActivities({ pool, redis, tax, settings }: Activit
     throw new Error('The stock kept moving while it was being reserved')
   }
 
-  function placedBefore(order: OrderToPlace): Placed | { outcome: 'over' } {
+  function placedBefore(order: OrderToPlace): Placed | Over {
     if (order.status === 'cancelled' || isCompleted(order.status)) return { outcome: 'over' }
+    const { currency, total, attempt, holdMs, cancelWanted } = order
     return {
       outcome: 'placed',
-      due: order.total,
-      currency: order.currency,
-      attempt: order.attempt,
-      holdMs: order.holdMs ?? 0,
+      due: total,
+      currency,
+      attempt,
+      holdMs: holdMs ?? 0,
       patienceMs,
       repeated: true,
-      cancelWanted: order.cancelWanted,
+      cancelWanted,
     }
   }
 
-  async function tryToPlace(order: OrderToPlace): Promise<Placed | { outcome: 'over' } | null> {
-    const demand: Demand[] = Object.entries(order.snapshot).map(([sku, { quantity }]) => ({ sku, quantity }))
-    const skus = demand.map((line) => line.sku)
-    const [priced, supply, store] = await Promise.all([
-      price(order),
-      readSupply(pool, skus, order.cartId),
-      storeSettings(pool),
-    ])
-    const routed = route(demand, supply, order.country)
-    const refusal = refusalOf(order, priced, routed.outcome === 'short' ? routed.lines : [])
-    if (refusal) return refuse(order, refusal, priced)
+  /** Null: the stock or the order has changed meanwhile. */
+  async function tryToPlace(order: OrderToPlace): Promise<Placed | Over | null> {
+    const { judgement, supply } = await judge(order)
+    if (judgement.outcome === 'refused') return refuse(order, judgement)
+    const { lines, totals } = judgement.priced
+    const routed = route(lines, supply, order.country)
     if (routed.outcome === 'short') return null
     const placed = await placeOrder(pool, {
       orderId: order.id,
       cartId: order.cartId,
       allocations: routed.allocations,
-      lines: priced.lines.map(placedLine),
-      totals: priced.totals,
-      holdSeconds: holdSeconds(store, settings).checkout,
+      lines: lines.map(placedLine),
+      totals,
+      holdSeconds: holdSeconds(await storeSettings(pool), settings).checkout,
     })
-    if (!placed) return null
-    const due = priced.totals.total
+    return placed && placedNow(order, totals.total, placed.holdMs)
+  }
+
+  function placedNow(order: OrderToPlace, due: number, holdMs: number): Placed {
     const attempt = order.attempt && due > 0 ? { ...order.attempt, status: 'sent' as const } : null
-    return {
-      outcome: 'placed',
-      due,
-      currency: order.currency,
-      attempt,
-      holdMs: placed.holdMs,
-      patienceMs,
-      repeated: false,
-      cancelWanted: false,
-    }
+    const { currency } = order
+    return { outcome: 'placed', due, currency, attempt, holdMs, patienceMs, repeated: false, cancelWanted: false }
   }
 
-  async function price(order: OrderToPlace): Promise<Priced> {
-    const lines = Object.entries(order.snapshot)
-      .sort(([, a], [, b]) => a.position - b.position)
-      .map(([sku, line]) => ({ sku, quantity: line.quantity, priceAtAdd: line.price_at_add }))
-    const [catalog, { taxInclusive }] = await Promise.all([
-      readPricing(pool, { currency: order.currency, skus: lines.map((line) => line.sku), cartId: order.cartId }),
-      storeSettings(pool),
+  /** The judgement of the order's snapshot by today's catalog, and the stock that it counted. */
+  async function judge(order: OrderToPlace) {
+    const { currency, cartId, snapshot, country, shippingMethod, expectedTotal } = order
+    const skus = Object.keys(snapshot)
+    const [inputs, supply, rates] = await Promise.all([
+      readPriceInputs(pool, { currency, lines: snapshot, cartId }),
+      readSupply(pool, skus, cartId),
+      tax.rates({ address: { country, postalCode: null }, skus }),
     ])
-    const rates = await tax.rates({ country: order.country, postalCode: null, skus: lines.map((line) => line.sku) })
-    return priceCart({
-      currency: order.currency,
-      lines,
-      catalog,
-      shippingMethod: order.shippingMethod,
-      taxInclusive,
-      tax: rates,
-    })
+    const judgement = judgeSale({ ...inputs, shippingMethod, tax: rates, free: freeUnits(supply), expectedTotal })
+    return { judgement, supply }
   }
 
-  async function refuse(order: OrderToPlace, refusal: Refusal, priced: Priced): Promise<{ outcome: 'over' } | null> {
-    const prices =
-      refusal.code === 'price_changed' ? Object.fromEntries(priced.lines.map((line) => [line.sku, line.unitPrice])) : {}
-    if (!(await refuseOrder(pool, { orderId: order.id, refusal, prices }))) return null
-    await dropCart(redis, order.cartId)
+  async function refuse(
+    { id: orderId, cartId }: OrderToPlace,
+    { refusal, prices }: Extract<Judgement<Refusal>, { outcome: 'refused' }>,
+  ): Promise<Over | null> {
+    if (!(await refuseOrder(pool, { orderId, refusal, prices }))) return null
+    await dropCart(redis, cartId)
     return { outcome: 'over' }
   }
 
@@ -139,43 +131,25 @@ export function createCheckoutActivities({ pool, redis, tax, settings }: Activit
     orderId: OrderId
     paid: (SeenCharge & { paymentId: PaymentId }) | null
   }): Promise<boolean> {
-    const cartId = await confirmOrder(pool, { orderId, paid })
-    if (cartId === null) return isCompletedAlready(orderId)
+    const cartId = (await confirmOrder(pool, { orderId, paid })) ?? (await cartOfCompleted(orderId))
+    if (cartId === null) return false
     await dropCart(redis, cartId)
     return true
   }
 
-  async function isCompletedAlready(orderId: OrderId): Promise<boolean> {
+  /** The cart of an order that was confirmed before; null when it was not. */
+  async function cartOfCompleted(orderId: OrderId): Promise<CartId | null> {
     const order = await readOrderToPlace(pool, orderId)
-    return order !== null && isCompleted(order.status)
+    return order && isCompleted(order.status) ? order.cartId : null
   }
 
   /** Idempotent on `orderId`: an order that is over stays as it is. */
-  async function endOrder({ orderId, reason }: { orderId: OrderId; reason: CancelReason }): Promise<void> {
+  async function cancel({ orderId, reason }: { orderId: OrderId; reason: CancelReason }): Promise<void> {
     const cartId = await cancelOrder(pool, { orderId, reason })
     if (cartId !== null) await dropCart(redis, cartId)
   }
 
-  return { place, confirm, cancelOrder: endOrder }
-}
-
-/** Stock first, then price: a buyer who cannot have it need not hear what it costs. */
-function refusalOf(order: OrderToPlace, priced: Priced, short: readonly Shortage[]): Refusal | null {
-  const unavailable = priced.problems.filter((problem) => problem.code === 'unavailable').map((problem) => problem.sku)
-  const gone = priced.lines
-    .filter((line) => unavailable.includes(line.skuWritten) && !short.some((shortage) => shortage.sku === line.sku))
-    .map((line) => ({ sku: line.sku, requested: line.quantity, available: 0 }))
-  const lines = [...short, ...gone].map((line) => ({
-    ...line,
-    sku: priced.lines.find(({ sku }) => sku === line.sku)?.skuWritten ?? line.sku,
-  }))
-  if (lines.length > 0) return { code: 'out_of_stock', lines }
-  return guardPrice({
-    lines: priced.lines,
-    total: priced.totals.total,
-    expectedTotal: order.expectedTotal,
-    currency: order.currency,
-  })
+  return { place, confirm, cancelOrder: cancel }
 }
 
 function placedLine(line: PricedLine) {

@@ -4,6 +4,7 @@ import { cancelOrder } from '../../db/order/cancel'
 import { countRestart, listOrdersAtWork, noteReminder, type OrderAtWork, RESTARTS_MAX } from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ActivityDeps, OrderWorkflow } from '../deps'
 
 export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
@@ -69,7 +70,7 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
     if (stale) return (await cancelOrder(pool, { orderId, reason: 'expired' })) !== null
     if (paymentId !== null && (await orders.isSettlementOpen(paymentId))) return false
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
-      const workflowId = paymentId === null ? `checkout-${orderId}` : `settlement-${paymentId}`
+      const workflowId = paymentId === null ? checkoutWorkflowId(orderId) : settlementWorkflowId(paymentId)
       await askForHelp({ workflowId, orderId, paymentId })
       return false
     }

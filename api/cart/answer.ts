@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { storeSettings } from '../../db/platform/settings'
 import type { Cart } from '../../db/cart/cart'
-import { linesInOrder } from '../../domain/cart'
+import { readPriceInputs } from '../../db/pricing'
 import type { Money } from '../../domain/money'
 import { type CartProblem, type Priced, priceCart } from '../../domain/pricing'
 import type { ApiDeps } from '../deps'
@@ -77,15 +76,13 @@ export async function cartJson(cart: Cart, deps: Pick<ApiDeps, 'pool' | 'tax'>):
 }
 
 export async function presentCart(cart: Cart, { pool, tax }: Pick<ApiDeps, 'pool' | 'tax'>): Promise<CartBody> {
-  const { taxInclusive } = await storeSettings(pool)
-  const lines = linesInOrder(cart.lines)
+  const { shippingAddress, shippingMethod } = cart
+  const inputs = await readPriceInputs(pool, cart)
   const rates = await tax.rates({
-    country: cart.shippingAddress?.country ?? null,
-    postalCode: cart.shippingAddress?.postal_code ?? null,
-    skus: lines.map((line) => line.sku),
+    address: { country: shippingAddress?.country ?? null, postalCode: shippingAddress?.postal_code ?? null },
+    skus: inputs.lines.map((line) => line.sku),
   })
-  const { currency, catalog, shippingMethod } = cart
-  return bodyOf(cart, priceCart({ currency, lines, catalog, shippingMethod, taxInclusive, tax: rates }))
+  return bodyOf(cart, priceCart({ ...inputs, shippingMethod, tax: rates }))
 }
 
 function bodyOf(cart: Cart, priced: Priced): CartBody {

@@ -1,43 +1,43 @@
-/** What a checkout asks for of one SKU, and how many were free when it looked. */
-export interface Want {
-  readonly sku: string
-  readonly quantity: number
+import type { Demand } from '../../domain/inventory'
+
+/** What a checkout asks for of one SKU, and how many were free when that was read. */
+export interface CheckoutDemand extends Demand {
   readonly available: number
 }
 
 /**
- * The crowd before the last units, as this process sees it. Without it each of a thousand buyers of twenty units would
- * start a workflow to learn that it came too late. No right depends on it: placing reserves, whoever was let in.
+ * The gate before the last units, as this process sees them. Without it each of a thousand buyers of twenty units would
+ * start a workflow to learn that it came too late. No right depends on it: placing reserves, whoever was admitted.
  *
- * A checkout is let in while what is free is enough for it and for those that are in already. The others wait in line
- * and look again when one of those has its answer.
+ * A checkout is admitted while what is free is enough for it and for those admitted before. The others wait in line, and
+ * read again what is free when one of those has its answer.
  */
-export class Crowd {
-  private readonly units = new Map<string, number>()
+export class AdmissionGate {
+  private readonly admitted = new Map<string, number>()
   private readonly lines = new Map<string, Set<() => void>>()
 
-  /** Lets a checkout in, and returns how it leaves. Null when those that are in may take what it wants. */
-  enter(wants: readonly Want[]): (() => void) | null {
-    return this.contested(wants) ? null : this.letIn(wants)
+  /** Admits a checkout, and returns how it leaves. Null when those admitted before may take what it asks for. */
+  tryAdmit(demand: readonly CheckoutDemand[]): (() => void) | null {
+    return this.contested(demand) ? null : this.admit(demand)
   }
 
-  /** Lets a checkout in that has waited long enough. */
-  letIn(wants: readonly Want[]): () => void {
-    for (const { sku, quantity } of wants) this.units.set(sku, this.inside(sku) + quantity)
-    this.next(wants)
+  /** Admits a checkout that has waited long enough, and returns how it leaves. */
+  admit(demand: readonly Demand[]): () => void {
+    for (const { sku, quantity } of demand) this.admitted.set(sku, this.unitsAdmitted(sku) + quantity)
+    this.callNext(demand)
     return () => {
-      for (const { sku, quantity } of wants) {
-        const left = this.inside(sku) - quantity
-        if (left > 0) this.units.set(sku, left)
-        else this.units.delete(sku)
+      for (const { sku, quantity } of demand) {
+        const left = this.unitsAdmitted(sku) - quantity
+        if (left > 0) this.admitted.set(sku, left)
+        else this.admitted.delete(sku)
       }
-      this.next(wants)
+      this.callNext(demand)
     }
   }
 
-  /** Waits in line for what is contested, at most `ms`. */
-  async turn(wants: readonly Want[], ms: number): Promise<void> {
-    const sku = this.contested(wants)
+  /** Waits in line for the first SKU that is contested, at most `ms`. */
+  async waitInLine(demand: readonly CheckoutDemand[], ms: number): Promise<void> {
+    const sku = this.contested(demand)
     if (!sku) return
     const line = this.lines.get(sku) ?? new Set()
     this.lines.set(sku, line)
@@ -53,23 +53,23 @@ export class Crowd {
     if (line.size === 0 && this.lines.get(sku) === line) this.lines.delete(sku)
   }
 
-  /** Lets the first in each line look again: one has left, or has looked and not gone back into line. */
-  next(wants: readonly Pick<Want, 'sku'>[]): void {
-    for (const { sku } of wants) {
+  /** Calls the first in each line: somebody has left, or was called and did not go back into line. */
+  callNext(demand: readonly Pick<Demand, 'sku'>[]): void {
+    for (const { sku } of demand) {
       const [first] = this.lines.get(sku) ?? []
       first?.()
     }
   }
 
-  /** The first SKU that those who are in may leave too little of. */
-  private contested(wants: readonly Want[]): string | undefined {
-    return wants.find(({ sku, quantity, available }) => {
-      const inside = this.inside(sku)
-      return inside > 0 && inside + quantity > available
+  /** The first SKU of which those admitted may leave too little. */
+  private contested(demand: readonly CheckoutDemand[]): string | undefined {
+    return demand.find(({ sku, quantity, available }) => {
+      const units = this.unitsAdmitted(sku)
+      return units > 0 && units + quantity > available
     })?.sku
   }
 
-  private inside(sku: string): number {
-    return this.units.get(sku) ?? 0
+  private unitsAdmitted(sku: string): number {
+    return this.admitted.get(sku) ?? 0
   }
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { Order, OrderAttempt } from '../../db/order/read'
+import { type AcceptRefusal, CHECKOUT_STATES, checkoutState, type OrderDecision } from '../../domain/checkout'
 import { DomainError } from '../../domain/errors'
 import type { OrderId } from '../../domain/ids'
 import { isCompleted } from '../../domain/order'
-import { isUnresolved } from '../../domain/payment'
 import { type OrderBody, orderBody, presentOrder } from '../order/answer'
 import type { ApiDeps } from '../deps'
 import { idOf, orNull, timestamp } from '../http/schemas'
@@ -14,7 +14,7 @@ import { streamToken } from '../http/stream-token'
 export const checkoutBody = z
   .strictObject({
     order_id: idOf('order'),
-    state: z.enum(['ready_for_payment', 'requires_action', 'in_progress', 'completed', 'cancelled', 'expired']),
+    state: z.enum(CHECKOUT_STATES),
     reason: z.string().nullable(),
     hold_expires_at: timestamp.nullable(),
     action: z.strictObject({ type: z.literal('redirect'), url: z.string() }).nullable(),
@@ -26,7 +26,7 @@ export const checkoutBody = z
 export type CheckoutBody = z.input<typeof checkoutBody>
 
 export function presentCheckout(order: Order, { settings }: Pick<ApiDeps, 'settings'>): CheckoutBody {
-  const state = stateOf(order)
+  const state = checkoutState(order)
   const waiting = order.attempts.find((attempt) => attempt.status === 'requires_action')
   return {
     order_id: order.id,
@@ -44,28 +44,6 @@ function eventsUrl(orderId: OrderId, { PUBLIC_URL, TOKEN_SECRET }: ApiDeps['sett
   return `${PUBLIC_URL}/v1/store/checkouts/${orderId}/events?stream=${streamToken(TOKEN_SECRET, orderId)}`
 }
 
-function stateOf(order: Order): CheckoutBody['state'] {
-  if (order.status === 'cancelled') return order.cancelReason === 'expired' ? 'expired' : 'cancelled'
-  if (isCompleted(order.status)) return 'completed'
-  switch (standingOf(order)) {
-    case 'running':
-      return 'in_progress'
-    case 'waiting':
-      return 'requires_action'
-    case 'unpaid':
-      return 'ready_for_payment'
-  }
-}
-
-/** Of an open order: at work, waiting for the customer to act, or for another payment. */
-export function standingOf(order: Order): 'running' | 'waiting' | 'unpaid' {
-  if (order.status === 'pending' || order.attempts.length === 0) return 'running'
-  if (order.attempts.some((attempt) => attempt.status === 'requested')) return 'running'
-  const unresolved = order.attempts.find((attempt) => isUnresolved(attempt.status))
-  if (!unresolved) return 'unpaid'
-  return unresolved.status === 'requires_action' ? 'waiting' : 'running'
-}
-
 export type CheckoutAnswer =
   | { readonly status: 201; readonly body: OrderBody; readonly headers?: Record<string, string> }
   | { readonly status: 202; readonly body: CheckoutBody; readonly headers: Record<string, string> }
@@ -77,8 +55,8 @@ export function decidedAnswer(order: Order, attempt: number, deps: ApiDeps): Che
   if (row?.outcome === 'declined') return { problem: declined(order, row, deps) }
   if (isCompleted(order.status)) return { status: 201, body: presentOrder(order) }
   if (order.refusal && attempt === 1) return { problem: refused(order.refusal) }
-  if (row?.outcome === 'refused') return { problem: inProgress(order, deps) }
-  if (row?.outcome === 'expired') return { problem: expired(order, deps) }
+  if (row?.outcome === 'refused') return { problem: notSuperseded(order, deps) }
+  if (row?.outcome === 'expired') return { problem: refusedByOrder('checkout_expired', order, deps) }
   if (row?.status === 'requires_action' || row?.outcome || order.status === 'cancelled') return asItStands(order, deps)
   return null
 }
@@ -95,37 +73,37 @@ function declined(order: Order, attempt: OrderAttempt, deps: ApiDeps): DomainErr
 }
 
 /** The problem document of a checkout that was refused before any money moved. */
-export function refused({
-  code,
-  ...details
-}: {
-  readonly code: 'out_of_stock' | 'price_changed' | 'cart_changed' | 'cart_empty'
-}): DomainError {
+export function refused({ code, ...details }: AcceptRefusal): DomainError {
   return new DomainError(code, REFUSALS[code], details)
 }
 
-const REFUSALS = {
+/** Why a checkout may be refused before any money moves, and how that is told. */
+export const REFUSALS = {
   out_of_stock: 'Not everything in the cart can be had. Nothing was charged.',
   price_changed: 'The price has changed. Nothing was charged.',
   cart_changed: 'The cart has changed since it was read. Nothing was charged.',
   cart_empty: 'The cart has no lines.',
+} as const satisfies Record<AcceptRefusal['code'], string>
+
+function notSuperseded(order: Order, deps: ApiDeps): DomainError {
+  const message = 'Another payment of this order is not settled yet and cannot be cancelled.'
+  return new DomainError('payment_in_progress', message, { checkout: presentCheckout(order, deps) })
+}
+
+/** The problem document of a request for an order that takes no payment now. */
+export function refusedByOrder(
+  code: Exclude<OrderDecision, 'join' | 'pay' | 'read_again'>,
+  order: Order,
+  deps: Pick<ApiDeps, 'settings'>,
+): DomainError {
+  return new DomainError(code, REFUSED_BY_ORDER[code], { checkout: presentCheckout(order, deps) })
+}
+
+const REFUSED_BY_ORDER = {
+  checkout_in_progress: 'Another checkout of this cart waits for its payment. Cancel it first.',
+  payment_in_progress: 'Another payment of this order is being made.',
+  checkout_expired: 'This checkout is over. Start again from the cart.',
 } as const
-
-function inProgress(order: Order, deps: ApiDeps): DomainError {
-  return new DomainError(
-    'payment_in_progress',
-    'Another payment of this order is not settled yet and cannot be cancelled.',
-    {
-      checkout: presentCheckout(order, deps),
-    },
-  )
-}
-
-export function expired(order: Order, deps: Pick<ApiDeps, 'settings'>): DomainError {
-  return new DomainError('checkout_expired', 'This checkout is over. Start again from the cart.', {
-    checkout: presentCheckout(order, deps),
-  })
-}
 
 /** All that is certain of an accepted order whose row cannot be read. */
 export function accepted(orderId: OrderId, deps: ApiDeps): Extract<CheckoutAnswer, { status: 202 }> {

@@ -4,8 +4,6 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowIdReusePolicy,
 } from '@temporalio/client'
-import { nameAttempt } from '../../db/checkout/key'
-import type { IdempotencyScope } from '../../db/platform/idempotency'
 import { type Order, readOrder } from '../../db/order/read'
 import { wantCancel } from '../../db/order/sweep'
 import { isPostgresUnavailable } from '../../db/pool'
@@ -35,7 +33,7 @@ export async function awaitAttempt(
 ): Promise<CheckoutAnswer> {
   const known = fresh ? null : await decided(orderId, attempt, deps)
   if (known) return known
-  await nudge({ orderId, attempt, label, deadline, reuse: 'REJECT_DUPLICATE' }, deps)
+  await startOrJoin({ orderId, attempt, label, deadline, reuse: 'REJECT_DUPLICATE' }, deps)
   for (;;) {
     const order = await readIfUp(orderId, deps)
     const answer = order && decidedAnswer(order, attempt, deps)
@@ -70,7 +68,7 @@ interface AwaitedAttempt {
   readonly deadline: number
 }
 
-interface Nudge {
+interface AttemptToJoin {
   readonly orderId: OrderId
   readonly attempt: number
   readonly label: CheckoutLabel
@@ -79,10 +77,10 @@ interface Nudge {
 }
 
 /**
- * Starts the order's workflow, or finds it, and waits for the attempt in it. A closed workflow is no error: when its order
+ * Starts the order's workflow, or joins it, and waits for the attempt in it. A closed workflow is no error: when its order
  * is open all the same (somebody terminated it), it is started once more, as the sweep would.
  */
-async function nudge({ orderId, attempt, label, deadline, reuse }: Nudge, deps: ApiDeps): Promise<void> {
+async function startOrJoin({ orderId, attempt, label, deadline, reuse }: AttemptToJoin, deps: ApiDeps): Promise<void> {
   const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.checkout, {
     ...checkoutStart(orderId, label),
     workflowIdConflictPolicy: 'USE_EXISTING',
@@ -103,7 +101,7 @@ async function nudge({ orderId, attempt, label, deadline, reuse }: Nudge, deps: 
     }
     const order = await readIfUp(orderId, deps)
     if (reuse === 'REJECT_DUPLICATE' && order && isOpen(order.status)) {
-      await nudge({ orderId, attempt, label, deadline, reuse: 'ALLOW_DUPLICATE' }, deps)
+      await startOrJoin({ orderId, attempt, label, deadline, reuse: 'ALLOW_DUPLICATE' }, deps)
     }
   }
 }
@@ -149,12 +147,4 @@ async function requireOrder(orderId: OrderId, deps: ApiDeps): Promise<Order> {
   const order = await readOrder(deps.pool, orderId)
   if (!order) throw new Error(`${orderId} has lost its row`)
   return order
-}
-
-/** Lets a key join the attempt that is being made, or the one that paid. */
-export async function joinAttempt(order: Order, idempotency: IdempotencyScope, deps: ApiDeps): Promise<number> {
-  const winner = order.attempts.find((attempt) => attempt.outcome === 'completed')
-  const attempt = (winner ?? order.attempts.at(-1))?.attempt ?? 1
-  await nameAttempt(deps.pool, idempotency, { orderId: order.id, attempt })
-  return attempt
 }

@@ -1,19 +1,17 @@
 import { z } from 'zod'
-import { dropCart } from '../../db/cart/cache'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
-import { isCompleted, isOpen } from '../../domain/order'
-import { asItStands, type CheckoutAnswer, checkoutBody, presentCheckout, REPLAYED, accepted } from './answer'
+import { isCompleted, isOpen, orderLabel } from '../../domain/order'
+import { acceptCheckout, acceptPayment, type RequestedAttempt, requireOwnOrder } from './accept'
+import { accepted, asItStands, type CheckoutAnswer, checkoutBody, presentCheckout, REFUSALS, REPLAYED } from './answer'
 import { awaitAttempt, cancelCheckout } from './attempt'
-import { beginCheckout, beginPayment, type Begun, requireOwn } from './begin'
-import { labelOf } from './label'
 import { checkoutRequest, paymentRequest } from './request'
 import { orderBody } from '../order/answer'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
 import { EXAMPLE_ADDRESS, pathId } from '../http/schemas'
 
-const REFUSALS = ['out_of_stock', 'price_changed', 'cart_changed', 'cart_empty'] as const
+const REFUSAL_CODES = Object.keys(REFUSALS) as (keyof typeof REFUSALS)[]
 
 const postCheckout = defineRoute({
   method: 'post',
@@ -29,7 +27,7 @@ const postCheckout = defineRoute({
     201: orderBody,
     202: checkoutBody,
     402: ['payment_declined'],
-    409: [...REFUSALS, 'cart_closed', 'checkout_in_progress', 'checkout_expired', 'payment_in_progress'],
+    409: [...REFUSAL_CODES, 'cart_closed', 'checkout_in_progress', 'checkout_expired', 'payment_in_progress'],
     422: ['idempotency_key_reused', 'amount_out_of_range'],
   },
   example: {
@@ -44,14 +42,13 @@ const postCheckout = defineRoute({
 }).handle(async ({ params, body, caller, idempotency, log }, deps) => {
   const wait = deps.settings.CHECKOUT_WAIT_MS
   const deadline = Date.now() + wait
-  const patientUntil = Date.now() + wait / 2
-  const call = { cartId: params.id, body, caller, idempotency: required(idempotency), patientUntil }
-  const begun = await beginCheckout(call, deps)
-  if ('problem' in begun) return begun
-  log.info({ order_id: begun.orderId, attempt: begun.attempt, fresh: begun.fresh }, 'checkout')
-  const answer = await answerTo(begun, deadline, deps)
-  if (answerEndsIt(answer)) await dropCart(deps.redis, params.id)
-  return answer
+  const waitInLineUntil = Date.now() + wait / 2
+  const { tokenHash } = caller
+  const call = { cartId: params.id, tokenHash, body, idempotency: required(idempotency), waitInLineUntil }
+  const requested = await acceptCheckout(call, deps)
+  if ('problem' in requested) return requested
+  log.info({ order_id: requested.orderId, attempt: requested.attempt, fresh: requested.fresh }, 'checkout')
+  return answerTo(requested, deadline, deps)
 })
 
 const postPayment = defineRoute({
@@ -73,18 +70,19 @@ const postPayment = defineRoute({
   example: { answer: 201, body: { method: 'pm_card_mastercard' } },
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
-  const call = { orderId: params.id, payment: body, caller, idempotency: required(idempotency) }
-  const begun = await beginPayment(call, deps)
-  return 'problem' in begun ? begun : answerTo(begun, deadline, deps)
+  const { tokenHash } = caller
+  const call = { orderId: params.id, tokenHash, payment: body, idempotency: required(idempotency) }
+  const requested = await acceptPayment(call, deps)
+  return 'problem' in requested ? requested : answerTo(requested, deadline, deps)
 })
 
 /** What the attempt came to by `deadline`. */
-async function answerTo(begun: Begun, deadline: number, deps: ApiDeps): Promise<CheckoutAnswer> {
+async function answerTo(requested: RequestedAttempt, deadline: number, deps: ApiDeps): Promise<CheckoutAnswer> {
   try {
-    const answer = await awaitAttempt({ ...begun, deadline }, deps)
-    return counted(begun.replayed ? replayed(answer) : answer, deps)
+    const answer = await awaitAttempt({ ...requested, deadline }, deps)
+    return counted(requested.replayed ? replayed(answer) : answer, deps)
   } finally {
-    begun.leave?.()
+    requested.leave?.()
   }
 }
 
@@ -98,7 +96,7 @@ const getCheckout = defineRoute({
   answers: { 200: checkoutBody },
   example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
-  const order = await requireOwn(params.id, caller, deps)
+  const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
   return { status: 200, body: presentCheckout(order, deps) }
 })
 
@@ -116,13 +114,12 @@ const postCancel = defineRoute({
   answers: { 200: checkoutBody, 202: checkoutBody, 409: ['order_completed', 'request_in_progress'] },
   example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
-  const order = await requireOwn(params.id, caller, deps)
-  const now = isOpen(order.status) ? await cancelCheckout({ orderId: order.id, label: labelOf(order) }, deps) : order
+  const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
+  const now = isOpen(order.status) ? await cancelCheckout({ orderId: order.id, label: orderLabel(order) }, deps) : order
   if (!now) return accepted(order.id, deps)
   if (isCompleted(now.status))
     throw new DomainError('order_completed', 'The order is paid already.', { checkout: presentCheckout(now, deps) })
   if (now.status !== 'cancelled') return asItStands(now, deps)
-  await dropCart(deps.redis, now.cartId)
   return withIdempotency(
     deps.pool,
     idempotency,
@@ -140,10 +137,6 @@ function required(idempotency: IdempotencyScope | null): IdempotencyScope {
 function replayed(answer: CheckoutAnswer): CheckoutAnswer {
   if ('status' in answer && answer.status === 202) return answer
   return { ...answer, headers: { ...answer.headers, ...REPLAYED } }
-}
-
-function answerEndsIt(answer: CheckoutAnswer): boolean {
-  return 'problem' in answer || answer.status === 201
 }
 
 function counted(answer: CheckoutAnswer, { metrics }: ApiDeps): CheckoutAnswer {

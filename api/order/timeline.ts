@@ -5,7 +5,7 @@ import { readLedger } from '../../db/payment/ledger'
 import { readEvents, readOrder } from '../../db/order/read'
 import type { OrderId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
-import { checkoutWorkflowId } from '../../workflows/contract'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import type { ApiDeps } from '../deps'
 import { timestamp } from '../http/schemas'
 

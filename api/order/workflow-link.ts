@@ -1,7 +1,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
 import { z } from 'zod'
 import type { OrderId } from '../../domain/ids'
-import { checkoutWorkflowId } from '../../workflows/contract'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import type { ApiDeps } from '../deps'
 
 /** Where the workflow of an order is looked at. */

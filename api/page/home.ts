@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { HOME } from '../../db/page/tags'
 import { recentProducts, sessionKey } from '../../db/recommendation/session-interest'
-import { listBestsellers, listCategoryShelves, listForInterest, listNewest } from '../../db/catalog/collection'
+import { listBestsellers, listCategoryCollections, listForInterest, listNewest } from '../../db/catalog/collection'
 import type { Currency } from '../../domain/money'
 import type { ApiDeps } from '../deps'
 import { listedProduct, presentListed } from '../catalog/answer'
@@ -89,8 +89,8 @@ async function newest({ pool }: ApiDeps, currency: Currency): Promise<Section[]>
 }
 
 async function categories({ pool }: ApiDeps, currency: Currency): Promise<Section[]> {
-  const shelves = await listCategoryShelves(pool, { currency, limit: PER_CATEGORY, categories: CATEGORIES })
-  return shelves.map(({ category, products }) => ({
+  const collections = await listCategoryCollections(pool, { currency, limit: PER_CATEGORY, categories: CATEGORIES })
+  return collections.map(({ category, products }) => ({
     ...sectionOf('category', category.title, products, currency),
     category,
   }))

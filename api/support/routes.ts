@@ -22,10 +22,9 @@ import { resetRestarts } from '../../db/order/sweep'
 import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import type { ApiKeyId, OrderId } from '../../domain/ids'
-import { isOpen } from '../../domain/order'
+import { isOpen, orderLabel } from '../../domain/order'
 import { holdsMoney, isUnresolved } from '../../domain/payment'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
-import { labelOf } from '../checkout/label'
 import { pageFrom, readCursor } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
@@ -300,7 +299,7 @@ async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<
   if (!order) return
   await resetRestarts(deps.pool, orderId)
   if (paymentId) await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
-  else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, labelOf(order)), deps)
+  else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, orderLabel(order)), deps)
   else await settleAll(order, deps)
   await closeCase(deps.pool, { orderId, code: 'workflow_failing' })
 }

@@ -21,7 +21,7 @@ export type CachedCart = { readonly json: string } | { readonly json: null; read
 
 /** The cart's answer when it is there, not old, and of this token. */
 export async function readCachedCart(redis: Redis, cartId: CartId, tokenHash: Buffer): Promise<CachedCart> {
-  const found = await orElse(
+  const stored = await orElse(
     redis,
     (redis) =>
       Promise.all([
@@ -30,8 +30,8 @@ export async function readCachedCart(redis: Redis, cartId: CartId, tokenHash: Bu
       ]),
     null,
   )
-  if (!found) return { json: null, mark: null }
-  const [[token, pricedAt, pricedIn, drops, json], epoch] = found
+  if (!stored) return { json: null, mark: null }
+  const [[token, pricedAt, pricedIn, drops, json], epoch] = stored
   const mark = { drops: drops ?? '', epoch: epoch ?? '' }
   const age = Date.now() - Number(pricedAt)
   const isFresh = token === tokenHash.toString('base64') && pricedIn === mark.epoch && age >= 0 && age < FRESH_MS
@@ -48,7 +48,10 @@ export async function cacheCart(
   await orElse(redis, (redis) => runScript(redis, KEEP_UNLESS_DROPPED, [keyOf(cartId)], values), null)
 }
 
-/** To be called after whatever changes a cart: its lines, a lock, a hold, an order that bought it. */
+/**
+ * To be called once after each change of a cart (its lines, a lock, a hold, an order that bought it), by whoever has
+ * written the change. Should it be killed in between, a cached cart is still no older than {@link FRESH_MS}.
+ */
 export async function dropCart(redis: Redis, cartId: CartId): Promise<void> {
   await orElse(redis, (redis) => runScript(redis, DROP, [keyOf(cartId)], [DROPS_LIFE_MS]), null)
 }

@@ -17,7 +17,7 @@ export class RecentCatalog {
   private epoch = ''
   private readonly entries = new Map<string, { readonly entry: CatalogEntry; readonly readAt: number }>()
 
-  /** The cart with a word on all its lines. `epoch` is from before the cart was read. */
+  /** The cart with the catalog's entries of all its lines. `epoch` is from before the cart was read. */
   async complete(db: Db, cart: Cart, epoch: string): Promise<Cart> {
     // With a hold of its own a cart sees stock that others do not.
     if (cart.holdExpiresAt !== null) return cart

@@ -1,6 +1,7 @@
 import { type AttributeDefinition, inherit } from '../../domain/catalog/attribute'
 import { CATEGORY_DEPTH_MAX, categorySlug } from '../../domain/catalog/category'
 import { DomainError } from '../../domain/errors'
+import type { EventType } from '../../domain/events'
 import type { CategoryId } from '../../domain/ids'
 import { CATEGORY_SCHEMA, replaceAttributes, requireFittingBranch } from './attribute'
 import { productsOfBranch } from './category'
@@ -77,7 +78,7 @@ export async function updateCategory(
   if (!moved && title === now.title && slug === now.slug) return shownOn
   // Some at a time: no statement outlasts its time, however large the branch is.
   for await (const products of productsOfBranch(tx, id)) {
-    if (moved) await tx.query('select refresh_offers($1::text[])', [products])
+    if (moved) await tx.query('select refresh_listings($1::text[])', [products])
     await touchProducts(tx, products)
   }
   return shownOn
@@ -128,7 +129,7 @@ export async function defineAttributes(
 /** Tells the outbox, in the transaction of the change. A category's version is the sequence of its events. */
 async function announceCategory(
   tx: Tx,
-  type: 'category.created' | 'category.updated' | 'category.deleted',
+  type: Extract<EventType, `category.${string}`>,
   { id, version, shownOn }: { id: CategoryId; version: number; shownOn: readonly CategoryId[] },
 ): Promise<void> {
   await tx.query('insert into outbox (event_id, aggregate, seq, type, payload) values ($1, $2, $3, $4, $5)', [

@@ -1,4 +1,4 @@
-import type { OutboxEvent } from './outbox'
+import type { OutboxRow } from './outbox'
 import type { Redis } from '../redis'
 
 export const EVENT_STREAM = '{events}'
@@ -21,7 +21,7 @@ const APPEND = `
   return appended`
 
 /** Appends events to the Redis Stream `{events}`, each once, in their order. Throws when Redis does not take them. */
-export async function appendEvents(redis: Redis, events: readonly OutboxEvent[]): Promise<number> {
+export async function appendEvents(redis: Redis, events: readonly OutboxRow[]): Promise<number> {
   const keys = [EVENT_STREAM, ...events.map((event) => `${EVENT_STREAM}:seen:${event.aggregate}`)]
   const fields = events.flatMap((event) => [
     String(event.seq),

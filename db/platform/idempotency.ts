@@ -67,10 +67,14 @@ async function findDone<S extends number, R>(
   )
   const row = rows[0]
   if (!row) return null
-  if (!row.body_hash.equals(bodyHash)) {
-    throw new DomainError('idempotency_key_reused', 'This Idempotency-Key was used with another body. Use a new key.')
-  }
+  requireSameBody(row.body_hash, bodyHash)
   return { status: row.status, resource: row.resource }
+}
+
+/** Throws `idempotency_key_reused` when a key comes with another body than the first time. */
+export function requireSameBody(stored: Buffer, given: Buffer): void {
+  if (stored.equals(given)) return
+  throw new DomainError('idempotency_key_reused', 'This Idempotency-Key was used with another body. Use a new key.')
 }
 
 async function insertDone<S extends number, R>(

@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { type HoldfastEvent, parseEvent } from '../../domain/events'
 
 /** How many relays may share the work. Rows carry the partition of their aggregate (`outbox.partition`). */
 export const RELAY_PARTITIONS = 4
@@ -6,14 +7,25 @@ export const RELAY_PARTITIONS = 4
 /** Advisory locks are numbers that a database shares: this class is the relay's. */
 const RELAY_LOCK_CLASS = 0x401d
 
-export interface OutboxEvent {
+/** A row as it was written. */
+export interface OutboxRow {
   readonly id: number
   readonly eventId: string
   readonly aggregate: string
   readonly seq: number
   readonly type: string
-  readonly payload: Record<string, unknown>
+  readonly payload: unknown
   readonly createdAt: Date
+}
+
+/** What consumers are given: the row, for who passes it on, and the event that it holds, for who reads it. */
+export interface OutboxEvent extends OutboxRow {
+  /** Null when this program does not know the type: consumers pass over it and go on (see {@link parseEvent}). */
+  readonly event: HoldfastEvent | null
+}
+
+export function readRow(row: OutboxRow): OutboxEvent {
+  return { ...row, event: parseEvent(row.type, row.payload) }
 }
 
 /** The statements of one relay of one partition, on a connection of its own: the lock and the marks live and die with it. */
@@ -33,11 +45,11 @@ export class OutboxPartition {
       this.partition,
     ])
     if (!rows[0]?.locked) return false
-    await this.beat()
+    await this.heartbeat()
     return true
   }
 
-  async beat(): Promise<void> {
+  async heartbeat(): Promise<void> {
     await this.client.query(
       `insert into relay_partition (partition, backend_pid, heartbeat_at)
        values ($1, pg_backend_pid(), clock_timestamp())
@@ -60,7 +72,7 @@ export class OutboxPartition {
 
   /** The oldest unpublished events after the event `after`: in order per aggregate, whose rows are written one after another. */
   async next(limit: number, after = 0): Promise<OutboxEvent[]> {
-    const { rows } = await this.client.query<OutboxEvent>({
+    const { rows } = await this.client.query<OutboxRow>({
       name: 'outbox.next',
       text: `
         select id, event_id as "eventId", aggregate, seq, type, payload, created_at as "createdAt"
@@ -70,7 +82,7 @@ export class OutboxPartition {
         limit $2`,
       values: [this.partition, limit, after],
     })
-    return rows
+    return rows.map(readRow)
   }
 
   async markPublished(events: readonly OutboxEvent[]): Promise<void> {

@@ -1,10 +1,15 @@
 import type { Sku } from '../../domain/ids'
 import { NO_TAX, type TaxRates } from '../../domain/tax'
 
-/** What a rate may depend on. */
-export interface TaxQuestion {
+/** Where the goods go, as far as it is known. */
+export interface TaxAddress {
   readonly country: string | null
   readonly postalCode: string | null
+}
+
+/** What a rate may depend on. */
+export interface TaxQuestion {
+  readonly address: TaxAddress
   readonly skus: readonly Sku[]
 }
 

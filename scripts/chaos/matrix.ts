@@ -101,8 +101,8 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   undo_place: {
     scripts: ['cancel_declined', 'leave_declined'],
     methods: [],
-    before: ['endOrder.before', 'order.cancel.before'],
-    after: ['order.cancel.after', 'endOrder.after'],
+    before: ['cancelOrder.before', 'order.cancel.before'],
+    after: ['order.cancel.after', 'cancelOrder.after'],
   },
   undo_charge: {
     scripts: ['cancel_challenged', 'leave_challenged'],
@@ -145,21 +145,21 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   relay: {
     scripts: ['buy'],
     methods: ['pm_card_visa'],
-    before: ['redis-stream.publish.before'],
-    after: ['redis-stream.publish.after'],
+    before: ['stream.consume.before'],
+    after: ['stream.consume.after'],
   },
 }
 
 export const STAFF_PLANS: Readonly<Record<StaffStep, StaffStepPlan>> = {
   index: {
     script: 'edit',
-    before: ['search.publish.before', 'search.mark.before', 'search.index.before'],
-    after: ['search.mark.after', 'search.publish.after', 'search.index.after', 'search.end.after'],
+    before: ['search.consume.before', 'search.mark.before', 'search.index.before'],
+    after: ['search.mark.after', 'search.consume.after', 'search.index.after', 'search.end.after'],
   },
   cache: {
     script: 'edit',
-    before: ['catalog.epoch.before', 'pages.publish.before', 'page.tags.before'],
-    after: ['catalog.epoch.after', 'pages.drop.after', 'pages.publish.after'],
+    before: ['catalog.epoch.before', 'page.consume.before', 'page.tags.before'],
+    after: ['catalog.epoch.after', 'pages.drop.after', 'page.consume.after'],
   },
   image: {
     script: 'upload',

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ScheduleClient } from '@temporalio/client'
-import { RECOMMENDATIONS } from '../../workflows/contract'
+import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
 
 const POLL_MS = 500
 /** The worker registers the schedule soon after it has started. */
@@ -21,7 +21,7 @@ export async function computeFirstRecommendations(temporal: { address: string; n
 }
 
 async function triggerOnce(schedules: ScheduleClient): Promise<void> {
-  const schedule = schedules.getHandle(RECOMMENDATIONS)
+  const schedule = schedules.getHandle(RECOMMENDATIONS_ID)
   const deadline = Date.now() + REGISTERED_DEADLINE_MS
   while (Date.now() < deadline) {
     const known = await schedule.describe().catch(() => null)

@@ -6,6 +6,8 @@ import { Client as TemporalClient, Connection } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import { ROOT } from '../../config'
 import { createPool, type Pool } from '../../db/pool'
+import type { OrderId, PaymentId } from '../../domain/ids'
+import { checkoutWorkflowId, expiryWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import { Client } from '../chaos/client'
 import { removePostgresData } from '../stack/postgres'
 import { type Stack, startStack } from '../stack/supervisor'
@@ -39,11 +41,11 @@ type Path = (recorder: Recorder) => Promise<string>
 /** Each returns the id of the workflow whose latest run went that way. */
 const PATHS: Readonly<Record<string, Path>> = {
   async paid(recorder) {
-    return checkoutOf(await buy(recorder, await newCart(recorder), 'pm_card_visa'))
+    return checkoutWorkflowId(await buy(recorder, await newCart(recorder), 'pm_card_visa'))
   },
 
   async 'nothing-due'(recorder) {
-    return checkoutOf(await buy(recorder, await newCart(recorder, { price: 0 }), 'pm_card_visa'))
+    return checkoutWorkflowId(await buy(recorder, await newCart(recorder, { price: 0 }), 'pm_card_visa'))
   },
 
   async 'declined-then-paid'(recorder) {
@@ -98,14 +100,14 @@ const PATHS: Readonly<Record<string, Path>> = {
   async settlement(recorder) {
     const orderId = await buy(recorder, await newCart(recorder), 'pm_sandbox_late')
     await reads(recorder, orderId, (order) => order.status === 'cancelled')
-    await recorder.temporal.workflow.getHandle(checkoutOf(orderId)).terminate('to be settled')
+    await recorder.temporal.workflow.getHandle(checkoutWorkflowId(orderId)).terminate('to be settled')
     const { paymentId } = await paymentBecomes(recorder, orderId, 'voided')
-    return `settlement-${paymentId}`
+    return settlementWorkflowId(paymentId)
   },
 
   async 'taken-up-again'(recorder) {
     const orderId = await challenge(recorder, await newCart(recorder))
-    await recorder.temporal.workflow.getHandle(checkoutOf(orderId)).terminate('to be taken up again')
+    await recorder.temporal.workflow.getHandle(checkoutWorkflowId(orderId)).terminate('to be taken up again')
     await approve(recorder, orderId)
     return ended(recorder, orderId, 'confirmed')
   },
@@ -188,8 +190,9 @@ function forget(): void {
 }
 
 async function someRounds({ temporal }: Recorder): Promise<string> {
-  while ((await temporal.workflow.getHandle('expiry-0').describe()).historyLength < 30) await delay(200)
-  return 'expiry-0'
+  const id = expiryWorkflowId(0)
+  while ((await temporal.workflow.getHandle(id).describe()).historyLength < 30) await delay(200)
+  return id
 }
 
 async function record(recorder: Recorder, name: string, path: Path): Promise<void> {
@@ -205,8 +208,6 @@ async function record(recorder: Recorder, name: string, path: Path): Promise<voi
 function anonymous(history: string): string {
   return history.replaceAll(`${ROOT}/`, '').replaceAll(`@${hostname()}`, '@recorder')
 }
-
-const checkoutOf = (orderId: string): string => `checkout-${orderId}`
 
 async function newProduct(recorder: Recorder, { price, stock }: { price: number; stock: number }): Promise<string> {
   const sku = `REC-${Math.random().toString(36).slice(2, 10).toUpperCase()}`
@@ -240,7 +241,7 @@ async function newCart(recorder: Recorder, given: { sku?: string; price?: number
 }
 
 /** Returns the order that came of it. */
-async function buy({ client }: Recorder, { id, token }: Cart, method: string): Promise<string> {
+async function buy({ client }: Recorder, { id, token }: Cart, method: string): Promise<OrderId> {
   const answer = await client.send({
     method: 'POST',
     path: `/v1/store/carts/${id}/checkout`,
@@ -252,7 +253,7 @@ async function buy({ client }: Recorder, { id, token }: Cart, method: string): P
       payment: { method },
     },
   })
-  const checkout = (answer.body['checkout'] ?? answer.body) as { order_id?: string; id?: string }
+  const checkout = (answer.body['checkout'] ?? answer.body) as { order_id?: OrderId; id?: OrderId }
   const orderId = checkout.order_id ?? checkout.id
   if (orderId === undefined) throw new Error(`${method} was answered ${answer.status} ${JSON.stringify(answer.body)}`)
   return orderId
@@ -296,7 +297,7 @@ async function repair({ stack, client }: Recorder, orderId: string, action: stri
 
 interface OrderRow {
   readonly status: string
-  readonly paymentId: string
+  readonly paymentId: PaymentId
   readonly paymentStatus: string
   readonly cases: number
 }
@@ -318,9 +319,9 @@ async function reads({ pool }: Recorder, orderId: string, ok: (order: OrderRow) 
   }
 }
 
-async function ended(recorder: Recorder, orderId: string, status: string): Promise<string> {
+async function ended(recorder: Recorder, orderId: OrderId, status: string): Promise<string> {
   await reads(recorder, orderId, (order) => order.status === status)
-  return checkoutOf(orderId)
+  return checkoutWorkflowId(orderId)
 }
 
 const parked = (recorder: Recorder, orderId: string) => reads(recorder, orderId, (order) => order.cases > 0)

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client'
-import { RECOMMENDATIONS } from '../../workflows/contract'
+import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
 import type { RecommendationsDone } from '../../workflows/recommendations'
 import { seconds } from '../stack/say'
 import { readStack } from '../stack/state'
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
 
 /** Asks the schedule for a run. It names its runs itself: the id with the time. */
 async function runningWorkflow(temporal: Client): Promise<string> {
-  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS)
+  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS_ID)
   const before = new Set((await schedule.describe()).info.recentActions.map(({ action }) => action.workflow.workflowId))
   await schedule.trigger(ScheduleOverlapPolicy.SKIP)
   const deadline = Date.now() + BEGIN_DEADLINE_MS

@@ -6,6 +6,7 @@ import {
   OPEN_STATUSES,
   ORDER_STATUSES,
   ORDER_TRANSITIONS,
+  orderLabel,
   type OrderStatus,
 } from '../../domain/order'
 
@@ -74,3 +75,23 @@ function reachable(from: OrderStatus): OrderStatus[] {
   for (const status of found) for (const next of ORDER_TRANSITIONS[status]) found.add(next)
   return [...found]
 }
+
+describe('the label of an order', () => {
+  const order = { number: 'HF-100001', currency: 'GBP', total: 510, cartId: 'cart_1' }
+
+  it('is one line, and its lines as Markdown', () => {
+    const label = orderLabel({ ...order, lines: [{ sku: '85123A', quantity: 2, total: 510 }] })
+    expect(label.summary).toBe('HF-100001 · GBP 5.10 · 1 line')
+    expect(label.details).toBe(
+      '**Order HF-100001** of `cart_1`, GBP 5.10 when it was accepted.\n\n- 2 × `85123A`, GBP 5.10',
+    )
+  })
+
+  it('names the first fifteen lines of many, and counts the others', () => {
+    const lines = Array.from({ length: 17 }, (_, n) => ({ sku: `S${n}`, quantity: 1, total: 30 }))
+    const { summary, details } = orderLabel({ ...order, lines })
+    expect(summary).toMatch(/ · 17 lines$/)
+    expect(details).toContain('`S14`')
+    expect(details).toMatch(/`S14`, GBP 0\.30\n- and 2 more$/)
+  })
+})

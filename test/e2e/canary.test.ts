@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client, Connection } from '@temporalio/client'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'
@@ -106,7 +107,7 @@ it('holds on every path through a checkout', async () => {
     expect({ workflowId, leaks: told.includes(MARK) }).toEqual({ workflowId, leaks: false })
   }
   const checkouts = [order.body.id, refused.body.checkout.order_id, waiting.body.order_id, stuck.body.order_id]
-  expect(seen).toEqual(expect.arrayContaining(checkouts.map((id) => `checkout-${id}`)))
+  expect(seen).toEqual(expect.arrayContaining(checkouts.map((id) => checkoutWorkflowId(id))))
 
   const logs = join(stack.folder, 'logs')
   const programs = readdirSync(logs).filter((name) => /^(api|worker|sandbox)/.test(name))

@@ -40,7 +40,7 @@ describe('paid', () => {
     expect(order.events.map((event: { type: string }) => event.type)).toEqual([
       'order.created',
       'inventory.reserved',
-      'order.placed',
+      'order.payment_pending',
       'payment.authorized',
       'order.confirmed',
     ])

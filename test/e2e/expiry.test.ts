@@ -1,4 +1,6 @@
 import { Client, Connection } from '@temporalio/client'
+import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { together } from '../support/together'
@@ -44,10 +46,11 @@ async function waitingOrder(): Promise<{ buyer: Buyer & { sku: string }; orderId
   return { buyer, orderId: body.order_id, url: body.action.url }
 }
 
-const terminate = (orderId: string) => temporal.workflow.getHandle(`checkout-${orderId}`).terminate('by hand')
+const terminate = (orderId: string) =>
+  temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId)).terminate('by hand')
 
 async function pendingActivities(orderId: string): Promise<string[]> {
-  const { raw } = await temporal.workflow.getHandle(`checkout-${orderId}`).describe()
+  const { raw } = await temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId)).describe()
   return (raw.pendingActivities ?? []).map(({ activityType }) => activityType?.name ?? '')
 }
 

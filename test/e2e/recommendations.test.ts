@@ -1,6 +1,6 @@
 import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client'
 import { computeFirstRecommendations } from '../../scripts/demo/first-recommendations'
-import { RECOMMENDATIONS } from '../../workflows/contract'
+import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
 import { seedProducts } from '../support/catalog'
 import { callApi } from '../support/http'
 import { pastOrders } from '../support/orders'
@@ -28,7 +28,7 @@ it('the schedule is there once the worker is, runs once for a new shop, and the 
     ['CUP', 'SAUCER', 'LAMP'].map((sku) => ({ sku, title: sku, prices: { GBP: 100 }, stock: 5 })),
   )
   await pastOrders(pool, [{ skus: ['CUP', 'SAUCER'] }, { skus: ['SAUCER', 'CUP'] }, { skus: ['LAMP'] }])
-  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS)
+  const schedule = temporal.schedule.getHandle(RECOMMENDATIONS_ID)
   const { policies, spec } = await until(
     'the schedule is registered',
     () => schedule.describe().catch(() => null),

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
+import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { startApi, type TestApi, unseen } from '../support/http'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
 import { Shop } from '../support/shop'
@@ -166,14 +168,14 @@ async function caseWithoutWorker(): Promise<string> {
   )
   await alone.database.pool.query(
     `insert into attention (order_id, code, workflow_id) values ($1, 'provider_unreachable', $2)`,
-    [orderId, `checkout-${orderId}`],
+    [orderId, checkoutWorkflowId(orderId as OrderId)],
   )
   return `/v1/admin/orders/${orderId}/repairs`
 }
 
 function hasWorkflow(orderId: string): Promise<boolean> {
   return alone.deps.temporal.workflow
-    .getHandle(`checkout-${orderId}`)
+    .getHandle(checkoutWorkflowId(orderId as OrderId))
     .describe()
     .then(
       () => true,

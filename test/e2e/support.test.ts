@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Client, Connection } from '@temporalio/client'
+import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
@@ -157,7 +159,10 @@ describe('provider_unreachable', () => {
         step: 'retryCharge',
         at_stake: { amount: 1_234, currency: 'GBP' },
         allowed_repairs: ['retryPayment', 'resolveStep', 'forceCancel'],
-        workflow: { id: `checkout-${orderId}`, url: expect.stringContaining(`checkout-${orderId}`) },
+        workflow: {
+          id: checkoutWorkflowId(orderId as OrderId),
+          url: expect.stringContaining(checkoutWorkflowId(orderId as OrderId)),
+        },
       })
       const details = await currentDetails(open.workflow.id)
       expect(details).toContain('### ⚠ The payment provider does not say what became of a charge')
@@ -176,7 +181,7 @@ describe('provider_unreachable', () => {
       const numbered = await shop.admin('get', `/v1/admin/orders?number=${open.number.toLowerCase()}`)
       expect(numbered.body.data.map((order: { id: string }) => order.id)).toEqual([orderId])
       expect((await shop.order(orderId)).body.workflow).toMatchObject({
-        id: `checkout-${orderId}`,
+        id: checkoutWorkflowId(orderId as OrderId),
         status: 'RUNNING',
         url: expect.stringMatching(/^http/),
       })
@@ -236,8 +241,12 @@ describe('provider_unreachable', () => {
       await until(
         'the reference is the provider’s',
         async () =>
-          (await stack.database.pool.query('select reference, owed from payment where order_id = $1', [orderId])).rows,
-        ([payment]) => payment?.owed === null && payment.reference.startsWith('ch_'),
+          (
+            await stack.database.pool.query('select reference, pending_sync from payment where order_id = $1', [
+              orderId,
+            ])
+          ).rows,
+        ([payment]) => payment?.pending_sync === null && payment.reference.startsWith('ch_'),
         40_000,
       )
     },
@@ -374,7 +383,7 @@ async function failing(): Promise<{ buyer: Buyer; orderId: string; url: string; 
   const buyer = await shop.buyerOf()
   const { body } = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
   const orderId = body.order_id
-  const handle = temporal.workflow.getHandle(`checkout-${orderId}`)
+  const handle = temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId))
   const ended = new Set<string>()
   for (let run = 0; run < 4; run++) {
     const { runId } = await until(
@@ -411,7 +420,7 @@ describe('workflow_failing', () => {
           20_000,
         )
         const [{ id: paymentId }] = (await shop.order(orderId)).body.payments
-        const workflowId = `settlement-${paymentId}`
+        const workflowId = settlementWorkflowId(paymentId)
         // Without its input every task of it fails.
         await temporal.workflow.start('settlement', {
           workflowId,
@@ -420,7 +429,7 @@ describe('workflow_failing', () => {
           memo: { orderId, paymentId },
           workflowTaskTimeout: '5s',
         })
-        await temporal.workflow.getHandle(`checkout-${orderId}`).terminate('by hand')
+        await temporal.workflow.getHandle(checkoutWorkflowId(orderId as OrderId)).terminate('by hand')
         const open = await shop.waitForCase(orderId, 'workflow_failing', 60_000)
         expect(open.workflow.id).toBe(workflowId)
         provider.heal(orderId)

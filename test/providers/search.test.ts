@@ -12,10 +12,10 @@ import { documentOf, query, searchEngineContract, type SearchRig } from './searc
 
 async function postgresRig(): Promise<SearchRig> {
   const database = await testDatabase()
-  // Categories are suggested as Postgres has them, if something in them is on offer.
+  // Categories are suggested as Postgres has them, if something in them is on sale.
   await database.pool.query(
     `with made as (insert into category (id, slug, title) values ($1, 'kitchen', 'Kitchen') returning number)
-     insert into offer (shelf, currency, product_id, price) select number, 'GBP', $2, 100 from made`,
+     insert into listing (list, currency, product_id, price) select number, 'GBP', $2, 100 from made`,
     [newId('category'), newId('product')],
   )
   return {

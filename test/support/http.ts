@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import Ajv2020 from 'ajv/dist/2020'
 import { createApp } from '../../api/app'
 import { createLog } from '../../log'
-import { Crowd } from '../../api/checkout/admission'
+import { AdmissionGate } from '../../api/checkout/admission'
 import { LoadMeter } from '../../api/http/load'
 import { EventBuffer } from '../../api/recommendation/interaction-buffer'
 import { createMetrics } from '../../api/platform/metrics'
@@ -129,7 +129,7 @@ function depsOf(settings: Settings, replica: Pool | null, logTo?: (line: Record<
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
     metrics,
-    crowd: new Crowd(),
+    admissionGate: new AdmissionGate(),
     recentCatalog: new RecentCatalog(),
     reads: new Reads(pool, replica),
     pages: new PageServer({

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Pool } from '../../db/pool'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { BUNDLE_PATH } from '../../workers/bundle'
 import { SEARCH_ATTRIBUTES } from '../../workflows/contract'
 import { type CheckoutWorker, startCheckoutWorker } from '../support/checkout-worker'
@@ -111,7 +112,7 @@ describe('a happy checkout', () => {
   it('takes one workflow task, at most 12 events and 6 KB of history, no activity, no timer, no upsert', async () => {
     const buyer = await warmBuyer(3)
     const { body } = await buyer.checkout()
-    const handle = rig.temporal.workflow.getHandle(`checkout-${body.id}`)
+    const handle = rig.temporal.workflow.getHandle(checkoutWorkflowId(body.id))
     await handle.result()
     const { events } = await handle.fetchHistory()
     const kinds = (events ?? []).map((event) => Object.keys(event).find((name) => name.endsWith('EventAttributes')))

@@ -1,4 +1,5 @@
-import { expiryWorkflowId, EXPIRY_SHARDS, TASK_QUEUES, WORKFLOWS } from '../../workflows/contract'
+import { expiryWorkflowId } from '../../domain/workflow-id'
+import { EXPIRY_SHARDS, TASK_QUEUES, WORKFLOWS } from '../../workflows/contract'
 import { type StubWorker, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
 

@@ -4,7 +4,7 @@ import { appendChunk, beginImport, createImport, type ImportJob, listRejections 
 import type { ImportId } from '../../domain/ids'
 import { sampleSku, seedDemoShop } from '../../scripts/demo/seed'
 import { sweepImports } from '../../workers/loops/imports'
-import { importWorkflowId } from '../../workflows/contract'
+import { importWorkflowId } from '../../domain/workflow-id'
 import { callApi } from '../support/http'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'

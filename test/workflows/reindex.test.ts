@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client'
+import { reindexWorkflowId } from '../../domain/workflow-id'
 import { createTemporalClient } from '../../api/http/temporal'
 import { callApi } from '../support/http'
 import { type TestStack, testStack } from '../support/stack'
@@ -139,11 +140,11 @@ it('throws away what it filled when it is cancelled, and the next one begins ane
   const before = stub.aliases.get('holdfast_products')
   await stack.stack.halt('worker-1', 'SIGKILL')
   const [begun] = (await admin('post', '/v1/admin/search/reindex', { engine: 'typesense' })).body.data as [Rebuild]
-  await temporal.workflow.getHandle('reindex-typesense').cancel()
+  await temporal.workflow.getHandle(reindexWorkflowId('typesense')).cancel()
   await stack.stack.revive('worker-1')
   await until(
     'it has ended',
-    async () => (await temporal.workflow.getHandle('reindex-typesense').describe()).status.name,
+    async () => (await temporal.workflow.getHandle(reindexWorkflowId('typesense')).describe()).status.name,
     (name) => name !== 'RUNNING',
     WITHIN_MS,
   )

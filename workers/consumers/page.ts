@@ -1,55 +1,57 @@
 import type { OutboxEvent } from '../../db/platform/outbox'
 import { dropPages } from '../../db/page/cache'
-import { tagsOf, tagsOfCategories, tagsOfCounts } from '../../db/page/tags'
+import { tagsOf, tagsOfCategories } from '../../db/page/tags'
 import type { Pool } from '../../db/pool'
 import type { Redis } from '../../db/redis'
 import { currentLsn } from '../../db/replica'
-import { isId, type ProductId, type Sku } from '../../domain/ids'
-import type { Sink } from '../loops/relay'
+import type { ProductId, Sku } from '../../domain/ids'
+import type { Consumer } from './consumer'
 
 /**
  * Drops the pages that show what has changed, in every API process. What customers buy is left out: pages are renewed
  * often enough for that.
  */
-export function pageSink({ pool, redis }: { pool: Pool; redis: Redis }): Sink {
+export function pageConsumer({ pool, redis }: { pool: Pool; redis: Redis }): Consumer {
   return {
-    name: 'pages',
-    async publish(events) {
-      const products = productsOf(events)
-      const skus = skusOf(events)
-      const categories = categoriesOf(events)
-      if (products.length === 0 && skus.length === 0 && categories.length === 0) return
+    name: 'page',
+    async consume(events) {
+      const { products, skus, categoryTags } = changesIn(events)
+      if (products.length === 0 && skus.length === 0 && categoryTags.length === 0) return
       const [tags, lsn] = await Promise.all([tagsOf(pool, { products, skus }), currentLsn(pool)])
-      await dropPages(redis, [...new Set([...tags, ...categories])], lsn)
+      await dropPages(redis, [...new Set([...tags, ...categoryTags])], lsn)
     },
   }
 }
 
-/**
- * Drops the pages whose counts come from the search index, once it has what was changed: {@link pageSink} did so before.
- * Without Redis they are soon old by themselves.
- */
-export function dropCounts({ pool, redis }: { pool: Pool; redis: Redis }) {
-  return async (products: readonly ProductId[]): Promise<void> => {
-    await tagsOfCounts(pool, products)
-      .then((tags) => dropPages(redis, tags))
-      .catch(() => undefined)
+interface Changes {
+  readonly products: ProductId[]
+  readonly skus: Sku[]
+  /** Of the pages that show a changed category: of one that is gone or has moved, the event alone knows them. */
+  readonly categoryTags: string[]
+}
+
+function changesIn(events: readonly OutboxEvent[]): Changes {
+  const products = new Set<ProductId>()
+  const skus = new Set<Sku>()
+  const categoryTags = new Set<string>()
+  for (const { event } of events) {
+    switch (event?.type) {
+      case 'product.created':
+      case 'product.updated':
+        products.add(event.data.product_id)
+        break
+      case 'stock.adjusted':
+      case 'stock.sold_out':
+      case 'stock.back_in_stock':
+        skus.add(event.data.sku)
+        break
+      case 'category.created':
+      case 'category.updated':
+      case 'category.deleted':
+        for (const tag of tagsOfCategories(event.data.shown_on)) categoryTags.add(tag)
+        break
+      default:
+    }
   }
-}
-
-function productsOf(events: readonly OutboxEvent[]): ProductId[] {
-  const ids = events.filter(({ type }) => type.startsWith('product.')).map(({ aggregate }) => aggregate)
-  return [...new Set(ids)].filter((id): id is ProductId => isId('product', id))
-}
-
-function skusOf(events: readonly OutboxEvent[]): Sku[] {
-  const skus = events.filter(({ type }) => type.startsWith('stock.')).map(({ payload }) => String(payload['sku']))
-  return [...new Set(skus)]
-}
-
-/** Of a category that is gone or has moved the event alone knows who showed it. */
-function categoriesOf(events: readonly OutboxEvent[]): string[] {
-  return events
-    .filter(({ type }) => type.startsWith('category.'))
-    .flatMap(({ payload }) => tagsOfCategories(payload['shown_on'] as string[]))
+  return { products: [...products], skus: [...skus], categoryTags: [...categoryTags] }
 }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
+import { expiryWorkflowId } from '../../domain/workflow-id'
 import type { Log } from '../../log'
-import { EXPIRY_SHARDS, expiryWorkflowId, TASK_QUEUES, WORKFLOWS } from '../../workflows/contract'
+import { EXPIRY_SHARDS, TASK_QUEUES, WORKFLOWS } from '../../workflows/contract'
 
 const AGAIN_MS = 10_000
 

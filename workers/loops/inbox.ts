@@ -5,8 +5,9 @@ import { type DueEvent, takeDueEvents } from '../../db/payment/inbox'
 import { countRestart, RESTARTS_MAX } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
 import { isOpen } from '../../domain/order'
+import { checkoutWorkflowId } from '../../domain/workflow-id'
 import type { Log } from '../../log'
-import { checkoutWorkflowId, providerNewsSignal } from '../../workflows/contract'
+import { providerNewsSignal } from '../../workflows/contract'
 
 const BATCH = 100
 const IDLE_MS = 200

@@ -3,35 +3,27 @@ import { Client } from 'pg'
 import type { Settings } from '../../config'
 import { type OutboxEvent, OutboxPartition } from '../../db/platform/outbox'
 import type { Log } from '../../log'
-
-/**
- * Where events go. Each drops what it has already seen: what was published and not yet marked comes again. An event is
- * marked when every sink has it; a sink that is away holds up that mark, and none of the others.
- */
-export interface Sink {
-  readonly name: string
-  /** Takes all of them, in this order, or throws. */
-  publish(events: readonly OutboxEvent[]): Promise<void>
-}
+import type { Consumer } from '../consumers/consumer'
 
 const BATCH = 500
 const IDLE_MS = 100
 const LOCK_AGAIN_MS = 1_000
 const AFTER_FAILURE_MS = 500
 const SETTLED_MS = 60_000
-const BEAT_MS = 3_000
+const HEARTBEAT_MS = 3_000
 const FROZEN_SECONDS = 10
 const STATEMENT_TIMEOUT_MS = 10_000
 
 interface RelayDeps {
   readonly settings: Pick<Settings, 'DATABASE_URL'>
-  readonly sinks: readonly Sink[]
+  readonly consumers: readonly Consumer[]
   readonly log: Log
 }
 
 /**
- * Publishes one partition of the outbox until `signal` is aborted. Of all processes the one whose connection holds the
- * partition's lock publishes; the others wait for it, and take over within a second or two when it dies.
+ * Gives the events of one partition of the outbox to every consumer until `signal` is aborted, and marks those that all
+ * consumers have. A consumer that is away delays that mark, and no other consumer. Of all processes the one whose connection
+ * holds the partition's lock does this; the others wait for the lock, and take over within a second or two when it dies.
  */
 export async function runRelay(deps: RelayDeps, partition: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
@@ -44,46 +36,46 @@ export async function runRelay(deps: RelayDeps, partition: number, signal: Abort
   }
 }
 
-async function relayOn({ sinks, log }: RelayDeps, outbox: OutboxPartition, signal: AbortSignal): Promise<void> {
+async function relayOn({ consumers, log }: RelayDeps, outbox: OutboxPartition, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && !(await outbox.lock())) {
     if (await outbox.evictFrozen(FROZEN_SECONDS)) log.warn('a relay froze and its connection was ended')
     await pause(LOCK_AGAIN_MS, signal)
   }
-  const outlets = sinks.map((sink) => new Outlet(sink, outbox, log))
-  let lastBeat = Date.now()
+  const subscriptions = consumers.map((consumer) => new Subscription(consumer, outbox, log))
+  let lastHeartbeat = Date.now()
   while (!signal.aborted) {
     const oldest = await outbox.next(BATCH)
     let hasMoved = false
-    for (const outlet of outlets) hasMoved = (await outlet.deliver(oldest)) || hasMoved
-    const delivered = oldest.filter((event) => outlets.every((outlet) => outlet.has(event)))
+    for (const subscription of subscriptions) hasMoved = (await subscription.deliver(oldest)) || hasMoved
+    const delivered = oldest.filter((event) => subscriptions.every((subscription) => subscription.has(event)))
     if (delivered.length > 0) {
       await outbox.markPublished(delivered)
-      for (const outlet of outlets) outlet.forget(delivered)
+      for (const subscription of subscriptions) subscription.forget(delivered)
     }
     if (!hasMoved) await pause(IDLE_MS, signal)
-    if (Date.now() - lastBeat > BEAT_MS) {
-      await outbox.beat()
-      lastBeat = Date.now()
+    if (Date.now() - lastHeartbeat > HEARTBEAT_MS) {
+      await outbox.heartbeat()
+      lastHeartbeat = Date.now()
     }
   }
 }
 
 /**
- * One sink of one partition, and which unmarked events it has. While another sink is away it goes on with later events. It
- * keeps the numbers of a minute's: an event that was written and is not seen for so long after has been rolled back, for
- * no transaction lasts that long.
+ * One consumer of one partition, and which of the unmarked events it has. It goes on with later events while another
+ * consumer is away. It remembers the number of each event of the last minute, and of older ones only the highest: an event
+ * with a lower number that it has not seen by then was rolled back, because no transaction lasts a minute.
  */
-class Outlet {
-  private readonly sink: Sink
+class Subscription {
+  private readonly consumer: Consumer
   private readonly outbox: OutboxPartition
   private readonly log: Log
   private readonly taken = new Map<number, number>()
   /** Everything up to this event is taken. */
   private takenUpTo = 0
-  private restsUntil = 0
+  private retryAt = 0
 
-  constructor(sink: Sink, outbox: OutboxPartition, log: Log) {
-    this.sink = sink
+  constructor(consumer: Consumer, outbox: OutboxPartition, log: Log) {
+    this.consumer = consumer
     this.outbox = outbox
     this.log = log
   }
@@ -94,16 +86,16 @@ class Outlet {
 
   /** Takes what it does not have yet; true when there was something, and it did. */
   async deliver(oldest: readonly OutboxEvent[]): Promise<boolean> {
-    if (Date.now() < this.restsUntil) return false
+    if (Date.now() < this.retryAt) return false
     const events = await this.firstNew(oldest)
     if (events.length === 0) return false
     try {
-      await this.sink.publish(events)
+      await this.consumer.consume(events)
     } catch (error) {
-      this.restsUntil = Date.now() + AFTER_FAILURE_MS
+      this.retryAt = Date.now() + AFTER_FAILURE_MS
       this.log.warn(
-        { err: error, sink: this.sink.name, events: events.length },
-        'a sink did not take its events; they are kept',
+        { err: error, consumer: this.consumer.name, events: events.length },
+        'a consumer did not take its events; they are kept',
       )
       return false
     }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client'
+import { RECOMMENDATIONS_ID } from '../../domain/workflow-id'
 import type { Log } from '../../log'
-import { RECOMMENDATIONS, recommendationsStart } from '../../workflows/contract'
+import { recommendationsStart } from '../../workflows/contract'
 
 const AGAIN_MS = 10_000
 /** UTC: when most shops sleep. Operators move it in the Web UI; what they set stays. */
@@ -27,7 +28,7 @@ export async function registerSchedules(
 async function ensureRecommendations(temporal: Client): Promise<void> {
   try {
     await temporal.schedule.create({
-      scheduleId: RECOMMENDATIONS,
+      scheduleId: RECOMMENDATIONS_ID,
       spec: { calendars: [NIGHT] },
       action: recommendationsStart(),
       policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 day' },

@@ -46,7 +46,7 @@ async function countInFlight(tx: Tx): Promise<number> {
       join orders o on o.id = p.order_id
       where p.status in ('sent', 'requires_action', 'pending')
          or p.status in ('authorized', 'captured') and o.status = 'cancelled'
-         or p.owed is not null
+         or p.pending_sync is not null
     )
     select (select count(*) from open where id not in (select order_id from parked))
          + (select count(*) from outbox where published_at is null)

@@ -34,7 +34,7 @@ export async function readAttemptsByKey(pool: Pool, keys: readonly string[]): Pr
   return rows
 }
 
-/** Keys of attempts that say they took money of this provider, a page after `after`. */
+/** Keys of attempts that say they took money of this provider, some after `after`. */
 export async function listPaidKeys(pool: Pool, provider: string, after: string, limit: number): Promise<string[]> {
   const { rows } = await pool.query<{ key: string }>(
     `select p.key

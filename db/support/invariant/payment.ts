@@ -92,7 +92,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
           or count(*) filter (where type in ('payment.declined', 'payment.failed', 'payment.voided', 'payment.refunded')) > 1
           or min(seq) filter (where type in ('payment.authorized', 'payment.captured', 'payment.received', 'payment.declined',
                'payment.failed', 'payment.voided', 'payment.refunded'))
-             < max(seq) filter (where type in ('payment.requested', 'payment.challenged', 'payment.deferred'))`,
+             < max(seq) filter (where type in ('payment.requested', 'payment.requires_action', 'payment.pending'))`,
   },
   {
     name: 'attempts_become_final',

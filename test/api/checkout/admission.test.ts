@@ -1,4 +1,4 @@
-import { Crowd, type Want } from '../../../api/checkout/admission'
+import { AdmissionGate, type CheckoutDemand } from '../../../api/checkout/admission'
 
 const PATIENCE_MS = 60_000
 
@@ -13,13 +13,13 @@ function leaveAll(visits: readonly (Inside | false | undefined)[], sold: number)
 
 /** A stock that is only looked at, and buyers who come to it as the checkout's route does. */
 class Shop {
-  readonly crowd = new Crowd()
+  readonly gate = new AdmissionGate()
   private available: number
   constructor(available: number) {
     this.available = available
   }
 
-  wants(quantity = 1): Want[] {
+  demand(quantity = 1): CheckoutDemand[] {
     return [{ sku: 'LAST', quantity, available: this.available }]
   }
 
@@ -27,15 +27,15 @@ class Shop {
   async come(quantity = 1, ms = PATIENCE_MS): Promise<Inside | false> {
     const patientUntil = Date.now() + ms
     for (let looks = 1; ; looks++) {
-      const wants = this.wants(quantity)
+      const demand = this.demand(quantity)
       if (this.available < quantity) {
-        this.crowd.next(wants)
+        this.gate.callNext(demand)
         return false
       }
       const patience = patientUntil - Date.now()
-      const leave = patience > 0 ? this.crowd.enter(wants) : this.crowd.letIn(wants)
+      const leave = patience > 0 ? this.gate.tryAdmit(demand) : this.gate.admit(demand)
       if (!leave) {
-        await this.crowd.turn(wants, patience)
+        await this.gate.waitInLine(demand, patience)
         continue
       }
       return {
@@ -49,12 +49,12 @@ class Shop {
   }
 }
 
-describe('the crowd before the last units', () => {
+describe('the gate before the last units', () => {
   it('lets in as many as there are units for, and refuses the rest once those are sold', async () => {
     const shop = new Shop(20)
     const first = await Promise.all(Array.from({ length: 20 }, () => shop.come()))
     const late = Array.from({ length: 500 }, () => shop.come())
-    expect(shop.crowd.enter(shop.wants())).toBeNull()
+    expect(shop.gate.tryAdmit(shop.demand())).toBeNull()
     leaveAll(first, 1)
     expect(await Promise.all(late)).toEqual(Array(500).fill(false))
   })
@@ -71,15 +71,15 @@ describe('the crowd before the last units', () => {
   })
 
   it('makes nobody wait where there is enough, nor for another SKU', () => {
-    const crowd = new Crowd()
-    expect(crowd.enter([{ sku: 'A', quantity: 1, available: 2 }])).not.toBeNull()
-    expect(crowd.enter([{ sku: 'A', quantity: 1, available: 2 }])).not.toBeNull()
-    expect(crowd.enter([{ sku: 'A', quantity: 1, available: 2 }])).toBeNull()
-    expect(crowd.enter([{ sku: 'B', quantity: 1, available: 1 }])).not.toBeNull()
+    const gate = new AdmissionGate()
+    expect(gate.tryAdmit([{ sku: 'A', quantity: 1, available: 2 }])).not.toBeNull()
+    expect(gate.tryAdmit([{ sku: 'A', quantity: 1, available: 2 }])).not.toBeNull()
+    expect(gate.tryAdmit([{ sku: 'A', quantity: 1, available: 2 }])).toBeNull()
+    expect(gate.tryAdmit([{ sku: 'B', quantity: 1, available: 1 }])).not.toBeNull()
   })
 
   it('lets in whoever is alone, whatever was read', () => {
-    expect(new Crowd().enter([{ sku: 'A', quantity: 5, available: 1 }])).not.toBeNull()
+    expect(new AdmissionGate().tryAdmit([{ sku: 'A', quantity: 5, available: 1 }])).not.toBeNull()
   })
 
   it('lets one in all the same who has waited as long as it may', async () => {

@@ -250,7 +250,7 @@ const TABLES = [
   'product_category',
   'brand',
   'price',
-  'offer',
+  'listing',
   'warehouse',
   'stock_level',
   'stock_movement',

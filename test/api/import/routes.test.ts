@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 import type { Readable } from 'node:stream'
 import { readBytes } from '../../../db/import/job'
+import { importWorkflowId } from '../../../domain/workflow-id'
 import { type Answer, startApi, type TestApi } from '../../support/http'
 import { holdTable } from '../../support/lock'
 import { until } from '../../support/wait'
@@ -28,7 +29,7 @@ describe('POST /imports', () => {
     expect(accepted.headers.get('location')).toBe(`${IMPORTS}/${id}`)
     expect(await api.call('get', `${IMPORTS}/${id}`, { key })).toMatchObject({ status: 200, body: { id } })
     expect((await readBytes(api.database.pool, id, 0))?.toString()).toBe(FILE)
-    const { status } = await api.deps.temporal.workflow.getHandle(`import-${id}`).describe()
+    const { status } = await api.deps.temporal.workflow.getHandle(importWorkflowId(id)).describe()
     expect(status.name).toBe('RUNNING')
   })
 

@@ -1,11 +1,11 @@
 import { createCategory, deleteCategory, updateCategory } from '../../../db/catalog/category-tree'
-import { type OutboxEvent, RELAY_PARTITIONS } from '../../../db/platform/outbox'
+import { type OutboxRow, readRow, RELAY_PARTITIONS } from '../../../db/platform/outbox'
 import { dropPages } from '../../../db/page/cache'
 import { HOME } from '../../../db/page/tags'
 import { type Tx, withTransaction } from '../../../db/pool'
 import { createProduct } from '../../../db/catalog/product'
 import type { CategoryId } from '../../../domain/ids'
-import { pageSink } from '../../../workers/consumers/page'
+import { pageConsumer } from '../../../workers/consumers/page'
 import { runRelay } from '../../../workers/loops/relay'
 import { seedProducts } from '../../support/catalog'
 import { startApi, type TestApi } from '../../support/http'
@@ -247,8 +247,8 @@ describe.each([
   const relays: Promise<void>[] = []
   beforeAll(() => {
     if (way === 'a route') return
-    const sinks = [pageSink({ pool: api.database.pool, redis: api.deps.redis })]
-    const deps = { settings: { DATABASE_URL: api.database.url }, sinks, log: api.deps.log }
+    const consumers = [pageConsumer({ pool: api.database.pool, redis: api.deps.redis })]
+    const deps = { settings: { DATABASE_URL: api.database.url }, consumers, log: api.deps.log }
     for (let partition = 0; partition < RELAY_PARTITIONS; partition++)
       relays.push(runRelay(deps, partition, stop.signal))
   })
@@ -316,8 +316,8 @@ describe('the home page', () => {
       if (way === 'a route') return (await product('New by a route')).id
       const variants = [{ sku: 'NEW', price: { amount: 1, currency: 'GBP' } }]
       const id = await inTransaction((tx) => createProduct(tx, { title: 'New', variants }))
-      const { rows } = await api.database.pool.query<OutboxEvent>('select * from outbox where aggregate = $1', [id])
-      await pageSink({ pool: api.database.pool, redis: api.deps.redis }).publish(rows)
+      const { rows } = await api.database.pool.query<OutboxRow>('select * from outbox where aggregate = $1', [id])
+      await pageConsumer({ pool: api.database.pool, redis: api.deps.redis }).consume(rows.map(readRow))
       return id
     }
     const id = await made()

@@ -3,6 +3,7 @@ import { withTransaction } from '../../../db/pool'
 import { createProduct } from '../../../db/catalog/product'
 import { markForSearch } from '../../../db/search/pending'
 import type { ProductId } from '../../../domain/ids'
+import { reindexWorkflowId } from '../../../domain/workflow-id'
 import { createLog } from '../../../log'
 import { indexPending } from '../../../workers/loops/indexer'
 import { startApi, type TestApi } from '../../support/http'
@@ -402,7 +403,7 @@ describe('search rules', () => {
     expect(again.status).toBe(202)
     expect((await api.call('get', '/v1/admin/search/reindex', { key })).body.data).toHaveLength(1)
     expect((await api.call('post', '/v1/admin/search/reindex', { key, body: { engine: 'solr' } })).status).toBe(404)
-    await api.deps.temporal.workflow.getHandle('reindex-postgres').terminate()
+    await api.deps.temporal.workflow.getHandle(reindexWorkflowId('postgres')).terminate()
   })
 })
 

@@ -1,23 +1,21 @@
 import { newId } from '../../../db/id'
 import { findPage, storePage, takePageMark } from '../../../db/page/cache'
-import { withTransaction } from '../../../db/pool'
-import { createProduct } from '../../../db/catalog/product'
+import { type OutboxEvent, readRow } from '../../../db/platform/outbox'
 import { createRedis, type Redis } from '../../../db/redis'
-import { markForSearch } from '../../../db/search/pending'
-import type { CategoryId, ProductId } from '../../../domain/ids'
-import { createLog } from '../../../log'
-import { PostgresSearch } from '../../../providers/search/postgres'
-import { dropCounts } from '../../../workers/consumers/page'
-import { indexPending } from '../../../workers/loops/indexer'
+import { pageConsumer } from '../../../workers/consumers/page'
+import type { Consumer } from '../../../workers/consumers/consumer'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { testRedis } from '../../support/redis'
+import { productOf } from '../../support/search'
 import { until } from '../../support/wait'
 
 let database: TestDatabase
 let redis: Redis
+let consumer: Consumer
 beforeAll(async () => {
   database = await testDatabase()
   redis = createRedis({ REDIS_URL: (await testRedis()).url })
+  consumer = pageConsumer({ pool: database.pool, redis })
   await until('Redis is there', () => redis.status === 'ready')
 })
 afterAll(async () => {
@@ -25,65 +23,49 @@ afterAll(async () => {
   await database.drop()
 })
 
-describe('a page that counts products', () => {
-  it('is dropped once what was changed can be found, also by those above', async () => {
-    const { root, leaf } = await branch()
-    const id = await productIn(leaf)
-    await keepPage('root', root)
-    await keepPage('leaf', leaf)
-    await index([id])
-    expect(await findPage(redis, 'root')).toBeNull()
-    expect(await findPage(redis, 'leaf')).toBeNull()
-  })
-
-  it('stays when only the index had to be told: of sales, of stock', async () => {
-    const { leaf } = await branch()
-    const id = await productIn(leaf)
-    await database.pool.query(`update product set updated_at = now() - interval '1 minute' where id = $1`, [id])
-    await keepPage('quiet', leaf)
-    await index([id])
-    await isThere('quiet')
-  })
-})
-
-async function branch(): Promise<{ root: CategoryId; leaf: CategoryId }> {
-  const [root, leaf] = [newId('category'), newId('category')]
-  for (const [id, parent] of [
-    [root, null],
-    [leaf, root],
-  ]) {
-    await database.pool.query('insert into category (id, slug, title, parent_id) values ($1, $2, $2, $3)', [
-      id,
-      `c-${id?.slice(-12)}`,
-      parent,
-    ])
-  }
-  return { root, leaf }
-}
-
-function productIn(category: CategoryId): Promise<ProductId> {
-  const sku = newId('product').slice(-12)
-  const variants = [{ sku, prices: [{ amount: 100, currency: 'GBP' }] }]
-  return withTransaction(database.pool, (tx) => createProduct(tx, { title: 'Cup', categories: [category], variants }))
+function written(type: string, payload: Record<string, unknown>): OutboxEvent {
+  return readRow({ id: 1, eventId: newId('event'), aggregate: 'any', seq: 1, type, payload, createdAt: new Date() })
 }
 
 /** As an API process would have made it just now. */
-async function keepPage(key: string, tag: string): Promise<void> {
+async function keepPage(tag: string): Promise<void> {
   const mark = (await takePageMark(redis)) ?? 0
-  await storePage(redis, key, { json: '{}', tags: [tag], builtAt: Date.now(), expiresAt: null }, mark)
-  await isThere(key)
+  await storePage(redis, tag, { json: '{}', tags: [tag], builtAt: Date.now(), expiresAt: null }, mark)
+  await isKept(tag)
 }
 
-/** What was dropped stays away; an answer that came too late on a busy machine only looks like it. */
-async function isThere(key: string): Promise<void> {
-  await until(`the page ${key} is there`, async () => (await findPage(redis, key)) !== null)
+async function isKept(tag: string): Promise<void> {
+  await until(`the page of ${tag} is there`, async () => (await findPage(redis, tag)) !== null)
 }
 
-async function index(products: readonly ProductId[]): Promise<void> {
-  const { pool } = database
-  await markForSearch(pool, ['postgres'], products)
-  const indexed = dropCounts({ pool, redis })
-  while (
-    (await indexPending({ pool, engine: new PostgresSearch(pool), log: createLog('silent', 'test'), indexed })) > 0
-  );
+async function isDropped(tag: string): Promise<void> {
+  await until(`the page of ${tag} is dropped`, async () => (await findPage(redis, tag)) === null)
 }
+
+it('drops the pages of what changed: products, what there is of a SKU, categories', async () => {
+  const [changed, stocked] = [
+    await productOf(database.pool, 'Cup', 'C-1'),
+    await productOf(database.pool, 'Pan', 'P-1'),
+  ]
+  const [above, moved, other] = [newId('category'), newId('category'), newId('product')]
+  for (const tag of [changed, stocked, above, moved, other]) await keepPage(tag)
+  await consumer.consume([
+    written('product.updated', { product_id: changed, version: 2 }),
+    written('stock.sold_out', { sku: 'P-1', warehouse_id: newId('warehouse'), on_hand: 1 }),
+    written('category.updated', { category_id: moved, version: 2, shown_on: [above, moved] }),
+  ])
+  for (const tag of [changed, stocked, above, moved]) await isDropped(tag)
+  await isKept(other)
+})
+
+it('passes over what orders say, and over types that it does not know, and goes on', async () => {
+  const id = await productOf(database.pool, 'Pot', 'P-2')
+  await keepPage(id)
+  await consumer.consume([
+    written('product.updated.v2', { id }),
+    written('order.confirmed', { order_id: newId('order'), from: 'payment_pending', to: 'confirmed', data: {} }),
+  ])
+  await isKept(id)
+  await consumer.consume([written('product.updated.v2', { id }), written('product.updated', { product_id: id })])
+  await isDropped(id)
+})

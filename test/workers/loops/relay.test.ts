@@ -5,7 +5,9 @@ import { newId } from '../../../db/id'
 import { RELAY_PARTITIONS } from '../../../db/platform/outbox'
 import { createRedis } from '../../../db/redis'
 import { createLog } from '../../../log'
-import { runRelay, type Sink } from '../../../workers/loops/relay'
+import type { Consumer } from '../../../workers/consumers/consumer'
+import { streamConsumer } from '../../../workers/consumers/stream'
+import { runRelay } from '../../../workers/loops/relay'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { testRedis } from '../../support/redis'
 import { Shop } from '../../support/shop'
@@ -52,11 +54,11 @@ describe('the relay', () => {
     await database.drop()
   })
 
-  function relay(...sinks: Sink[]): void {
+  function relay(...consumers: Consumer[]): void {
     const stop = new AbortController()
     stops.push(stop)
     for (let partition = 0; partition < RELAY_PARTITIONS; partition++) {
-      running.push(runRelay({ settings: { DATABASE_URL: database.url }, sinks, log }, partition, stop.signal))
+      running.push(runRelay({ settings: { DATABASE_URL: database.url }, consumers, log }, partition, stop.signal))
     }
   }
 
@@ -83,9 +85,8 @@ describe('the relay', () => {
 
   it('publishes every event once, in order per aggregate, several processes at work', async () => {
     const client = createRedis({ REDIS_URL: redisUrl })
-    const sink: Sink = { name: 'stream', publish: async (events) => void (await appendEvents(client, events)) }
-    relay(sink)
-    relay(sink)
+    relay(streamConsumer(client))
+    relay(streamConsumer(client))
     const aggregates = orders(30)
     await emit(aggregates, 1, 8)
     await until('all is published', allPublished)
@@ -98,15 +99,15 @@ describe('the relay', () => {
   it('drops what was published and not yet marked when it comes again', async () => {
     const client = createRedis({ REDIS_URL: redisUrl })
     let failures = 5
-    const sink: Sink = {
+    const consumer: Consumer = {
       name: 'stream',
-      async publish(events) {
+      async consume(events) {
         await appendEvents(client, events)
         // The answer is lost: the relay does not mark them.
         if (failures-- > 0) throw new Error('the connection broke')
       },
     }
-    relay(sink)
+    relay(consumer)
     const aggregates = orders(5)
     await emit(aggregates, 1, 3)
     await until('all is published', allPublished)
@@ -119,13 +120,13 @@ describe('the relay', () => {
     client.disconnect()
   })
 
-  it('keeps what a sink does not take, in order, until it does', async () => {
+  it('keeps what a consumer does not take, in order, until it does', async () => {
     const client = createRedis({ REDIS_URL: redisUrl })
     let down = true
     let refused = 0
     relay({
       name: 'stream',
-      async publish(events) {
+      async consume(events) {
         if (down) {
           refused++
           throw new Error('down')
@@ -142,13 +143,13 @@ describe('the relay', () => {
     client.disconnect()
   })
 
-  it('holds up no other sink while one is away, and brings that one everything in order when it is back', async () => {
+  it('holds up no other consumer while one is away, and brings that one everything in order when it is back', async () => {
     const aggregate = newId('order')
     let down = true
     const seen = { away: [] as number[], there: [] as number[] }
-    const take = (name: keyof typeof seen): Sink => ({
+    const take = (name: keyof typeof seen): Consumer => ({
       name,
-      publish: async (events) => {
+      consume: async (events) => {
         if (name === 'away' && down) throw new Error('down')
         seen[name].push(...events.map((event) => event.seq))
       },
@@ -160,7 +161,7 @@ describe('the relay', () => {
        select 'evt_' || lpad(n::text, 26, '0'), $1, n, 'order.tested', '{}' from generate_series(1, $2::int) as n`,
       [aggregate, count],
     )
-    await until('the other sink has all', () => seen.there.length === count)
+    await until('the other consumer has all', () => seen.there.length === count)
     await emit([aggregate], count + 1, count + 2)
     await until('and what came later', () => seen.there.length === count + 2)
     expect(seen.away).toEqual([])
@@ -175,9 +176,9 @@ describe('the relay', () => {
   it('has one publisher per partition at any time', async () => {
     const busy = new Map<string, number>()
     let most = 0
-    const sink: Sink = {
+    const consumer: Consumer = {
       name: 'slow',
-      async publish(events) {
+      async consume(events) {
         for (const { aggregate } of events) {
           const now = (busy.get(aggregate) ?? 0) + 1
           busy.set(aggregate, now)
@@ -187,7 +188,7 @@ describe('the relay', () => {
         for (const { aggregate } of events) busy.set(aggregate, (busy.get(aggregate) ?? 1) - 1)
       },
     }
-    for (let process = 0; process < 3; process++) relay(sink)
+    for (let process = 0; process < 3; process++) relay(consumer)
     const aggregates = orders(8)
     await emit(aggregates, 1, 1)
     await until('all is published', allPublished)

@@ -1,15 +1,5 @@
 create extension if not exists pg_trgm;
 
--- What sales, reviews and books say of a product. `velocity` is units a day of late, `margin` a part of the price.
-create table product_signal (
-  product_id typeid primary key references product on delete cascade,
-  velocity real not null default 0 check (velocity >= 0),
-  rating real check (rating between 1 and 5),
-  rating_count integer not null default 0 check (rating_count >= 0),
-  margin real,
-  updated_at timestamptz not null default now()
-);
-
 -- What results are narrowed by. Documents name facets by number: counting numbers is what a search does most.
 create table search_facet (
   id integer generated always as identity primary key,
@@ -34,10 +24,15 @@ create table search_document (
   prices jsonb not null,
   rating real,
   in_stock boolean not null,
-  popularity real not null
+  popularity real not null,
+  -- One document in sixteen, by chance of its id. In a large shop it tells a search that matches much from one that does
+  -- not, and what there is to narrow by, before everything is counted.
+  is_sampled boolean not null generated always as ((hashtextextended(product_id::text, 0) & 15) = 0) stored
 );
 -- Every search waits for whoever must tidy the list of what is not in the index yet, so it stays short.
 create index search_document_words on search_document using gin (words, facets) with (gin_pending_list_limit = 512);
+create index search_document_sample on search_document using gin (words, facets)
+  with (gin_pending_list_limit = 512) where is_sampled;
 create index search_document_popular on search_document (popularity desc, product_id);
 create index search_document_rated on search_document (rating desc nulls last, product_id desc);
 
@@ -84,6 +79,9 @@ create table search_pending (
   generation integer not null default 1,
   tries integer not null default 0,
   due_at timestamptz not null default clock_timestamp(),
+  -- Whether `due_at` is the end of somebody's lease. If not, it is when a refused document is tried again, and the next
+  -- change of its product need not wait for that.
+  is_taken boolean not null default false,
   primary key (engine, product_id)
 );
 create index search_pending_due on search_pending (engine, due_at);

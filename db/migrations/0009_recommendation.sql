@@ -1,3 +1,14 @@
+-- What sales, reviews and books say of a product. `velocity` is units a day of late, `margin` a part of the price.
+create table product_signal (
+  product_id typeid primary key references product on delete cascade,
+  velocity real not null default 0 check (velocity >= 0),
+  rating real check (rating between 1 and 5),
+  rating_count integer not null default 0 check (rating_count >= 0),
+  margin real,
+  updated_at timestamptz not null default now()
+);
+create index product_signal_velocity on product_signal (velocity desc, product_id desc);
+
 -- What storefronts showed and shoppers did, and what was sold: per product and day (UTC). Nobody's name is in it.
 create table product_stat (
   product_id typeid not null references product on delete cascade,
@@ -39,7 +50,6 @@ create table category_bestseller (
   primary key (category_id, rank)
 );
 create index category_bestseller_product on category_bestseller (product_id);
-create index product_signal_velocity on product_signal (velocity desc, product_id desc);
 
 -- What a run of the recommendations works on. Emptied when it ends; not worth its write-ahead log.
 create unlogged table recommendation_basket (
@@ -66,49 +76,3 @@ create unlogged table recommendation_feature_count (
   feature text primary key collate "C",
   products integer not null
 );
-
-create table review (
-  id typeid primary key,
-  product_id typeid not null references product,
-  -- HMAC of the buyer's e-mail address: one review per buyer and product, without keeping who it was.
-  buyer_key bytea not null,
-  -- Of the cart token it was written with, so that its writer may edit it.
-  token_hash bytea not null,
-  rating smallint not null check (rating between 1 and 5),
-  title text check (length(title) <= 200),
-  text text not null check (length(text) <= 5000),
-  verified boolean not null,
-  status text not null default 'pending' check (status in ('pending', 'approved', 'rejected')),
-  reason text,
-  moderated_by text,
-  moderated_at timestamptz,
-  version integer not null default 1,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  unique (product_id, buyer_key)
-);
-create index review_newest on review (product_id, id desc) where status = 'approved';
-create index review_rating on review (product_id, rating desc, id desc) where status = 'approved';
-create index review_status on review (status, id);
--- How many approved reviews gave 1, 2, … 5: the summary in one row.
-create table review_summary (
-  product_id typeid primary key references product on delete cascade,
-  histogram integer[] not null check (array_length(histogram, 1) = 5)
-);
--- A token opens its cart's reviews: which cart it is, the request does not say.
-create index cart_token on cart using hash (token_hash);
-
-create table product_image (
-  id typeid primary key,
-  product_id typeid not null references product on delete cascade,
-  -- A digest of the picture: its files are `<name>-<width>.webp`.
-  name text not null collate "C" check (name ~ '^[0-9a-f]{32}$'),
-  alt text not null default '' check (length(alt) <= 500),
-  position integer not null,
-  width integer not null check (width > 0),
-  height integer not null check (height > 0),
-  created_at timestamptz not null default now(),
-  unique (product_id, name)
-);
-create index product_image_order on product_image (product_id, position);
-create index product_image_name on product_image (name);

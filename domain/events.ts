@@ -1,0 +1,144 @@
+import type { CategoryId, OrderId, PaymentId, ProductId, Sku, WarehouseId } from './ids'
+import type { CancelReason, OrderStatus } from './order'
+
+/**
+ * Every event that Holdfast publishes: the outbox carries them, its consumers read them, the stream passes them on. A name
+ * is a noun and what it became: `<noun>.<past participle or state>`.
+ *
+ * To add an event, add its data to {@link EventData} and its version to {@link EVENT_VERSIONS}, write it in the transaction
+ * of the change, and let `test/db/platform/outbox.test.ts` write it once.
+ *
+ * Data may gain fields at any time. Data that an older reader would misread is a new version, with a name of its own
+ * (`product.updated.v2`), written beside the old one until nobody reads that any more.
+ */
+
+/** What each event tells. Amounts are in minor units of the order's currency. */
+interface EventData {
+  /** A checkout was accepted. */
+  readonly 'order.created': OrderData
+  /** Stock was reserved for all lines. */
+  readonly 'inventory.reserved': OrderData
+  /** The order has its prices and waits for its payment. */
+  readonly 'order.payment_pending': OrderData<{ readonly total: number }>
+  /** The order was paid, or nothing was due. */
+  readonly 'order.confirmed': OrderData
+  readonly 'order.cancelled': OrderData<{ readonly reason: CancelReason }>
+  /** A further attempt to pay may be sent to the provider; the first one has no such event. */
+  readonly 'payment.requested': OrderData<PaymentAmount>
+  /** The customer has to act, as in 3-D Secure. */
+  readonly 'payment.requires_action': OrderData<PaymentRef>
+  /** The provider will decide later. */
+  readonly 'payment.pending': OrderData<PaymentRef>
+  readonly 'payment.authorized': OrderData<PaymentAmount>
+  readonly 'payment.captured': OrderData<PaymentAmount>
+  readonly 'payment.declined': OrderData<PaymentRef & { readonly decline_code: string }>
+  readonly 'payment.failed': OrderData<PaymentRef>
+  /** Cancelled at the provider. With an amount: it had been authorized for an order that is over. */
+  readonly 'payment.voided': OrderData<PaymentRef & { readonly amount?: number }>
+  /** Money arrived for an order that is over; it goes back. */
+  readonly 'payment.received': OrderData<PaymentAmount & { readonly status: 'authorized' | 'captured' }>
+  readonly 'payment.refunded': OrderData<PaymentAmount>
+  readonly 'product.created': ProductData
+  /** The product changed, or something else that storefronts show with it: its rating, a category's title. */
+  readonly 'product.updated': ProductData
+  readonly 'category.created': CategoryData
+  readonly 'category.updated': CategoryData
+  readonly 'category.deleted': CategoryData
+  /** Staff changed what lies in a warehouse; or an import did, where the level became empty or stopped being so. */
+  readonly 'stock.adjusted': StockData
+  /** A cart took the last free unit of a level. */
+  readonly 'stock.sold_out': StockData
+  /** A cart gave a unit back to a level that had none free. */
+  readonly 'stock.back_in_stock': StockData
+}
+
+export const EVENT_VERSIONS = {
+  'order.created': 1,
+  'inventory.reserved': 1,
+  'order.payment_pending': 1,
+  'order.confirmed': 1,
+  'order.cancelled': 1,
+  'payment.requested': 1,
+  'payment.requires_action': 1,
+  'payment.pending': 1,
+  'payment.authorized': 1,
+  'payment.captured': 1,
+  'payment.declined': 1,
+  'payment.failed': 1,
+  'payment.voided': 1,
+  'payment.received': 1,
+  'payment.refunded': 1,
+  'product.created': 1,
+  'product.updated': 1,
+  'category.created': 1,
+  'category.updated': 1,
+  'category.deleted': 1,
+  'stock.adjusted': 1,
+  'stock.sold_out': 1,
+  'stock.back_in_stock': 1,
+} as const satisfies Readonly<Record<keyof EventData, number>>
+
+export type EventType = keyof EventData
+
+/** Narrowed by its `type`: `event.type === 'stock.adjusted'` says what `event.data` is. */
+export type HoldfastEvent = {
+  [Type in EventType]: {
+    readonly type: Type
+    readonly version: (typeof EVENT_VERSIONS)[Type]
+    readonly data: EventData[Type]
+  }
+}[EventType]
+
+/** An event of an order is a row of `order_event` as well. */
+interface OrderData<Details = Record<string, never>> {
+  readonly order_id: OrderId
+  /** The order's status before and after; both null where it did not change. `from` alone is null at the first event. */
+  readonly from: OrderStatus | null
+  readonly to: OrderStatus | null
+  readonly data: Details
+  /** RFC 3339, as Postgres writes it. */
+  readonly at: string
+}
+
+interface PaymentRef {
+  readonly payment_id: PaymentId
+}
+
+interface PaymentAmount extends PaymentRef {
+  readonly amount: number
+}
+
+interface ProductData {
+  readonly product_id: ProductId
+  /** Of the product: the sequence number of its events. */
+  readonly version: number
+}
+
+interface CategoryData {
+  readonly category_id: CategoryId
+  /** Of the category: the sequence number of its events. */
+  readonly version: number
+  /** The categories whose pages show it, or did: itself and those above it, before the change and after. */
+  readonly shown_on: readonly CategoryId[]
+}
+
+/** Of one SKU in one warehouse. */
+interface StockData {
+  readonly sku: Sku
+  readonly warehouse_id: WarehouseId
+  readonly on_hand: number
+}
+
+/**
+ * The event that was written with this type and data; null for a type that this program does not know, because a newer one
+ * has written it. Whoever reads events passes over those and goes on: an old process must not stop at what a new one says.
+ * The data is taken as it is, since our own statements write it; a test compares it with the types above.
+ */
+export function parseEvent(type: string, data: unknown): HoldfastEvent | null {
+  if (!isEventType(type)) return null
+  return { type, version: EVENT_VERSIONS[type], data } as HoldfastEvent
+}
+
+function isEventType(type: string): type is EventType {
+  return Object.hasOwn(EVENT_VERSIONS, type)
+}

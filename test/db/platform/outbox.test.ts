@@ -1,0 +1,235 @@
+import { addLines, insertCart } from '../../../db/cart/cart'
+import { hashToken } from '../../../db/cart/token'
+import { createCategory, deleteCategory, updateCategory } from '../../../db/catalog/category-tree'
+import { createProduct, updateProduct } from '../../../db/catalog/product'
+import { newId } from '../../../db/id'
+import { holdCart, releaseCartHold } from '../../../db/inventory/reservation'
+import { adjustStock } from '../../../db/inventory/stock'
+import { acceptOrder } from '../../../db/order/accept'
+import { cancelOrder } from '../../../db/order/cancel'
+import { confirmOrder } from '../../../db/order/confirm'
+import { placeOrder, refuseOrder } from '../../../db/order/place'
+import {
+  type AttemptChange,
+  changeAttempt,
+  recordLateMoney,
+  recordReturn,
+  requestAttempt,
+  startAttempt,
+} from '../../../db/payment/attempt'
+import { type OutboxRow, readRow } from '../../../db/platform/outbox'
+import { withTransaction } from '../../../db/pool'
+import { EVENT_VERSIONS, type EventType, type HoldfastEvent } from '../../../domain/events'
+import type { CartId, OrderId, PaymentId, WarehouseId } from '../../../domain/ids'
+import { seedProducts } from '../../support/catalog'
+import { testDatabase, type TestDatabase } from '../../support/database'
+
+const SKU = 'EVENT-1'
+
+let database: TestDatabase
+let warehouseId: WarehouseId
+let rows: OutboxRow[]
+beforeAll(async () => {
+  database = await testDatabase()
+  warehouseId = await seedProducts(database.pool, [{ sku: SKU, title: 'Cup', prices: { GBP: 500 }, stock: 100 }])
+  await writeEveryEvent()
+  const found = await database.pool.query<OutboxRow>(
+    'select id, event_id as "eventId", aggregate, seq, type, payload, created_at as "createdAt" from outbox order by id',
+  )
+  rows = found.rows
+})
+afterAll(() => database.drop())
+
+/** What the data of each type consists of; the compiler compares it with the union, the test with what is written. */
+const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { type: Type }>['data']> } = {
+  'order.created': ofOrder({}),
+  'inventory.reserved': ofOrder({}),
+  'order.payment_pending': ofOrder({ total: 'number' }),
+  'order.confirmed': ofOrder({}),
+  'order.cancelled': ofOrder({ reason: 'string' }),
+  'payment.requested': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.requires_action': ofOrder({ payment_id: 'string' }),
+  'payment.pending': ofOrder({ payment_id: 'string' }),
+  'payment.authorized': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.captured': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.declined': ofOrder({ payment_id: 'string', decline_code: 'string' }),
+  'payment.failed': ofOrder({ payment_id: 'string' }),
+  'payment.voided': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.received': ofOrder({ payment_id: 'string', amount: 'number', status: 'string' }),
+  'payment.refunded': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'product.created': { product_id: 'string', version: 'number' },
+  'product.updated': { product_id: 'string', version: 'number' },
+  'category.created': { category_id: 'string', version: 'number', shown_on: 'list' },
+  'category.updated': { category_id: 'string', version: 'number', shown_on: 'list' },
+  'category.deleted': { category_id: 'string', version: 'number', shown_on: 'list' },
+  'stock.adjusted': { sku: 'string', warehouse_id: 'string', on_hand: 'number' },
+  'stock.sold_out': { sku: 'string', warehouse_id: 'string', on_hand: 'number' },
+  'stock.back_in_stock': { sku: 'string', warehouse_id: 'string', on_hand: 'number' },
+}
+
+type FieldsOf<Data> = { readonly [Field in keyof Data]-?: KindOf<Data[Field]> }
+type KindOf<Value> = [Value] extends [string | null | undefined]
+  ? 'string'
+  : [Value] extends [number | undefined]
+    ? 'number'
+    : [Value] extends [readonly string[]]
+      ? 'list'
+      : FieldsOf<Value>
+
+function ofOrder<const Details>(data: Details) {
+  return { order_id: 'string', from: 'string', to: 'string', at: 'string', data } as const
+}
+
+describe('the outbox', () => {
+  it('is written with every type of the union, and with no other', () => {
+    expect([...new Set(rows.map(({ type }) => type))].toSorted()).toEqual(Object.keys(EVENT_VERSIONS).toSorted())
+  })
+
+  it.each(Object.keys(EVENT_VERSIONS) as EventType[])('tells with %s what the union says', (type) => {
+    const told = rows.filter((row) => row.type === type).map(({ payload }) => pathsOf(payload, kindOf))
+    expect(Object.assign({}, ...told)).toEqual(pathsOf(FIELDS[type], String))
+  })
+
+  it('gives every event to consumers as one of the union, and any other as it is', () => {
+    for (const row of rows) {
+      const { event, ...asWritten } = readRow(row)
+      expect(event).toMatchObject({ type: row.type, data: row.payload })
+      expect(asWritten).toEqual(row)
+    }
+    const unknown = { ...(rows[0] as OutboxRow), type: 'order.invented' }
+    expect(readRow(unknown)).toEqual({ ...unknown, event: null })
+  })
+})
+
+/** Each field by its path, and what `leaf` says of its value. */
+function pathsOf(data: unknown, leaf: (value: unknown) => string, path = ''): Record<string, string> {
+  if (data === null || typeof data !== 'object' || Array.isArray(data)) return { [path]: leaf(data) }
+  return Object.assign({}, ...Object.entries(data).map(([field, value]) => pathsOf(value, leaf, `${path}/${field}`)))
+}
+
+/** Null stands for a string: nothing else may be null. */
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'list'
+  return value === null ? 'string' : typeof value
+}
+
+async function writeEveryEvent(): Promise<void> {
+  await writeCatalogEvents()
+  await writeStockEvents()
+  await refused()
+  const [authorized, captured, declined, failed, voided, held, paid] = [
+    await placed(),
+    await placed(),
+    await placed(),
+    await placed(),
+    await placed(),
+    await placed(),
+    await placed(),
+  ]
+  await confirm(authorized, 'authorized')
+  await change(captured, { to: 'requires_action', reference: 'ch', actionUrl: 'https://bank.example.com' })
+  await change(captured, { to: 'pending', reference: 'ch' })
+  await confirm(captured, 'captured')
+  await change(declined, { to: 'declined', reference: 'ch', declineCode: 'card_declined' })
+  await attemptAgain(declined)
+  await change(failed, { to: 'failed', reference: null, outcome: 'cancelled' })
+  for (const order of [voided, held, paid]) await cancelOrder(database.pool, { ...order, reason: 'customer' })
+  await change(voided, { to: 'voided', reference: 'ch', outcome: 'cancelled' })
+  await moneyComesAndGoes(held, 'authorized')
+  await moneyComesAndGoes(paid, 'captured')
+}
+
+async function writeCatalogEvents(): Promise<void> {
+  await withTransaction(database.pool, async (tx) => {
+    const variants = [{ sku: 'EVENT-2', prices: [{ amount: 500, currency: 'GBP' }] }]
+    const id = await createProduct(tx, { title: 'Saucer', variants })
+    await updateProduct(tx, { id, mayChange: () => true, patch: { title: 'Plate' } })
+    const category = { id: await createCategory(tx, { title: 'Kitchen' }), mayChange: () => true }
+    await updateCategory(tx, { ...category, patch: { title: 'Table' } })
+    await deleteCategory(tx, category)
+  })
+}
+
+/** A cart takes all there is, and gives it back. */
+async function writeStockEvents(): Promise<void> {
+  const { pool } = database
+  await adjustStock(pool, { sku: SKU, warehouseId, setOnHand: 50, reason: 'stocktake', actor: 'key' })
+  const { cartId } = await cart()
+  const lines = [{ sku: SKU, quantity: 50 }]
+  await withTransaction(pool, (tx) => holdCart(tx, { cartId, lines, country: 'GB', seconds: 60 }))
+  await releaseCartHold(pool, cartId)
+}
+
+interface Order {
+  readonly orderId: OrderId
+  readonly paymentId: PaymentId
+  readonly cartId: CartId
+  readonly tokenHash: Buffer
+}
+
+async function cart(): Promise<Pick<Order, 'cartId' | 'tokenHash'>> {
+  const key = { cartId: newId('cart'), tokenHash: hashToken(newId('cart')) }
+  await insertCart(database.pool, { ...key, currency: 'GBP' })
+  await addLines(database.pool, key, [{ sku: SKU, quantity: 1 }])
+  return key
+}
+
+async function accepted(): Promise<Order> {
+  const order = { ...(await cart()), orderId: newId('order'), paymentId: newId('payment') }
+  await acceptOrder(database.pool, {
+    ...order,
+    cartVersion: 2,
+    email: 'a@example.com',
+    shippingAddress: { country: 'GB' },
+    billingAddress: null,
+    shippingMethod: 'standard',
+    returnUrl: null,
+    expectedTotal: null,
+    provider: 'sandbox',
+    method: 'pm_card_visa',
+    paymentKey: `${order.orderId}/charge/1`,
+    bodyHash: Buffer.alloc(32),
+    idempotency: { scope: 'test', operation: 'checkout', key: order.orderId, bodyHash: Buffer.alloc(32) },
+  })
+  return order
+}
+
+async function refused(): Promise<void> {
+  const { orderId } = await accepted()
+  const old = { amount: 500, currency: 'GBP' }
+  const refusal = { code: 'price_changed', old_total: old, new_total: { ...old, amount: 600 } } as const
+  await refuseOrder(database.pool, { orderId, refusal, prices: {} })
+}
+
+async function placed(): Promise<Order> {
+  const order = await accepted()
+  const line = { sku: SKU, skuWritten: SKU, productId: newId('product'), title: 'Cup', sellerId: 'house', quantity: 1 }
+  await placeOrder(database.pool, {
+    ...order,
+    allocations: [{ sku: SKU, warehouseId, quantity: 1 }],
+    lines: [{ ...line, unitPrice: 500, discount: 0, tax: 0, total: 500 }],
+    totals: { subtotal: 500, discount: 0, shipping: 0, tax: 0, total: 500 },
+    holdSeconds: 60,
+  })
+  return order
+}
+
+async function change(order: Order, to: AttemptChange): Promise<void> {
+  expect(await changeAttempt(database.pool, { ...order, change: to })).toBe(true)
+}
+
+async function confirm({ orderId, paymentId }: Order, status: 'authorized' | 'captured'): Promise<void> {
+  await confirmOrder(database.pool, { orderId, paid: { paymentId, status, reference: 'ch' } })
+}
+
+async function attemptAgain(order: Order): Promise<void> {
+  const paymentId = newId('payment')
+  const idempotency = { scope: 'test', operation: 'payments', key: paymentId, bodyHash: Buffer.alloc(32) }
+  await requestAttempt(database.pool, { ...order, paymentId, provider: 'sandbox', method: 'pm_card_visa', idempotency })
+  await startAttempt(database.pool, { orderId: order.orderId, paymentId, answerSeconds: 1 })
+}
+
+async function moneyComesAndGoes(order: Order, status: 'authorized' | 'captured'): Promise<void> {
+  expect(await recordLateMoney(database.pool, { ...order, status, reference: 'ch' })).toBe(true)
+  expect(await recordReturn(database.pool, order)).toBe(true)
+}
