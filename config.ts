@@ -73,7 +73,7 @@ export const settingsSchema = z.object({
     .min(16)
     .default(DEVELOPMENT_TOKEN_SECRET)
     .describe(
-      'derives cart tokens and stream tokens and hides who wrote a review; a change ends open event streams, and buyers may review once more',
+      'derives cart tokens and stream tokens and hides who wrote a review; a change ends open checkout streams, and buyers may review once more',
     ),
   CHECKOUT_WAIT_MS: milliseconds
     .default(10_000)

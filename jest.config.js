@@ -1,33 +1,10 @@
-/** Published as ES modules only, which jest on Node 20 cannot require: swc turns them into CommonJS. */
-const ESM_PACKAGES = [
-  'node-pg-migrate',
-  'uuid',
-  'typeid-js',
-  'uuidv7',
-  'glob',
-  'minimatch',
-  'path-scurry',
-  'lru-cache',
-  'minipass',
-  'brace-expansion',
-  'balanced-match',
-]
+const { availableParallelism } = require('node:os')
 
 /** @type {import('jest').Config} */
 module.exports = {
-  roots: ['<rootDir>/test'],
-  testMatch: ['**/*.test.ts'],
-  testEnvironment: 'node',
-  transform: {
-    '^.+\\.(ts|js|mjs)$': [
-      '@swc/jest',
-      { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
-    ],
-  },
-  transformIgnorePatterns: [`/node_modules/(?!(${ESM_PACKAGES.join('|')})/)`, '<rootDir>/dist/'],
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.holdfast/'],
-  globalSetup: '<rootDir>/test/support/global-setup.ts',
-  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  projects: ['<rootDir>/test/support/jest/unit.config.js', '<rootDir>/test/support/jest/integration.config.js'],
+  testSequencer: '<rootDir>/test/support/jest/sequencer.js',
   testTimeout: 60_000,
-  maxWorkers: 2,
+  // Most integration tests wait more than they compute. Beyond six the one Temporal server is what they wait for.
+  maxWorkers: Math.min(6, availableParallelism() + 1),
 }

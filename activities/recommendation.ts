@@ -7,7 +7,7 @@ import {
   clearGathered,
   countProducts,
   findBasketNeighbours,
-  findLikely,
+  findSimilarCandidates,
   gatherBaskets,
   listProductTexts,
   rankNextCategory,
@@ -114,7 +114,7 @@ export function createRecommendationActivities({ pool, search }: Pick<ActivityDe
   }
 
   async function similarTo(ids: readonly ProductId[], catalogSize: number): Promise<Map<ProductId, Recommended[]>> {
-    const likely = await findLikely(pool, ids)
+    const likely = await findSimilarCandidates(pool, ids)
     const features = await readFeatures(pool, [...new Set([...ids, ...[...likely.values()].flat()])])
     return new Map(
       ids.map((id) => {

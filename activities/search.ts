@@ -4,7 +4,7 @@ import { projectDocuments } from '../db/search/document'
 import { advanceRebuild, beginRebuild, endRebuild, findRebuild, type Rebuild } from '../db/search/rebuild'
 import { readSearchRules } from '../db/search/rule'
 import type { ProductId } from '../domain/ids'
-import { BuildLost, type SearchEngine } from '../providers/search/port'
+import { IndexBuildLost, type SearchEngine } from '../providers/search/port'
 import { withHeartbeat } from './heartbeat'
 import type { ActivityDeps } from './deps'
 
@@ -114,7 +114,7 @@ async function unlessLost<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (error instanceof BuildLost) throw ApplicationFailure.nonRetryable(error.message, 'build_lost')
+    if (error instanceof IndexBuildLost) throw ApplicationFailure.nonRetryable(error.message, 'build_lost')
     throw error
   }
 }

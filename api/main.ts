@@ -2,9 +2,9 @@ import type { AddressInfo } from 'node:net'
 import { readSettings, SettingsError } from '../config'
 import { CATALOG_EPOCH_KEY } from '../db/catalog/epoch'
 import { createPool, createReplicaPool } from '../db/pool'
-import { RecentCatalog } from '../db/cart/recent'
+import { CatalogEntryCache } from '../db/cart/recent'
 import { createRedis } from '../db/redis'
-import { Reads } from '../db/replica'
+import { ReplicaRouter } from '../db/replica'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
@@ -12,9 +12,9 @@ import { createImageStore } from '../providers/image-store'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
 import { AdmissionGate } from './checkout/admission'
-import { EventBuffer, writeEvents } from './recommendation/interaction-buffer'
+import { InteractionBuffer, writeInteractions } from './recommendation/interaction-buffer'
 import { createLog } from '../log'
-import { LoadMeter } from './http/load'
+import { LoadMeter } from './http/load-shedding'
 import { createMetrics } from './platform/metrics'
 import { PageServer } from './page/serve'
 import type { ApiDeps } from './deps'
@@ -27,7 +27,7 @@ const STOP_DEADLINE_MS = 15_000
 async function main(): Promise<void> {
   const settings = readSettings()
   const pool = withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName)
-  const redis = withFaultPoints(createRedis(settings), settings.FAULT_DIR, dropping)
+  const redis = withFaultPoints(createRedis(settings), settings.FAULT_DIR, catalogFaultPoint)
   const metrics = createMetrics()
   const replica = createReplicaPool(settings)
   const deps: ApiDeps = {
@@ -41,8 +41,8 @@ async function main(): Promise<void> {
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics,
     admissionGate: new AdmissionGate(),
-    recentCatalog: new RecentCatalog(),
-    reads: new Reads(pool, replica),
+    catalogEntryCache: new CatalogEntryCache(),
+    reads: new ReplicaRouter(pool, replica),
     pages: new PageServer({
       redis,
       metrics,
@@ -50,12 +50,12 @@ async function main(): Promise<void> {
       origins: settings.CORS_ORIGINS,
     }),
     load: new LoadMeter(pool),
-    images: withFaultPoints(createImageStore(settings), settings.FAULT_DIR, storing),
-    events: new EventBuffer(),
+    images: withFaultPoints(createImageStore(settings), settings.FAULT_DIR, imageFaultPoint),
+    interactions: new InteractionBuffer(),
     lifecycle: { stopping: false },
   }
   const stopping = new AbortController()
-  const writing = writeEvents(deps, stopping.signal)
+  const writing = writeInteractions(deps, stopping.signal)
   const server = createHttpServer(createApp(deps), deps.pages)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(settings.API_PORT, settings.API_HOST, resolve)
@@ -86,13 +86,13 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal))
 }
 
-/** What tells of a change of the catalog. */
-function dropping(command: string, [key]: readonly unknown[]): string | null {
+/** Names the Redis commands that tell other processes of a change of the catalog. */
+function catalogFaultPoint(command: string, [key]: readonly unknown[]): string | null {
   if (command === 'publish') return 'pages.drop'
   return command === 'incr' && key === CATALOG_EPOCH_KEY ? 'catalog.epoch' : null
 }
 
-function storing(call: string): string | null {
+function imageFaultPoint(call: string): string | null {
   return call === 'put' ? 'images.put' : null
 }
 

@@ -18,7 +18,7 @@ import { searchRoutes } from './search/routes'
 import { recommendationRoutes } from './recommendation/routes'
 import { reviewRoutes } from './review/routes'
 import { settingsRoutes } from './platform/settings-routes'
-import { storeEventRoutes } from './recommendation/interaction-routes'
+import { interactionRoutes } from './recommendation/interaction-routes'
 import { supportRoutes } from './support/routes'
 import { systemRoutes } from './platform/system-routes'
 import { warehouseRoutes } from './fulfillment/routes'
@@ -33,7 +33,7 @@ export const routes: readonly Route[] = [
   ...searchRoutes,
   ...recommendationRoutes,
   ...reviewRoutes,
-  ...storeEventRoutes,
+  ...interactionRoutes,
   ...imageRoutes,
   ...cartRoutes,
   ...checkoutRoutes,

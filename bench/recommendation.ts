@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ProductId } from '../domain/ids'
-import { type Candidate, LIMITS, MEASURE, rankByBaskets } from '../domain/recommendation/similarity'
+import { type Candidate, LIMITS, CLOSENESS, rankByBaskets } from '../domain/recommendation/similarity'
 import { readRetailFile, sellsGoods } from '../scripts/replay/online-retail'
 
 /**
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     .filter((products) => products.length > 1)
   console.log(
     `${train.length} invoices before ${lastMonth} to learn from, ${test.length} of it to foretell, ${known.size} products. ` +
-      `Cosine with shrinkage ${MEASURE.shrinkage}.\n`,
+      `Cosine with shrinkage ${CLOSENESS.shrinkage}.\n`,
   )
   const orders = train.map(({ products }) => products.slice(0, LIMITS.perOrder))
   const together = neighboursOf(orders)
@@ -102,7 +102,7 @@ function candidatesOf(
   }
   return [...together]
     .map(([otherId, count]) => ({ otherId, together: count, others: basketsOf.get(otherId)?.length ?? 1 }))
-    .filter((candidate) => candidate.together >= MEASURE.togetherMin)
+    .filter((candidate) => candidate.together >= CLOSENESS.togetherMin)
     .toSorted((a, b) => b.together / Math.sqrt(b.others) - a.together / Math.sqrt(a.others))
     .slice(0, LIMITS.candidates)
 }

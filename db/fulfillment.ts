@@ -1,6 +1,7 @@
 import type { WarehouseId } from '../domain/ids'
 import { newId } from './id'
 import type { Db } from './pool'
+import { statement } from './sql'
 
 export interface NewWarehouse {
   readonly name: string
@@ -21,7 +22,7 @@ const WAREHOUSE = `
   id, name, country, postal_code as "postalCode", priority, created_at as "createdAt",
   case when latitude is not null then jsonb_build_object('latitude', latitude, 'longitude', longitude) end as coordinates`
 
-/** One page of warehouses after the id `after` (null: the first), oldest first. */
+/** Warehouses after the id `after` (null: the first ones), oldest first. */
 export async function listWarehouses(
   db: Db,
   { after, limit }: { after: string | null; limit: number },
@@ -47,19 +48,24 @@ export async function findWarehouse(db: Db, id: WarehouseId): Promise<Warehouse 
 export async function insertWarehouse(db: Db, warehouse: NewWarehouse): Promise<WarehouseId | null> {
   const { name, country, postalCode, coordinates, priority } = warehouse
   const { rows } = await db.query<{ id: WarehouseId }>(
-    `insert into warehouse (id, name, country, postal_code, latitude, longitude, priority)
-     values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (name) do nothing
-     returning id`,
-    [
-      newId('warehouse'),
+    INSERT({
+      id: newId('warehouse'),
       name,
       country,
       postalCode,
-      coordinates?.latitude ?? null,
-      coordinates?.longitude ?? null,
+      latitude: coordinates?.latitude ?? null,
+      longitude: coordinates?.longitude ?? null,
       priority,
-    ],
+    }),
   )
   return rows[0]?.id ?? null
 }
+
+const INSERT = statement(
+  null,
+  `
+    insert into warehouse (id, name, country, postal_code, latitude, longitude, priority)
+    values (:id, :name, :country, :postalCode, :latitude, :longitude, :priority)
+    on conflict (name) do nothing
+    returning id`,
+)

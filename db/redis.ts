@@ -10,7 +10,7 @@ const RECONNECT_DELAY_MAX_MS = 1_000
 
 /**
  * The Redis connection of one process. Nothing is queued while it is away and nothing is sent twice: a command then
- * fails at once, and every caller goes on without (see {@link orElse}).
+ * fails at once, and every caller goes on without (see {@link withFallback}).
  */
 export function createRedis(settings: Pick<Settings, 'REDIS_URL'>): Redis {
   const redis = new Redis(settings.REDIS_URL, {
@@ -37,7 +37,11 @@ const restingUntil = new WeakMap<Redis, number>()
  * The command's answer, or `fallback` when Redis is away, slow or refuses. The deadline is our own: after a broken
  * connection ioredis 6.0.0 may leave a command unsettled (ioredis#2193).
  */
-export async function orElse<T, F>(redis: Redis, command: (redis: Redis) => Promise<T>, fallback: F): Promise<T | F> {
+export async function withFallback<T, F>(
+  redis: Redis,
+  command: (redis: Redis) => Promise<T>,
+  fallback: F,
+): Promise<T | F> {
   if ((restingUntil.get(redis) ?? 0) > Date.now()) return fallback
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<F>((resolve) => {

@@ -30,7 +30,7 @@ const CATCH_UP_LOOK_MS = 5
  * Chooses where to read what may be a moment old: from the replica while it is there, not further behind than a second,
  * and has got as far as the caller must see; else from the primary. Purchases never ask here.
  */
-export class Reads {
+export class ReplicaRouter {
   private readonly primary: Pool
   private readonly replica: Pool | null
   private readonly stopped = new AbortController()

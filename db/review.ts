@@ -4,6 +4,7 @@ import type { ApiKeyId, ProductId, ReviewId } from '../domain/ids'
 import { averageOf, countOf, type Histogram, NO_RATINGS, type ReviewStatus } from '../domain/review'
 import { newId } from './id'
 import type { Db, Tx } from './pool'
+import { statement } from './sql'
 import { touchProducts } from './catalog/product'
 
 export interface Review {
@@ -86,18 +87,21 @@ export async function writeReview(
       'There is a review by this address. Send the token of the cart that it was written with.',
     )
   }
-  await tx.query(
-    `update review
-     set rating = $2, title = $3, text = $4, verified = $5, token_hash = $6, status = 'pending', reason = null,
-         moderated_by = null, moderated_at = null, version = version + 1, updated_at = now()
-     where id = $1`,
-    [existing.id, input.rating, input.title, input.text, buyer.verified, tokenHash],
-  )
+  await tx.query(REPLACE({ ...input, id: existing.id, verified: buyer.verified, tokenHash }))
   if (existing.status === 'approved') await publishRating(tx, productId)
   return { id: existing.id, made: false }
 }
 
-/** One page of approved reviews, the newest or the best first, after the last of the page before. */
+const REPLACE = statement(
+  null,
+  `
+    update review
+    set rating = :rating, title = :title, text = :text, verified = :verified, token_hash = :tokenHash, status = 'pending', reason = null,
+        moderated_by = null, moderated_at = null, version = version + 1, updated_at = now()
+    where id = :id`,
+)
+
+/** Approved reviews, the newest or the best first, after the last one of the list before. */
 export async function listReviews(
   db: Db,
   {
@@ -139,7 +143,7 @@ export async function readHistogram(db: Db, productId: ProductId): Promise<Histo
   return rows[0]?.histogram ?? NO_RATINGS
 }
 
-/** One page of reviews as staff see them, oldest first: who waits longest comes first. */
+/** Reviews as staff see them, oldest first: who waits longest comes first. */
 export async function listReviewsByStatus(
   db: Db,
   { status, after, limit }: { status: ReviewStatus | null; after: string | null; limit: number },
@@ -263,13 +267,16 @@ async function insertReview(
   },
 ): Promise<ReviewId> {
   const id = newId('review')
-  await tx.query(
-    `insert into review (id, product_id, buyer_key, token_hash, rating, title, text, verified)
-     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [id, productId, key, tokenHash, input.rating, input.title, input.text, verified],
-  )
+  await tx.query(INSERT({ ...input, id, productId, buyerKey: key, tokenHash, verified }))
   return id
 }
+
+const INSERT = statement(
+  null,
+  `
+    insert into review (id, product_id, buyer_key, token_hash, rating, title, text, verified)
+    values (:id, :productId, :buyerKey, :tokenHash, :rating, :title, :text, :verified)`,
+)
 
 /** Counts the approved reviews anew. The product's row is locked first: of two moderators the second counts both. */
 async function publishRating(tx: Tx, productId: ProductId): Promise<void> {

@@ -55,40 +55,6 @@ AS $function$
   ) as parts
 $function$;
 
-CREATE OR REPLACE FUNCTION public.offer_prices()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  perform refresh_offers((
-    select array_agg(distinct v.product_id) from changed join variant v on v.sku = changed.sku
-  ));
-  return null;
-end $function$;
-
-CREATE OR REPLACE FUNCTION public.offer_products()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  perform refresh_offers((
-    select array_agg(n.id)
-    from now_so n
-    join before b on b.id = n.id
-    where (n.status, n.brand) is distinct from (b.status, b.brand)
-  ));
-  return null;
-end $function$;
-
-CREATE OR REPLACE FUNCTION public.offer_products_of()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  perform refresh_offers((select array_agg(distinct product_id) from changed));
-  return null;
-end $function$;
-
 CREATE OR REPLACE FUNCTION public.place_category()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -115,7 +81,7 @@ begin
   return null;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.refresh_offers(products text[])
+CREATE OR REPLACE FUNCTION public.refresh_listings(products text[])
  RETURNS void
  LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_custom_plan'
@@ -133,8 +99,8 @@ begin
     where p.id = any (products) and p.status = 'active'
     group by p.id, x.currency
   ),
-  shelved as (
-    select 0 as shelf, id from unnest(products) as p (id)
+  listed as (
+    select 0 as list, id from unnest(products) as p (id)
     union
     select up.number, pc.product_id
     from product_category pc
@@ -145,29 +111,63 @@ begin
     select -b.id, p.id from product p join brand b on b.name = p.brand where p.id = any (products)
   ),
   wanted as (
-    select shelf, currency, sold.id, price from sold join shelved on shelved.id = sold.id
+    select list, currency, sold.id, price from sold join listed on listed.id = sold.id
   ),
   gone as (
-    delete from offer o
-    where o.product_id = any (products)
+    delete from listing l
+    where l.product_id = any (products)
       and not exists (
-        select from wanted w where w.shelf = o.shelf and w.currency = o.currency and w.id = o.product_id
+        select from wanted w where w.list = l.list and w.currency = l.currency and w.id = l.product_id
       )
   ),
   changed as (
-    update offer o
+    update listing l
     set price = w.price
     from wanted w
-    where o.product_id = any (products)
-      and (o.shelf, o.currency, o.product_id) = (w.shelf, w.currency, w.id) and o.price <> w.price
+    where l.product_id = any (products)
+      and (l.list, l.currency, l.product_id) = (w.list, w.currency, w.id) and l.price <> w.price
   )
-  insert into offer
+  insert into listing
   select *
   from wanted w
   where not exists (
-    select from offer o
-    where o.product_id = any (products) and (o.shelf, o.currency, o.product_id) = (w.shelf, w.currency, w.id)
+    select from listing l
+    where l.product_id = any (products) and (l.list, l.currency, l.product_id) = (w.list, w.currency, w.id)
   );
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.refresh_listings_by_product()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_listings((select array_agg(distinct product_id) from changed));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.refresh_listings_by_sku()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_listings((
+    select array_agg(distinct v.product_id) from changed join variant v on v.sku = changed.sku
+  ));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.refresh_listings_of_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform refresh_listings((
+    select array_agg(n.id)
+    from now_so n
+    join before b on b.id = n.id
+    where (n.status, n.brand) is distinct from (b.status, b.brand)
+  ));
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.refuse_change()
@@ -257,15 +257,15 @@ CREATE INDEX cart_token ON public.cart USING hash (token_hash);
 
 create table category (
   id typeid not null,
+  number integer generated always as identity not null,
   slug text not null,
   title text not null,
-  parent_id typeid,
-  position integer default 0 not null,
-  created_at timestamp with time zone default now() not null,
   description text default ''::text not null,
+  parent_id typeid,
   path text[] collate "C" not null,
-  number integer generated always as identity not null,
+  position integer default 0 not null,
   version integer default 1 not null,
+  created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint category_pkey PRIMARY KEY (id),
   constraint category_depth CHECK ((cardinality(path) <= 10)),
@@ -398,15 +398,15 @@ CREATE INDEX ledger_entry_order ON public.ledger_entry USING btree (order_id);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER balanced AFTER INSERT ON public.ledger_entry REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION require_balance();
 
-create table offer (
-  shelf integer not null,
+create table listing (
+  list integer not null,
   currency currency not null,
   product_id typeid not null,
   price bigint not null,
-  constraint offer_pkey PRIMARY KEY (shelf, currency, product_id)
+  constraint listing_pkey PRIMARY KEY (list, currency, product_id)
 );
-CREATE INDEX offer_price ON public.offer USING btree (shelf, currency, price, product_id);
-CREATE INDEX offer_product ON public.offer USING btree (product_id);
+CREATE INDEX listing_price ON public.listing USING btree (list, currency, price, product_id);
+CREATE INDEX listing_product ON public.listing USING btree (product_id);
 
 create table order_event (
   id typeid not null,
@@ -476,12 +476,12 @@ create table orders (
   refusal jsonb,
   event_seq integer default 0 not null,
   restarts integer default 0 not null,
+  cancel_wanted_at timestamp with time zone,
+  reminded_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   confirmed_at timestamp with time zone,
   cancelled_at timestamp with time zone,
-  cancel_wanted_at timestamp with time zone,
-  reminded_at timestamp with time zone,
   constraint orders_pkey PRIMARY KEY (id),
   constraint orders_cancel_reason_check CHECK ((cancel_reason = ANY (ARRAY['out_of_stock'::text, 'price_changed'::text, 'payment_failed'::text, 'expired'::text, 'fraud'::text, 'customer'::text, 'merchant'::text, 'unavailable'::text]))),
   constraint orders_check CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),
@@ -530,13 +530,13 @@ create table payment (
   reference text,
   decline_code text,
   action_url text,
+  cancelling boolean default false not null,
+  pending_sync text,
   expires_at timestamp with time zone,
   captured bigint default 0 not null,
   refunded bigint default 0 not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
-  owed text,
-  cancelling boolean default false not null,
   constraint payment_pkey PRIMARY KEY (id),
   constraint never_captured_twice CHECK ((captured <= amount)),
   constraint never_refunded_twice CHECK ((refunded <= captured)),
@@ -547,7 +547,7 @@ create table payment (
   constraint payment_order_id_attempt_key UNIQUE (order_id, attempt),
   constraint payment_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint payment_outcome_check CHECK ((outcome = ANY (ARRAY['completed'::text, 'declined'::text, 'superseded'::text, 'refused'::text, 'cancelled'::text, 'expired'::text]))),
-  constraint payment_owed_check CHECK ((owed = ANY (ARRAY['cancel'::text, 'reference'::text]))),
+  constraint payment_pending_sync_check CHECK ((pending_sync = ANY (ARRAY['cancel'::text, 'reference'::text]))),
   constraint payment_refunded_check CHECK ((refunded >= 0)),
   constraint payment_status_check CHECK ((status = ANY (ARRAY['requested'::text, 'sent'::text, 'requires_action'::text, 'pending'::text, 'authorized'::text, 'captured'::text, 'voided'::text, 'refunded'::text, 'declined'::text, 'failed'::text])))
 ) with (fillfactor=70);
@@ -555,7 +555,7 @@ CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_i
 CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
 CREATE INDEX payment_at_work ON public.payment USING btree (updated_at) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
 CREATE INDEX payment_holding ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['authorized'::text, 'captured'::text]));
-CREATE INDEX payment_owed ON public.payment USING btree (order_id) WHERE (owed IS NOT NULL);
+CREATE INDEX payment_pending_sync ON public.payment USING btree (order_id) WHERE (pending_sync IS NOT NULL);
 
 create table price (
   sku sku not null,
@@ -566,9 +566,9 @@ create table price (
   constraint price_amount_check CHECK (((amount >= 0) AND (amount <= '1000000000000'::bigint))),
   constraint price_sku_fkey FOREIGN KEY (sku) REFERENCES variant(sku) ON DELETE CASCADE
 );
-CREATE TRIGGER offered AFTER UPDATE ON public.price REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_prices();
-CREATE TRIGGER offered_new AFTER INSERT ON public.price REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_prices();
-CREATE TRIGGER offered_no_more AFTER DELETE ON public.price REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_prices();
+CREATE TRIGGER listings_on_delete AFTER DELETE ON public.price REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refresh_listings_by_sku();
+CREATE TRIGGER listings_on_insert AFTER INSERT ON public.price REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refresh_listings_by_sku();
+CREATE TRIGGER listings_on_update AFTER UPDATE ON public.price REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refresh_listings_by_sku();
 
 create table product (
   id typeid not null,
@@ -590,7 +590,7 @@ create table product (
 );
 CREATE INDEX product_brand ON public.product USING btree (brand, id) WHERE (brand IS NOT NULL);
 CREATE TRIGGER brand_named BEFORE INSERT OR UPDATE OF brand ON public.product FOR EACH ROW WHEN ((new.brand IS NOT NULL)) EXECUTE FUNCTION name_brand();
-CREATE TRIGGER offered AFTER UPDATE ON public.product REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION offer_products();
+CREATE TRIGGER listings_on_update AFTER UPDATE ON public.product REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION refresh_listings_of_changed();
 
 create table product_category (
   product_id typeid not null,
@@ -601,8 +601,8 @@ create table product_category (
   constraint product_category_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id) ON DELETE CASCADE
 );
 CREATE INDEX product_category_category ON public.product_category USING btree (category_id, product_id);
-CREATE TRIGGER offered_new AFTER INSERT ON public.product_category REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
-CREATE TRIGGER offered_no_more AFTER DELETE ON public.product_category REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
+CREATE TRIGGER listings_on_delete AFTER DELETE ON public.product_category REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refresh_listings_by_product();
+CREATE TRIGGER listings_on_insert AFTER INSERT ON public.product_category REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refresh_listings_by_product();
 
 create table product_image (
   id typeid not null,
@@ -938,11 +938,11 @@ create table variant (
   title text not null,
   attributes jsonb default '{}'::jsonb not null,
   weight_grams integer,
-  position integer default 0 not null,
-  created_at timestamp with time zone default now() not null,
   length_mm integer,
   width_mm integer,
   height_mm integer,
+  position integer default 0 not null,
+  created_at timestamp with time zone default now() not null,
   constraint variant_pkey PRIMARY KEY (sku),
   constraint variant_check CHECK ((upper(sku_written) = (sku)::text)),
   constraint variant_height_mm_check CHECK (((height_mm >= 0) AND (height_mm <= 100000))),
@@ -952,7 +952,7 @@ create table variant (
   constraint variant_width_mm_check CHECK (((width_mm >= 0) AND (width_mm <= 100000)))
 );
 CREATE INDEX variant_product ON public.variant USING btree (product_id, "position");
-CREATE TRIGGER offered_no_more AFTER DELETE ON public.variant REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION offer_products_of();
+CREATE TRIGGER listings_on_delete AFTER DELETE ON public.variant REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refresh_listings_by_product();
 
 create table variant_cost (
   sku sku not null,

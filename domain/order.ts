@@ -1,4 +1,5 @@
 import { type Currency, formatMajor } from './money'
+import { type AttemptStatus, holdsMoney, isUnresolved } from './payment'
 
 /** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
 export const ORDER_STATUSES = [
@@ -74,6 +75,16 @@ export function isOpen(status: OrderStatus): boolean {
 /** True once the order has won: it can no longer be undone by its checkout. */
 export function isCompleted(status: OrderStatus): boolean {
   return !isOpen(status) && status !== 'cancelled'
+}
+
+/** True while an attempt holds money of a cancelled order. An order that has won keeps its money. */
+export function hasMoneyToReturn(order: OrderStatus, attempt: AttemptStatus): boolean {
+  return order === 'cancelled' && holdsMoney(attempt)
+}
+
+/** True while an attempt of an order that is over is unresolved, or its money has not gone back yet. */
+export function needsSettlement(order: OrderStatus, attempt: AttemptStatus): boolean {
+  return !isOpen(order) && (isUnresolved(attempt) || hasMoneyToReturn(order, attempt))
 }
 
 const LABEL_LINES_MAX = 15

@@ -213,7 +213,7 @@ export const NO_AFFINITY: Affinity = { products: [], categories: [] }
  * The query as it would be spelt by what was found: each word that the title lacks becomes the title's word that it is
  * a misspelling of. Null when it was spelt well, or nothing says how it should be. The last word may be a beginning.
  */
-export function respelled(words: readonly string[], title: string): string | null {
+export function correctedQuery(words: readonly string[], title: string): string | null {
   const written = wordsOf(title)
   const better = words.map((word, index) => {
     const isLast = index === words.length - 1
@@ -232,7 +232,7 @@ export function priceRange(step: number, count: number): PriceCount {
  * Only the most frequent kinds of attributes and values, so that an answer stays small whatever merchants invent; what was
  * chosen is always among them.
  */
-export function keepFacets(
+export function limitFacets(
   counts: Readonly<Record<string, readonly FacetCount[]>>,
   filters: Pick<SearchFilters, 'category' | 'brand' | 'attributes'>,
 ): Facets['values'] {

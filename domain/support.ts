@@ -94,3 +94,9 @@ export type AttentionCase = keyof typeof ATTENTION_CASES
 export function allowsRepair(attention: AttentionCase, repair: RepairName): boolean {
   return (ATTENTION_CASES[attention].repairs as readonly string[]).includes(repair)
 }
+
+/** What a person can do about a case. An order that is over cannot be cancelled once more. */
+export function repairChoices(attention: AttentionCase, isOver: boolean): readonly RepairChoice[] {
+  const choices: readonly RepairChoice[] = ATTENTION_CASES[attention].choices
+  return choices.filter(({ repair }) => repair !== 'forceCancel' || !isOver)
+}

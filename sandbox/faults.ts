@@ -9,13 +9,13 @@ export interface FaultSettings {
   readonly seed: number
 }
 
-export interface Fate {
+export interface InjectedFault {
   readonly delayMs: number
   readonly fails: boolean
   readonly dropsAnswer: boolean
 }
 
-const NO_FAULT: Fate = { delayMs: 0, fails: false, dropsAnswer: false }
+const NO_FAULT: InjectedFault = { delayMs: 0, fails: false, dropsAnswer: false }
 
 /** Decides what goes wrong with a request; equal seeds decide alike for requests in the same order. */
 export class Faults {
@@ -28,7 +28,7 @@ export class Faults {
     this.#random = mulberry32(settings?.seed ?? 0)
   }
 
-  next(): Fate {
+  next(): InjectedFault {
     if (!this.#settings) return NO_FAULT
     const fails = this.#random() < this.#settings.error_rate
     const dropsAnswer = this.#random() < this.#settings.drop_answer_rate

@@ -5,12 +5,12 @@ import type { ChargeRecord, ChargeStatus } from './charge'
 
 /** One fact. A line is written whole or not at all, so what belongs together is in one. */
 export type JournalLine =
-  | { readonly charge: ChargeRecord; readonly events: readonly EventNote[] }
+  | { readonly charge: ChargeRecord; readonly events: readonly WebhookNote[] }
   | { readonly tombstone: Tombstone }
   | { readonly delivered: string }
 
 /** An event caused by a change. `status` is there when the event tells of an earlier status than its line. */
-export interface EventNote {
+export interface WebhookNote {
   readonly id: string
   readonly status?: ChargeStatus
 }

@@ -1,10 +1,10 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ChargeBook } from './book'
+import { ChargeStore } from './charge-store'
 import { publicCharge, type ChargeRecord } from './charge'
 import { Faults } from './faults'
-import { Journal, readJournal, type EventNote, type JournalLine } from './journal'
+import { Journal, readJournal, type WebhookNote, type JournalLine } from './journal'
 import { behaviourOf } from './methods'
 import { createHandler } from './server'
 import { WebhookSender } from './webhooks'
@@ -32,9 +32,9 @@ export interface Sandbox {
 /** Reads the journal, listens, then goes on where the last process stopped: clocks and webhooks too. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const undelivered = new Map<string, JournalledEvent>()
-  const book = new ChargeBook()
+  const store = new ChargeStore()
   const length = await readJournal(options.journal, (line) => {
-    book.restore(line)
+    store.restore(line)
     trackDelivery(undelivered, line)
   })
 
@@ -53,16 +53,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     secret: options.secret,
     onDelivered: (delivered) => journal.appendLazily({ delivered }),
   })
-  book.start({
+  store.start({
     now: Date.now,
     record(line) {
       journal.append(line)
       // A webhook, like an answer, tells of nothing that is not on disk.
-      if ('charge' in line) void journal.durable().then(() => sendEvents(sender, line.charge, line.events, publicUrl))
+      if ('charge' in line) void journal.durable().then(() => sendWebhooks(sender, line.charge, line.events, publicUrl))
     },
   })
-  for (const { charge, note } of undelivered.values()) sendEvents(sender, charge, [note], publicUrl)
-  const handle = createHandler({ book, faults: new Faults(), durable: () => journal.durable(), publicUrl })
+  for (const { charge, note } of undelivered.values()) sendWebhooks(sender, charge, [note], publicUrl)
+  const handle = createHandler({ store, faults: new Faults(), durable: () => journal.durable(), publicUrl })
   server.off('request', keepForLater).on('request', handle)
   for (const call of early) handle(...call)
 
@@ -73,7 +73,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       server.closeIdleConnections()
       await Promise.race([closed, sleep(STOP_PATIENCE_MS)])
       server.closeAllConnections()
-      book.stop()
+      store.stop()
       await sender.stop()
       await journal.close()
     },
@@ -85,7 +85,7 @@ const STOP_PATIENCE_MS = 1_000
 
 interface JournalledEvent {
   readonly charge: ChargeRecord
-  readonly note: EventNote
+  readonly note: WebhookNote
 }
 
 function trackDelivery(undelivered: Map<string, JournalledEvent>, line: JournalLine): void {
@@ -93,7 +93,12 @@ function trackDelivery(undelivered: Map<string, JournalledEvent>, line: JournalL
   else if ('delivered' in line) undelivered.delete(line.delivered)
 }
 
-function sendEvents(sender: WebhookSender, charge: ChargeRecord, notes: readonly EventNote[], publicUrl: string): void {
+function sendWebhooks(
+  sender: WebhookSender,
+  charge: ChargeRecord,
+  notes: readonly WebhookNote[],
+  publicUrl: string,
+): void {
   const shuffled = behaviourOf(charge.method).shuffledWebhooks
   notes.forEach((note, index) => {
     const stale = note.status === undefined ? {} : { status: note.status, captured: 0 }

@@ -1,16 +1,16 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
-import type { ChargeBook } from './book'
+import type { ChargeStore } from './charge-store'
 import { publicCharge, type ChargeRecord, type Refund } from './charge'
 import type { Faults } from './faults'
 import { behaviourOf } from './methods'
-import { decisionPage, resultPage, returnAddress, unknownPage } from './page'
+import { decisionView, resultView, returnAddress, unknownView } from './view'
 import { unavailable, type Refusal, type Result } from './refusal'
 import { amountBody, cancelBody, chargeBody, chargeQuery, emptyBody, faultsBody } from './requests'
 
 export interface SandboxParts {
-  readonly book: ChargeBook
+  readonly store: ChargeStore
   readonly faults: Faults
   /** Resolves when everything that happened so far is on disk. */
   readonly durable: () => Promise<void>
@@ -57,16 +57,16 @@ async function handle(parts: SandboxParts, request: IncomingMessage, response: S
   const { path, query } = splitTarget(request.url ?? '/')
   const body = await readBody(request)
   if (body === null) return write(response, problem(413, 'body_too_large', `A body has at most ${BODY_LIMIT} bytes.`))
-  const fate = path.startsWith('/v1/charges') ? parts.faults.next() : null
-  if (fate && fate.delayMs > 0) await sleep(fate.delayMs)
-  if (fate?.fails) return write(response, refusal(parts, unavailable()))
+  const fault = path.startsWith('/v1/charges') ? parts.faults.next() : null
+  if (fault && fault.delayMs > 0) await sleep(fault.delayMs)
+  if (fault?.fails) return write(response, refusal(parts, unavailable()))
 
   const method = request.method ?? 'GET'
   const answer = route(path, { ...parts, method, query, headers: request.headers, body, id: '' })
   await parts.durable()
   const early = (answer.notBefore ?? 0) - Date.now()
   if (early > 0) await sleep(early)
-  if (answer.dropped || fate?.dropsAnswer) request.socket.destroy()
+  if (answer.dropped || fault?.dropsAnswer) request.socket.destroy()
   else write(response, answer)
 }
 
@@ -105,7 +105,7 @@ function route(path: string, call: Call): Answer {
 function createCharge(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withBody(call, chargeBody, (request) => settle(call, call.book.create(key, request), createdAnswer))
+  return withBody(call, chargeBody, (request) => settle(call, call.store.create(key, request), createdAnswer))
 }
 
 function listCharges(call: Call): Answer {
@@ -113,11 +113,11 @@ function listCharges(call: Call): Answer {
   if (!parsed.success) return invalid(parsed.error)
   const { key, reference, limit, cursor } = parsed.data
   if (key === undefined && reference === undefined) {
-    const { charges, next } = call.book.page(cursor, limit)
+    const { charges, next } = call.store.listPage(cursor, limit)
     return list(call, charges, next)
   }
-  const byKey = key === undefined ? undefined : call.book.byKey(key)
-  const found = key === undefined ? call.book.byReference(reference ?? '') : byKey ? [byKey] : []
+  const byKey = key === undefined ? undefined : call.store.byKey(key)
+  const found = key === undefined ? call.store.byReference(reference ?? '') : byKey ? [byKey] : []
   return list(call, reference === undefined ? found : found.filter((charge) => charge.reference === reference), null)
 }
 
@@ -128,24 +128,24 @@ function readCharge(call: Call): Answer {
 function capture(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withAmount(call, (charge, amount) => settle(call, call.book.capture(charge, key, amount), chargeAnswer))
+  return withAmount(call, (charge, amount) => settle(call, call.store.capture(charge, key, amount), chargeAnswer))
 }
 
 function refund(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withAmount(call, (charge, amount) => settle(call, call.book.refund(charge, key, amount), refundAnswer))
+  return withAmount(call, (charge, amount) => settle(call, call.store.refund(charge, key, amount), refundAnswer))
 }
 
 function voidCharge(call: Call): Answer {
   return withBody(call, emptyBody, () =>
-    withCharge(call, (charge) => settle(call, call.book.void(charge), chargeAnswer)),
+    withCharge(call, (charge) => settle(call, call.store.void(charge), chargeAnswer)),
   )
 }
 
 function cancelByKey(call: Call): Answer {
   return withBody(call, cancelBody, ({ key }) =>
-    settle(call, call.book.cancel(key), (charge) => ({
+    settle(call, call.store.cancel(key), (charge) => ({
       status: 200,
       body: { key, charge: charge && publicCharge(charge, call.publicUrl) },
     })),
@@ -160,18 +160,18 @@ function setFaults(call: Call): Answer {
 }
 
 function showDecision(call: Call): Answer {
-  const charge = call.book.get(call.id)
-  if (!charge) return { status: 404, body: null, html: unknownPage() }
+  const charge = call.store.get(call.id)
+  if (!charge) return { status: 404, body: null, html: unknownView() }
   const open = charge.status === 'requires_action'
-  return { status: 200, body: null, html: open ? decisionPage(charge) : resultPage(charge) }
+  return { status: 200, body: null, html: open ? decisionView(charge) : resultView(charge) }
 }
 
 function decide(call: Call, approved: boolean): Answer {
-  const charge = call.book.get(call.id)
-  if (!charge) return { status: 404, body: null, html: unknownPage() }
-  const decided = call.book.decide(charge, approved)
+  const charge = call.store.get(call.id)
+  if (!charge) return { status: 404, body: null, html: unknownView() }
+  const decided = call.store.decide(charge, approved)
   const location = returnAddress(decided)
-  const html = resultPage(decided)
+  const html = resultView(decided)
   return location === null
     ? { status: 200, body: null, html }
     : { status: 303, body: null, html, headers: { location } }
@@ -201,7 +201,7 @@ function list(call: Call, charges: readonly ChargeRecord[], next: number | null)
 }
 
 function withCharge(call: Call, act: (charge: ChargeRecord) => Answer): Answer {
-  const charge = call.book.get(call.id)
+  const charge = call.store.get(call.id)
   return charge ? act(charge) : problem(404, 'not_found', `There is no charge ${call.id}.`)
 }
 

@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks'
 import { Pool } from 'undici'
 
-export interface OutgoingEvent {
+export interface OutgoingWebhook {
   readonly id: string
   /** The JSON text that is signed and sent. */
   readonly body: string
@@ -18,7 +18,7 @@ export interface WebhookSenderOptions {
 }
 
 interface Delivery {
-  readonly event: OutgoingEvent
+  readonly event: OutgoingWebhook
   readonly copies: { left: number }
   failures: number
 }
@@ -53,7 +53,7 @@ export class WebhookSender {
     })
   }
 
-  send(event: OutgoingEvent): void {
+  send(event: OutgoingWebhook): void {
     const copies = { left: event.copiesAfterMs.length }
     for (const wait of event.copiesAfterMs) this.#later({ event, copies, failures: 0 }, wait)
   }
@@ -102,7 +102,7 @@ export class WebhookSender {
     this.#pump()
   }
 
-  async #post({ id, body }: OutgoingEvent): Promise<number> {
+  async #post({ id, body }: OutgoingWebhook): Promise<number> {
     const now = new Date()
     const answer = await this.#pool.request({
       method: 'POST',

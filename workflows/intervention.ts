@@ -8,7 +8,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow'
-import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../domain/support'
+import { ATTENTION_CASES, type AttentionCase, allowsRepair, repairChoices, type RepairChoice } from '../domain/support'
 import { isId, type OrderId, type PaymentId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
@@ -204,8 +204,8 @@ export class Intervention {
   }
 
   private describeCase({ code, step, waitsFor, isOver }: SupervisedStep): string {
-    const { title, choices } = ATTENTION_CASES[code]
-    const fitting = choices.filter(({ repair }) => !(isOver && repair === 'forceCancel'))
+    const { title } = ATTENTION_CASES[code]
+    const choices = repairChoices(code, isOver ?? false)
     return [
       `### ⚠ ${title}`,
       '',
@@ -215,7 +215,7 @@ export class Intervention {
       ...(this.amount === null ? [] : ['', `**At stake** ${this.amount}`]),
       '',
       '**What to do** Choose what fits below, then *More Actions → Send an Update*: take the update of that name and paste its JSON, with the id of your own admin key instead of `key_…`.',
-      ...fitting.flatMap((choice) => ['', ...describeChoice(choice, step)]),
+      ...choices.flatMap((choice) => ['', ...describeChoice(choice, step)]),
     ].join('\n')
   }
 }

@@ -1,5 +1,6 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
-import { holdsMoney, isUnresolved, refundKey } from '../../domain/payment'
+import { hasMoneyToReturn } from '../../domain/order'
+import { isUnresolved, refundKey } from '../../domain/payment'
 import { type Attempt, changeAttempt, recordLateMoney, recordReturn as writeReturn } from '../../db/payment/attempt'
 import { isPaid, NotFinal, type PaymentDeps, providerOf, requireAttempt, seenOf } from './attempt'
 
@@ -12,7 +13,8 @@ export async function resolveCharge(
   { paymentId }: { paymentId: PaymentId },
 ): Promise<{ outcome: 'dead' | 'money_taken' }> {
   const attempt = await requireAttempt(deps, paymentId)
-  if (!isUnresolved(attempt.status)) return { outcome: hasMoneyToReturn(attempt) ? 'money_taken' : 'dead' }
+  if (!isUnresolved(attempt.status))
+    return { outcome: hasMoneyToReturn(attempt.orderStatus, attempt.status) ? 'money_taken' : 'dead' }
   const { orderId } = attempt
   const provider = providerOf(deps, attempt)
   const known = await provider.find(attempt.key)
@@ -34,7 +36,7 @@ export async function resolveCharge(
 /** Gives back what an attempt of a cancelled order took: voided by its key, or refunded under one derived from it. */
 export async function returnMoney(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
   const attempt = await requireAttempt(deps, paymentId)
-  if (!hasMoneyToReturn(attempt)) return
+  if (!hasMoneyToReturn(attempt.orderStatus, attempt.status)) return
   if (attempt.status === 'authorized') await voidAuthorization(deps, attempt)
   else await refundAll(deps, attempt)
   await writeReturn(deps.pool, { orderId: attempt.orderId, paymentId })
@@ -58,11 +60,6 @@ export async function refundAll(deps: PaymentDeps, attempt: Attempt): Promise<vo
   if (refund.outcome === 'refused')
     throw new NotFinal(`The provider refuses to refund charge ${attempt.key}: ${refund.reason}`)
   if (refund.outcome === 'pending') throw new NotFinal(`The refund of charge ${attempt.key} is on its way`)
-}
-
-/** Only the money of a cancelled order goes back. An order that has won keeps it. */
-function hasMoneyToReturn({ orderStatus, status }: Attempt): boolean {
-  return orderStatus === 'cancelled' && holdsMoney(status)
 }
 
 async function voidAuthorization(deps: PaymentDeps, attempt: Attempt): Promise<void> {

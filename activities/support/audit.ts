@@ -8,7 +8,7 @@ import {
   type OrderWithWorkflow,
   readAttemptsByKey,
   readCarts,
-  readStandings,
+  readOrdersWithWorkflow,
   sumLedger,
 } from '../../db/support/invariant/outside'
 import type { OrderId } from '../../domain/ids'
@@ -54,7 +54,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     for (const name of providers.names) {
       const provider = providers.get(name) as PaymentProvider
       const seen = new Set<string>()
-      const book = new Map<string, number>()
+      const chargeSums = new Map<string, number>()
       for (let cursor: string | null = null; ; ) {
         const page = await provider.list(cursor)
         const attempts = new Map(
@@ -72,13 +72,13 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
           if (!takesMoney(charge)) continue
           seen.add(charge.key)
           holding.set(charge.orderId, (holding.get(charge.orderId) ?? 0) + 1)
-          if (attempt && !attempt.parked) addTo(book, charge)
+          if (attempt && !attempt.parked) addTo(chargeSums, charge)
         }
         cursor = page.nextCursor
         if (cursor === null) break
       }
       missing.push(...(await listMissing(name, seen)))
-      sums.push(...differences(book, await sumLedger(pool, name)))
+      sums.push(...differences(chargeSums, await sumLedger(pool, name)))
     }
     const twice = [...holding]
       .filter(([, count]) => count > 1)
@@ -158,7 +158,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     ])
     const standings = new Map<OrderId, OrderWithWorkflow>()
     const known = [...open, ...failing.map(({ orderId }) => orderId)]
-    for (const standing of await readStandings(pool, known)) standings.set(standing.orderId, standing)
+    for (const standing of await readOrdersWithWorkflow(pool, known)) standings.set(standing.orderId, standing)
     const leftOver: OrderId[] = []
     let atWork = 0
     for (const orderId of open) {
@@ -219,20 +219,20 @@ function takesMoney({ state, captured, refunded }: Charge): boolean {
   return state === 'authorized' || (state === 'captured' && captured > refunded)
 }
 
-function addTo(book: Map<string, number>, { state, amount, captured, refunded }: Charge): void {
+function addTo(chargeSums: Map<string, number>, { state, amount, captured, refunded }: Charge): void {
   const add = (account: string, value: number): void => {
     const name = `${account} ${amount.currency}`
-    book.set(name, (book.get(name) ?? 0) + value)
+    chargeSums.set(name, (chargeSums.get(name) ?? 0) + value)
   }
   if (state === 'authorized') add('authorized', amount.amount)
   else add('psp_clearing', captured - refunded)
 }
 
-function differences(book: ReadonlyMap<string, number>, ledger: ReadonlyMap<string, number>): string[] {
-  const names = new Set([...book.keys(), ...ledger.keys()])
+function differences(chargeSums: ReadonlyMap<string, number>, ledger: ReadonlyMap<string, number>): string[] {
+  const names = new Set([...chargeSums.keys(), ...ledger.keys()])
   return [...names]
-    .filter((name) => (book.get(name) ?? 0) !== (ledger.get(name) ?? 0))
-    .map((name) => `${name}: ${book.get(name) ?? 0} at the provider, ${ledger.get(name) ?? 0} in the ledger`)
+    .filter((name) => (chargeSums.get(name) ?? 0) !== (ledger.get(name) ?? 0))
+    .map((name) => `${name}: ${chargeSums.get(name) ?? 0} at the provider, ${ledger.get(name) ?? 0} in the ledger`)
 }
 
 /** Both forms of a cart's lines as one text that can be compared: SKUs without regard to case. */

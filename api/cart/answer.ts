@@ -120,10 +120,7 @@ function bodyOf(cart: Cart, priced: Priced): CartBody {
       estimated: cart.shippingAddress === null || cart.shippingMethod === null,
     },
     problems: priced.problems.map((problem) => problemBody(problem, inCurrency)),
-    hold:
-      cart.holdExpiresAt && cart.holdExpiresAt.getTime() > Date.now()
-        ? { expires_at: cart.holdExpiresAt.toISOString() }
-        : null,
+    hold: cart.holdExpiresAt && { expires_at: cart.holdExpiresAt.toISOString() },
     checkout: cart.orderId ? { order_id: cart.orderId } : null,
     expires_at: cart.expiresAt.toISOString(),
   }

@@ -103,7 +103,7 @@ const patchCart = defineRoute({
     shippingAddress: body.shipping_address,
     shippingMethod: body.shipping_method,
   })
-  return changed(cart, deps)
+  return answerChanged(cart, deps)
 })
 
 const postLines = defineRoute({
@@ -127,9 +127,9 @@ const postLines = defineRoute({
   const key = keyOf(params.id, caller)
   const lines = wantedLines('lines' in body ? body.lines : [body])
   if (!idempotency) {
-    return changed(await addToCart(key, lines, deps), deps)
+    return answerChanged(await addToCart(key, lines, deps), deps)
   }
-  return changedCart(key, deps, idempotency, (tx) => addLines(tx, key, lines))
+  return changeOnce(key, deps, idempotency, (tx) => addLines(tx, key, lines))
 })
 
 const patchLine = defineRoute({
@@ -149,7 +149,7 @@ const patchLine = defineRoute({
   },
   example: { answer: 200, body: { quantity: 3 } },
 }).handle(async ({ params, body, caller }, deps) =>
-  changeLine(keyOf(params.id, caller), { ...existing(params.sku), quantity: body.quantity }, deps),
+  changeLine(keyOf(params.id, caller), { ...skuOf(params.sku), quantity: body.quantity }, deps),
 )
 
 const deleteLine = defineRoute({
@@ -162,7 +162,7 @@ const deleteLine = defineRoute({
   answers: { 200: cartBody, 404: ['not_found', 'sku_not_found'], 409: ['cart_closed', 'cart_locked'] },
   example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) =>
-  changeLine(keyOf(params.id, caller), { ...existing(params.sku), quantity: 0 }, deps),
+  changeLine(keyOf(params.id, caller), { ...skuOf(params.sku), quantity: 0 }, deps),
 )
 
 const getShippingOptions = defineRoute({
@@ -202,7 +202,7 @@ const postHold = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const key = keyOf(params.id, caller)
-  return changedCart(key, deps, idempotency, (tx) => hold(tx, key, deps))
+  return changeOnce(key, deps, idempotency, (tx) => holdLines(tx, key, deps))
 })
 
 const deleteHold = defineRoute({
@@ -218,7 +218,7 @@ const deleteHold = defineRoute({
   const key = keyOf(params.id, caller)
   requireOpen(await requireCart(deps.pool, key))
   await releaseCartHold(deps.pool, params.id)
-  return changed(await requireCart(deps.pool, key), deps)
+  return answerChanged(await requireCart(deps.pool, key), deps)
 })
 
 export const cartRoutes: readonly Route[] = [
@@ -244,25 +244,25 @@ async function addToCart(key: CartKey, lines: readonly LineChange[], deps: ApiDe
   const epoch = await readCatalogEpoch(deps.redis)
   if (epoch === null) return addLines(deps.pool, key, lines)
   const cart = await addLines(deps.pool, key, lines, 'changed')
-  return deps.recentCatalog.complete(deps.pool, cart, epoch)
+  return deps.catalogEntryCache.complete(deps.pool, cart, epoch)
 }
 
 /** The last line takes the cart's hold with it. */
 async function changeLine(key: CartKey, change: LineChange, deps: ApiDeps): Promise<{ status: 200; json: string }> {
   const cart = await setLine(deps.pool, key, change)
-  if (cart.holdExpiresAt === null || Object.keys(cart.lines).length > 0) return changed(cart, deps)
+  if (cart.holdExpiresAt === null || Object.keys(cart.lines).length > 0) return answerChanged(cart, deps)
   await releaseCartHold(deps.pool, key.cartId)
-  return changed(await requireCart(deps.pool, key), deps)
+  return answerChanged(await requireCart(deps.pool, key), deps)
 }
 
 /** The answer to whoever has changed a cart. */
-async function changed(cart: Cart, deps: ApiDeps): Promise<{ status: 200; json: string }> {
+async function answerChanged(cart: Cart, deps: ApiDeps): Promise<{ status: 200; json: string }> {
   await dropCart(deps.redis, cart.id)
   return { status: 200, json: await cartJson(cart, deps) }
 }
 
 /** A change under a key: its effect and the key commit together; the answer is the cart as it stands. */
-async function changedCart(
+async function changeOnce(
   key: CartKey,
   deps: ApiDeps,
   idempotency: IdempotencyScope | null,
@@ -275,12 +275,12 @@ async function changedCart(
       await change(tx)
       return { status: 200, resource: key.cartId }
     },
-    async () => (await changed(await requireCart(deps.pool, key), deps)).json,
+    async () => (await answerChanged(await requireCart(deps.pool, key), deps)).json,
   )
   return { status, json: body, headers }
 }
 
-async function hold(tx: Tx, key: CartKey, deps: ApiDeps): Promise<void> {
+async function holdLines(tx: Tx, key: CartKey, deps: ApiDeps): Promise<void> {
   const cart = await requireCart(tx, key)
   requireOpen(cart)
   const lines = linesInOrder(cart.lines)
@@ -320,7 +320,7 @@ async function requireCountry(country: string, { pool }: ApiDeps): Promise<void>
 
 /** Summed per SKU, so that a line given twice is one. Throws for SKUs that cannot exist and for sums beyond the limits. */
 function wantedLines(given: readonly { sku: string; quantity: number }[]): LineChange[] {
-  const lines = sumLines(given.map(({ sku, quantity }) => ({ ...existing(sku), quantity })))
+  const lines = sumLines(given.map(({ sku, quantity }) => ({ ...skuOf(sku), quantity })))
   if (lines.length > CART_LINES_MAX)
     throw new DomainError('cart_too_large', `A cart holds at most ${CART_LINES_MAX} lines.`)
   const tooMany = lines.find((line) => line.quantity > QUANTITY_MAX)
@@ -333,7 +333,7 @@ function wantedLines(given: readonly { sku: string; quantity: number }[]): LineC
 }
 
 /** The key of a SKU; one that no merchant can have written is unknown without asking. */
-function existing(written: string): Pick<LineChange, 'sku' | 'written'> {
+function skuOf(written: string): Pick<LineChange, 'sku' | 'written'> {
   if (!SKU_PATTERN.test(written)) throw new DomainError('sku_not_found', 'There is no such SKU.')
   return { sku: skuKey(written), written }
 }

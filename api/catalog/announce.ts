@@ -1,6 +1,6 @@
 import { dropPages } from '../../db/page/cache'
 import { tagsOf, tagsOfCategories } from '../../db/page/tags'
-import { orElse } from '../../db/redis'
+import { withFallback } from '../../db/redis'
 import { currentLsn } from '../../db/replica'
 import type { ApiDeps } from '../deps'
 
@@ -22,5 +22,5 @@ export async function announceCategory(deps: ChangeDeps, shownOn: readonly strin
 
 async function announce({ pool, redis, reads }: ChangeDeps, tags: readonly string[]): Promise<void> {
   const lsn = reads.hasReplica ? await currentLsn(pool) : null
-  await orElse(redis, (redis) => dropPages(redis, tags, lsn), null)
+  await withFallback(redis, (redis) => dropPages(redis, tags, lsn), null)
 }

@@ -10,9 +10,9 @@ import {
 import type { Db } from '../../db/pool'
 import { stockHint } from '../../domain/catalog/product'
 import { isId } from '../../domain/ids'
-import { imagePath } from '../../domain/catalog/image'
 import type { Currency } from '../../domain/money'
-import { type Page, pageFrom, readCursor } from '../http/pagination'
+import { type ListPage, listPageFrom, readCursor } from '../http/pagination'
+import { imageUrls } from './image-answer'
 import { categoryRef, currency, idOf, money } from '../http/schemas'
 
 /** Products as shoppers are answered them: their shape, lists of them, and how they are made from rows. */
@@ -62,15 +62,15 @@ export interface ProductList extends Omit<CatalogQuery, 'after'> {
   readonly cursor?: string | undefined
 }
 
-/** One page of a list, with the cursor that `GET /v1/store/products` takes for the next one. */
-export async function pageOfProducts(db: Db, list: ProductList): Promise<Page<z.input<typeof listedProduct>>> {
+/** One list page, with the cursor that `GET /v1/store/products` takes for the next one. */
+export async function listPageOfProducts(db: Db, list: ProductList): Promise<ListPage<z.input<typeof listedProduct>>> {
   const { currency: inCurrency, category, brand, priceMin, priceMax, inStock = false, sort, limit, cursor } = list
   const wanted = { currency: inCurrency, category, brand, priceMin, priceMax, inStock, sort }
   const name = nameOfList(wanted)
   const key = readCursor(cursor, (key): key is ListKey => isKeyOf(name, key))
   const after: CatalogPlace | null = key && { price: key[1], id: key[2] }
   const products = await listCatalog(db, { ...wanted, after, limit: limit + 1 })
-  return pageFrom(products, limit, {
+  return listPageFrom(products, limit, {
     keyOf: (product): ListKey => [name, product.price, product.id],
     present: (product) => presentListed(product, inCurrency),
   })
@@ -83,6 +83,7 @@ export function presentDetail(product: CatalogProduct, inCurrency: Currency): z.
 
 export function presentListed(product: CatalogProduct, inCurrency: Currency): z.input<typeof listedProduct> {
   const amounts = product.variants.map((variant) => variant.amount)
+  const variants = product.variants.map((variant) => presentVariant(variant, inCurrency))
   return {
     id: product.id,
     slug: product.slug,
@@ -90,14 +91,14 @@ export function presentListed(product: CatalogProduct, inCurrency: Currency): z.
     brand: product.brand,
     seller_id: product.sellerId,
     categories: [...product.categories],
-    image_urls: product.images.map(({ name }) => imagePath(name, 800)),
-    rating: product.rating === null ? null : { average: toCents(product.rating), count: product.ratingCount },
+    image_urls: imageUrls(product.images),
+    rating: product.rating === null ? null : { average: toTwoPlaces(product.rating), count: product.ratingCount },
     price_range: {
       min: { amount: Math.min(...amounts), currency: inCurrency },
       max: { amount: Math.max(...amounts), currency: inCurrency },
     },
-    available: product.variants.some((variant) => variant.available > 0),
-    variants: product.variants.map((variant) => presentVariant(variant, inCurrency)),
+    available: variants.some((variant) => variant.available),
+    variants,
   }
 }
 
@@ -128,7 +129,7 @@ function isKeyOf(list: string, key: unknown): boolean {
   return of === list && Number.isSafeInteger(price) && typeof id === 'string' && isId('product', id)
 }
 
-/** A `real` of Postgres, such as 4.329999923706055, as the two places that it was written with. */
-function toCents(average: number): number {
+/** Postgres stores ratings as `real`: 4.329999923706055 was written as 4.33. */
+function toTwoPlaces(average: number): number {
   return Math.round(average * 100) / 100
 }

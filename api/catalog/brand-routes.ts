@@ -4,9 +4,9 @@ import { type Db, withTransaction } from '../../db/pool'
 import { SLUG_LENGTH_MAX, SLUG_PATTERN } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
 import { etagOf, ifMatch } from '../http/etag'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
-import { pageOf, pageQuery, timestamp } from '../http/schemas'
+import { listPageOf, listPageQuery, timestamp } from '../http/schemas'
 
 const slug = z
   .string()
@@ -32,17 +32,17 @@ const getBrands = defineRoute({
   summary: 'List the brands',
   description: 'A brand is made when a product names it; names are compared without regard to case.',
   caller: 'anyone',
-  query: pageQuery,
-  answers: { 200: pageOf(storeBrand) },
+  query: listPageQuery,
+  answers: { 200: listPageOf(storeBrand) },
   example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && SLUG_PATTERN.test(key))
   const brands = await listBrands(pool, { after, limit: query.limit + 1 })
-  const page = pageFrom(brands, query.limit, {
+  const listPage = listPageFrom(brands, query.limit, {
     keyOf: (brand) => brand.slug,
     present: ({ slug, name, description }) => ({ slug, name, description }),
   })
-  return { status: 200, body: page }
+  return { status: 200, body: listPage }
 })
 
 const getBrand = defineRoute({

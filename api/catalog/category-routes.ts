@@ -12,9 +12,9 @@ import { type CategoryId, isId } from '../../domain/ids'
 import { announceCategory } from './announce'
 import { readCatalog } from './read'
 import { etagOf, ifMatch } from '../http/etag'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
-import { categoryRef, EXAMPLE_CATEGORY, idOf, pageOf, pageQuery, pathId, timestamp } from '../http/schemas'
+import { categoryRef, EXAMPLE_CATEGORY, idOf, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 
 const ATTRIBUTES_MAX = 50
 const OPTIONS_MAX = 500
@@ -107,12 +107,12 @@ const getCategories = defineRoute({
   tag: 'Categories',
   summary: 'List the categories',
   caller: 'anyone',
-  query: pageQuery,
-  answers: { 200: pageOf(storeCategory) },
+  query: listPageQuery,
+  answers: { 200: listPageOf(storeCategory) },
   example: { answer: 200 },
 }).handle(async ({ query }, deps) => ({
   status: 200,
-  body: await readCatalog(deps, (db) => pageOfCategories(db, query, present)),
+  body: await readCatalog(deps, (db) => listPageOfCategories(db, query, present)),
 }))
 
 const getCategory = defineRoute({
@@ -145,10 +145,10 @@ const listAdminCategories = defineRoute({
   tag: 'Categories',
   summary: 'List the categories with what staff need to change them',
   caller: { admin: 'catalog', access: 'read' },
-  query: pageQuery,
-  answers: { 200: pageOf(adminCategory) },
+  query: listPageQuery,
+  answers: { 200: listPageOf(adminCategory) },
   example: { answer: 200 },
-}).handle(async ({ query }, { pool }) => ({ status: 200, body: await pageOfCategories(pool, query, presentAdmin) }))
+}).handle(async ({ query }, { pool }) => ({ status: 200, body: await listPageOfCategories(pool, query, presentAdmin) }))
 
 const postCategory = defineRoute({
   method: 'post',
@@ -294,14 +294,14 @@ export const categoryRoutes: readonly Route[] = [
   putAttributes,
 ]
 
-async function pageOfCategories<T>(
+async function listPageOfCategories<T>(
   db: Db,
-  { cursor, limit }: z.output<typeof pageQuery>,
+  { cursor, limit }: z.output<typeof listPageQuery>,
   presentOne: (category: Category) => T,
 ) {
   const after = readCursor(cursor, (key): key is string => typeof key === 'string' && isId('category', key))
   const categories = await listCategories(db, { after, limit: limit + 1 })
-  return pageFrom(categories, limit, { keyOf: ({ id }) => id, present: presentOne })
+  return listPageFrom(categories, limit, { keyOf: ({ id }) => id, present: presentOne })
 }
 
 async function requireCategory(db: Db, idOrSlug: string): Promise<Category> {

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import type { ProductImage } from '../../db/catalog/image/read'
-import { IMAGE_WIDTHS, imagePath } from '../../domain/catalog/image'
+import { IMAGE_WIDTHS, imagePath, type ImageWidth } from '../../domain/catalog/image'
 import { idOf } from '../http/schemas'
+
+/** The size that a storefront shows first, in pixels of the longest side. */
+const SHOWN_WIDTH: ImageWidth = 800
 
 /** A picture as staff see it: every size. */
 export const productImage = z
@@ -19,4 +22,9 @@ export const productImage = z
 export function presentImage({ id, alt, width, height, name }: ProductImage): z.input<typeof productImage> {
   const urls = Object.fromEntries(IMAGE_WIDTHS.map((side) => [side, imagePath(name, side)]))
   return { id, alt, width, height, urls }
+}
+
+/** The addresses that a storefront shows a product's pictures by. */
+export function imageUrls(images: readonly Pick<ProductImage, 'name'>[]): string[] {
+  return images.map(({ name }) => imagePath(name, SHOWN_WIDTH))
 }

@@ -16,7 +16,7 @@ import {
 import type { ImageStore } from '../../providers/image-store'
 import { announceProduct } from './announce'
 import { etagOf, ifMatch, ifMatchIfGiven, matchesEtag } from '../http/etag'
-import { amongUploads, makePicture, type Picture, readPicture, storing } from './image-upload'
+import { withUploadSlot, makePicture, type Picture, readPicture, storeQueue } from './image-upload'
 import { presentImage, productImage } from './image-answer'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, pathId } from '../http/schemas'
@@ -46,7 +46,7 @@ const postImage = defineRoute({
     422: ['image_invalid', 'image_too_large', 'image_limit', 'idempotency_key_reused'],
   },
 }).handle(async ({ params, query, body, headers, idempotency }, deps) =>
-  amongUploads(async () => {
+  withUploadSlot(async () => {
     const { pool, images, settings } = deps
     await requireProduct(pool, params.id)
     const bytes = await readPicture(body, {
@@ -56,7 +56,7 @@ const postImage = defineRoute({
     const picture = await makePicture(bytes, mediaTypeOf(headers['content-type']))
     const { name, width, height } = picture
     const key = idempotency && { ...idempotency, bodyHash: createHash('sha256').update(bytes).digest() }
-    const answer = await storing(() =>
+    const answer = await storeQueue(() =>
       withIdempotency(
         pool,
         key,
@@ -122,7 +122,7 @@ const deleteImageRoute = defineRoute({
   )
   await announceProduct(deps, params.id)
   // The picture is off the product, whatever becomes of its files: one that stays costs its bytes, nothing more.
-  await storing(() => withUnusedName(pool, name, () => deleteFiles(images, name))).catch((error: unknown) => {
+  await storeQueue(() => withUnusedName(pool, name, () => deleteFiles(images, name))).catch((error: unknown) => {
     log.warn({ err: error, image: name }, 'the files of a deleted picture stay')
   })
   return { status: 204 }

@@ -11,7 +11,7 @@ import {
   type ImageWidth,
   imageTypeOf,
 } from '../../domain/catalog/image'
-import { untilSilent } from '../http/upload'
+import { piecesOf } from '../http/upload'
 
 // One thread, one picture at a time, nothing kept: an upload takes at most one core beside the requests of shoppers.
 sharp.concurrency(1)
@@ -44,7 +44,7 @@ export interface Picture {
 let uploads = 0
 
 /** Runs `work` unless so many uploads are in hand that another would take memory from shoppers. */
-export async function amongUploads<T>(work: () => Promise<T>): Promise<T> {
+export async function withUploadSlot<T>(work: () => Promise<T>): Promise<T> {
   if (uploads >= UPLOADS_MAX) {
     throw new DomainError('unavailable', 'Too many pictures are being uploaded. Try again in a moment.', {
       dependency: 'images',
@@ -64,12 +64,12 @@ export async function readPicture(
   body: Readable,
   { contentLength, silenceMs }: { contentLength: number; silenceMs: number },
 ): Promise<Buffer> {
-  if (contentLength > IMAGE_BYTES_MAX) throw tooManyBytes()
+  if (contentLength > IMAGE_BYTES_MAX) throw pictureTooLarge()
   const pieces: Buffer[] = []
   let length = 0
-  for await (const piece of untilSilent(body, silenceMs)) {
+  for await (const piece of piecesOf(body, silenceMs)) {
     length += piece.length
-    if (length > IMAGE_BYTES_MAX) throw tooManyBytes()
+    if (length > IMAGE_BYTES_MAX) throw pictureTooLarge()
     pieces.push(piece)
   }
   return Buffer.concat(pieces, length)
@@ -83,7 +83,7 @@ export async function readPicture(
 export async function makePicture(bytes: Buffer, type: string): Promise<Picture> {
   requireType(bytes, type)
   await requireSize(bytes)
-  return resizing(() => resize(bytes))
+  return resizeQueue(() => resize(bytes))
 }
 
 function requireType(bytes: Buffer, type: string): void {
@@ -146,7 +146,7 @@ async function readable<T>(work: Promise<T>): Promise<T> {
 type Queue = <T>(work: () => Promise<T>) => Promise<T>
 
 /** Runs one after another what it is given. */
-function oneAtATime(): Queue {
+function serialQueue(): Queue {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {
     const next = last.then(work)
@@ -155,10 +155,10 @@ function oneAtATime(): Queue {
   }
 }
 
-const resizing = oneAtATime()
+const resizeQueue = serialQueue()
 /** For work that holds a connection to Postgres while the store is waited for: never more than one of a process does. */
-export const storing: Queue = oneAtATime()
+export const storeQueue: Queue = serialQueue()
 
-function tooManyBytes(): DomainError {
+function pictureTooLarge(): DomainError {
   return new DomainError('body_too_large', 'A picture holds at most 20 MiB.')
 }

@@ -13,9 +13,8 @@ import {
 import { DomainError } from '../../domain/errors'
 import { type ProductId, SKU_PATTERN } from '../../domain/ids'
 import { announceProduct } from './announce'
-import { imagePath } from '../../domain/catalog/image'
 import { etagOf, ifMatch } from '../http/etag'
-import { presentImage, productImage } from './image-answer'
+import { imageUrls, presentImage, productImage } from './image-answer'
 import { defineRoute, type Route } from '../http/route'
 import { categoryRef, currency, idOf, money, pathId, timestamp } from '../http/schemas'
 
@@ -240,7 +239,7 @@ function present(found: Product): z.input<typeof product> {
     version: found.version,
     categories: [...found.categories],
     attributes: found.attributes,
-    image_urls: found.images.map(({ name }) => imagePath(name, 800)),
+    image_urls: imageUrls(found.images),
     images: found.images.map(presentImage),
     variants: found.variants.map((variant) => ({
       ...variant,

@@ -3,16 +3,16 @@ import { type CatalogSort, findCatalogProduct } from '../../db/catalog/listing'
 import { storeSettings } from '../../db/platform/settings'
 import { PRICE_AMOUNT_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
-import { catalogProduct, currencyQuery, listedProduct, pageOfProducts, presentDetail } from './answer'
+import { catalogProduct, currencyQuery, listedProduct, listPageOfProducts, presentDetail } from './answer'
 import { readCatalog } from './read'
 import { defineRoute, type Route } from '../http/route'
-import { EXAMPLE_PRODUCT, pageOf, pageQuery } from '../http/schemas'
+import { EXAMPLE_PRODUCT, listPageOf, listPageQuery } from '../http/schemas'
 
 const slugOrId = z.string().min(1).max(100)
 const amount = z.coerce.number().int().min(0).max(PRICE_AMOUNT_MAX).optional()
 const SORTS = ['oldest', 'newest', 'price_asc', 'price_desc'] as const satisfies readonly CatalogSort[]
 
-const listQuery = pageQuery
+const listQuery = listPageQuery
   .extend({
     currency: currencyQuery,
     category: slugOrId.optional().meta({ description: 'id or slug: the category with all that lies below it' }),
@@ -37,13 +37,13 @@ const listProducts = defineRoute({
     'not there. A cursor goes with the filters and the order that it was answered for.',
   caller: 'anyone',
   query: listQuery,
-  answers: { 200: pageOf(listedProduct) },
+  answers: { 200: listPageOf(listedProduct) },
   example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const { price_min: priceMin, price_max: priceMax, in_stock: inStock, ...given } = query
   const inCurrency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
   const list = { ...given, currency: inCurrency, priceMin, priceMax, inStock: inStock === 'true' }
-  return { status: 200, body: await readCatalog(deps, (db) => pageOfProducts(db, list)) }
+  return { status: 200, body: await readCatalog(deps, (db) => listPageOfProducts(db, list)) }
 })
 
 const getProduct = defineRoute({

@@ -5,7 +5,7 @@ import {
   type WorkflowIdReusePolicy,
 } from '@temporalio/client'
 import { type Order, readOrder } from '../../db/order/read'
-import { wantCancel } from '../../db/order/sweep'
+import { requestCancel } from '../../db/order/sweep'
 import { isPostgresUnavailable } from '../../db/pool'
 import type { OrderId } from '../../domain/ids'
 import { isOpen } from '../../domain/order'
@@ -116,7 +116,7 @@ export async function cancelCheckout(
   deps: ApiDeps,
 ): Promise<Order | null> {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
-  if (await wantCancel(deps.pool, orderId)) await signalCancel({ orderId, label, deadline }, deps)
+  if (await requestCancel(deps.pool, orderId)) await signalCancel({ orderId, label, deadline }, deps)
   for (;;) {
     const order = await readIfUp(orderId, deps)
     if (Date.now() >= deadline || (order && !isOpen(order.status))) return order

@@ -4,9 +4,9 @@ import type { Db } from '../../db/pool'
 import { findWarehouse, insertWarehouse, listWarehouses, type Warehouse } from '../../db/fulfillment'
 import { DomainError } from '../../domain/errors'
 import { isId, type WarehouseId } from '../../domain/ids'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, pageOf, pageQuery, timestamp } from '../http/schemas'
+import { idOf, listPageOf, listPageQuery, timestamp } from '../http/schemas'
 
 const PRIORITY_DEFAULT = 100
 
@@ -30,13 +30,13 @@ const getWarehouses = defineRoute({
   tag: 'Inventory',
   summary: 'List the warehouses',
   caller: { admin: 'inventory', access: 'read' },
-  query: pageQuery,
-  answers: { 200: pageOf(warehouse) },
+  query: listPageQuery,
+  answers: { 200: listPageOf(warehouse) },
   example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('warehouse', key))
   const warehouses = await listWarehouses(pool, { after, limit: query.limit + 1 })
-  return { status: 200, body: pageFrom(warehouses, query.limit, { keyOf: ({ id }) => id, present }) }
+  return { status: 200, body: listPageFrom(warehouses, query.limit, { keyOf: ({ id }) => id, present }) }
 })
 
 const postWarehouse = defineRoute({

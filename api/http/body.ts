@@ -18,7 +18,7 @@ export async function readJson(request: IncomingMessage, timeoutMs: number): Pro
   const bytes = await readWhole(request, timeoutMs)
   if (bytes.length === 0) return undefined
   const value = parseJson(bytes)
-  const problems = unusable(value)
+  const problems = valueErrors(value)
   if (problems.length > 0) throw invalid(problems)
   return value
 }
@@ -107,19 +107,20 @@ function parseJson(bytes: Buffer): unknown {
  * What is wrong with a value before any schema looks at it: depth, names that reach the prototype, and text that Postgres
  * cannot keep. Walks with a stack of its own, so that depth costs no call stack.
  */
-function unusable(root: unknown): FieldError[] {
+function valueErrors(root: unknown): FieldError[] {
   const errors: FieldError[] = []
   const stack: { value: unknown; pointer: string; depth: number }[] = [{ value: root, pointer: '', depth: 1 }]
   for (let next = stack.pop(); next !== undefined && errors.length < 10; next = stack.pop()) {
     const { value, pointer, depth } = next
     if (typeof value === 'string') {
-      if (!isStorableText(value)) errors.push(wrong(pointer, 'invalid_text', 'Holds a NUL or half a surrogate pair.'))
+      if (!isStorableText(value))
+        errors.push(bodyError(pointer, 'invalid_text', 'Holds a NUL or half a surrogate pair.'))
     } else if (typeof value === 'object' && value !== null) {
-      if (depth > BODY_DEPTH_MAX) return [wrong('', 'too_deep', `Nested more than ${BODY_DEPTH_MAX} levels deep.`)]
+      if (depth > BODY_DEPTH_MAX) return [bodyError('', 'too_deep', `Nested more than ${BODY_DEPTH_MAX} levels deep.`)]
       for (const [name, member] of Object.entries(value)) {
         const at = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
         if (name === '__proto__' || !isStorableText(name))
-          errors.push(wrong(pointer, 'invalid_name', 'Holds a name that is not allowed.'))
+          errors.push(bodyError(pointer, 'invalid_name', 'Holds a name that is not allowed.'))
         else if (typeof member === 'string' || typeof member === 'object')
           stack.push({ value: member, pointer: at, depth: depth + 1 })
       }
@@ -135,7 +136,7 @@ export function isStorableText(text: string): boolean {
 
 const UNSTORABLE = /\0|\p{Surrogate}/u
 
-function wrong(pointer: string, code: string, message: string): FieldError {
+function bodyError(pointer: string, code: string, message: string): FieldError {
   return { in: 'body', pointer, code, message }
 }
 

@@ -1,7 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { type ClientRateLimitInfo, MemoryStore, type Options, rateLimit, type Store } from 'express-rate-limit'
 import { countHit } from '../../db/platform/rate-limit'
-import { orElse, type Redis } from '../../db/redis'
+import { withFallback, type Redis } from '../../db/redis'
 import { DomainError } from '../../domain/errors'
 import type { ApiDeps } from '../deps'
 
@@ -45,7 +45,7 @@ class SharedStore implements Store {
   }
 
   async increment(key: string): Promise<ClientRateLimitInfo> {
-    const counted = await orElse(this.#redis, (redis) => countHit(redis, key, WINDOW_MS), null)
+    const counted = await withFallback(this.#redis, (redis) => countHit(redis, key, WINDOW_MS), null)
     if (!counted) return this.#local.increment(key)
     return { totalHits: counted.hits, resetTime: new Date(Date.now() + counted.resetsInMs) }
   }

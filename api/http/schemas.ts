@@ -89,18 +89,18 @@ export function pathId<N extends Noun>(noun: N) {
 }
 
 /** What every list takes. */
-export const pageQuery = z.strictObject({
+export const listPageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(1_000).optional().meta({ description: '`next_cursor` of the page before' }),
 })
 
 /** What every list answers. */
-export function pageOf<S extends z.ZodType>(item: S) {
+export function listPageOf<S extends z.ZodType>(item: S) {
   return z.strictObject({ data: z.array(item), has_more: z.boolean(), next_cursor: z.string().nullable() })
 }
 
 /** What was read besides: whoever sends it back changes nothing by it. */
-export const asRead = z.unknown().optional().meta({ description: 'as it was read; changes nothing' })
+export const readOnlyField = z.unknown().optional().meta({ description: 'as it was read; changes nothing' })
 
 /** What a storefront calls a visit: anything random, never who it is. */
 export const sessionId = z

@@ -26,8 +26,8 @@ export function createHttpServer(app: Express, pages: FinishedPages): Server {
   // Classes of their own: objects made by calling Node's on a prototype of Express's keep their properties in a slower place.
   class AppRequest extends IncomingMessage {}
   class AppResponse extends ServerResponse {}
-  adopt(app, 'request', AppRequest.prototype)
-  adopt(app, 'response', AppResponse.prototype)
+  usePrototype(app, 'request', AppRequest.prototype)
+  usePrototype(app, 'response', AppResponse.prototype)
   const server = createServer(
     {
       IncomingMessage: AppRequest,
@@ -77,7 +77,7 @@ export async function closeServer(server: Server, deadlineMs: number): Promise<v
 }
 
 /** The app takes the prototype for its own, with what it had before behind it. */
-function adopt(app: Express, name: 'request' | 'response', prototype: object): void {
+function usePrototype(app: Express, name: 'request' | 'response', prototype: object): void {
   Object.setPrototypeOf(prototype, app[name])
   Object.assign(app, { [name]: prototype })
 }

@@ -5,7 +5,7 @@ import { DomainError } from '../../domain/errors'
  * The pieces of an upload, until nothing has come for `silenceMs`: then it throws `request_timeout`. The stream stays open:
  * what is left of a refused body is read and thrown away, so that the sender hears why.
  */
-export async function* untilSilent(body: Readable, silenceMs: number): AsyncGenerator<Buffer> {
+export async function* piecesOf(body: Readable, silenceMs: number): AsyncGenerator<Buffer> {
   const pieces = body.iterator({ destroyOnReturn: false })
   for (;;) {
     const next = await within(silenceMs, pieces.next())

@@ -3,7 +3,7 @@ import express, { type Response, Router } from 'express'
 import { ROOT } from '../../config'
 
 const FOLDER = join(ROOT, 'web')
-const PAGES = ['home', 'category', 'product', 'search', 'cart', 'checkout', 'order'] as const
+const VIEWS = ['home', 'category', 'product', 'search', 'cart', 'checkout', 'order'] as const
 
 const HEADERS = {
   'Content-Security-Policy':
@@ -14,26 +14,26 @@ const HEADERS = {
   'Cache-Control': 'no-cache',
 }
 
-/** The demo storefront: static pages that call the public API and nothing else. */
+/** The demo storefront: static views that call the public API and nothing else. */
 export function webRouter(): Router {
   const router = Router()
-  for (const page of PAGES) {
-    const path = page === 'home' ? '/' : page === 'category' || page === 'product' ? `/${page}/:slug` : `/${page}`
+  for (const view of VIEWS) {
+    const path = view === 'home' ? '/' : view === 'category' || view === 'product' ? `/${view}/:slug` : `/${view}`
     router.get(path, ({ params }, response) => {
       setHeaders(response)
       response
-        .set(preloading(page, params['slug'] as string | undefined))
-        .sendFile(join(FOLDER, `${page}.html`), { cacheControl: false })
+        .set(preloading(view, params['slug'] as string | undefined))
+        .sendFile(join(FOLDER, `${view}.html`), { cacheControl: false })
     })
   }
   router.use('/assets', express.static(FOLDER, { index: false, cacheControl: false, setHeaders }))
   return router
 }
 
-/** What the page will ask the API for comes beside its scripts and not after them. */
-function preloading(page: string, slug: string | undefined): Record<string, string> {
+/** The browser loads the page's data beside the scripts of the view, not after them. */
+function preloading(view: string, slug: string | undefined): Record<string, string> {
   if (slug === undefined) return {}
-  return { Link: `</v1/store/pages/${page}/${encodeURIComponent(slug)}>; rel=preload; as=fetch; crossorigin` }
+  return { Link: `</v1/store/pages/${view}/${encodeURIComponent(slug)}>; rel=preload; as=fetch; crossorigin` }
 }
 
 function setHeaders(response: Response): void {

@@ -6,7 +6,7 @@ import { DomainError } from '../../domain/errors'
 import type { ImportId } from '../../domain/ids'
 import { IMPORT_COLUMNS } from '../../domain/import/row'
 import { importStart, WORKFLOWS } from '../../workflows/contract'
-import { giveUpUpload, receiveUpload } from './upload'
+import { abandonUpload, receiveUpload } from './upload'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, pathId, timestamp } from '../http/schemas'
 
@@ -74,7 +74,7 @@ const postImport = defineRoute({
       presentById,
     )
     // Of a repeated request the first upload is the import.
-    if (answer.body.id !== id) await giveUpUpload(pool, id)
+    if (answer.body.id !== id) await abandonUpload(pool, id)
     else {
       const start = () => temporal.workflow.start(WORKFLOWS.import, importStart(id))
       await temporal.withDeadline(Date.now() + START_MS, start).catch((error: unknown) => {
@@ -83,7 +83,7 @@ const postImport = defineRoute({
     }
     return { ...answer, headers: { ...answer.headers, Location: `/v1/admin/imports/${answer.body.id}` } }
   } catch (error) {
-    await giveUpUpload(pool, id)
+    await abandonUpload(pool, id)
     throw error
   }
 })

@@ -6,7 +6,7 @@ import { DomainError } from '../../domain/errors'
 import type { ImportId } from '../../domain/ids'
 import { HEAD_BYTES_MAX, readHead } from '../../domain/import/row'
 import { invalid } from '../http/problem'
-import { uploadTimedOut, untilSilent } from '../http/upload'
+import { uploadTimedOut, piecesOf } from '../http/upload'
 
 const IMPORT_BYTES_MAX = 2 ** 30
 const CHUNK_BYTES = 2 ** 20
@@ -28,7 +28,7 @@ export async function receiveUpload(
   let id: ImportId | null = null
   let received = 0
   try {
-    for await (const bytes of chunksOf(untilSilent(body, silenceMs))) {
+    for await (const bytes of chunksOf(piecesOf(body, silenceMs))) {
       if (received + bytes.length > IMPORT_BYTES_MAX) throw tooLarge()
       id ??= await begin(pool, bytes)
       hash.update(bytes)
@@ -38,13 +38,13 @@ export async function receiveUpload(
     id ??= await begin(pool, Buffer.alloc(0))
     return { id, sha256: hash.digest() }
   } catch (error) {
-    if (id) await giveUpUpload(pool, id)
+    if (id) await abandonUpload(pool, id)
     throw error
   }
 }
 
 /** Ends an upload that is not to be imported, visibly, and deletes its bytes. */
-export async function giveUpUpload(pool: Pool, id: ImportId): Promise<void> {
+export async function abandonUpload(pool: Pool, id: ImportId): Promise<void> {
   await endImport(pool, { id, state: 'failed', failure: 'The upload broke off.' })
   await deleteLeftovers(pool, id)
 }

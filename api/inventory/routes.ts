@@ -13,10 +13,10 @@ import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
 import { SKU_PATTERN, type Sku, type WarehouseId } from '../../domain/ids'
 import { sum } from '../../domain/money'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
-import { exampleId, idOf, pageOf, pageQuery, sku, timestamp } from '../http/schemas'
+import { exampleId, idOf, listPageOf, listPageQuery, sku, timestamp } from '../http/schemas'
 
 const quantities = { on_hand: z.int(), reserved: z.int(), available: z.int() }
 
@@ -135,18 +135,18 @@ const getMovements = defineRoute({
   summary: 'List every change of what is on hand, newest first',
   caller: { admin: 'inventory', access: 'read' },
   params: z.object({ sku }),
-  query: pageQuery,
-  answers: { 200: pageOf(movement), 404: ['sku_not_found'] },
+  query: listPageQuery,
+  answers: { 200: listPageOf(movement), 404: ['sku_not_found'] },
   example: { answer: 200 },
 }).handle(async ({ params, query }, { pool }) => {
   const before = readCursor(query.cursor, (key): key is number => Number.isSafeInteger(key))
   const stock = await requireStock(params.sku, (known) => readStock(pool, known))
   const movements = await listMovements(pool, { sku: stock.sku, before, limit: query.limit + 1 })
-  const page = pageFrom(movements, query.limit, {
+  const listPage = listPageFrom(movements, query.limit, {
     keyOf: ({ id }) => id,
     present: (one) => presentMovement(one, stock.sku),
   })
-  return { status: 200, body: page }
+  return { status: 200, body: listPage }
 })
 
 /** `adjustments` stands before `{sku}`: the router takes the first that fits. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Order, OrderAttempt } from '../../db/order/read'
 import type { Money } from '../../domain/money'
 import { ORDER_STATUSES, PAYMENT_STATUSES } from '../../domain/order'
-import { ATTEMPT_STATUSES } from '../../domain/payment'
+import { ATTEMPT_STATUSES, holdsMoney } from '../../domain/payment'
 import { address, currency, idOf, money, timestamp } from '../http/schemas'
 
 /** An order as it is answered: its shape, and how it is made from its rows. */
@@ -89,11 +89,7 @@ export function presentOrder(order: Order): OrderBody {
       shipping: inCurrency(order.shipping),
       tax: inCurrency(order.tax),
       total: inCurrency(order.total),
-      authorized: inCurrency(
-        total(sent, (attempt) =>
-          attempt.status === 'authorized' || attempt.status === 'captured' ? (attempt.amount ?? 0) : 0,
-        ),
-      ),
+      authorized: inCurrency(total(sent, (attempt) => (holdsMoney(attempt.status) ? (attempt.amount ?? 0) : 0))),
       captured: inCurrency(total(sent, (attempt) => attempt.captured)),
       refunded: inCurrency(total(sent, (attempt) => attempt.refunded)),
     },

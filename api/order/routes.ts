@@ -6,9 +6,9 @@ import { DomainError } from '../../domain/errors'
 import { type Id, isId, type OrderId } from '../../domain/ids'
 import { ORDER_STATUSES } from '../../domain/order'
 import { orderBody, orderShape, presentOrder } from './answer'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 import { describeWorkflow, workflowBody } from './workflow-link'
 
 const getOwnOrder = defineRoute({
@@ -22,7 +22,7 @@ const getOwnOrder = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ params, caller }, deps) => {
   const order = await readOwnOrder(deps.pool, params.id, caller.tokenHash)
-  return { status: 200, body: presentOrder(found(order)) }
+  return { status: 200, body: presentOrder(orNotFound(order)) }
 })
 
 const listAllOrders = defineRoute({
@@ -31,13 +31,13 @@ const listAllOrders = defineRoute({
   tag: 'Orders',
   summary: 'List orders, newest first',
   caller: { admin: 'orders', access: 'read' },
-  query: pageQuery.extend({
+  query: listPageQuery.extend({
     status: z.enum(ORDER_STATUSES).optional(),
     email: z.string().max(254).optional(),
     number: z.string().max(40).optional().meta({ description: 'as the customer knows it: HF-100001' }),
     attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
   }),
-  answers: { 200: pageOf(orderBody).meta({ id: 'OrderPage' }) },
+  answers: { 200: listPageOf(orderBody).meta({ id: 'OrderPage' }) },
   example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const filter = {
@@ -49,7 +49,7 @@ const listAllOrders = defineRoute({
     before: readCursor(query.cursor, isOrderId),
   }
   const orders = await deps.reads.readLatest((db) => listOrders(db, filter))
-  return { status: 200, body: pageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentOrder }) }
+  return { status: 200, body: listPageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentOrder }) }
 })
 
 const adminOrder = z
@@ -113,7 +113,7 @@ async function readWholeOrder(db: Pool, id: OrderId) {
     readReservations(db, id),
     readLedger(db, id),
   ])
-  return { order: found(order), events, reservations, ledger }
+  return { order: orNotFound(order), events, reservations, ledger }
 }
 
 function presentAdminOrder(
@@ -142,7 +142,7 @@ function presentAdminOrder(
   }
 }
 
-function found(order: Order | null): Order {
+function orNotFound(order: Order | null): Order {
   if (!order) throw new DomainError('not_found', 'There is no such order.')
   return order
 }

@@ -9,7 +9,7 @@ import {
   releasePage,
   storePage,
   type StoredPage,
-  takePageMark,
+  readDropMark,
 } from '../../db/page/cache'
 import type { Redis } from '../../db/redis'
 import { DomainError } from '../../domain/errors'
@@ -19,7 +19,7 @@ export interface BuiltPage {
   readonly body: unknown
   /** Ids of everything whose change makes the page old. */
   readonly tags: readonly string[]
-  /** When something on it ends, such as a price; null: nothing that is known of. */
+  /** When something on it ends, such as a price; null: nothing known ends. */
   readonly expiresAt: Date | null
   /** Parts were left out, because the process had too much to do or they failed. */
   readonly degraded: boolean
@@ -38,29 +38,30 @@ export interface Page {
   readonly degraded: boolean
 }
 
-/** For so long an old page is served while a new one is made. */
+/** How long an old page is served while a new one is made. */
 const STALE_MS = 60_000
-/** From this part of its fresh time on a page is renewed, by chance, before it is old: not all at the same moment. */
-const EARLY = 0.8
+/** A page is renewed at a random moment after this share of its fresh time, so that pages are not renewed all at once. */
+const RENEW_FROM = 0.8
 /** How long a process goes without the parts that it could not afford before it tries again. */
 const DEGRADED_MS = 1_000
-/** While the word of changes does not reach this process, it believes no page for longer. */
-const DEAF_MS = 500
+/** The oldest page that is served while this process does not hear of changes. */
+const UNSUBSCRIBED_AGE_MS_MAX = 500
 
-/** How long a process waits for another that makes the same page, and how often it looks. */
-const OTHERS_MS = 1_000
-const LOOK_AGAIN_MS = 20
+/** How long a process waits for another one that builds the same page, and how often it looks. */
+const WAIT_FOR_OTHERS_MS = 1_000
+const POLL_MS = 20
 
 /** What a page costs in memory beside its bytes. */
 const OVERHEAD_BYTES = 1_000
 
-interface Making {
+/** A page that is being built. */
+interface PendingBuild {
   readonly page: Promise<Page>
-  /** What was dropped since it was begun. */
+  /** Tags that were dropped since the build began. */
   readonly dropped: Set<string>
 }
 
-/** Instead of a tag: anything may have been dropped, unheard. */
+/** Stands in the place of a tag: changes were missed, so any tag may have been dropped. */
 const ANYTHING = '*'
 
 /**
@@ -71,8 +72,8 @@ export class PageCache {
   private readonly redis: Redis
   private readonly pages: LRUCache<string, Page>
   private readonly keysOf = new Map<string, Set<string>>()
-  private readonly making = new Map<string, Making>()
-  private hears = false
+  private readonly pending = new Map<string, PendingBuild>()
+  private isSubscribed = false
 
   constructor({ redis, maxBytes }: { redis: Redis; maxBytes: number }) {
     this.redis = redis
@@ -84,20 +85,20 @@ export class PageCache {
     })
   }
 
-  /** Whether {@link drop} is told of every change. What was missed while it was not makes all pages old. */
-  listens(hears: boolean): void {
-    if (hears && !this.hears) {
+  /** Says whether {@link drop} is told of every change. After a time when it was not, all pages are forgotten. */
+  setSubscribed(isSubscribed: boolean): void {
+    if (isSubscribed && !this.isSubscribed) {
       this.pages.clear()
-      for (const { dropped } of this.making.values()) dropped.add(ANYTHING)
+      for (const { dropped } of this.pending.values()) dropped.add(ANYTHING)
     }
-    this.hears = hears
+    this.isSubscribed = isSubscribed
   }
 
   /** Forgets every page with one of these tags, those that are being made as well. */
   drop(tags: readonly string[]): void {
     for (const tag of tags) {
       for (const key of this.keysOf.get(tag) ?? []) this.pages.delete(key)
-      for (const { dropped } of this.making.values()) dropped.add(tag)
+      for (const { dropped } of this.pending.values()) dropped.add(tag)
     }
   }
 
@@ -127,18 +128,18 @@ export class PageCache {
 
   /** A page is made once, however many ask. */
   private make(key: string, build: () => Promise<BuiltPage>): Promise<Page> {
-    const running = this.making.get(key)
+    const running = this.pending.get(key)
     // Who comes after a change must not be given what was begun before it.
     if (running && running.dropped.size === 0) return running.page
     const dropped = new Set<string>()
-    const making: Making = {
+    const pending: PendingBuild = {
       dropped,
       page: this.makeNow(key, build, dropped).finally(() => {
-        if (this.making.get(key) === making) this.making.delete(key)
+        if (this.pending.get(key) === pending) this.pending.delete(key)
       }),
     }
-    this.making.set(key, making)
-    return making.page
+    this.pending.set(key, pending)
+    return pending.page
   }
 
   private async makeNow(key: string, build: () => Promise<BuiltPage>, dropped: ReadonlySet<string>): Promise<Page> {
@@ -157,17 +158,17 @@ export class PageCache {
 
   /** The page as another process has made it, or makes it now; null when it is for this one to make. */
   private async findOrClaim(key: string, claim: string): Promise<StoredPage | null> {
-    const until = Date.now() + OTHERS_MS
+    const until = Date.now() + WAIT_FOR_OTHERS_MS
     for (;;) {
       const stored = await findPage(this.redis, key)
       if (stored && Date.now() - stored.builtAt < PAGE_FRESH_MS) return stored
       if ((await claimPage(this.redis, key, claim)) || Date.now() > until) return null
-      await pause(LOOK_AGAIN_MS)
+      await pause(POLL_MS)
     }
   }
 
   private async build(key: string, build: () => Promise<BuiltPage>, dropped: ReadonlySet<string>): Promise<Page> {
-    const mark = await takePageMark(this.redis)
+    const mark = await readDropMark(this.redis)
     const builtAt = Date.now()
     const { body, tags, expiresAt, degraded } = await build()
     const made = { json: JSON.stringify(body), tags, builtAt, expiresAt: expiresAt?.getTime() ?? null }
@@ -204,11 +205,11 @@ export class PageCache {
 
   private isGood({ builtAt, expiresAt }: Page): boolean {
     const now = Date.now()
-    return now < expiresAt && now - builtAt <= (this.hears ? STALE_MS : DEAF_MS)
+    return now < expiresAt && now - builtAt <= (this.isSubscribed ? STALE_MS : UNSUBSCRIBED_AGE_MS_MAX)
   }
 
   private renewAt({ builtAt, renewAt }: Page): number {
-    return this.hears ? renewAt : Math.min(renewAt, builtAt + DEAF_MS * EARLY)
+    return this.isSubscribed ? renewAt : Math.min(renewAt, builtAt + UNSUBSCRIBED_AGE_MS_MAX * RENEW_FROM)
   }
 }
 
@@ -219,7 +220,7 @@ function toPage({ json, tags, builtAt, expiresAt }: StoredPage): Page {
     etag: `"${createHash('sha1').update(bytes).digest('base64url')}"`,
     surrogateKeys: tags.join(' '),
     builtAt,
-    renewAt: builtAt + PAGE_FRESH_MS * (EARLY + (1 - EARLY) * Math.random()),
+    renewAt: builtAt + PAGE_FRESH_MS * (RENEW_FROM + (1 - RENEW_FROM) * Math.random()),
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
     tags,
     degraded: false,

@@ -3,11 +3,11 @@ import { findCategory, listChildren } from '../../db/catalog/category'
 import type { Pool } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import type { Currency } from '../../domain/money'
-import { listedProduct, pageOfProducts } from '../catalog/answer'
+import { listedProduct, listPageOfProducts } from '../catalog/answer'
 import { facets, searchFacets } from '../search/facets'
 import { readCatalog } from '../catalog/read'
 import type { ApiDeps } from '../deps'
-import { categoryRef, pageOf } from '../http/schemas'
+import { categoryRef, listPageOf } from '../http/schemas'
 import type { BuiltPage } from './cache'
 import { buildSections, type Section, shapeOf } from './section'
 
@@ -24,7 +24,7 @@ interface Context {
 /** The sections of a category's page that may be missing. A new one is an entry here. */
 const CATEGORY_SECTIONS = {
   facets: {
-    givenUpAs: 'facets',
+    shedAs: 'facets',
     schema: facets,
     build: async ({ deps, slug, currency }) => ({ value: await searchFacets(deps, { category: slug, currency }) }),
   },
@@ -35,7 +35,7 @@ export const categoryPage = z
     category: categoryRef.extend({ description: z.string() }),
     breadcrumbs: z.array(categoryRef),
     children: z.array(categoryRef),
-    products: pageOf(listedProduct),
+    products: listPageOf(listedProduct),
     ...shapeOf(CATEGORY_SECTIONS),
     left_out: z.array(z.string()),
   })
@@ -51,11 +51,11 @@ export async function buildCategoryPage(
     if (!category) throw new DomainError('not_found', 'There is no such category.')
     const [children, products, sections] = await Promise.all([
       listChildren(db, category.id, CHILDREN_MAX),
-      pageOfProducts(db, { currency, category: category.slug, sort: 'newest', limit: PRODUCTS }),
+      listPageOfProducts(db, { currency, category: category.slug, sort: 'newest', limit: PRODUCTS }),
       buildSections(
         CATEGORY_SECTIONS,
         { deps, db, slug: category.slug, currency },
-        { load: deps.load.load(), log: deps.log },
+        { level: deps.load.level(), log: deps.log },
       ),
     ])
     const { id, title, description, breadcrumbs } = category

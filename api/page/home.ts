@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { HOME } from '../../db/page/tags'
 import { recentProducts, sessionKey } from '../../db/recommendation/session-interest'
-import { listBestsellers, listCategoryShelves, listForInterest, listNewest } from '../../db/catalog/collection'
+import { listBestsellers, listCategoryCollections, listForInterest, listNewest } from '../../db/catalog/collection'
 import type { Currency } from '../../domain/money'
 import type { ApiDeps } from '../deps'
 import { listedProduct, presentListed } from '../catalog/answer'
 import { idOf } from '../http/schemas'
-import { GIVEN_UP_AT } from '../http/load'
+import { isShed } from '../http/load-shedding'
 import type { BuiltPage, Page } from './cache'
 
 /** A row of products with a stable name. A storefront knows the names it wants and passes over the others. */
@@ -60,14 +60,14 @@ export async function addRecommended(
 }
 
 /**
- * What goes with what this session looked at. A shop without it is a shop: it is given up first, and no failure of it fails
- * the page.
+ * What goes with what this session looked at. Load shedding leaves it out first, and when it fails the page
+ * goes without it.
  */
 async function recommended(
   { pool, redis, settings, log, load }: ApiDeps,
   { currency, session }: { currency: Currency; session: string },
 ): Promise<Section[]> {
-  if (load.load() >= GIVEN_UP_AT.recommendations) return []
+  if (isShed('recommendations', load.level())) return []
   try {
     const seen = await recentProducts(redis, sessionKey(settings.TOKEN_SECRET, session, new Date()))
     if (seen.length === 0) return []
@@ -89,8 +89,8 @@ async function newest({ pool }: ApiDeps, currency: Currency): Promise<Section[]>
 }
 
 async function categories({ pool }: ApiDeps, currency: Currency): Promise<Section[]> {
-  const shelves = await listCategoryShelves(pool, { currency, limit: PER_CATEGORY, categories: CATEGORIES })
-  return shelves.map(({ category, products }) => ({
+  const collections = await listCategoryCollections(pool, { currency, limit: PER_CATEGORY, categories: CATEGORIES })
+  return collections.map(({ category, products }) => ({
     ...sectionOf('category', category.title, products, currency),
     category,
   }))

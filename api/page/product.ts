@@ -7,7 +7,7 @@ import { DomainError } from '../../domain/errors'
 import type { Currency } from '../../domain/money'
 import type { RecommendationKind } from '../../domain/recommendation/similarity'
 import { catalogProduct, listedProduct, presentDetail, presentListed } from '../catalog/answer'
-import { pageOfReviews, reviewPage } from '../review/answer'
+import { listPageOfReviews, reviewListPage } from '../review/answer'
 import { readCatalog } from '../catalog/read'
 import type { ApiDeps } from '../deps'
 import { categoryRef } from '../http/schemas'
@@ -26,10 +26,10 @@ interface Context {
 /** The sections of a product's page that may be missing. A new one is an entry here. */
 const PRODUCT_SECTIONS = {
   reviews: {
-    givenUpAs: 'reviews',
-    schema: reviewPage,
+    shedAs: 'reviews',
+    schema: reviewListPage,
     build: async ({ db, product }) => ({
-      value: await pageOfReviews(db, product.id, { sort: 'newest', after: null, limit: REVIEWS }),
+      value: await listPageOfReviews(db, product.id, { sort: 'newest', after: null, limit: REVIEWS }),
     }),
   },
   bought_together: recommended('bought_together'),
@@ -39,7 +39,7 @@ const PRODUCT_SECTIONS = {
 
 function recommended(kind: RecommendationKind): Section<Context, readonly ListedProduct[]> {
   return {
-    givenUpAs: 'recommendations',
+    shedAs: 'recommendations',
     schema: z.array(listedProduct),
     build: async ({ db, product, currency }) => {
       const products = (await listRecommended(db, { product: product.id, kind, currency, limit: PER_KIND })) ?? []
@@ -72,7 +72,7 @@ export async function buildProductPage(
     const sections = await buildSections(
       PRODUCT_SECTIONS,
       { db, product, currency },
-      { load: deps.load.load(), log: deps.log },
+      { level: deps.load.level(), log: deps.log },
     )
     return {
       body: { product: presentDetail(product, currency), breadcrumbs, ...sections.values, left_out: sections.leftOut },

@@ -31,7 +31,7 @@ const getHome = defineRoute({
   path: HOME_PATH,
   tag: TAG,
   summary: 'Read the home page in one call',
-  description: 'With the `session` of the events that the storefront reports, what may please it comes first.',
+  description: 'With the `session` of the interactions that the storefront reports, what may please it comes first.',
   caller: 'anyone',
   query: z.strictObject({ currency: currencyQuery, session: sessionId.optional() }),
   answers: { 200: homePage, 304: null },

@@ -1,11 +1,11 @@
 import type { z } from 'zod'
 import type { Log } from '../../log'
-import { GIVEN_UP_AT, type Load, type OptionalPart } from '../http/load'
+import { isShed, type LoadLevel, type OptionalPart } from '../http/load-shedding'
 
 /** Part of a page: one function. What it shows besides its value is named by tags. */
 export interface Section<Context, Value> {
-  /** As what it is left out when the process has too much to do; such a section also may fail. Null: the page needs it. */
-  readonly givenUpAs: OptionalPart | null
+  /** The optional part under which load shedding leaves it out; it may also fail. Null: the page needs it. */
+  readonly shedAs: OptionalPart | null
   /** Of what the answer has under the section's name. */
   readonly schema: z.ZodType<unknown, Value>
   build(context: Context): Promise<SectionContent<Value>>
@@ -39,16 +39,16 @@ export function shapeOf(sections: Readonly<Record<string, { readonly schema: z.Z
 export async function buildSections<Context, S extends Sections<Context>>(
   sections: S,
   context: Context,
-  { load, log }: { load: Load; log: Log },
+  { level, log }: { level: LoadLevel; log: Log },
 ): Promise<BuiltSections<S>> {
   const names = Object.keys(sections)
   const contents = await Promise.all(names.map((name) => buildOne(sections[name] as Section<Context, unknown>)))
 
   async function buildOne(section: Section<Context, unknown>): Promise<SectionContent<unknown> | null> {
-    if (section.givenUpAs === null) return section.build(context)
-    if (load >= GIVEN_UP_AT[section.givenUpAs]) return null
+    if (section.shedAs === null) return section.build(context)
+    if (isShed(section.shedAs, level)) return null
     return section.build(context).catch((error: unknown) => {
-      log.warn({ err: error, section: section.givenUpAs }, 'a page does without one of its sections')
+      log.warn({ err: error, section: section.shedAs }, 'a page does without one of its sections')
       return null
     })
   }

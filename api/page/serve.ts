@@ -6,7 +6,7 @@ import type { Metrics } from '../platform/metrics'
 import { requestIdOf } from '../http/request-id'
 import { SECURITY_HEADERS } from '../http/respond'
 import { type BuiltPage, type Page, PageCache } from './cache'
-import { listenForDrops } from './listen'
+import { subscribeToDrops } from './subscribe'
 
 /** Browsers ask again, and are told 304. So does a CDN after a second, unless it is told to purge by the surrogate keys. */
 const CACHE_CONTROL = 'public, max-age=0, s-maxage=1, must-revalidate'
@@ -37,9 +37,9 @@ export class PageServer {
     ttl: ADDRESS_FRESH_MS,
     ttlResolution: 100,
   })
-  private readonly stopListening: () => void
+  private readonly unsubscribe: () => void
   private readonly hits: { inc(): void }
-  private readonly ready = new WeakMap<Page, Ready>()
+  private readonly ready = new WeakMap<Page, PreparedPage>()
   /** Express answers callers of other origins, by other headers. */
   private readonly vary: Readonly<Record<string, string>>
 
@@ -47,11 +47,11 @@ export class PageServer {
     this.vary = origins.length > 0 ? { Vary: 'Origin' } : {}
     this.hits = metrics.pages.labels('ready')
     this.pages = new PageCache({ redis, maxBytes })
-    this.stopListening = listenForDrops(redis, this.pages)
+    this.unsubscribe = subscribeToDrops(redis, this.pages)
   }
 
   close(): void {
-    this.stopListening()
+    this.unsubscribe()
   }
 
   /** The route's own way: made if need be, and known from now on. */
@@ -73,10 +73,10 @@ export class PageServer {
     this.hits.inc()
     const id = requestIdOf(request.headers)
     if (matchesEtag(request.headers['if-none-match'], page.etag)) {
-      response.writeHead(304, [...this.readyOf(page).known, id]).end()
+      response.writeHead(304, [...this.prepare(page).withoutBody, id]).end()
     } else {
-      const { whole, text } = this.readyOf(page)
-      response.writeHead(200, [...whole, id]).end(text, 'latin1')
+      const { withBody, bodyText } = this.prepare(page)
+      response.writeHead(200, [...withBody, id]).end(bodyText, 'latin1')
     }
     return true
   }
@@ -85,29 +85,29 @@ export class PageServer {
    * Made once per page: making and checking headers is most of what sending it costs. Each list ends where the request's id
    * goes. The bytes are a character each, since Node sends a head and a string in one piece, a head and a buffer in two.
    */
-  private readyOf(page: Page): Ready {
+  private prepare(page: Page): PreparedPage {
     const kept = this.ready.get(page)
     if (kept) return kept
-    const known = { ...SECURITY_HEADERS, ...this.vary, ...headersOf(page) }
-    const whole = {
-      ...known,
+    const withoutBody = { ...SECURITY_HEADERS, ...this.vary, ...headersOf(page) }
+    const withBody = {
+      ...withoutBody,
       'Content-Type': 'application/json; charset=utf-8',
       'Content-Length': String(page.bytes.length),
     }
     const ready = {
-      known: [...Object.entries(known).flat(), 'X-Request-Id'],
-      whole: [...Object.entries(whole).flat(), 'X-Request-Id'],
-      text: page.bytes.toString('latin1'),
+      withoutBody: [...Object.entries(withoutBody).flat(), 'X-Request-Id'],
+      withBody: [...Object.entries(withBody).flat(), 'X-Request-Id'],
+      bodyText: page.bytes.toString('latin1'),
     }
     this.ready.set(page, ready)
     return ready
   }
 }
 
-interface Ready {
-  readonly known: readonly string[]
-  readonly whole: readonly string[]
-  readonly text: string
+interface PreparedPage {
+  readonly withoutBody: readonly string[]
+  readonly withBody: readonly string[]
+  readonly bodyText: string
 }
 
 export function headersOf({ etag, surrogateKeys, degraded }: Page): Record<string, string> {

@@ -3,10 +3,10 @@ import { type ApiKey, createApiKey, findApiKeyById, listApiKeys, ROLES, revokeAp
 import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import { isId } from '../../domain/ids'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, pageOf, pageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 
 const TAG = 'API keys'
 const name = z.string().trim().min(1).max(100)
@@ -34,12 +34,12 @@ const listKeys = defineRoute({
   tag: TAG,
   summary: 'List keys, newest first',
   caller: { admin: 'keys', access: 'read' },
-  query: pageQuery,
-  answers: { 200: pageOf(apiKey) },
+  query: listPageQuery,
+  answers: { 200: listPageOf(apiKey) },
 }).handle(async ({ query }, { pool }) => {
   const before = readCursor(query.cursor, (value) => typeof value === 'string' && isId('apiKey', value))
   const rows = await listApiKeys(pool, { limit: query.limit + 1, before })
-  return { status: 200, body: pageFrom(rows, query.limit, { keyOf: (row) => row.id, present: presentKey }) }
+  return { status: 200, body: listPageFrom(rows, query.limit, { keyOf: (row) => row.id, present: presentKey }) }
 })
 
 const createKey = defineRoute({

@@ -29,7 +29,7 @@ export function createMetrics() {
     }),
     checkoutOutcomes: counter('checkout_outcomes_total', 'What checkout and payment calls answered.', ['outcome']),
     pages: counter('pages_total', 'Pages sent: ready ones, and those that their route had to ask for.', ['state']),
-    storeEvents: counter('store_events_total', 'What storefronts reported: written, dropped, failed.', ['outcome']),
+    interactions: counter('store_events_total', 'What storefronts reported: written, dropped, failed.', ['outcome']),
     dependencyUp: gauge('dependency_up', 'Whether the dependency gave a sign of life.', ['dependency']),
     pool: gauge('postgres_pool_connections', 'Connections of this process: idle, busy; and callers waiting.', [
       'state',

@@ -4,7 +4,7 @@ import type { Settings } from '../../config'
 import type { Pool } from '../../db/pool'
 import { holdSeconds, readStoreSettings, replaceStoreSettings, forgetStoreSettings } from '../../db/platform/settings'
 import { defineRoute, type Route } from '../http/route'
-import { asRead, currency, timestamp } from '../http/schemas'
+import { readOnlyField, currency, timestamp } from '../http/schemas'
 
 const HOLD_SECONDS_MAX = 86_400
 
@@ -49,8 +49,8 @@ const putSettings = defineRoute({
     tax_inclusive: z.boolean(),
     checkout_hold_seconds: hold.nullish(),
     cart_hold_seconds: hold.nullish(),
-    effective_hold_seconds: asRead,
-    updated_at: asRead,
+    effective_hold_seconds: readOnlyField,
+    updated_at: readOnlyField,
   }),
   answers: { 200: settingsBody },
 }).handle(async ({ body }, { pool, redis, settings }) => {

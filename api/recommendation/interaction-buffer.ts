@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { addEventCounts, addSearchCounts, type EventCounts } from '../../db/recommendation/product-stat'
-import type { ProductEvent } from '../../domain/recommendation/interaction'
+import { addInteractionCounts, addSearchCounts, type InteractionCounts } from '../../db/recommendation/product-stat'
+import type { ProductInteraction } from '../../domain/recommendation/interaction'
 import type { ProductId } from '../../domain/ids'
 import type { Pool } from '../../db/pool'
 import type { Log } from '../../log'
@@ -14,8 +14,8 @@ const ROWS_PER_WRITE = 1_000
 /** A stopping process tries to write what is left for so long. */
 const LAST_TRIES = 3
 
-export type CountedEvent =
-  | { readonly type: ProductEvent; readonly productId: ProductId }
+export type CountedInteraction =
+  | { readonly type: ProductInteraction; readonly productId: ProductId }
   | { readonly type: 'search'; readonly query: string; readonly fruitless: boolean }
 
 interface WriteDeps {
@@ -24,7 +24,7 @@ interface WriteDeps {
 }
 
 interface FlushDeps extends WriteDeps {
-  readonly events: EventBuffer
+  readonly interactions: InteractionBuffer
   readonly log: Log
 }
 
@@ -33,58 +33,61 @@ interface SearchCounts {
   readonly fruitless: number
 }
 
-/** Counts what storefronts report, between two writes. It holds counts, not events, so that a crowd costs no more. */
-export class EventBuffer {
-  private products = new Map<ProductId, EventCounts>()
+/**
+ * Counts the interactions that storefronts report, between two writes. It holds counts, not the interactions themselves, so
+ * that many shoppers cost as much as few.
+ */
+export class InteractionBuffer {
+  private products = new Map<ProductId, InteractionCounts>()
   private searches = new Map<string, SearchCounts>()
-  private events = 0
+  private total = 0
 
-  /** False: it is full, and the event is dropped. */
-  add(event: CountedEvent): boolean {
-    if (event.type === 'search') {
-      if (!this.searches.has(event.query) && this.searches.size >= SEARCHES_MAX) return false
-      this.addSearch(event.query, { searches: 1, fruitless: event.fruitless ? 1 : 0 })
+  /** False: it is full, and the interaction is dropped. */
+  add(interaction: CountedInteraction): boolean {
+    if (interaction.type === 'search') {
+      if (!this.searches.has(interaction.query) && this.searches.size >= SEARCHES_MAX) return false
+      this.addSearch(interaction.query, { searches: 1, fruitless: interaction.fruitless ? 1 : 0 })
     } else {
-      if (!this.products.has(event.productId) && this.products.size >= PRODUCTS_MAX) return false
-      this.addProduct(event.productId, { ...NONE, [event.type]: 1 })
+      if (!this.products.has(interaction.productId) && this.products.size >= PRODUCTS_MAX) return false
+      this.addProduct(interaction.productId, { ...NONE, [interaction.type]: 1 })
     }
-    this.events++
+    this.total++
     return true
   }
 
   /** Writes what has gathered, a bounded statement at a time. What cannot be written stays, and is written later. */
   async write({ pool, metrics }: WriteDeps): Promise<void> {
-    const { products, searches, events } = this
+    const { products, searches, total } = this
     this.products = new Map()
     this.searches = new Map()
-    this.events = 0
+    this.total = 0
     try {
-      for (const some of inPieces(products)) {
-        await addEventCounts(pool, some)
+      for (const some of inChunks(products)) {
+        await addInteractionCounts(pool, some)
         for (const id of some.keys()) products.delete(id)
       }
-      for (const some of inPieces(searches)) {
+      for (const some of inChunks(searches)) {
         await addSearchCounts(pool, some)
         for (const query of some.keys()) searches.delete(query)
       }
-      metrics.storeEvents.inc({ outcome: 'written' }, events)
+      metrics.interactions.inc({ outcome: 'written' }, total)
     } catch (error) {
-      this.takeBack(products, searches, events)
+      this.takeBack(products, searches, total)
       throw error
     }
   }
 
   private takeBack(
-    products: ReadonlyMap<ProductId, EventCounts>,
+    products: ReadonlyMap<ProductId, InteractionCounts>,
     searches: ReadonlyMap<string, SearchCounts>,
-    events: number,
+    total: number,
   ): void {
     for (const [id, counts] of products) this.addProduct(id, counts)
     for (const [query, counts] of searches) this.addSearch(query, counts)
-    this.events += events
+    this.total += total
   }
 
-  private addProduct(id: ProductId, { view, click, add }: EventCounts): void {
+  private addProduct(id: ProductId, { view, click, add }: InteractionCounts): void {
     const before = this.products.get(id) ?? NONE
     this.products.set(id, { view: before.view + view, click: before.click + click, add: before.add + add })
   }
@@ -95,10 +98,10 @@ export class EventBuffer {
   }
 }
 
-const NONE: EventCounts = { view: 0, click: 0, add: 0 }
+const NONE: InteractionCounts = { view: 0, click: 0, add: 0 }
 
 /** Writes the buffer every second until `signal` is aborted, and once more then. */
-export async function writeEvents(deps: FlushDeps, signal: AbortSignal): Promise<void> {
+export async function writeInteractions(deps: FlushDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await delay(WRITE_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined)
     await tryToWrite(deps)
@@ -106,18 +109,18 @@ export async function writeEvents(deps: FlushDeps, signal: AbortSignal): Promise
   for (let tries = 1; tries < LAST_TRIES && !(await tryToWrite(deps)); tries++);
 }
 
-async function tryToWrite({ events, ...deps }: FlushDeps): Promise<boolean> {
+async function tryToWrite({ interactions, ...deps }: FlushDeps): Promise<boolean> {
   try {
-    await events.write(deps)
+    await interactions.write(deps)
     return true
   } catch (error) {
-    deps.metrics.storeEvents.inc({ outcome: 'failed' })
+    deps.metrics.interactions.inc({ outcome: 'failed' })
     deps.log.warn({ err: error }, 'what storefronts reported could not be written; it is kept')
     return false
   }
 }
 
-function* inPieces<K, V>(counts: ReadonlyMap<K, V>): Generator<Map<K, V>> {
+function* inChunks<K, V>(counts: ReadonlyMap<K, V>): Generator<Map<K, V>> {
   const rows = [...counts]
   for (let at = 0; at < rows.length; at += ROWS_PER_WRITE) yield new Map(rows.slice(at, at + ROWS_PER_WRITE))
 }

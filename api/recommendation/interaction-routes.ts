@@ -2,38 +2,43 @@ import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { rememberProducts, sessionKey } from '../../db/recommendation/session-interest'
 import { listSearches } from '../../db/recommendation/product-stat'
-import { countedQuery, EVENTS_PER_REQUEST_MAX, PRODUCT_EVENTS } from '../../domain/recommendation/interaction'
-import type { CountedEvent } from './interaction-buffer'
+import {
+  countedQuery,
+  INTERACTIONS_PER_REQUEST_MAX,
+  PRODUCT_INTERACTIONS,
+} from '../../domain/recommendation/interaction'
+import type { CountedInteraction } from './interaction-buffer'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
+import { wholeList } from '../http/pagination'
 import { exampleId, idOf, sessionId } from '../http/schemas'
 
-const productEvent = z.strictObject({ type: z.enum(PRODUCT_EVENTS), product_id: idOf('product') })
-const searchEvent = z.strictObject({
+const productInteraction = z.strictObject({ type: z.enum(PRODUCT_INTERACTIONS), product_id: idOf('product') })
+const searchInteraction = z.strictObject({
   type: z.literal('search'),
   query: z.string().min(1).max(200),
   results: z.int().min(0).optional().meta({ description: 'how many were found' }),
 })
 
-const newEvents = z.strictObject({
+const newInteractions = z.strictObject({
   session: sessionId.optional(),
   events: z
-    .array(z.discriminatedUnion('type', [productEvent, searchEvent]))
+    .array(z.discriminatedUnion('type', [productInteraction, searchInteraction]))
     .min(1)
-    .max(EVENTS_PER_REQUEST_MAX),
+    .max(INTERACTIONS_PER_REQUEST_MAX),
 })
 
-const postEvents = defineRoute({
+const postInteractions = defineRoute({
   method: 'post',
   path: '/v1/store/events',
   tag: 'Events',
   summary: 'Report what shoppers look at',
   description:
-    'Feeds bestsellers, recommendations and the order of search. Send no personal data: of the events only daily counts are ' +
+    'Feeds bestsellers, recommendations and the order of search. Send no personal data: of the interactions only daily counts are ' +
     'kept, of a session the products it looked at last, for a day at most, under a name that changes every day. They are ' +
     'counted in memory first and written within a second or two; a process that is killed loses those. `dropped` were too many.',
   caller: 'anyone',
-  body: newEvents,
+  body: newInteractions,
   answers: {
     202: z.strictObject({ accepted: z.int(), dropped: z.int() }).meta({ id: 'EventsTaken' }),
     409: ['request_in_progress'],
@@ -50,11 +55,11 @@ const postEvents = defineRoute({
     },
   },
 }).handle(async ({ body, idempotency }, deps) => {
-  if (!idempotency) return { status: 202, body: await takeEvents(body, deps) }
+  if (!idempotency) return { status: 202, body: await countInteractions(body, deps) }
   return withIdempotency(
     deps.pool,
     idempotency,
-    async () => ({ status: 202, resource: await takeEvents(body, deps) }),
+    async () => ({ status: 202, resource: await countInteractions(body, deps) }),
     async (taken) => taken,
   )
 })
@@ -82,32 +87,34 @@ const getSearches = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const data = await listSearches(pool, { days: 30, limit: query.limit, fruitless: query.fruitless === 'true' })
-  return { status: 200, body: { data, has_more: false, next_cursor: null } }
+  return { status: 200, body: wholeList(data) }
 })
 
-export const storeEventRoutes: readonly Route[] = [postEvents, getSearches]
+export const interactionRoutes: readonly Route[] = [postInteractions, getSearches]
 
-async function takeEvents(
-  body: z.output<typeof newEvents>,
-  { events, metrics, redis, settings }: ApiDeps,
+async function countInteractions(
+  body: z.output<typeof newInteractions>,
+  { interactions, metrics, redis, settings }: ApiDeps,
 ): Promise<{ accepted: number; dropped: number }> {
   let accepted = 0
-  for (const event of body.events) {
-    const counted = countedEvent(event)
-    if (counted === null || events.add(counted)) accepted++
+  for (const interaction of body.events) {
+    const counted = countedInteraction(interaction)
+    if (counted === null || interactions.add(counted)) accepted++
   }
   const dropped = body.events.length - accepted
-  if (dropped > 0) metrics.storeEvents.inc({ outcome: 'dropped' }, dropped)
+  if (dropped > 0) metrics.interactions.inc({ outcome: 'dropped' }, dropped)
   if (body.session !== undefined) {
-    const looked = body.events.flatMap((event) => (event.type === 'search' ? [] : [event.product_id]))
+    const looked = body.events.flatMap((interaction) => (interaction.type === 'search' ? [] : [interaction.product_id]))
     await rememberProducts(redis, sessionKey(settings.TOKEN_SECRET, body.session, new Date()), looked)
   }
   return { accepted, dropped }
 }
 
 /** Null for a search that may name a person: it is not counted. */
-function countedEvent(event: z.output<typeof productEvent> | z.output<typeof searchEvent>): CountedEvent | null {
-  if (event.type !== 'search') return { type: event.type, productId: event.product_id }
-  const query = countedQuery(event.query)
-  return query === null ? null : { type: 'search', query, fruitless: event.results === 0 }
+function countedInteraction(
+  interaction: z.output<typeof productInteraction> | z.output<typeof searchInteraction>,
+): CountedInteraction | null {
+  if (interaction.type !== 'search') return { type: interaction.type, productId: interaction.product_id }
+  const query = countedQuery(interaction.query)
+  return query === null ? null : { type: 'search', query, fruitless: interaction.results === 0 }
 }

@@ -6,7 +6,8 @@ import { LIMITS, RECOMMENDATION_KINDS } from '../../domain/recommendation/simila
 import { currencyQuery, listedProduct, presentListed } from '../catalog/answer'
 import { readCatalog } from '../catalog/read'
 import { defineRoute, type Route } from '../http/route'
-import { EXAMPLE_PRODUCT, pageOf } from '../http/schemas'
+import { wholeList } from '../http/pagination'
+import { EXAMPLE_PRODUCT, listPageOf } from '../http/schemas'
 
 const getRecommendations = defineRoute({
   method: 'get',
@@ -23,7 +24,7 @@ const getRecommendations = defineRoute({
     limit: z.coerce.number().int().min(1).max(LIMITS.perProduct).default(8),
     currency: currencyQuery,
   }),
-  answers: { 200: pageOf(listedProduct) },
+  answers: { 200: listPageOf(listedProduct) },
   example: { answer: 200 },
 }).handle(async ({ params, query: { kind, limit, ...query } }, deps) => {
   const currency = query.currency ?? (await storeSettings(deps.pool)).defaultCurrency
@@ -31,7 +32,7 @@ const getRecommendations = defineRoute({
   const products = await readCatalog(deps, (db) => listRecommended(db, wanted))
   if (!products) throw new DomainError('not_found', 'There is no such product on sale.')
   const data = products.map((product) => presentListed(product, currency))
-  return { status: 200, body: { data, has_more: false, next_cursor: null } }
+  return { status: 200, body: wholeList(data) }
 })
 
 export const recommendationRoutes: readonly Route[] = [getRecommendations]

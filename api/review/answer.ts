@@ -3,14 +3,14 @@ import type { Db } from '../../db/pool'
 import { listReviews, readHistogram, type Review } from '../../db/review'
 import type { ProductId } from '../../domain/ids'
 import { averageOf, countOf, type Histogram } from '../../domain/review'
-import { pageFrom } from '../http/pagination'
-import { idOf, pageOf, timestamp } from '../http/schemas'
+import { listPageFrom } from '../http/pagination'
+import { idOf, listPageOf, timestamp } from '../http/schemas'
 
 /** Reviews as shoppers are answered them: their shape, pages of them, and how they are made from rows. */
 
 export const rating = z.int().min(1).max(5)
 
-export const shownReview = z
+export const storeReview = z
   .strictObject({
     id: idOf('review'),
     rating,
@@ -30,23 +30,26 @@ const summary = z
   })
   .meta({ id: 'ReviewSummary' })
 
-export const reviewPage = pageOf(shownReview).extend({ summary })
+export const reviewListPage = listPageOf(storeReview).extend({ summary })
 
 /** The approved reviews of a product with what they come to. */
-export async function pageOfReviews(
+export async function listPageOfReviews(
   db: Db,
   productId: ProductId,
   { sort, after, limit }: { sort: 'newest' | 'rating'; after: { rating: number; id: string } | null; limit: number },
-): Promise<z.input<typeof reviewPage>> {
+): Promise<z.input<typeof reviewListPage>> {
   const [reviews, histogram] = await Promise.all([
     listReviews(db, { productId, sort, after, limit: limit + 1 }),
     readHistogram(db, productId),
   ])
-  const page = pageFrom(reviews, limit, { keyOf: ({ rating, id }) => ({ rating, id }), present: presentShown })
-  return { ...page, summary: presentSummary(histogram) }
+  const listPage = listPageFrom(reviews, limit, {
+    keyOf: ({ rating, id }) => ({ rating, id }),
+    present: presentStoreReview,
+  })
+  return { ...listPage, summary: presentSummary(histogram) }
 }
 
-export function presentShown(review: Review): z.input<typeof shownReview> {
+export function presentStoreReview(review: Review): z.input<typeof storeReview> {
   return {
     id: review.id,
     rating: review.rating,

@@ -14,11 +14,11 @@ import { DomainError } from '../../domain/errors'
 import { isId, type ReviewId } from '../../domain/ids'
 import { RATINGS, REVIEW_STATUSES, REVIEW_TEXT_MAX, REVIEW_TITLE_MAX } from '../../domain/review'
 import { etagOf, ifMatch } from '../http/etag'
-import { pageFrom, readCursor } from '../http/pagination'
-import { pageOfReviews, presentShown, rating, reviewPage, shownReview } from './answer'
+import { listPageFrom, readCursor } from '../http/pagination'
+import { listPageOfReviews, presentStoreReview, rating, reviewListPage, storeReview } from './answer'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { EXAMPLE_PRODUCT, idOf, pageOf, pageQuery, pathId } from '../http/schemas'
+import { EXAMPLE_PRODUCT, idOf, listPageOf, listPageQuery, pathId } from '../http/schemas'
 
 const productParams = z.object({
   id: z.string().min(1).max(100).meta({ description: 'id or slug', example: EXAMPLE_PRODUCT }),
@@ -41,11 +41,11 @@ const newReview = z.strictObject({
     .meta({ description: 'plain text; show it as text', example: 'Sturdy.' }),
 })
 
-const ownReview = shownReview
+const ownReview = storeReview
   .extend({ product_id: idOf('product'), status: z.enum(REVIEW_STATUSES) })
   .meta({ id: 'OwnReview' })
 
-const moderatedReview = ownReview
+const adminReview = ownReview
   .extend({ reason: z.string().nullable(), version: z.int() })
   .meta({ id: 'ModeratedReview' })
 
@@ -56,13 +56,16 @@ const getReviews = defineRoute({
   summary: 'List the approved reviews of a product',
   caller: 'anyone',
   params: productParams,
-  query: pageQuery.extend({ sort: z.enum(['newest', 'rating']).default('newest') }),
-  answers: { 200: reviewPage },
+  query: listPageQuery.extend({ sort: z.enum(['newest', 'rating']).default('newest') }),
+  answers: { 200: reviewListPage },
   example: { answer: 200 },
 }).handle(async ({ params, query }, { pool }) => {
-  const after = readCursor(query.cursor, isPlace)
+  const after = readCursor(query.cursor, isReviewCursor)
   const productId = await requireProduct(pool, params.id)
-  return { status: 200, body: await pageOfReviews(pool, productId, { sort: query.sort, after, limit: query.limit }) }
+  return {
+    status: 200,
+    body: await listPageOfReviews(pool, productId, { sort: query.sort, after, limit: query.limit }),
+  }
 })
 
 const postReview = defineRoute({
@@ -105,15 +108,15 @@ const listForStaff = defineRoute({
   tag: 'Reviews',
   summary: 'List reviews, the oldest first',
   caller: { admin: 'catalog', access: 'read' },
-  query: pageQuery.extend({ status: z.enum(REVIEW_STATUSES).optional() }),
-  answers: { 200: pageOf(moderatedReview) },
+  query: listPageQuery.extend({ status: z.enum(REVIEW_STATUSES).optional() }),
+  answers: { 200: listPageOf(adminReview) },
   example: { answer: 200 },
 }).handle(async ({ query }, { pool }) => {
   const after = readCursor(query.cursor, (key): key is string => typeof key === 'string' && isId('review', key))
   const reviews = await listReviewsByStatus(pool, { status: query.status ?? null, after, limit: query.limit + 1 })
   return {
     status: 200,
-    body: pageFrom(reviews, query.limit, { keyOf: ({ id }) => id, present: presentModerated }),
+    body: listPageFrom(reviews, query.limit, { keyOf: ({ id }) => id, present: presentAdminReview }),
   }
 })
 
@@ -124,12 +127,12 @@ const getForStaff = defineRoute({
   summary: 'Read a review with its ETag',
   caller: { admin: 'catalog', access: 'read' },
   params: pathId('review'),
-  answers: { 200: moderatedReview },
+  answers: { 200: adminReview },
   example: { answer: 200 },
 }).handle(async ({ params }, { pool }) => staffAnswer(await requireReview(pool, params.id)))
 
 const MODERATED = {
-  200: moderatedReview,
+  200: adminReview,
   409: ['request_in_progress'],
   412: ['precondition_failed'],
   422: ['idempotency_key_reused'],
@@ -188,7 +191,7 @@ async function moderate(
 }
 
 function staffAnswer(review: Review) {
-  return { status: 200, body: presentModerated(review), headers: { ETag: etagOf(review.version) } } as const
+  return { status: 200, body: presentAdminReview(review), headers: { ETag: etagOf(review.version) } } as const
 }
 
 async function requireProduct(db: Db, idOrSlug: string) {
@@ -204,14 +207,14 @@ async function requireReview(db: Db, id: ReviewId): Promise<Review> {
 }
 
 function presentOwn(review: Review): z.input<typeof ownReview> {
-  return { ...presentShown(review), product_id: review.productId, status: review.status }
+  return { ...presentStoreReview(review), product_id: review.productId, status: review.status }
 }
 
-function presentModerated(review: Review): z.input<typeof moderatedReview> {
+function presentAdminReview(review: Review): z.input<typeof adminReview> {
   return { ...presentOwn(review), reason: review.reason, version: review.version }
 }
 
-function isPlace(key: unknown): key is { rating: number; id: string } {
+function isReviewCursor(key: unknown): key is { rating: number; id: string } {
   if (typeof key !== 'object' || key === null) return false
   const { rating, id } = key as { rating?: unknown; id?: unknown }
   return RATINGS.some((known) => known === rating) && typeof id === 'string' && isId('review', id)

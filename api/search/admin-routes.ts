@@ -9,9 +9,10 @@ import { DomainError } from '../../domain/errors'
 import { wordsOf } from '../../domain/words'
 import { reindexStart, WORKFLOWS } from '../../workflows/contract'
 import { etagOf, ifMatch } from '../http/etag'
+import { wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { asRead, idOf, pageOf, timestamp } from '../http/schemas'
+import { readOnlyField, idOf, listPageOf, timestamp } from '../http/schemas'
 
 const TAG = 'Search rules'
 const RULES_MAX = 1_000
@@ -43,8 +44,8 @@ const curation = z
   })
   .refine(({ pins, hides }) => !pins.some((id) => hides.includes(id)), 'A product is pinned and hidden.')
 
-const synonyms = pageOf(synonym)
-const curations = pageOf(curation)
+const synonyms = listPageOf(synonym)
+const curations = listPageOf(curation)
 
 const RULES_ANSWERS = { 412: ['precondition_failed'], 428: ['precondition_required'] } as const
 const SEEN_WITHIN = 'Searches go by them within a second. The ETag is that of synonyms and curations together.'
@@ -65,7 +66,7 @@ const putSynonyms = defineRoute({
   summary: 'Replace the synonyms',
   description: `All of them, with If-Match. ${SEEN_WITHIN}`,
   caller: { admin: 'catalog', access: 'write' },
-  body: z.strictObject({ data: z.array(synonym).max(RULES_MAX), has_more: asRead, next_cursor: asRead }),
+  body: z.strictObject({ data: z.array(synonym).max(RULES_MAX), has_more: readOnlyField, next_cursor: readOnlyField }),
   answers: { 200: synonyms, ...RULES_ANSWERS },
 }).handle(async ({ body, headers }, { pool }) => {
   const rules = body.data.map(({ root, terms }): SynonymRule => ({ root: root ?? null, terms }))
@@ -95,8 +96,8 @@ const putCurations = defineRoute({
       .array(curation)
       .max(RULES_MAX)
       .refine((all) => new Set(all.map(({ query }) => queryOf(query))).size === all.length, 'A query is named twice.'),
-    has_more: asRead,
-    next_cursor: asRead,
+    has_more: readOnlyField,
+    next_cursor: readOnlyField,
   }),
   answers: { 200: curations, ...RULES_ANSWERS },
 }).handle(async ({ body, headers }, { pool }) => {
@@ -192,17 +193,12 @@ function present(engine: string, last: Rebuild | null): z.input<typeof rebuild> 
 
 function presentSynonyms({ synonyms: rules, version }: SearchRules) {
   const data = rules.map(({ root, terms }) => ({ root, terms: [...terms] }))
-  return { status: 200 as const, body: whole(data), headers: { ETag: etagOf(version) } }
+  return { status: 200 as const, body: wholeList(data), headers: { ETag: etagOf(version) } }
 }
 
 function presentCurations({ curations: rules, version }: SearchRules) {
   const data = rules.map(({ query, pins, hides }) => ({ query, pins: [...pins], hides: [...hides] }))
-  return { status: 200 as const, body: whole(data), headers: { ETag: etagOf(version) } }
-}
-
-/** There are never more than can be shown at once. */
-function whole<T>(data: T[]): { data: T[]; has_more: boolean; next_cursor: null } {
-  return { data, has_more: false, next_cursor: null }
+  return { status: 200 as const, body: wholeList(data), headers: { ETag: etagOf(version) } }
 }
 
 function queryOf(text: string): string {

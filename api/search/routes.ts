@@ -18,10 +18,10 @@ import {
 import { facetValue } from '../../domain/words'
 import { listedProduct, presentListed } from '../catalog/answer'
 import { facets, presentFacets } from './facets'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { currency, pageOf, pageQuery, sessionId } from '../http/schemas'
+import { currency, listPageOf, listPageQuery, sessionId } from '../http/schemas'
 
 const TAG = 'Search'
 const ATTRIBUTE_FILTERS_MAX = 10
@@ -41,7 +41,7 @@ const rating = z
   .regex(/^[1-5](?:\.\d)?$/, 'Send a number from 1 to 5.')
   .transform(Number)
 
-const searchQuery = pageQuery
+const searchQuery = listPageQuery
   .extend({
     q: z
       .string()
@@ -83,7 +83,7 @@ const searchQuery = pageQuery
 
 const engine = z.string().meta({ description: 'who answered: `typesense` or `postgres`' })
 
-const found = listedProduct.extend({
+const foundProduct = listedProduct.extend({
   highlight: z
     .strictObject({ title: z.string() })
     .nullable()
@@ -99,11 +99,11 @@ const search = defineRoute({
     'Forgives typing errors, completes the last word, goes by synonyms. `attr.<name>=<value>` narrows by an attribute, ' +
     `prices are in minor units of the currency. Results can be paged through up to ${DEPTH_MAX}; above 10,000 they are ` +
     'not counted, `total_is_exact` is false, and what each facet counts is reckoned from a sample. With the `session` of the ' +
-    'events that the storefront reports, relevance also goes by what was looked at or put into a cart lately.',
+    'interactions that the storefront reports, relevance also goes by what was looked at or put into a cart lately.',
   caller: 'anyone',
   query: searchQuery,
   answers: {
-    200: pageOf(found).extend({
+    200: listPageOf(foundProduct).extend({
       facets,
       total: z.int(),
       total_is_exact: z.boolean(),
@@ -129,16 +129,16 @@ const search = defineRoute({
     ),
     presentFacets(pool, answer.facets, inCurrency),
   ])
-  const page = pageFrom(answer.hits, query.limit, {
+  const listPage = listPageFrom(answer.hits, query.limit, {
     keyOf: (): SearchCursor => ({ at: offset + query.limit, of }),
     present: presenterOf(products, inCurrency),
   })
   return {
     status: 200,
     body: {
-      ...page,
+      ...listPage,
       // An index may be a moment behind: what is not sold any more is left out.
-      data: page.data.filter((product) => product !== null),
+      data: listPage.data.filter((product) => product !== null),
       facets: shownFacets,
       total: answer.total,
       total_is_exact: answer.totalIsExact,
@@ -216,7 +216,7 @@ function filtersOf(query: SearchRequest): SearchFilters {
   }
 }
 
-/** A page begins after so many results of one search: of another it would mean nothing. */
+/** Where a list page begins in the results of one search. In another search the offset would mean nothing. */
 interface SearchCursor {
   readonly at: number
   readonly of: string
@@ -240,7 +240,7 @@ function isCursor(key: unknown, of: string): boolean {
 function presenterOf(
   products: readonly CatalogProduct[],
   inCurrency: Currency,
-): (hit: SearchHit) => z.input<typeof found> | null {
+): (hit: SearchHit) => z.input<typeof foundProduct> | null {
   const byId = new Map(products.map((product) => [product.id, product]))
   return ({ id, highlight }) => {
     const product = byId.get(id)

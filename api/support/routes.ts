@@ -19,16 +19,15 @@ import {
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
-import { ATTENTION_CASES, type AttentionCase, allowsRepair, type RepairChoice } from '../../domain/support'
+import { ATTENTION_CASES, type AttentionCase, allowsRepair, repairChoices } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import type { ApiKeyId, OrderId } from '../../domain/ids'
-import { isOpen, orderLabel } from '../../domain/order'
-import { holdsMoney, isUnresolved } from '../../domain/payment'
+import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
-import { pageFrom, readCursor } from '../http/pagination'
+import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, pageOf, pageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 import { readTimeline, timelineEntry } from '../order/timeline'
 import { isTemporalUnavailable } from '../http/temporal'
 import { workflowUrl } from '../order/workflow-link'
@@ -56,8 +55,8 @@ const getAttention = defineRoute({
   tag: 'Support',
   summary: 'List the orders that wait for a person, oldest first',
   caller: { admin: 'support', access: 'read' },
-  query: pageQuery,
-  answers: { 200: pageOf(attentionCase).meta({ id: 'AttentionPage' }) },
+  query: listPageQuery,
+  answers: { 200: listPageOf(attentionCase).meta({ id: 'AttentionPage' }) },
   example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const after = readCursor(query.cursor, isCaseKey)
@@ -67,7 +66,7 @@ const getAttention = defineRoute({
   })
   return {
     status: 200,
-    body: pageFrom(cases, query.limit, {
+    body: listPageFrom(cases, query.limit, {
       keyOf: (open) => [open.since.toISOString(), open.orderId],
       present: (open) => presentCase(open, deps),
     }),
@@ -76,9 +75,7 @@ const getAttention = defineRoute({
 
 function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCase> {
   const { title } = ATTENTION_CASES[open.code]
-  const choices: readonly RepairChoice[] = ATTENTION_CASES[open.code].choices
-  // What is over cannot be cancelled once more.
-  const fitting = choices.filter(({ repair }) => repair !== 'forceCancel' || open.orderStatus !== 'cancelled')
+  const choices = repairChoices(open.code, open.orderStatus === 'cancelled')
   return {
     order_id: open.orderId,
     number: open.number,
@@ -87,8 +84,8 @@ function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCas
     step: open.step,
     since: open.since.toISOString(),
     at_stake: { amount: open.atStake, currency: open.currency },
-    allowed_repairs: [...new Set(fitting.map(({ repair }) => repair))],
-    choices: fitting.map(({ repair, outcome, when }) => ({ action: repair, outcome: outcome ?? null, when })),
+    allowed_repairs: [...new Set(choices.map(({ repair }) => repair))],
+    choices: choices.map(({ repair, outcome, when }) => ({ action: repair, outcome: outcome ?? null, when })),
     workflow: { id: open.workflowId, url: workflowUrl(open.workflowId, deps) },
   }
 }
@@ -125,7 +122,7 @@ const getTimeline = defineRoute({
   const { entries, complete } = await readTimeline(params.id, deps)
   return {
     status: 200,
-    body: { data: entries, has_more: false, next_cursor: null, workflow_steps: complete ? 'included' : 'unavailable' },
+    body: { ...wholeList(entries), workflow_steps: complete ? 'included' : 'unavailable' },
   }
 })
 
@@ -307,7 +304,7 @@ async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<
 /** What a checkout had left to do when its order was over. */
 async function settleAll({ id: orderId, status: orderStatus, attempts }: Order, deps: ApiDeps): Promise<void> {
   for (const { id: paymentId, status } of attempts) {
-    if (isUnresolved(status) || (orderStatus === 'cancelled' && holdsMoney(status)))
+    if (needsSettlement(orderStatus, status))
       await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
   }
 }

@@ -1,6 +1,6 @@
 import type { CartId } from '../../domain/ids'
 import { CATALOG_EPOCH_KEY } from '../catalog/epoch'
-import { orElse, type Redis, runScript, script } from '../redis'
+import { withFallback, type Redis, runScript, script } from '../redis'
 
 /**
  * Priced carts as they were answered, for reads: one hash per cart, gone when the cart would expire. Whatever changes a
@@ -21,7 +21,7 @@ export type CachedCart = { readonly json: string } | { readonly json: null; read
 
 /** The cart's answer when it is there, not old, and of this token. */
 export async function readCachedCart(redis: Redis, cartId: CartId, tokenHash: Buffer): Promise<CachedCart> {
-  const stored = await orElse(
+  const stored = await withFallback(
     redis,
     (redis) =>
       Promise.all([
@@ -45,7 +45,7 @@ export async function cacheCart(
   { mark, tokenHash, json, expiresAt }: { mark: CacheMark; tokenHash: Buffer; json: string; expiresAt: Date },
 ): Promise<void> {
   const values = [mark.drops, mark.epoch, tokenHash.toString('base64'), json, Date.now(), expiresAt.getTime()]
-  await orElse(redis, (redis) => runScript(redis, KEEP_UNLESS_DROPPED, [keyOf(cartId)], values), null)
+  await withFallback(redis, (redis) => runScript(redis, KEEP_UNLESS_DROPPED, [keyOf(cartId)], values), null)
 }
 
 /**
@@ -53,7 +53,7 @@ export async function cacheCart(
  * written the change. Should it be killed in between, a cached cart is still no older than {@link FRESH_MS}.
  */
 export async function dropCart(redis: Redis, cartId: CartId): Promise<void> {
-  await orElse(redis, (redis) => runScript(redis, DROP, [keyOf(cartId)], [DROPS_LIFE_MS]), null)
+  await withFallback(redis, (redis) => runScript(redis, DROP, [keyOf(cartId)], [DROPS_LIFE_MS]), null)
 }
 
 /** No read of Postgres takes as long: whoever took a mark before the drop is done by then. */

@@ -12,6 +12,7 @@ import type { Currency } from '../../domain/money'
 import { type CatalogEntry, LINE_TOTAL_MAX } from '../../domain/pricing'
 import type { Db } from '../pool'
 import { catalogEntries, type EntryColumns, readPricing, toCatalog } from '../pricing'
+import { type Query, statement } from '../sql'
 
 /**
  * Carts. A change is one statement: it bumps the version, and it finds its row only while the cart is open, not expired
@@ -42,6 +43,7 @@ export interface Cart {
   readonly state: CartState
   /** The order that locks it while it is open, or that bought it. */
   readonly orderId: OrderId | null
+  /** Null without a hold, and once the hold has ended: no reader compares it with the clock. */
   readonly holdExpiresAt: Date | null
   readonly expiresAt: Date
   readonly catalog: ReadonlyMap<Sku, CatalogEntry>
@@ -57,14 +59,14 @@ export async function insertCart(
   db: Db,
   { cartId, tokenHash, currency }: CartKey & { currency: Currency },
 ): Promise<Cart> {
-  const cart = await queryCart(db, 'cart.insert', returning(INSERT), [cartId, tokenHash, currency])
+  const cart = await queryCart(db, INSERT({ cartId, tokenHash, currency }))
   if (!cart) throw new Error('an insert returned no row')
   return cart
 }
 
 /** The cart in whatever state, or null: no such cart, or not this caller's. */
 export async function readCart(db: Db, { cartId, tokenHash }: CartKey): Promise<Cart | null> {
-  return queryCart(db, 'cart.read', returning(SELECT), [cartId, tokenHash])
+  return queryCart(db, SELECT({ cartId, tokenHash }))
 }
 
 /**
@@ -77,10 +79,8 @@ export async function addLines(
   lines: readonly LineChange[],
   entries: Entries = 'all',
 ): Promise<Cart> {
-  const values = [key.cartId, key.tokenHash, lines.map((line) => line.sku), lines.map((line) => line.quantity)]
-  return changeCart(db, key, { name: `cart.addLines.${entries}`, text: ADDING_LINES[entries], values }, (cart) =>
-    refuseAdding(db, cart, lines),
-  )
+  const added = { skus: lines.map((line) => line.sku), quantities: lines.map((line) => line.quantity) }
+  return changeCart(db, key, ADD_LINES[entries]({ ...key, ...added }), (cart) => refuseAdding(db, cart, lines))
 }
 
 /** Which entries of the catalog a changed cart comes with; of a large cart `changed` reads those of the change alone. */
@@ -88,8 +88,7 @@ export type Entries = 'all' | 'changed'
 
 /** Sets a line's quantity; 0 removes it. Throws `sku_not_found` when the cart has no such line, or as {@link changeCart}. */
 export async function setLine(db: Db, key: CartKey, { sku, written = sku, quantity }: LineChange): Promise<Cart> {
-  const values = [key.cartId, key.tokenHash, sku, quantity]
-  return changeCart(db, key, { name: 'cart.setLine', text: returning(SET_LINE), values }, async (cart) => {
+  return changeCart(db, key, SET_LINE({ ...key, sku, quantity }), async (cart) => {
     const line = cart.lines[sku]
     if (!line) throw new DomainError('sku_not_found', `The cart has no line ${written}.`, { sku: written })
     refuseAmount(sku, quantity, cart.catalog.get(sku)?.price ?? line.price_at_add)
@@ -108,17 +107,16 @@ export async function setDetails(
   key: CartKey,
   { email, shippingAddress, shippingMethod }: CartDetails,
 ): Promise<Cart> {
-  const values = [
-    key.cartId,
-    key.tokenHash,
-    email !== undefined,
-    email ?? null,
-    shippingAddress !== undefined,
-    shippingAddress ?? null,
-    shippingMethod !== undefined,
-    shippingMethod ?? null,
-  ]
-  return changeCart(db, key, { name: 'cart.setDetails', text: returning(SET_DETAILS), values }, async () => undefined)
+  const change = SET_DETAILS({
+    ...key,
+    hasEmail: email !== undefined,
+    email: email ?? null,
+    hasAddress: shippingAddress !== undefined,
+    shippingAddress: shippingAddress ?? null,
+    hasMethod: shippingMethod !== undefined,
+    shippingMethod: shippingMethod ?? null,
+  })
+  return changeCart(db, key, change, async () => undefined)
 }
 
 /** Throws `cart_closed` or `cart_locked` (with `checkout`) unless the cart may be changed. */
@@ -138,14 +136,9 @@ const CHANGE_TRIES_MAX = 5
  * more (it was unlocked in between, say), the statement runs again.
  * Throws `not_found`, `cart_closed`, `cart_locked`, and whatever `refuse` finds.
  */
-async function changeCart(
-  db: Db,
-  key: CartKey,
-  { name, text, values }: { name: string; text: string; values: unknown[] },
-  refuse: (cart: Cart) => Promise<void>,
-): Promise<Cart> {
+async function changeCart(db: Db, key: CartKey, change: Query, refuse: (cart: Cart) => Promise<void>): Promise<Cart> {
   for (let tries = 0; tries < CHANGE_TRIES_MAX; tries++) {
-    const changed = await queryCart(db, name, text, values)
+    const changed = await queryCart(db, change)
     if (changed) return changed
     const cart = await readCart(db, key)
     if (!cart) throw new DomainError('not_found', 'There is no such cart.')
@@ -189,8 +182,8 @@ interface CartRow extends Omit<Cart, 'catalog'> {
   readonly entries: EntryColumns
 }
 
-async function queryCart(db: Db, name: string, text: string, values: unknown[]): Promise<Cart | null> {
-  const { rows } = await db.query<CartRow>({ name, text, values })
+async function queryCart(db: Db, query: Query): Promise<Cart | null> {
+  const { rows } = await db.query<CartRow>(query)
   const row = rows[0]
   if (!row) return null
   const { entries, ...cart } = row
@@ -211,34 +204,40 @@ function changedSkus(changed: string): string {
 }
 
 /** Wraps a statement on `cart` so that it answers a {@link CartRow} with entries of these SKUs. */
-function returning(statement: string, skus = ALL_SKUS): string {
+function returning<const Text extends string>(change: Text, skus = ALL_SKUS) {
   return `
-    with c as (${statement})
+    with c as (${change})
     select id, version, currency, lines, email, shipping_address as "shippingAddress", shipping_method as "shippingMethod",
            case when state = 'open' and expires_at <= now() and order_id is null then 'expired' else state end as state,
            order_id as "orderId", expires_at as "expiresAt",
            case when hold_expires_at > now() then hold_expires_at end as "holdExpiresAt",
            ${catalogEntries({ skus, currency: 'c.currency', holder: 'c.id' })} as entries
-    from c`
+    from c` as const
 }
 
-const LIFE = `now() + interval '${CART_LIFE_DAYS} days'`
+const LIFE = `now() + interval '${CART_LIFE_DAYS} days'` as const
 
-const INSERT = `
-  insert into cart (id, token_hash, currency, expires_at)
-  values ($1, $2, $3, ${LIFE})
-  returning *`
+const INSERT = statement(
+  'cart.insert',
+  returning(`
+    insert into cart (id, token_hash, currency, expires_at)
+    values (:cartId, :tokenHash, :currency, ${LIFE})
+    returning *`),
+)
 
-const SELECT = `
-  select *
-  from cart
-  where id = $1 and token_hash = $2`
+const SELECT = statement(
+  'cart.read',
+  returning(`
+    select *
+    from cart
+    where id = :cartId and token_hash = :tokenHash`),
+)
 
-const CHANGED = `version = version + 1, updated_at = now(), expires_at = ${LIFE}`
-const MAY_CHANGE = `id = $1 and token_hash = $2 and state = 'open' and order_id is null and expires_at > now()`
+const CHANGED = `version = version + 1, updated_at = now(), expires_at = ${LIFE}` as const
+const MAY_CHANGE = `id = :cartId and token_hash = :tokenHash and state = 'open' and order_id is null and expires_at > now()`
 
-/** $3 SKUs, $4 quantities. Subqueries on the row itself see it as it is once its lock is had. */
-const ADD_LINES = `
+/** Subqueries on the row itself see it as it is once its lock is had. */
+const ADDING = `
   update cart
   set ${CHANGED},
       lines = lines || (
@@ -246,45 +245,53 @@ const ADD_LINES = `
                  'quantity', d.quantity + coalesce((lines -> d.sku ->> 'quantity')::int, 0),
                  'price_at_add', coalesce((lines -> d.sku ->> 'price_at_add')::bigint, a.amount),
                  'position', coalesce((lines -> d.sku ->> 'position')::bigint, cart.version::bigint * ${CART_LINES_MAX} + d.n)))
-        from unnest($3::text[], $4::int[]) with ordinality as d (sku, quantity, n)
+        from unnest(:skus::text[], :quantities::int[]) with ordinality as d (sku, quantity, n)
         join price a on a.sku = d.sku and a.currency = cart.currency
       )
   where ${MAY_CHANGE}
     and (
       select count(*)
-      from unnest($3::text[], $4::int[]) as d (sku, quantity)
+      from unnest(:skus::text[], :quantities::int[]) as d (sku, quantity)
       join variant v on v.sku = d.sku
       join product p on p.id = v.product_id and p.status = 'active'
       join price a on a.sku = d.sku and a.currency = cart.currency
       where d.quantity + coalesce((lines -> d.sku ->> 'quantity')::int, 0)
             <= least(${QUANTITY_MAX}, ${LINE_TOTAL_MAX} / greatest(a.amount, 1))
-    ) = cardinality($3::text[])
+    ) = cardinality(:skus::text[])
     and (select count(*) from jsonb_object_keys(lines))
-        + (select count(*) from unnest($3::text[]) as d (sku) where not lines ? d.sku) <= ${CART_LINES_MAX}
-  returning *`
+        + (select count(*) from unnest(:skus::text[]) as d (sku) where not lines ? d.sku) <= ${CART_LINES_MAX}
+  returning *` as const
 
-const ADDING_LINES = { all: returning(ADD_LINES), changed: returning(ADD_LINES, changedSkus('$3::text[]')) }
+const ADD_LINES = {
+  all: statement('cart.addLines.all', returning(ADDING)),
+  changed: statement('cart.addLines.changed', returning(ADDING, changedSkus(':skus::text[]'))),
+}
 
-/** $3 SKU, $4 quantity. */
-const SET_LINE = `
-  update cart
-  set ${CHANGED},
-      lines = case
-        when $4::int = 0 then lines - $3::text
-        else jsonb_set(lines, array[$3::text, 'quantity'], to_jsonb($4::int))
-      end
-  where ${MAY_CHANGE}
-    and lines ? $3::text
-    and $4::bigint * coalesce(
-          (select amount from price a where a.sku = $3::text and a.currency = cart.currency),
-          (lines -> $3::text ->> 'price_at_add')::bigint) <= ${LINE_TOTAL_MAX}
-  returning *`
+const SET_LINE = statement(
+  'cart.setLine',
+  returning(`
+    update cart
+    set ${CHANGED},
+        lines = case
+          when :quantity::int = 0 then lines - :sku::text
+          else jsonb_set(lines, array[:sku::text, 'quantity'], to_jsonb(:quantity::int))
+        end
+    where ${MAY_CHANGE}
+      and lines ? :sku::text
+      and :quantity::bigint * coalesce(
+            (select amount from price a where a.sku = :sku::text and a.currency = cart.currency),
+            (lines -> :sku::text ->> 'price_at_add')::bigint) <= ${LINE_TOTAL_MAX}
+    returning *`),
+)
 
-const SET_DETAILS = `
-  update cart
-  set ${CHANGED},
-      email = case when $3::boolean then $4::text else email end,
-      shipping_address = case when $5::boolean then $6::jsonb else shipping_address end,
-      shipping_method = case when $7::boolean then $8::text else shipping_method end
-  where ${MAY_CHANGE}
-  returning *`
+const SET_DETAILS = statement(
+  'cart.setDetails',
+  returning(`
+    update cart
+    set ${CHANGED},
+        email = case when :hasEmail::boolean then :email::text else email end,
+        shipping_address = case when :hasAddress::boolean then :shippingAddress::jsonb else shipping_address end,
+        shipping_method = case when :hasMethod::boolean then :shippingMethod::text else shipping_method end
+    where ${MAY_CHANGE}
+    returning *`),
+)

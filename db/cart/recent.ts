@@ -13,7 +13,7 @@ const ENTRIES_MAX = 20_000
  * that it changes; the others come from here, for they were read a moment ago by the change before, or for another cart.
  * Shown to customers and never bought by: checkout reads the catalog itself.
  */
-export class RecentCatalog {
+export class CatalogEntryCache {
   private epoch = ''
   private readonly entries = new Map<string, { readonly entry: CatalogEntry; readonly readAt: number }>()
 

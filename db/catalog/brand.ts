@@ -22,7 +22,7 @@ const BRAND = 'select slug, name, description, version, updated_at as "updatedAt
 /** Products told per statement when their brand gets another name. */
 const TOUCHED_AT_ONCE = 2_000
 
-/** One page of brands after the slug `after` (null: the first), by slug. */
+/** Brands after the slug `after` (null: the first ones), by slug. */
 export async function listBrands(db: Db, { after, limit }: { after: string | null; limit: number }): Promise<Brand[]> {
   const { rows } = await db.query<Brand>({
     name: 'brand.list',

@@ -8,7 +8,7 @@ import { productsOfBranch } from './category'
 import { newId } from '../id'
 import type { Tx } from '../pool'
 import { touchProducts } from './product'
-import { lockTree } from './tree-lock'
+import { lockTreeExclusive } from './tree-lock'
 
 export interface CategoryPatch {
   readonly title?: string | undefined
@@ -41,7 +41,7 @@ interface Node {
  * `validation_failed` for a parent that is none.
  */
 export async function createCategory(tx: Tx, input: CategoryInput): Promise<CategoryId> {
-  await lockTree(tx)
+  await lockTreeExclusive(tx)
   const parent = input.parentId ? await requireParent(tx, input.parentId) : null
   requireDepth((parent?.path.length ?? 0) + 1)
   const id = newId('category')
@@ -67,7 +67,7 @@ export async function updateCategory(
   tx: Tx,
   { id, mayChange, patch }: Changed & { readonly patch: CategoryPatch },
 ): Promise<CategoryId[]> {
-  await lockTree(tx)
+  await lockTreeExclusive(tx)
   const now = await requireNode(tx, id, mayChange)
   await patchCategory(tx, id, patch)
   const moved = patch.parentId !== undefined && patch.parentId !== (now.path.at(-2) ?? null)
@@ -78,7 +78,7 @@ export async function updateCategory(
   if (!moved && title === now.title && slug === now.slug) return shownOn
   // Some at a time: no statement outlasts its time, however large the branch is.
   for await (const products of productsOfBranch(tx, id)) {
-    if (moved) await tx.query('select refresh_offers($1::text[])', [products])
+    if (moved) await tx.query('select refresh_listings($1::text[])', [products])
     await touchProducts(tx, products)
   }
   return shownOn
@@ -89,7 +89,7 @@ export async function updateCategory(
  * `category_not_empty`. Answers the categories whose pages showed it.
  */
 export async function deleteCategory(tx: Tx, { id, mayChange }: Changed): Promise<readonly CategoryId[]> {
-  await lockTree(tx)
+  await lockTreeExclusive(tx)
   const { path, version } = await requireNode(tx, id, mayChange)
   const { rowCount } = await tx.query(
     `delete from category
@@ -112,7 +112,7 @@ export async function defineAttributes(
   tx: Tx,
   { id, mayChange, definitions }: Changed & { readonly definitions: readonly AttributeDefinition[] },
 ): Promise<readonly CategoryId[]> {
-  await lockTree(tx)
+  await lockTreeExclusive(tx)
   const { path, version } = await requireNode(tx, id, mayChange)
   const before = await schemaIn(tx, id)
   await replaceAttributes(tx, id, definitions)

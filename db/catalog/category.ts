@@ -41,7 +41,7 @@ const CATEGORY = `
          ) as breadcrumbs
   from category c`
 
-/** One page of categories after the id `after` (null: the first), oldest first. */
+/** Categories after the id `after` (null: the first ones), oldest first. */
 export async function listCategories(
   db: Db,
   { after, limit }: { after: string | null; limit: number },
@@ -75,7 +75,7 @@ export async function listChildren(db: Db, id: CategoryId, limit: number): Promi
   return rows
 }
 
-const BRANCH_PAGE = 2_000
+const BRANCH_BATCH_SIZE = 2_000
 
 /** The products of a branch, whatever their status, each once and by id: some at a time, as they were at the first ones. */
 export async function* productsOfBranch(tx: Tx, id: CategoryId): AsyncGenerator<ProductId[]> {
@@ -89,9 +89,9 @@ export async function* productsOfBranch(tx: Tx, id: CategoryId): AsyncGenerator<
     [id],
   )
   for (let more = true; more; ) {
-    const { rows } = await tx.query<{ id: ProductId }>(`fetch ${BRANCH_PAGE} from products_of_branch`)
+    const { rows } = await tx.query<{ id: ProductId }>(`fetch ${BRANCH_BATCH_SIZE} from products_of_branch`)
     if (rows.length > 0) yield rows.map((row) => row.id)
-    more = rows.length === BRANCH_PAGE
+    more = rows.length === BRANCH_BATCH_SIZE
   }
   await tx.query('close products_of_branch')
 }

@@ -8,7 +8,8 @@ import { type CategoryRef, PRODUCT_CATEGORIES, setProductCategories } from './ca
 import { newId } from '../id'
 import { PRODUCT_IMAGES, type ProductImage } from './image/read'
 import type { Db, Tx } from '../pool'
-import { holdTree } from './tree-lock'
+import { statement } from '../sql'
+import { lockTreeShared } from './tree-lock'
 
 export type ProductStatus = 'draft' | 'active' | 'archived'
 
@@ -128,7 +129,7 @@ export async function listProductIds(db: Db, after: string, limit: number): Prom
  */
 export async function createProduct(tx: Tx, input: ProductInput): Promise<ProductId> {
   const id = newId('product')
-  await holdTree(tx)
+  await lockTreeShared(tx)
   await insertProduct(tx, id, input)
   if (input.categories) await setProductCategories(tx, id, input.categories)
   await writeVariants(tx, { id, title: input.title }, input.variants)
@@ -145,7 +146,7 @@ export async function updateProduct(
   tx: Tx,
   { id, mayChange, patch }: { id: ProductId; mayChange: (version: number) => boolean; patch: ProductPatch },
 ): Promise<void> {
-  await holdTree(tx)
+  await lockTreeShared(tx)
   const { rows } = await tx.query<{ version: number; title: string }>(
     'select version, title from product where id = $1 for update',
     [id],
@@ -226,21 +227,26 @@ async function insertProduct(tx: Tx, id: ProductId, input: ProductInput): Promis
 
 async function tryInsertProduct(tx: Tx, id: ProductId, input: ProductInput & { slug: string }): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `insert into product (id, slug, title, description, brand, attributes, status)
-     values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (slug) do nothing`,
-    [
+    INSERT({
       id,
-      input.slug,
-      input.title,
-      input.description ?? '',
-      input.brand ?? null,
-      JSON.stringify(input.attributes ?? {}),
-      input.status ?? 'active',
-    ],
+      slug: input.slug,
+      title: input.title,
+      description: input.description ?? '',
+      brand: input.brand ?? null,
+      attributes: JSON.stringify(input.attributes ?? {}),
+      status: input.status ?? 'active',
+    }),
   )
   return rowCount === 1
 }
+
+const INSERT = statement(
+  null,
+  `
+    insert into product (id, slug, title, description, brand, attributes, status)
+    values (:id, :slug, :title, :description, :brand, :attributes, :status)
+    on conflict (slug) do nothing`,
+)
 
 /** One more than the highest number that this slug has been given. */
 async function nextSlugNumber(tx: Tx, slug: string): Promise<number> {
@@ -256,27 +262,32 @@ async function nextSlugNumber(tx: Tx, slug: string): Promise<number> {
 async function patchProduct(tx: Tx, id: ProductId, patch: ProductPatch): Promise<void> {
   try {
     await tx.query(
-      `update product
-       set title = coalesce($2, title), slug = coalesce($3, slug), description = coalesce($4, description),
-           brand = case when $5 then $6 else brand end, attributes = coalesce($7, attributes),
-           status = coalesce($8, status), version = version + 1, updated_at = now()
-       where id = $1`,
-      [
+      PATCH({
         id,
-        patch.title ?? null,
-        patch.slug ?? null,
-        patch.description ?? null,
-        patch.brand !== undefined,
-        patch.brand ?? null,
-        patch.attributes ? JSON.stringify(patch.attributes) : null,
-        patch.status ?? null,
-      ],
+        title: patch.title ?? null,
+        slug: patch.slug ?? null,
+        description: patch.description ?? null,
+        hasBrand: patch.brand !== undefined,
+        brand: patch.brand ?? null,
+        attributes: patch.attributes ? JSON.stringify(patch.attributes) : null,
+        status: patch.status ?? null,
+      }),
     )
   } catch (error) {
     if ((error as { constraint?: unknown }).constraint === 'product_slug_key') throw slugTaken(patch.slug ?? '')
     throw error
   }
 }
+
+const PATCH = statement(
+  null,
+  `
+    update product
+    set title = coalesce(:title, title), slug = coalesce(:slug, slug), description = coalesce(:description, description),
+        brand = case when :hasBrand then :brand else brand end, attributes = coalesce(:attributes, attributes),
+        status = coalesce(:status, status), version = version + 1, updated_at = now()
+    where id = :id`,
+)
 
 function skusOf({ variants = [] }: ProductPatch): string[] {
   return variants.map(({ sku }) => sku)
@@ -309,28 +320,17 @@ async function writeVariant(
   variant: VariantInput & { key: Sku; next: number },
 ): Promise<void> {
   const { rowCount } = await tx.query(
-    `insert into variant as v (sku, sku_written, product_id, title, attributes, position,
-                               weight_grams, length_mm, width_mm, height_mm)
-     values ($1, $2, $3, coalesce($4, $5), coalesce($6::jsonb, '{}'::jsonb), coalesce($7::int, $8), $9, $10, $11, $12)
-     on conflict (sku) do update
-     set title = coalesce($4, v.title), attributes = coalesce($6, v.attributes), position = coalesce($7, v.position),
-         weight_grams = case when $13 then $9 else v.weight_grams end,
-         length_mm = case when $14 then $10 else v.length_mm end,
-         width_mm = case when $15 then $11 else v.width_mm end,
-         height_mm = case when $16 then $12 else v.height_mm end
-     where v.product_id = $3`,
-    [
-      variant.key,
-      variant.sku,
-      product.id,
-      variant.title ?? null,
-      product.title,
-      variant.attributes ? JSON.stringify(variant.attributes) : null,
-      variant.position ?? null,
-      variant.next,
-      ...measuresOf(variant).map((measure) => measure ?? null),
-      ...measuresOf(variant).map((measure) => measure !== undefined),
-    ],
+    WRITE_VARIANT({
+      sku: variant.key,
+      skuWritten: variant.sku,
+      productId: product.id,
+      title: variant.title ?? null,
+      productTitle: product.title,
+      attributes: variant.attributes ? JSON.stringify(variant.attributes) : null,
+      position: variant.position ?? null,
+      nextPosition: variant.next,
+      ...measuresOf(variant),
+    }),
   )
   if (rowCount !== 1) {
     throw new DomainError('sku_taken', `The SKU ${variant.sku} belongs to another product.`, { sku: variant.sku })
@@ -343,8 +343,32 @@ async function writeVariant(
   }
 }
 
+const WRITE_VARIANT = statement(
+  null,
+  `
+    insert into variant as v (sku, sku_written, product_id, title, attributes, position,
+                              weight_grams, length_mm, width_mm, height_mm)
+    values (:sku, :skuWritten, :productId, coalesce(:title, :productTitle), coalesce(:attributes::jsonb, '{}'::jsonb), coalesce(:position::int, :nextPosition), :weightGrams, :lengthMm, :widthMm, :heightMm)
+    on conflict (sku) do update
+    set title = coalesce(:title, v.title), attributes = coalesce(:attributes, v.attributes), position = coalesce(:position, v.position),
+        weight_grams = case when :hasWeight then :weightGrams else v.weight_grams end,
+        length_mm = case when :hasLength then :lengthMm else v.length_mm end,
+        width_mm = case when :hasWidth then :widthMm else v.width_mm end,
+        height_mm = case when :hasHeight then :heightMm else v.height_mm end
+    where v.product_id = :productId`,
+)
+
 function measuresOf({ weightGrams, lengthMm, widthMm, heightMm }: VariantInput) {
-  return [weightGrams, lengthMm, widthMm, heightMm]
+  return {
+    weightGrams: weightGrams ?? null,
+    lengthMm: lengthMm ?? null,
+    widthMm: widthMm ?? null,
+    heightMm: heightMm ?? null,
+    hasWeight: weightGrams !== undefined,
+    hasLength: lengthMm !== undefined,
+    hasWidth: widthMm !== undefined,
+    hasHeight: heightMm !== undefined,
+  }
 }
 
 type AmountTable = 'price' | 'variant_cost'

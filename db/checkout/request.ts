@@ -9,6 +9,7 @@ import { type Order, readOwnOrder } from '../order/read'
 import { type RequestAttempt, requestAttempt } from '../payment/attempt'
 import { type IdempotencyScope, requireSameBody } from '../platform/idempotency'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /**
  * Requests to check out or to pay, under their idempotency keys. A key names an attempt of an order, and what became of
@@ -83,9 +84,9 @@ export async function requestNextAttempt(
   return unlessKeyIsTaken(() => requestAttempt(db, { ...input, paymentId: newId('payment') }))
 }
 
-async function unlessKeyIsTaken<T>(statement: () => Promise<T | null>): Promise<T | null> {
+async function unlessKeyIsTaken<T>(write: () => Promise<T | null>): Promise<T | null> {
   try {
-    return await statement()
+    return await write()
   } catch (error) {
     if ((error as { constraint?: unknown }).constraint === 'idempotency_pkey') return null
     throw error
@@ -119,25 +120,36 @@ export async function refuseCheckout(
   { scope, operation, key, bodyHash }: IdempotencyScope,
   { cartId, refusal, prices }: { cartId: CartId; refusal: AcceptRefusal; prices: Readonly<Record<string, number>> },
 ): Promise<void> {
-  await db.query({
-    name: 'checkoutKey.refuse',
-    text: `
-      with kept as (
-        insert into idempotency (scope, operation, key, body_hash, status, resource)
-        values ($1, $2, $3, $4, 409, $5)
-        on conflict do nothing
-        returning 1
-      )
-      update cart
-      set lines = (
-            select coalesce(jsonb_object_agg(line.key, case
-                     when $7::jsonb ? line.key then jsonb_set(line.value, '{price_at_add}', $7::jsonb -> line.key)
-                     else line.value
-                   end), '{}')
-            from jsonb_each(cart.lines) as line
-          )
-      from kept
-      where cart.id = $6 and cart.state = 'open' and cart.order_id is null and $7::jsonb <> '{}'`,
-    values: [scope, operation, key, bodyHash, JSON.stringify(refusal), cartId, JSON.stringify(prices)],
-  })
+  await db.query(
+    REFUSE({
+      scope,
+      operation,
+      key,
+      bodyHash,
+      refusal: JSON.stringify(refusal),
+      cartId,
+      prices: JSON.stringify(prices),
+    }),
+  )
 }
+
+const REFUSE = statement(
+  'checkoutKey.refuse',
+  `
+    with kept as (
+      insert into idempotency (scope, operation, key, body_hash, status, resource)
+      values (:scope, :operation, :key, :bodyHash, 409, :refusal)
+      on conflict do nothing
+      returning 1
+    )
+    update cart
+    set lines = (
+          select coalesce(jsonb_object_agg(line.key, case
+                   when :prices::jsonb ? line.key then jsonb_set(line.value, '{price_at_add}', :prices::jsonb -> line.key)
+                   else line.value
+                 end), '{}')
+          from jsonb_each(cart.lines) as line
+        )
+    from kept
+    where cart.id = :cartId and cart.state = 'open' and cart.order_id is null and :prices::jsonb <> '{}'`,
+)

@@ -5,8 +5,8 @@ import type { ImportRow, Rejection } from '../../domain/import/row'
 import {
   type BatchPlan,
   type Facts,
-  type Known,
-  type PresentSku,
+  type StoredCatalog,
+  type StoredSku,
   planBatch,
   slugOfPath,
   type WantedSku,
@@ -16,9 +16,10 @@ import { ensureCategories } from '../catalog/category'
 import { newId } from '../id'
 import { type ImportPosition, REJECTIONS_KEPT_MAX } from './job'
 import { type Pool, type Tx, withTransaction } from '../pool'
+import { statement } from '../sql'
 import { announceProducts } from '../catalog/product'
 import { setLevels } from '../inventory/stock'
-import { holdTree } from '../catalog/tree-lock'
+import { lockTreeShared } from '../catalog/tree-lock'
 
 export interface Batch {
   readonly id: ImportId
@@ -46,7 +47,7 @@ export async function applyBatch(pool: Pool, batch: Batch): Promise<boolean> {
   return withTransaction(pool, async (tx) => {
     const rejectedBefore = await lockImport(tx, batch)
     if (rejectedBefore === null) return false
-    await holdTree(tx)
+    await lockTreeShared(tx)
     const plan = planBatch(batch.rows, await readKnown(tx, batch))
     try {
       await writePlan(tx, batch.id, plan)
@@ -107,25 +108,26 @@ async function lockImport(tx: Tx, { id, from }: Batch): Promise<number | null> {
 }
 
 async function moveOn(tx: Tx, { id, to, rows, rejections }: Batch, accepted: number, rejected: number): Promise<void> {
-  await tx.query({
-    name: 'import.moveOn',
-    text: `
-      update import
-      set next_byte = $2, next_line = $3, rows_read = rows_read + $4, rows_written = rows_written + $5,
-          rows_rejected = rows_rejected + $6, updated_at = now()
-      where id = $1`,
-    values: [id, to.byte, to.line, rows.length + rejections.length, accepted, rejected],
-  })
+  await tx.query(MOVE_ON({ id, ...to, read: rows.length + rejections.length, accepted, rejected }))
 }
 
-async function readKnown(tx: Tx, { id, rows }: Batch): Promise<Known> {
+const MOVE_ON = statement(
+  'import.moveOn',
+  `
+    update import
+    set next_byte = :byte, next_line = :line, rows_read = rows_read + :read, rows_written = rows_written + :accepted,
+        rows_rejected = rows_rejected + :rejected, updated_at = now()
+    where id = :id`,
+)
+
+async function readKnown(tx: Tx, { id, rows }: Batch): Promise<StoredCatalog> {
   const skus = [...new Set(rows.map((row) => row.sku))]
   const facts = await tx.query<{ sku: Sku; facts: Facts }>({
     name: 'import.facts',
     text: 'select sku, facts from import_sku where import_id = $1 and sku = any ($2::text[])',
     values: [id, skus],
   })
-  const present = await tx.query<PresentSku>({
+  const present = await tx.query<StoredSku>({
     name: 'import.present',
     text: `
       select v.sku, v.product_id as "productId", v.title, v.weight_grams as "weightGrams", v.length_mm as "lengthMm",
@@ -187,23 +189,18 @@ async function insertSkus(
   if (skus.length === 0) return []
   const products = skus.map((sku): NewProduct => ({ ...sku, id: newId('product'), slug: slugOf(sku.title) }))
   await insertProducts(tx, products)
-  await tx.query({
-    name: 'import.insertVariants',
-    text: `
-      insert into variant (sku, sku_written, product_id, title, weight_grams, length_mm, width_mm, height_mm)
-      select *
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[])`,
-    values: columns(products, (p) => [
-      p.sku,
-      p.skuWritten,
-      p.id,
-      p.title,
-      p.weightGrams ?? null,
-      p.lengthMm ?? null,
-      p.widthMm ?? null,
-      p.heightMm ?? null,
-    ]),
-  })
+  await tx.query(
+    INSERT_VARIANTS({
+      skus: products.map((p) => p.sku),
+      skusWritten: products.map((p) => p.skuWritten),
+      productIds: products.map((p) => p.id),
+      titles: products.map((p) => p.title),
+      weights: products.map((p) => p.weightGrams ?? null),
+      lengths: products.map((p) => p.lengthMm ?? null),
+      widths: products.map((p) => p.widthMm ?? null),
+      heights: products.map((p) => p.heightMm ?? null),
+    }),
+  )
   const categorized = products.filter((product) => product.category !== undefined)
   if (categorized.length > 0) {
     await tx.query({
@@ -218,6 +215,14 @@ async function insertSkus(
   return products.map((product) => product.id)
 }
 
+const INSERT_VARIANTS = statement(
+  'import.insertVariants',
+  `
+    insert into variant (sku, sku_written, product_id, title, weight_grams, length_mm, width_mm, height_mm)
+    select *
+    from unnest(:skus::text[], :skusWritten::text[], :productIds::text[], :titles::text[], :weights::int[], :lengths::int[], :widths::int[], :heights::int[])`,
+)
+
 /** The title's slug goes to the first; the others get their SKU into it, and should that be taken too, their id. */
 async function insertProducts(tx: Tx, products: readonly NewProduct[]): Promise<void> {
   let pending = products
@@ -227,23 +232,16 @@ async function insertProducts(tx: Tx, products: readonly NewProduct[]): Promise<
     (product) => slugWith(product.slug, product.id.slice(-12)),
   ]
   for (const slugFor of attempts) {
-    const { rows } = await tx.query<{ id: ProductId }>({
-      name: 'import.insertProducts',
-      text: `
-        insert into product (id, slug, title, description, brand, attributes)
-        select *
-        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
-        on conflict (slug) do nothing
-        returning id`,
-      values: columns(pending, (p) => [
-        p.id,
-        slugFor(p),
-        p.title,
-        p.description ?? '',
-        p.brand ?? null,
-        JSON.stringify(p.attributes ?? {}),
-      ]),
-    })
+    const { rows } = await tx.query<{ id: ProductId }>(
+      INSERT_PRODUCTS({
+        ids: pending.map((p) => p.id),
+        slugs: pending.map(slugFor),
+        titles: pending.map((p) => p.title),
+        descriptions: pending.map((p) => p.description ?? ''),
+        brands: pending.map((p) => p.brand ?? null),
+        attributes: pending.map((p) => JSON.stringify(p.attributes ?? {})),
+      }),
+    )
     if (rows.length === pending.length) return
     const inserted = new Set(rows.map((row) => row.id))
     pending = pending.filter((product) => !inserted.has(product.id))
@@ -251,44 +249,67 @@ async function insertProducts(tx: Tx, products: readonly NewProduct[]): Promise<
   throw new Error(`no slug was free for ${pending[0]?.sku}`)
 }
 
+const INSERT_PRODUCTS = statement(
+  'import.insertProducts',
+  `
+    insert into product (id, slug, title, description, brand, attributes)
+    select *
+    from unnest(:ids::text[], :slugs::text[], :titles::text[], :descriptions::text[], :brands::text[], :attributes::jsonb[])
+    on conflict (slug) do nothing
+    returning id`,
+)
+
 async function updateVariants(tx: Tx, variants: BatchPlan['variants']): Promise<void> {
   if (variants.length === 0) return
-  await tx.query({
-    name: 'import.updateVariants',
-    text: `
-      update variant v
-      set title = n.title, attributes = n.attributes, weight_grams = n.weight_grams, length_mm = n.length_mm,
-          width_mm = n.width_mm, height_mm = n.height_mm
-      from unnest($1::text[], $2::text[], $3::jsonb[], $4::int[], $5::int[], $6::int[], $7::int[])
-        as n (sku, title, attributes, weight_grams, length_mm, width_mm, height_mm)
-      where v.sku = n.sku`,
-    values: columns(variants, (v) => [
-      v.sku,
-      v.title,
-      JSON.stringify(v.attributes),
-      v.weightGrams,
-      v.lengthMm,
-      v.widthMm,
-      v.heightMm,
-    ]),
-  })
+  await tx.query(
+    UPDATE_VARIANTS({
+      skus: variants.map((v) => v.sku),
+      titles: variants.map((v) => v.title),
+      attributes: variants.map((v) => JSON.stringify(v.attributes)),
+      weights: variants.map((v) => v.weightGrams),
+      lengths: variants.map((v) => v.lengthMm),
+      widths: variants.map((v) => v.widthMm),
+      heights: variants.map((v) => v.heightMm),
+    }),
+  )
 }
+
+const UPDATE_VARIANTS = statement(
+  'import.updateVariants',
+  `
+    update variant v
+    set title = n.title, attributes = n.attributes, weight_grams = n.weight_grams, length_mm = n.length_mm,
+        width_mm = n.width_mm, height_mm = n.height_mm
+    from unnest(:skus::text[], :titles::text[], :attributes::jsonb[], :weights::int[], :lengths::int[], :widths::int[], :heights::int[])
+      as n (sku, title, attributes, weight_grams, length_mm, width_mm, height_mm)
+    where v.sku = n.sku`,
+)
 
 async function updateProducts(tx: Tx, products: BatchPlan['products']): Promise<void> {
   if (products.length === 0) return
-  const { rowCount } = await tx.query({
-    name: 'import.updateProducts',
-    text: `
-      update product p
-      set title = n.title, description = n.description, brand = n.brand, attributes = n.attributes,
-          version = p.version + 1, updated_at = now()
-      from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
-        as n (id, version, title, description, brand, attributes)
-      where p.id = n.id and p.version = n.version`,
-    values: columns(products, (p) => [p.id, p.version, p.title, p.description, p.brand, JSON.stringify(p.attributes)]),
-  })
+  const { rowCount } = await tx.query(
+    UPDATE_PRODUCTS({
+      ids: products.map((p) => p.id),
+      versions: products.map((p) => p.version),
+      titles: products.map((p) => p.title),
+      descriptions: products.map((p) => p.description),
+      brands: products.map((p) => p.brand),
+      attributes: products.map((p) => JSON.stringify(p.attributes)),
+    }),
+  )
   if (rowCount !== products.length) throw new BatchOvertaken('a product was changed meanwhile')
 }
+
+const UPDATE_PRODUCTS = statement(
+  'import.updateProducts',
+  `
+    update product p
+    set title = n.title, description = n.description, brand = n.brand, attributes = n.attributes,
+        version = p.version + 1, updated_at = now()
+    from unnest(:ids::text[], :versions::int[], :titles::text[], :descriptions::text[], :brands::text[], :attributes::jsonb[])
+      as n (id, version, title, description, brand, attributes)
+    where p.id = n.id and p.version = n.version`,
+)
 
 async function replaceFirstCategory(
   tx: Tx,

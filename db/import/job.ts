@@ -94,10 +94,10 @@ export async function endImport(
 
 /**
  * Tells Postgres how large the catalog has become. Without this a first import leaves it planning for empty tables until
- * its own housekeeping comes by, and a page of products takes seconds.
+ * its own housekeeping comes by, and a list of products takes seconds.
  */
 export async function analyzeCatalog(db: Db): Promise<void> {
-  await db.query('analyze product, product_category, variant, price, stock_level, offer')
+  await db.query('analyze product, product_category, variant, price, stock_level, listing')
 }
 
 /** Ends every upload that fell silent: its sender, or the API process that received it, died. */

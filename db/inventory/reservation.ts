@@ -10,6 +10,7 @@ import {
 } from '../../domain/inventory'
 import { newId } from '../id'
 import { type Db, type Pool, type Tx, withTransaction } from '../pool'
+import { statement } from '../sql'
 
 /**
  * Reservations. Stock is never sold twice because of two things in this file and one in the schema: demand is reserved by
@@ -17,10 +18,9 @@ import { type Db, type Pool, type Tx, withTransaction } from '../pool'
  */
 
 /**
- * The heart of `reserve`, `holdCart` and `placeOrder`, as the middle of a `with` list. Parameters:
- * $1 owner, $2 the cart whose soft holds are consumed, $3 SKUs, $4 warehouses, $5 quantities, $6 reservation ids.
- * A preceding `claimed` has one row when the owner may reserve. `fit` then has one row when everything was there,
- * else none, and nothing changed.
+ * The heart of `reserve`, `holdCart` and `placeOrder`, as the middle of a `with` list. Its values are those of
+ * {@link demandValues}, and `:holder`, the cart whose soft holds are consumed (null: none). A preceding `claimed` has one row
+ * when the owner may reserve. `fit` then has one row when everything was there, else none, and nothing changed.
  *
  * Only `locked` sees the rows as they are now; the statement's own view of them is as old as the statement. So `stock` may
  * neither judge by that view nor compute from it: an update's checks are first tried on the old row, and on a row that was
@@ -29,12 +29,13 @@ import { type Db, type Pool, type Tx, withTransaction } from '../pool'
 export const RESERVE = `
   demand as (
     select *
-    from unnest($3::text[], $4::text[], $5::int[], $6::text[]) as d (sku, warehouse_id, quantity, id)
+    from unnest(:demandSkus::text[], :demandWarehouses::text[], :demandQuantities::int[], :demandIds::text[])
+      as d (sku, warehouse_id, quantity, id)
   ),
   own as (
     select r.id, r.sku, r.warehouse_id, r.quantity
     from reservation r, claimed
-    where r.owner_id = $2 and r.kind = 'soft' and r.state = 'held'
+    where r.owner_id = :holder and r.kind = 'soft' and r.state = 'held'
     for update of r
   ),
   change as (
@@ -72,7 +73,7 @@ export const RESERVE = `
  * Gives back what `freed` (sku, warehouse_id, quantity) held, as the end of a `with` list.
  * Its rows are locked in the same order as in {@link RESERVE}, and written as they were locked for the same reason.
  */
-export const GIVE_BACK = `
+export const RELEASE_STOCK = `
   freed_sum as (
     select sku, warehouse_id, sum(quantity)::int as quantity
     from freed
@@ -97,7 +98,7 @@ export const GIVE_BACK = `
  * Tells the outbox of levels `turned` (sku, warehouse_id, on_hand, type) that carts took the last unit of, or gave one back
  * to: search and pages say so. Orders have events of their own. The sequence goes on with that of the level's movements.
  */
-const TELL_TURNED = `
+const EMIT_TURNED = `
   told as (
     insert into outbox (event_id, aggregate, seq, type, payload)
     select new_id('evt'), warehouse_id || '/' || sku, nextval(pg_get_serial_sequence('stock_movement', 'id'))::int, type,
@@ -105,22 +106,20 @@ const TELL_TURNED = `
     from turned
   )`
 
-const TELL_FREED = `
+const EMIT_FREED = `
   turned as (
     select sku, warehouse_id, on_hand, 'stock.back_in_stock' as type from freed_stock where was_gone
-  ), ${TELL_TURNED}`
+  ), ${EMIT_TURNED}` as const
 
-/** The parameters $1 to $6 of {@link RESERVE}. */
-export function reserveValues(ownerId: string, cartId: string | null, allocations: readonly Allocation[]): unknown[] {
+/** What {@link RESERVE} is to reserve, with the ids of the reservations. */
+export function demandValues(allocations: readonly Allocation[]) {
   const sorted = [...allocations].sort(bySkuAndWarehouse)
-  return [
-    ownerId,
-    cartId,
-    sorted.map((part) => part.sku),
-    sorted.map((part) => part.warehouseId),
-    sorted.map((part) => part.quantity),
-    sorted.map(() => newId('reservation')),
-  ]
+  return {
+    demandSkus: sorted.map((part) => part.sku),
+    demandWarehouses: sorted.map((part) => part.warehouseId),
+    demandQuantities: sorted.map((part) => part.quantity),
+    demandIds: sorted.map(() => newId('reservation')),
+  }
 }
 
 /**
@@ -131,41 +130,45 @@ export async function reserve(
   db: Db,
   { ownerId, allocations, seconds }: { ownerId: string; allocations: readonly Allocation[]; seconds: number },
 ): Promise<boolean> {
-  const { rows } = await db.query<{ held: boolean }>({
-    name: 'inventory.reserve',
-    text: `
-      with claimed as (
-        select 1 where not exists (select from reservation where owner_id = $1)
-      ), ${RESERVE},
-      reserved as (
-        insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
-        select demand.id, 'hard', $1, sku, warehouse_id, quantity, now() + make_interval(secs => $7)
-        from demand, fit
-        returning 1
-      )
-      select exists (select from reserved)
-          or exists (select from reservation where owner_id = $1 and state in ('held', 'committed')) as held`,
-    values: [...reserveValues(ownerId, null, allocations), seconds],
-  })
+  const { rows } = await db.query<{ held: boolean }>(
+    RESERVE_OR_NOT({ ...demandValues(allocations), ownerId, holder: null, seconds }),
+  )
   return rows[0]?.held ?? false
 }
 
+const RESERVE_OR_NOT = statement(
+  'inventory.reserve',
+  `
+    with claimed as (
+      select 1 where not exists (select from reservation where owner_id = :ownerId)
+    ), ${RESERVE},
+    reserved as (
+      insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
+      select demand.id, 'hard', :ownerId, sku, warehouse_id, quantity, now() + make_interval(secs => :seconds)
+      from demand, fit
+      returning 1
+    )
+    select exists (select from reserved)
+        or exists (select from reservation where owner_id = :ownerId and state in ('held', 'committed')) as held`,
+)
+
 /** Gives back what `ownerId` holds. Returns how many reservations ended; 0 when there was nothing, or not any more. */
 export async function release(db: Db, ownerId: string): Promise<number> {
-  const { rows } = await db.query<{ count: number }>({
-    name: 'inventory.release',
-    text: `
-      with freed as (
-        update reservation
-        set state = 'released', updated_at = now()
-        where owner_id = $1 and state = 'held'
-        returning sku, warehouse_id, quantity
-      ), ${GIVE_BACK}
-      select (select count(*)::int from freed) as count, (select count(*) from freed_stock) as levels`,
-    values: [ownerId],
-  })
+  const { rows } = await db.query<{ count: number }>(RELEASE({ ownerId }))
   return rows[0]?.count ?? 0
 }
+
+const RELEASE = statement(
+  'inventory.release',
+  `
+    with freed as (
+      update reservation
+      set state = 'released', updated_at = now()
+      where owner_id = :ownerId and state = 'held'
+      returning sku, warehouse_id, quantity
+    ), ${RELEASE_STOCK}
+    select (select count(*)::int from freed) as count, (select count(*) from freed_stock) as levels`,
+)
 
 /** What each warehouse could give of these SKUs to this cart: its free stock and the cart's own soft hold there. */
 export async function readSupply(db: Db, skus: readonly Sku[], cartId: string | null): Promise<Supply[]> {
@@ -225,67 +228,69 @@ async function setCartHold(
   allocations: readonly Allocation[],
   seconds: number,
 ): Promise<Date | null> {
-  const { rows } = await db.query<{ expiresAt: Date }>({
-    name: 'inventory.holdCart',
-    text: `
-      with claimed as (
-        select id from cart where id = $1 and state = 'open' and order_id is null for update
-      ), ${RESERVE},
-      kept as (
-        insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
-        select demand.id, 'soft', $1, sku, warehouse_id, quantity, now() + make_interval(secs => $7)
-        from demand, fit
-        on conflict (owner_id, sku, warehouse_id) where state in ('held', 'committed')
-        do update set quantity = excluded.quantity, expires_at = excluded.expires_at, updated_at = now()
-        returning 1
-      ),
-      dropped as (
-        update reservation r
-        set state = 'released', updated_at = now()
-        from own, fit
-        where r.id = own.id
-          and not exists (select from demand d where d.sku = own.sku and d.warehouse_id = own.warehouse_id)
-        returning 1
-      ),
-      turned as (
-        select sku, warehouse_id, locked.on_hand,
-               case when locked.on_hand > locked.reserved then 'stock.sold_out' else 'stock.back_in_stock' end as type
-        from change
-        join locked using (sku, warehouse_id), fit
-        where (locked.on_hand > locked.reserved) <> (locked.on_hand > locked.reserved + change.quantity)
-      ), ${TELL_TURNED}
-      update cart
-      set hold_expires_at = now() + make_interval(secs => $7), updated_at = now()
-      from fit
-      where id = $1
-      returning hold_expires_at as "expiresAt"`,
-    values: [...reserveValues(cartId, cartId, allocations), seconds],
-  })
+  const { rows } = await db.query<{ expiresAt: Date }>(
+    HOLD_CART({ ...demandValues(allocations), cartId, holder: cartId, seconds }),
+  )
   return rows[0]?.expiresAt ?? null
 }
+
+const HOLD_CART = statement(
+  'inventory.holdCart',
+  `
+    with claimed as (
+      select id from cart where id = :cartId and state = 'open' and order_id is null for update
+    ), ${RESERVE},
+    kept as (
+      insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
+      select demand.id, 'soft', :cartId, sku, warehouse_id, quantity, now() + make_interval(secs => :seconds)
+      from demand, fit
+      on conflict (owner_id, sku, warehouse_id) where state in ('held', 'committed')
+      do update set quantity = excluded.quantity, expires_at = excluded.expires_at, updated_at = now()
+      returning 1
+    ),
+    dropped as (
+      update reservation r
+      set state = 'released', updated_at = now()
+      from own, fit
+      where r.id = own.id
+        and not exists (select from demand d where d.sku = own.sku and d.warehouse_id = own.warehouse_id)
+      returning 1
+    ),
+    turned as (
+      select sku, warehouse_id, locked.on_hand,
+             case when locked.on_hand > locked.reserved then 'stock.sold_out' else 'stock.back_in_stock' end as type
+      from change
+      join locked using (sku, warehouse_id), fit
+      where (locked.on_hand > locked.reserved) <> (locked.on_hand > locked.reserved + change.quantity)
+    ), ${EMIT_TURNED}
+    update cart
+    set hold_expires_at = now() + make_interval(secs => :seconds), updated_at = now()
+    from fit
+    where id = :cartId
+    returning hold_expires_at as "expiresAt"`,
+)
 
 /** Ends the soft hold of a cart. Repeated, or without a hold, it does nothing. */
 export async function releaseCartHold(pool: Pool, cartId: CartId): Promise<void> {
   await withTransaction(pool, async (tx) => {
     await lockCart(tx, cartId)
-    await tx.query(cartHoldRelease(cartId))
+    await tx.query(RELEASE_CART_HOLD({ cartId }))
   })
 }
 
-const cartHoldRelease = (cartId: CartId) => ({
-  name: 'inventory.releaseCartHold',
-  text: `
-      with freed as (
-        update reservation
-        set state = 'released', updated_at = now()
-        where owner_id = $1 and kind = 'soft' and state = 'held'
-        returning sku, warehouse_id, quantity
-      ), ${GIVE_BACK}, ${TELL_FREED}
-      update cart
-      set hold_expires_at = null, updated_at = now()
-      where id = $1 and (select count(*) from freed_stock) >= 0`,
-  values: [cartId],
-})
+const RELEASE_CART_HOLD = statement(
+  'inventory.releaseCartHold',
+  `
+    with freed as (
+      update reservation
+      set state = 'released', updated_at = now()
+      where owner_id = :cartId and kind = 'soft' and state = 'held'
+      returning sku, warehouse_id, quantity
+    ), ${RELEASE_STOCK}, ${EMIT_FREED}
+    update cart
+    set hold_expires_at = null, updated_at = now()
+    where id = :cartId and (select count(*) from freed_stock) >= 0`,
+)
 
 /**
  * Releases up to `limit` soft holds that are past their time, of the owners of one shard (`shards` a power of two).
@@ -295,40 +300,43 @@ export async function expireDueHolds(
   db: Db,
   { shard, shards, limit }: { shard: number; shards: number; limit: number },
 ): Promise<{ expired: number; nextDueMs: number | null }> {
-  const { rows } = await db.query<{ expired: number; nextDueMs: number | null }>({
-    name: 'inventory.expireDueHolds',
-    text: `
-      with due as (
-        select id
-        from reservation
-        where kind = 'soft' and state = 'held' and expires_at <= now() and hashtext(owner_id) & ($2 - 1) = $1
-        order by expires_at
-        limit $3
-        for update skip locked
-      ),
-      freed as (
-        update reservation r
-        set state = 'expired', updated_at = now()
-        from due
-        where r.id = due.id
-        returning r.owner_id, r.sku, r.warehouse_id, r.quantity
-      ), ${GIVE_BACK}, ${TELL_FREED},
-      carts as (
-        update cart
-        set hold_expires_at = null, updated_at = now()
-        where id in (
-          -- One that is locked is being held anew, and waits for what this statement has locked.
-          select id from cart where id in (select owner_id from freed) for update skip locked
-        )
-        returning 1
-      )
-      select (select count(*)::int from freed) as expired,
-             (select count(*) from freed_stock) as levels,
-             (select greatest(0, extract(epoch from min(r.expires_at) - now()) * 1000)::float8
-              from reservation r
-              where r.kind = 'soft' and r.state = 'held' and hashtext(r.owner_id) & ($2 - 1) = $1
-                and r.id not in (select id from due)) as "nextDueMs"`,
-    values: [shard, shards, limit],
-  })
+  const { rows } = await db.query<{ expired: number; nextDueMs: number | null }>(
+    EXPIRE_DUE_HOLDS({ shard, shards, limit }),
+  )
   return rows[0] ?? { expired: 0, nextDueMs: null }
 }
+
+const EXPIRE_DUE_HOLDS = statement(
+  'inventory.expireDueHolds',
+  `
+    with due as (
+      select id
+      from reservation
+      where kind = 'soft' and state = 'held' and expires_at <= now() and hashtext(owner_id) & (:shards - 1) = :shard
+      order by expires_at
+      limit :limit
+      for update skip locked
+    ),
+    freed as (
+      update reservation r
+      set state = 'expired', updated_at = now()
+      from due
+      where r.id = due.id
+      returning r.owner_id, r.sku, r.warehouse_id, r.quantity
+    ), ${RELEASE_STOCK}, ${EMIT_FREED},
+    carts as (
+      update cart
+      set hold_expires_at = null, updated_at = now()
+      where id in (
+        -- One that is locked is being held anew, and waits for what this statement has locked.
+        select id from cart where id in (select owner_id from freed) for update skip locked
+      )
+      returning 1
+    )
+    select (select count(*)::int from freed) as expired,
+           (select count(*) from freed_stock) as levels,
+           (select greatest(0, extract(epoch from min(r.expires_at) - now()) * 1000)::float8
+            from reservation r
+            where r.kind = 'soft' and r.state = 'held' and hashtext(r.owner_id) & (:shards - 1) = :shard
+              and r.id not in (select id from due)) as "nextDueMs"`,
+)

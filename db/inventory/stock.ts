@@ -2,6 +2,7 @@ import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { type Sku, skuKey, type WarehouseId } from '../../domain/ids'
 import { newId } from '../id'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /** What lies in one warehouse: `available = onHand - reserved`, none of them ever negative. */
 export interface StockLevel {
@@ -61,54 +62,57 @@ export async function adjustStock(db: Db, adjustment: Adjustment): Promise<Adjus
   const sku = skuKey(adjustment.sku)
   const known = await makeLevel(db, sku, adjustment.warehouseId)
   if (known !== 'known') return { outcome: known }
-  const { rows } = await db.query<StockLevel & { done: boolean }>({
-    name: 'stock.adjust',
-    text: `
-      with before as (
-        select sku, warehouse_id, on_hand, reserved, coalesce($4::int, on_hand::bigint + $3::int) as wanted
-        from stock_level
-        where sku = $1 and warehouse_id = $2
-        for update
-      ),
-      changed as (
-        update stock_level s
-        set on_hand = b.wanted, reserved = b.reserved
-        from before b
-        where s.sku = b.sku and s.warehouse_id = b.warehouse_id
-          and b.wanted between b.reserved and ${ON_HAND_MAX} and b.wanted <> b.on_hand
-        returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta
-      ),
-      moved as (
-        insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reason, actor)
-        select sku, warehouse_id, delta, on_hand, 'adjustment', $5, $6
-        from changed
-        returning id, sku, warehouse_id, on_hand
-      ),
-      told as (
-        insert into outbox (event_id, aggregate, seq, type, payload)
-        select $7, ${STOCK_EVENT}
-        from moved
-      )
-      select b.sku, b.warehouse_id as "warehouseId", coalesce(m.on_hand, b.on_hand) as "onHand", b.reserved,
-             coalesce(m.on_hand, b.on_hand) - b.reserved as available,
-             m.on_hand is not null or b.wanted = b.on_hand as done
-      from before b
-      left join moved m on true`,
-    values: [
+  const { rows } = await db.query<StockLevel & { done: boolean }>(
+    ADJUST({
       sku,
-      adjustment.warehouseId,
-      adjustment.delta ?? null,
-      adjustment.setOnHand ?? null,
-      adjustment.reason,
-      adjustment.actor,
-      newId('event'),
-    ],
-  })
+      warehouseId: adjustment.warehouseId,
+      delta: adjustment.delta ?? null,
+      setOnHand: adjustment.setOnHand ?? null,
+      reason: adjustment.reason,
+      actor: adjustment.actor,
+      eventId: newId('event'),
+    }),
+  )
   const row = rows[0]
   if (!row) throw new Error(`the stock level of ${sku} vanished`)
   const { done, ...level } = row
   return { outcome: done ? 'adjusted' : 'refused', level }
 }
+
+const ADJUST = statement(
+  'stock.adjust',
+  `
+    with before as (
+      select sku, warehouse_id, on_hand, reserved, coalesce(:setOnHand::int, on_hand::bigint + :delta::int) as wanted
+      from stock_level
+      where sku = :sku and warehouse_id = :warehouseId
+      for update
+    ),
+    changed as (
+      update stock_level s
+      set on_hand = b.wanted, reserved = b.reserved
+      from before b
+      where s.sku = b.sku and s.warehouse_id = b.warehouse_id
+        and b.wanted between b.reserved and ${ON_HAND_MAX} and b.wanted <> b.on_hand
+      returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta
+    ),
+    moved as (
+      insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reason, actor)
+      select sku, warehouse_id, delta, on_hand, 'adjustment', :reason, :actor
+      from changed
+      returning id, sku, warehouse_id, on_hand
+    ),
+    told as (
+      insert into outbox (event_id, aggregate, seq, type, payload)
+      select :eventId, ${STOCK_EVENT}
+      from moved
+    )
+    select b.sku, b.warehouse_id as "warehouseId", coalesce(m.on_hand, b.on_hand) as "onHand", b.reserved,
+           coalesce(m.on_hand, b.on_hand) - b.reserved as available,
+           m.on_hand is not null or b.wanted = b.on_hand as done
+    from before b
+    left join moved m on true`,
+)
 
 /**
  * Sets what is on hand at many levels, each change with its movement; levels that are not there yet are made. Rows are
@@ -124,70 +128,73 @@ export async function setLevels(
 ): Promise<number> {
   if (levels.length === 0) return 0
   const sorted = [...levels].sort((a, b) => compare(a.sku, b.sku) || compare(a.warehouseId, b.warehouseId))
-  const { rows } = await db.query<{ count: number }>({
-    name: 'stock.setLevels',
-    text: `
-      with wanted as materialized (
-        select * from unnest($3::text[], $4::text[], $5::int[], $6::text[]) as n (sku, warehouse_id, on_hand, event_id)
-      ),
-      before as materialized (
-        select s.sku, s.warehouse_id, s.on_hand, s.reserved
-        from stock_level s
-        join wanted w on w.sku = s.sku and w.warehouse_id = s.warehouse_id
-        order by s.sku, s.warehouse_id
-        for update of s
-      ),
-      changed as (
-        update stock_level s
-        set on_hand = w.on_hand, reserved = b.reserved
-        from wanted w
-        join before b on b.sku = w.sku and b.warehouse_id = w.warehouse_id
-        where s.sku = w.sku and s.warehouse_id = w.warehouse_id and b.reserved <= w.on_hand
-        returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta,
-                  (b.on_hand > b.reserved) <> (w.on_hand > b.reserved) as flipped, w.event_id
-      ),
-      made as (
-        insert into stock_level (sku, warehouse_id, on_hand)
-        select w.sku, w.warehouse_id, w.on_hand
-        from wanted w
-        where not exists (select from before b where b.sku = w.sku and b.warehouse_id = w.warehouse_id)
-        returning sku, warehouse_id, on_hand, on_hand as delta
-      ),
-      written as (
-        select * from changed
-        union all
-        select m.*, m.on_hand > 0 and v.created_at < now(), w.event_id
-        from made m
-        join wanted w on w.sku = m.sku and w.warehouse_id = m.warehouse_id
-        join variant v on v.sku = m.sku
-      ),
-      moved as (
-        insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reference)
-        select sku, warehouse_id, delta, on_hand, $1, $2
-        from written
-        where delta <> 0
-        returning id, sku, warehouse_id, on_hand
-      ),
-      told as (
-        insert into outbox (event_id, aggregate, seq, type, payload)
-        select w.event_id, told.*
-        from (select sku as moved_sku, warehouse_id as moved_warehouse, ${STOCK_EVENT} from moved) as t
-          (moved_sku, moved_warehouse, aggregate, seq, type, payload)
-        join written w on w.sku = t.moved_sku and w.warehouse_id = t.moved_warehouse and w.flipped
-        cross join lateral (select t.aggregate, t.seq, t.type, t.payload) as told
-      )
-      select count(*)::int as count from written`,
-    values: [
+  const { rows } = await db.query<{ count: number }>(
+    SET_LEVELS({
       cause,
       reference,
-      sorted.map((level) => level.sku),
-      sorted.map((level) => level.warehouseId),
-      sorted.map((level) => level.onHand),
-      sorted.map(() => newId('event')),
-    ],
-  })
+      skus: sorted.map((level) => level.sku),
+      warehouses: sorted.map((level) => level.warehouseId),
+      onHand: sorted.map((level) => level.onHand),
+      eventIds: sorted.map(() => newId('event')),
+    }),
+  )
   return rows[0]?.count ?? 0
 }
+
+const SET_LEVELS = statement(
+  'stock.setLevels',
+  `
+    with wanted as materialized (
+      select * from unnest(:skus::text[], :warehouses::text[], :onHand::int[], :eventIds::text[]) as n (sku, warehouse_id, on_hand, event_id)
+    ),
+    before as materialized (
+      select s.sku, s.warehouse_id, s.on_hand, s.reserved
+      from stock_level s
+      join wanted w on w.sku = s.sku and w.warehouse_id = s.warehouse_id
+      order by s.sku, s.warehouse_id
+      for update of s
+    ),
+    changed as (
+      update stock_level s
+      set on_hand = w.on_hand, reserved = b.reserved
+      from wanted w
+      join before b on b.sku = w.sku and b.warehouse_id = w.warehouse_id
+      where s.sku = w.sku and s.warehouse_id = w.warehouse_id and b.reserved <= w.on_hand
+      returning s.sku, s.warehouse_id, s.on_hand, s.on_hand - b.on_hand as delta,
+                (b.on_hand > b.reserved) <> (w.on_hand > b.reserved) as flipped, w.event_id
+    ),
+    made as (
+      insert into stock_level (sku, warehouse_id, on_hand)
+      select w.sku, w.warehouse_id, w.on_hand
+      from wanted w
+      where not exists (select from before b where b.sku = w.sku and b.warehouse_id = w.warehouse_id)
+      returning sku, warehouse_id, on_hand, on_hand as delta
+    ),
+    written as (
+      select * from changed
+      union all
+      select m.*, m.on_hand > 0 and v.created_at < now(), w.event_id
+      from made m
+      join wanted w on w.sku = m.sku and w.warehouse_id = m.warehouse_id
+      join variant v on v.sku = m.sku
+    ),
+    moved as (
+      insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reference)
+      select sku, warehouse_id, delta, on_hand, :cause, :reference
+      from written
+      where delta <> 0
+      returning id, sku, warehouse_id, on_hand
+    ),
+    told as (
+      insert into outbox (event_id, aggregate, seq, type, payload)
+      select w.event_id, told.*
+      from (select sku as moved_sku, warehouse_id as moved_warehouse, ${STOCK_EVENT} from moved) as t
+        (moved_sku, moved_warehouse, aggregate, seq, type, payload)
+      join written w on w.sku = t.moved_sku and w.warehouse_id = t.moved_warehouse and w.flipped
+      cross join lateral (select t.aggregate, t.seq, t.type, t.payload) as told
+    )
+    select count(*)::int as count from written`,
+)
 
 /** The levels of a SKU, by warehouse; null for an unknown SKU. `sku` is as it was written. */
 export async function readStock(db: Db, sku: Sku): Promise<{ sku: string; levels: StockLevel[] } | null> {
@@ -223,7 +230,7 @@ export async function readLevel(db: Db, sku: Sku, warehouseId: WarehouseId): Pro
   return rows[0] ?? null
 }
 
-/** One page of movements of a SKU before the movement `before` (null: from the newest), newest first. */
+/** Movements of a SKU before the movement `before` (null: from the newest), newest first. */
 export async function listMovements(
   db: Db,
   { sku, before, limit }: { sku: Sku; before: number | null; limit: number },

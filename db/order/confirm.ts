@@ -2,6 +2,7 @@ import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import { newId } from '../id'
 import { LEDGER_OF_PAYMENT } from '../payment/ledger'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 export interface Paid {
   readonly paymentId: PaymentId
@@ -19,74 +20,82 @@ export async function confirmOrder(
   db: Db,
   { orderId, paid }: { orderId: OrderId; paid: Paid | null },
 ): Promise<CartId | null> {
-  const { rows } = await db.query<{ cartId: CartId }>({
-    name: 'order.confirm',
-    text: `
-      with free as (
-        select id from orders where id = $1 and status = 'payment_pending' and $2::text is null and total = 0 for update
-      ),
-      payable as (
-        select o.id
-        from orders o
-        join payment p on p.order_id = o.id
-        where o.id = $1 and o.status = 'payment_pending' and p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
-          and not p.cancelling
-        for update of o, p
-      ),
-      won as (
-        update orders
-        set status = 'confirmed', payment_status = coalesce($3, 'none'), hold_expires_at = null,
-            event_seq = event_seq + case when $2::text is null then 1 else 2 end, confirmed_at = now(), updated_at = now()
-        where id in (select id from free union all select id from payable)
-        returning id, cart_id, event_seq
-      ),
-      paid as (
-        update payment p
-        set status = $3, outcome = 'completed', reference = $4, action_url = null,
-            captured = case when $3 = 'captured' then p.amount else 0 end, updated_at = now()
-        from won
-        where p.id = $2
-        returning p.id, p.order_id, p.amount, p.currency
-      ),
-      superseded as (
-        update payment p
-        set status = 'failed', outcome = 'superseded', updated_at = now()
-        from won
-        where p.order_id = won.id and p.status = 'requested'
-      ),
-      committed as (
-        update reservation r
-        set state = 'committed', expires_at = null, updated_at = now()
-        from won
-        where r.owner_id = won.id and r.state = 'held'
-      ),
-      closed as (
-        update cart c
-        set state = 'bought', updated_at = now()
-        from won
-        where c.id = won.cart_id and c.order_id = won.id
-      ),
-      ledger as (
-        ${LEDGER_OF_PAYMENT}
-      ),
-      event as (
-        insert into order_event (id, order_id, seq, type, from_status, to_status, data)
-        select $5, won.id, event_seq - 1, case $3::text when 'captured' then 'payment.captured' else 'payment.authorized' end, null, null,
-               jsonb_build_object('payment_id', paid.id, 'amount', paid.amount)
-        from won join paid on true
-        union all
-        select $6, won.id, event_seq, 'order.confirmed', 'payment_pending', 'confirmed', '{}'
-        from won
-      )
-      select cart_id as "cartId" from won`,
-    values: [
+  const { rows } = await db.query<{ cartId: CartId }>(
+    CONFIRM({
       orderId,
-      paid?.paymentId ?? null,
-      paid?.status ?? null,
-      paid?.reference ?? null,
-      newId('event'),
-      newId('event'),
-    ],
-  })
+      paymentId: paid?.paymentId ?? null,
+      status: paid?.status ?? null,
+      reference: paid?.reference ?? null,
+      paidEventId: newId('event'),
+      confirmedEventId: newId('event'),
+    }),
+  )
   return rows[0]?.cartId ?? null
 }
+
+const CONFIRM = statement(
+  'order.confirm',
+  `
+    with free as (
+      select id
+      from orders
+      where id = :orderId and status = 'payment_pending' and :paymentId::text is null and total = 0
+      for update
+    ),
+    payable as (
+      select o.id
+      from orders o
+      join payment p on p.order_id = o.id
+      where o.id = :orderId and o.status = 'payment_pending'
+        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending') and not p.cancelling
+      for update of o, p
+    ),
+    won as (
+      update orders
+      set status = 'confirmed', payment_status = coalesce(:status, 'none'), hold_expires_at = null,
+          event_seq = event_seq + case when :paymentId::text is null then 1 else 2 end, confirmed_at = now(),
+          updated_at = now()
+      where id in (select id from free union all select id from payable)
+      returning id, cart_id, event_seq
+    ),
+    paid as (
+      update payment p
+      set status = :status, outcome = 'completed', reference = :reference, action_url = null,
+          captured = case when :status = 'captured' then p.amount else 0 end, updated_at = now()
+      from won
+      where p.id = :paymentId
+      returning p.id, p.order_id, p.amount, p.currency
+    ),
+    superseded as (
+      update payment p
+      set status = 'failed', outcome = 'superseded', updated_at = now()
+      from won
+      where p.order_id = won.id and p.status = 'requested'
+    ),
+    committed as (
+      update reservation r
+      set state = 'committed', expires_at = null, updated_at = now()
+      from won
+      where r.owner_id = won.id and r.state = 'held'
+    ),
+    closed as (
+      update cart c
+      set state = 'bought', updated_at = now()
+      from won
+      where c.id = won.cart_id and c.order_id = won.id
+    ),
+    ledger as (
+      ${LEDGER_OF_PAYMENT}
+    ),
+    event as (
+      insert into order_event (id, order_id, seq, type, from_status, to_status, data)
+      select :paidEventId, won.id, event_seq - 1,
+             case :status::text when 'captured' then 'payment.captured' else 'payment.authorized' end, null, null,
+             jsonb_build_object('payment_id', paid.id, 'amount', paid.amount)
+      from won join paid on true
+      union all
+      select :confirmedEventId, won.id, event_seq, 'order.confirmed', 'payment_pending', 'confirmed', '{}'
+      from won
+    )
+    select cart_id as "cartId" from won`,
+)

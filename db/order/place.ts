@@ -3,9 +3,10 @@ import type { CartId, OrderId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
 import type { Allocation } from '../../domain/inventory'
 import { newId } from '../id'
-import { RESERVE, reserveValues } from '../inventory/reservation'
+import { demandValues, RESERVE } from '../inventory/reservation'
 import type { AttemptToCharge } from '../payment/attempt'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /** What a checkout works on: its order as accepted, and the newest attempt that is not over. */
 export interface OrderToPlace {
@@ -88,83 +89,89 @@ export interface PlaceOrder {
  * sent. With nothing to pay the attempt is dropped. False when stock was gone or the order was not `pending` any more:
  * then nothing changed. Look again.
  */
-export async function placeOrder(db: Db, input: PlaceOrder): Promise<{ holdMs: number } | null> {
-  const { rows } = await db.query<{ holdMs: number }>({
-    name: 'order.place',
-    text: `
-      with claimed as (
-        select id from orders where id = $1 and status = 'pending' for update
-      ), ${RESERVE},
-      reserved as (
-        insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
-        select demand.id, 'hard', $1, sku, warehouse_id, quantity, now() + make_interval(secs => $7)
-        from demand, fit
-      ),
-      consumed as (
-        update reservation r
-        set state = 'released', updated_at = now()
-        from own, fit
-        where r.id = own.id
-      ),
-      line as (
-        insert into order_line (order_id, position, sku, sku_written, product_id, title, seller_id, quantity, unit_price,
-          discount, tax, total)
-        select $1, row_number() over (), l.*
-        from unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int[], $14::bigint[],
-          $15::bigint[], $16::bigint[], $17::bigint[]) as l, fit
-      ),
-      ready as (
-        update payment
-        set status = 'sent', amount = $22, expires_at = now() + make_interval(secs => $7), updated_at = now()
-        from fit
-        where order_id = $1 and attempt = 1 and status = 'requested' and $22::bigint > 0
-      ),
-      dropped as (
-        delete from payment
-        using fit
-        where order_id = $1 and attempt = 1 and status = 'requested' and $22::bigint = 0
-      ),
-      placed as (
-        update orders
-        set status = 'payment_pending', payment_status = case when $22::bigint > 0 then 'pending' else 'none' end,
-            subtotal = $18, discount = $19, shipping = $20, tax = $21, total = $22,
-            hold_expires_at = now() + make_interval(secs => $7), event_seq = event_seq + 2, updated_at = now()
-        from fit
-        where id = $1
-        returning id, event_seq, hold_expires_at
-      ),
-      event as (
-        insert into order_event (id, order_id, seq, type, from_status, to_status, data)
-        select $23, id, event_seq - 1, 'inventory.reserved', 'pending', 'inventory_reserved', '{}' from placed
-        union all
-        select $24, id, event_seq, 'order.payment_pending', 'inventory_reserved', 'payment_pending', jsonb_build_object('total', $22::bigint)
-        from placed
-      )
-      select extract(epoch from hold_expires_at - now())::float8 * 1000 as "holdMs" from placed`,
-    values: [
-      ...reserveValues(input.orderId, input.cartId, input.allocations),
-      input.holdSeconds,
-      input.lines.map((line) => line.sku),
-      input.lines.map((line) => line.skuWritten),
-      input.lines.map((line) => line.productId),
-      input.lines.map((line) => line.title),
-      input.lines.map((line) => line.sellerId),
-      input.lines.map((line) => line.quantity),
-      input.lines.map((line) => line.unitPrice),
-      input.lines.map((line) => line.discount),
-      input.lines.map((line) => line.tax),
-      input.lines.map((line) => line.total),
-      input.totals.subtotal,
-      input.totals.discount,
-      input.totals.shipping,
-      input.totals.tax,
-      input.totals.total,
-      newId('event'),
-      newId('event'),
-    ],
-  })
+export async function placeOrder(
+  db: Db,
+  { orderId, cartId, allocations, lines, totals, holdSeconds }: PlaceOrder,
+): Promise<{ holdMs: number } | null> {
+  const { rows } = await db.query<{ holdMs: number }>(
+    PLACE({
+      ...demandValues(allocations),
+      orderId,
+      holder: cartId,
+      holdSeconds,
+      skus: lines.map((line) => line.sku),
+      skusWritten: lines.map((line) => line.skuWritten),
+      productIds: lines.map((line) => line.productId),
+      titles: lines.map((line) => line.title),
+      sellerIds: lines.map((line) => line.sellerId),
+      quantities: lines.map((line) => line.quantity),
+      unitPrices: lines.map((line) => line.unitPrice),
+      discounts: lines.map((line) => line.discount),
+      taxes: lines.map((line) => line.tax),
+      lineTotals: lines.map((line) => line.total),
+      ...totals,
+      reservedEventId: newId('event'),
+      placedEventId: newId('event'),
+    }),
+  )
   return rows[0] ?? null
 }
+
+const PLACE = statement(
+  'order.place',
+  `
+    with claimed as (
+      select id from orders where id = :orderId and status = 'pending' for update
+    ), ${RESERVE},
+    reserved as (
+      insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
+      select demand.id, 'hard', :orderId, sku, warehouse_id, quantity, now() + make_interval(secs => :holdSeconds)
+      from demand, fit
+    ),
+    consumed as (
+      update reservation r
+      set state = 'released', updated_at = now()
+      from own, fit
+      where r.id = own.id
+    ),
+    line as (
+      insert into order_line (order_id, position, sku, sku_written, product_id, title, seller_id, quantity, unit_price,
+        discount, tax, total)
+      select :orderId, row_number() over (), l.*
+      from unnest(:skus::text[], :skusWritten::text[], :productIds::text[], :titles::text[], :sellerIds::text[],
+        :quantities::int[], :unitPrices::bigint[], :discounts::bigint[], :taxes::bigint[], :lineTotals::bigint[]) as l, fit
+    ),
+    ready as (
+      update payment
+      set status = 'sent', amount = :total, expires_at = now() + make_interval(secs => :holdSeconds), updated_at = now()
+      from fit
+      where order_id = :orderId and attempt = 1 and status = 'requested' and :total::bigint > 0
+    ),
+    dropped as (
+      delete from payment
+      using fit
+      where order_id = :orderId and attempt = 1 and status = 'requested' and :total::bigint = 0
+    ),
+    placed as (
+      update orders
+      set status = 'payment_pending', payment_status = case when :total::bigint > 0 then 'pending' else 'none' end,
+          subtotal = :subtotal, discount = :discount, shipping = :shipping, tax = :tax, total = :total,
+          hold_expires_at = now() + make_interval(secs => :holdSeconds), event_seq = event_seq + 2, updated_at = now()
+      from fit
+      where id = :orderId
+      returning id, event_seq, hold_expires_at
+    ),
+    event as (
+      insert into order_event (id, order_id, seq, type, from_status, to_status, data)
+      select :reservedEventId, id, event_seq - 1, 'inventory.reserved', 'pending', 'inventory_reserved', '{}'
+      from placed
+      union all
+      select :placedEventId, id, event_seq, 'order.payment_pending', 'inventory_reserved', 'payment_pending',
+             jsonb_build_object('total', :total::bigint)
+      from placed
+    )
+    select extract(epoch from hold_expires_at - now())::float8 * 1000 as "holdMs" from placed`,
+)
 
 /**
  * Refuses a `pending` order in one statement: cancelled with its reason, the attempt over, the cart free again with
@@ -174,42 +181,51 @@ export async function refuseOrder(
   db: Db,
   { orderId, refusal, prices }: { orderId: OrderId; refusal: Refusal; prices: Readonly<Record<string, number>> },
 ): Promise<boolean> {
-  const { rowCount } = await db.query({
-    name: 'order.refuse',
-    text: `
-      with refused as (
-        update orders
-        set status = 'cancelled', cancel_reason = $2, payment_status = 'none', refusal = $3,
-            event_seq = event_seq + 1, cancelled_at = now(), updated_at = now()
-        where id = $1 and status = 'pending'
-        returning id, cart_id, event_seq
-      ),
-      attempt as (
-        update payment
-        set status = 'failed', outcome = 'refused', updated_at = now()
-        from refused
-        where order_id = refused.id and payment.status = 'requested'
-      ),
-      freed as (
-        update cart
-        set order_id = null, updated_at = now(),
-            lines = (
-              select coalesce(jsonb_object_agg(line.key, case
-                       when $4::jsonb ? line.key then jsonb_set(line.value, '{price_at_add}', $4::jsonb -> line.key)
-                       else line.value
-                     end), '{}')
-              from jsonb_each(cart.lines) as line
-            )
-        from refused
-        where cart.id = refused.cart_id and cart.order_id = refused.id
-      ),
-      event as (
-        insert into order_event (id, order_id, seq, type, from_status, to_status, data)
-        select $5, id, event_seq, 'order.cancelled', 'pending', 'cancelled', jsonb_build_object('reason', $2::text)
-        from refused
-      )
-      select 1 from refused`,
-    values: [orderId, refusal.code, JSON.stringify(refusal), JSON.stringify(prices), newId('event')],
-  })
+  const { rowCount } = await db.query(
+    REFUSE({
+      orderId,
+      reason: refusal.code,
+      refusal: JSON.stringify(refusal),
+      prices: JSON.stringify(prices),
+      eventId: newId('event'),
+    }),
+  )
   return rowCount === 1
 }
+
+const REFUSE = statement(
+  'order.refuse',
+  `
+    with refused as (
+      update orders
+      set status = 'cancelled', cancel_reason = :reason, payment_status = 'none', refusal = :refusal,
+          event_seq = event_seq + 1, cancelled_at = now(), updated_at = now()
+      where id = :orderId and status = 'pending'
+      returning id, cart_id, event_seq
+    ),
+    attempt as (
+      update payment
+      set status = 'failed', outcome = 'refused', updated_at = now()
+      from refused
+      where order_id = refused.id and payment.status = 'requested'
+    ),
+    freed as (
+      update cart
+      set order_id = null, updated_at = now(),
+          lines = (
+            select coalesce(jsonb_object_agg(line.key, case
+                     when :prices::jsonb ? line.key then jsonb_set(line.value, '{price_at_add}', :prices::jsonb -> line.key)
+                     else line.value
+                   end), '{}')
+            from jsonb_each(cart.lines) as line
+          )
+      from refused
+      where cart.id = refused.cart_id and cart.order_id = refused.id
+    ),
+    event as (
+      insert into order_event (id, order_id, seq, type, from_status, to_status, data)
+      select :eventId, id, event_seq, 'order.cancelled', 'pending', 'cancelled', jsonb_build_object('reason', :reason::text)
+      from refused
+    )
+    select 1 from refused`,
+)

@@ -4,6 +4,7 @@ import type { CancelReason, OrderStatus, PaymentStatus } from '../../domain/orde
 import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
 import type { Address } from '../cart/cart'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /** An order with its lines and attempts, as its answers are built from. Amounts in minor units of `currency`. */
 export interface Order {
@@ -106,7 +107,7 @@ export interface OrderFilter {
   readonly number: string | null
   readonly attention: boolean | null
   readonly limit: number
-  /** The last id of the page before. */
+  /** The last id of the list before. */
   readonly before: OrderId | null
 }
 
@@ -115,21 +116,24 @@ export async function listOrders(
   db: Db,
   { status, email, number, attention, limit, before }: OrderFilter,
 ): Promise<Order[]> {
-  const { rows } = await db.query<Order>({
-    // Names of their own, so that a plan is kept for each.
-    name: number === null ? 'order.list' : 'order.listOfNumber',
-    text: `${ORDER}
-      where ($1::text is null or o.status = $1)
-        and ($2::text is null or lower(o.email) = lower($2))
-        and ($3::boolean is null or $3 = exists (select from attention a where a.order_id = o.id and a.closed_at is null))
-        and ($4::text is null or o.id < $4)
-        and ($6::text is null or o.number = upper($6))
-      order by o.id desc
-      limit $5`,
-    values: [status, email, attention, before, limit, number],
-  })
+  const list = number === null ? LIST : LIST_OF_NUMBER
+  const { rows } = await db.query<Order>(list({ status, email, attention, before, limit, number }))
   return rows
 }
+
+const LISTED = `${ORDER}
+  where (:status::text is null or o.status = :status)
+    and (:email::text is null or lower(o.email) = lower(:email))
+    and (:attention::boolean is null
+         or :attention = exists (select from attention a where a.order_id = o.id and a.closed_at is null))
+    and (:before::text is null or o.id < :before)
+    and (:number::text is null or o.number = upper(:number))
+  order by o.id desc
+  limit :limit` as const
+
+const LIST = statement('order.list', LISTED)
+/** Under a name of its own, so that it has a plan of its own. */
+const LIST_OF_NUMBER = statement('order.listOfNumber', LISTED)
 
 export interface OrderEvent {
   readonly id: string

@@ -1,6 +1,7 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /** An order whose workflow ought to be open. */
 export interface OrderAtWork {
@@ -10,7 +11,10 @@ export interface OrderAtWork {
   readonly restarts: number
   /** Accepted so long ago that its stock was never reserved in time. */
   readonly stale: boolean
-  /** The attempt of an order that is over which is not final, or whose money has not gone back, or of which the provider owes an answer. */
+  /**
+   * An attempt of an order that is over: it is not final, or its money has not gone back, or the provider must still hear what
+   * a person decided of it.
+   */
   readonly paymentId: PaymentId | null
   /** An attempt that was accepted and has not been taken up: its workflow may not know of it. Null too when it was just told. */
   readonly attempt: number | null
@@ -37,44 +41,55 @@ export async function listOrdersAtWork(
     holdSeconds,
   }: { shard: number; shards: number; limit: number; after: string; holdSeconds: number },
 ): Promise<OrderAtWork[]> {
-  const { rows } = await db.query<OrderAtWork>({
-    name: 'order.atWork',
-    text: `
-      select o.id as "orderId", o.status, o.number, o.restarts, null as "paymentId",
-             o.status = 'pending' and o.created_at < now() - make_interval(secs => $4) as stale,
-             case when due.is_due then (
-               select p.attempt
-               from payment p
-               where p.order_id = o.id and p.status = 'requested' and p.attempt > 1
-                 and p.created_at < now() - make_interval(secs => $5)
-             ) end as attempt,
-             due.is_due and o.cancel_wanted_at is not null as "cancelWanted"
-      from orders o
-      cross join lateral (
-        select o.reminded_at is null or o.reminded_at < now() - make_interval(secs => $7) as is_due
-      ) as due
-      where o.status in ('pending', 'inventory_reserved', 'payment_pending')
-        and o.updated_at < now() - make_interval(secs => $5)
-        and hashtext(o.id) & ($2 - 1) = $1 and o.id > $6
-      union all
-      select o.id, o.status, o.number, o.restarts, p.id, false, null, false
-      from payment p
-      join orders o on o.id = p.order_id
-      where (p.owed is not null
-             or o.status = 'cancelled' and p.status in ('sent', 'requires_action', 'pending', 'authorized', 'captured'))
-        and p.updated_at < now() - make_interval(secs => $5)
-        and hashtext(o.id) & ($2 - 1) = $1 and o.id > $6
-      order by 1
-      limit $3`,
-    values: [shard, shards, limit, holdSeconds, QUIET_SECONDS, after, REMIND_AGAIN_SECONDS],
-  })
+  const { rows } = await db.query<OrderAtWork>(
+    AT_WORK({
+      shard,
+      shards,
+      limit,
+      holdSeconds,
+      after,
+      quietSeconds: QUIET_SECONDS,
+      remindAgainSeconds: REMIND_AGAIN_SECONDS,
+    }),
+  )
   return rows
 }
 
+const AT_WORK = statement(
+  'order.atWork',
+  `
+    select o.id as "orderId", o.status, o.number, o.restarts, null as "paymentId",
+           o.status = 'pending' and o.created_at < now() - make_interval(secs => :holdSeconds) as stale,
+           case when due.is_due then (
+             select p.attempt
+             from payment p
+             where p.order_id = o.id and p.status = 'requested' and p.attempt > 1
+               and p.created_at < now() - make_interval(secs => :quietSeconds)
+           ) end as attempt,
+           due.is_due and o.cancel_wanted_at is not null as "cancelWanted"
+    from orders o
+    cross join lateral (
+      select o.reminded_at is null or o.reminded_at < now() - make_interval(secs => :remindAgainSeconds) as is_due
+    ) as due
+    where o.status in ('pending', 'inventory_reserved', 'payment_pending')
+      and o.updated_at < now() - make_interval(secs => :quietSeconds)
+      and hashtext(o.id) & (:shards - 1) = :shard and o.id > :after
+    union all
+    select o.id, o.status, o.number, o.restarts, p.id, false, null, false
+    from payment p
+    join orders o on o.id = p.order_id
+    where (p.pending_sync is not null
+           or o.status = 'cancelled' and p.status in ('sent', 'requires_action', 'pending', 'authorized', 'captured'))
+      and p.updated_at < now() - make_interval(secs => :quietSeconds)
+      and hashtext(o.id) & (:shards - 1) = :shard and o.id > :after
+    order by 1
+    limit :limit`,
+)
+
 /** Keeps a cancellation that the order's workflow could not be told of. False when the order is not open any more. */
-export async function wantCancel(db: Db, orderId: OrderId): Promise<boolean> {
+export async function requestCancel(db: Db, orderId: OrderId): Promise<boolean> {
   const { rowCount } = await db.query({
-    name: 'order.wantCancel',
+    name: 'order.requestCancel',
     text: `
       update orders
       set cancel_wanted_at = coalesce(cancel_wanted_at, now())

@@ -1,5 +1,5 @@
 import { CATALOG_EPOCH_KEY } from '../catalog/epoch'
-import { orElse, type Redis, runScript, script } from '../redis'
+import { withFallback, type Redis, runScript, script } from '../redis'
 import type { Lsn } from '../replica'
 
 /**
@@ -28,13 +28,13 @@ export interface StoredPage {
 }
 
 /** The epoch to begin a page in; null while Redis is away, and then nothing is stored. */
-export async function takePageMark(redis: Redis): Promise<number | null> {
-  return orElse(redis, async (redis) => Number((await redis.get(CATALOG_EPOCH_KEY)) ?? 0), null)
+export async function readDropMark(redis: Redis): Promise<number | null> {
+  return withFallback(redis, async (redis) => Number((await redis.get(CATALOG_EPOCH_KEY)) ?? 0), null)
 }
 
 /** A stored page none of whose tags was dropped since it was begun. */
 export async function findPage(redis: Redis, key: string): Promise<StoredPage | null> {
-  return orElse(
+  return withFallback(
     redis,
     async (redis) => {
       const text = await redis.get(pageKey(key))
@@ -51,7 +51,7 @@ export async function storePage(redis: Redis, key: string, page: StoredPage, mar
   const life = Math.min(PAGE_LIFE_MS, (page.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now())
   if (life <= 0) return
   const text = JSON.stringify({ mark, page })
-  await orElse(redis, (redis) => redis.set(pageKey(key), text, 'PX', Math.ceil(life)), null)
+  await withFallback(redis, (redis) => redis.set(pageKey(key), text, 'PX', Math.ceil(life)), null)
 }
 
 /** Longer than a page takes to be made; the process that claimed it may have died. */
@@ -59,12 +59,16 @@ const CLAIM_MS = 2_000
 
 /** True for the one process that is to make the page now; true for all while Redis is away. */
 export async function claimPage(redis: Redis, key: string, claim: string): Promise<boolean> {
-  return orElse(redis, async (redis) => (await redis.set(claimKey(key), claim, 'PX', CLAIM_MS, 'NX')) === 'OK', true)
+  return withFallback(
+    redis,
+    async (redis) => (await redis.set(claimKey(key), claim, 'PX', CLAIM_MS, 'NX')) === 'OK',
+    true,
+  )
 }
 
 /** Gives the claim back. Another process's stays, should ours have run out. */
 export async function releasePage(redis: Redis, key: string, claim: string): Promise<void> {
-  await orElse(redis, (redis) => runScript(redis, DELETE_OWN, [claimKey(key)], [claim]), 0)
+  await withFallback(redis, (redis) => runScript(redis, DELETE_OWN, [claimKey(key)], [claim]), 0)
 }
 
 const DELETE_OWN = script(`
@@ -87,7 +91,7 @@ export async function dropPages(redis: Redis, tags: readonly string[], lsn: Lsn 
 
 /** The LSN of the latest drop; null while Redis is away. */
 export async function readCatalogLsn(redis: Redis): Promise<Lsn | null> {
-  return orElse(redis, async (redis) => BigInt(`0x${(await redis.get(LSN_KEY)) ?? '0'}`), null)
+  return withFallback(redis, async (redis) => BigInt(`0x${(await redis.get(LSN_KEY)) ?? '0'}`), null)
 }
 
 const LSN_KEY = 'pages:lsn'

@@ -5,6 +5,7 @@ import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
 import { newId } from '../id'
 import { LEDGER_OF_PAYMENT, LEDGER_OF_RETURN } from './ledger'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /**
  * A statement sees rows as they were when it began; only a row that it locks it sees as it is. So each of these locks the
@@ -25,13 +26,16 @@ export interface Attempt {
   readonly status: AttemptStatus
   readonly outcome: AttemptOutcome | null
   readonly reference: string | null
-  /** What a person's decision left to be done at the provider: it must hear that the attempt is dead, or name its charge. */
-  readonly pendingSync: 'cancel' | 'reference' | null
+  /** What a person decided and the provider must still hear: that the attempt is dead, or it must name its charge. */
+  readonly pendingSync: PendingSync | null
   /** The provider is being told to cancel it. */
   readonly cancelling: boolean
   readonly returnUrl: string | null
   readonly expiresAt: Date | null
 }
+
+/** `cancel`: the provider must hear that the attempt is dead. `reference`: it must say by what reference it knows it. */
+export type PendingSync = 'cancel' | 'reference'
 
 /** An attempt as its checkout follows it. */
 export interface AttemptToCharge {
@@ -46,7 +50,8 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
     name: 'payment.read',
     text: `
       select p.id, p.order_id as "orderId", o.status as "orderStatus", p.attempt, p.key, p.provider, p.method, p.amount,
-             p.currency, p.status, p.outcome, p.reference, p.owed as "pendingSync", p.cancelling, o.return_url as "returnUrl", p.expires_at as "expiresAt"
+             p.currency, p.status, p.outcome, p.reference, p.pending_sync as "pendingSync", p.cancelling,
+             o.return_url as "returnUrl", p.expires_at as "expiresAt"
       from payment p
       join orders o on o.id = p.order_id
       where p.id = $1`,
@@ -90,47 +95,41 @@ export interface RequestAttempt {
  * Asks for another attempt: a row that the order's workflow picks up, with the idempotency key that names it. Null when
  * the order does not wait for a payment any more, its time is over, or another request is waiting already.
  */
-export async function requestAttempt(db: Db, input: RequestAttempt): Promise<{ attempt: number } | null> {
-  const { rows } = await db.query<{ attempt: number }>({
-    name: 'payment.request',
-    text: `
-      with waiting as (
-        select id, currency
-        from orders
-        where id = $1 and token_hash = $2 and status = 'payment_pending' and hold_expires_at > now()
-        for update
-      ),
-      requested as (
-        insert into payment (id, order_id, attempt, key, provider, method, currency)
-        select $3, id, n, id || '/charge/' || n, $4, $5, currency
-        from waiting, (select coalesce(max(attempt), 0) + 1 as n from payment where order_id = $1) as next
-        where not exists (select from payment where order_id = $1 and status = 'requested')
-        on conflict do nothing
-        returning attempt
-      ),
-      named as (
-        insert into idempotency (scope, operation, key, body_hash, order_id, attempt)
-        select $6, $7, $8, $9, $1, attempt
-        from requested
-      ),
-      touched as (
-        update orders set updated_at = now() from requested where id = $1
-      )
-      select attempt from requested`,
-    values: [
-      input.orderId,
-      input.tokenHash,
-      input.paymentId,
-      input.provider,
-      input.method,
-      input.idempotency.scope,
-      input.idempotency.operation,
-      input.idempotency.key,
-      input.idempotency.bodyHash,
-    ],
-  })
+export async function requestAttempt(
+  db: Db,
+  { idempotency, ...attempt }: RequestAttempt,
+): Promise<{ attempt: number } | null> {
+  const { rows } = await db.query<{ attempt: number }>(REQUEST({ ...attempt, ...idempotency }))
   return rows[0] ?? null
 }
+
+const REQUEST = statement(
+  'payment.request',
+  `
+    with waiting as (
+      select id, currency
+      from orders
+      where id = :orderId and token_hash = :tokenHash and status = 'payment_pending' and hold_expires_at > now()
+      for update
+    ),
+    requested as (
+      insert into payment (id, order_id, attempt, key, provider, method, currency)
+      select :paymentId, id, n, id || '/charge/' || n, :provider, :method, currency
+      from waiting, (select coalesce(max(attempt), 0) + 1 as n from payment where order_id = :orderId) as next
+      where not exists (select from payment where order_id = :orderId and status = 'requested')
+      on conflict do nothing
+      returning attempt
+    ),
+    named as (
+      insert into idempotency (scope, operation, key, body_hash, order_id, attempt)
+      select :scope, :operation, :key, :bodyHash, :orderId, attempt
+      from requested
+    ),
+    touched as (
+      update orders set updated_at = now() from requested where id = :orderId
+    )
+    select attempt from requested`,
+)
 
 /**
  * Makes a requested attempt ready to be sent, with the order's total. It needs more hold left than the provider may take
@@ -140,52 +139,55 @@ export async function startAttempt(
   db: Db,
   { orderId, paymentId, answerSeconds }: { orderId: OrderId; paymentId: PaymentId; answerSeconds: number },
 ): Promise<{ holdMs: number } | null> {
-  const { rows } = await db.query<{ holdMs: number }>({
-    name: 'payment.start',
-    text: `
-      with needed as (
-        select now() + make_interval(secs => $3) as until
-      ),
-      open as (
-        select o.id
-        from orders o
-        join payment p on p.order_id = o.id
-        where o.id = $1 and o.status = 'payment_pending' and p.id = $2 and p.status = 'requested'
-        for update of o, p
-      ),
-      ready as (
-        update orders
-        set payment_status = 'pending', event_seq = event_seq + 1, updated_at = now(),
-            hold_extended = hold_extended or hold_expires_at < needed.until,
-            hold_expires_at = greatest(hold_expires_at, needed.until)
-        from needed, open
-        where orders.id = open.id
-          and (hold_expires_at >= needed.until or not hold_extended)
-          and not exists (select from payment where order_id = $1 and status in ('sent', 'requires_action', 'pending'))
-        returning orders.id, total, hold_expires_at, event_seq
-      ),
-      sent as (
-        update payment
-        set status = 'sent', amount = ready.total, expires_at = ready.hold_expires_at, updated_at = now()
-        from ready
-        where payment.id = $2
-      ),
-      held as (
-        update reservation r
-        set expires_at = ready.hold_expires_at, updated_at = now()
-        from ready
-        where r.owner_id = ready.id and r.state = 'held'
-      ),
-      event as (
-        insert into order_event (id, order_id, seq, type, data)
-        select $4, id, event_seq, 'payment.requested', jsonb_build_object('payment_id', $2::text, 'amount', total)
-        from ready
-      )
-      select extract(epoch from hold_expires_at - now())::float8 * 1000 as "holdMs" from ready`,
-    values: [orderId, paymentId, answerSeconds, newId('event')],
-  })
+  const { rows } = await db.query<{ holdMs: number }>(
+    START({ orderId, paymentId, answerSeconds, eventId: newId('event') }),
+  )
   return rows[0] ?? null
 }
+
+const START = statement(
+  'payment.start',
+  `
+    with needed as (
+      select now() + make_interval(secs => :answerSeconds) as until
+    ),
+    open as (
+      select o.id
+      from orders o
+      join payment p on p.order_id = o.id
+      where o.id = :orderId and o.status = 'payment_pending' and p.id = :paymentId and p.status = 'requested'
+      for update of o, p
+    ),
+    ready as (
+      update orders
+      set payment_status = 'pending', event_seq = event_seq + 1, updated_at = now(),
+          hold_extended = hold_extended or hold_expires_at < needed.until,
+          hold_expires_at = greatest(hold_expires_at, needed.until)
+      from needed, open
+      where orders.id = open.id
+        and (hold_expires_at >= needed.until or not hold_extended)
+        and not exists (select from payment where order_id = :orderId and status in ('sent', 'requires_action', 'pending'))
+      returning orders.id, total, hold_expires_at, event_seq
+    ),
+    sent as (
+      update payment
+      set status = 'sent', amount = ready.total, expires_at = ready.hold_expires_at, updated_at = now()
+      from ready
+      where payment.id = :paymentId
+    ),
+    held as (
+      update reservation r
+      set expires_at = ready.hold_expires_at, updated_at = now()
+      from ready
+      where r.owner_id = ready.id and r.state = 'held'
+    ),
+    event as (
+      insert into order_event (id, order_id, seq, type, data)
+      select :eventId, id, event_seq, 'payment.requested', jsonb_build_object('payment_id', :paymentId::text, 'amount', total)
+      from ready
+    )
+    select extract(epoch from hold_expires_at - now())::float8 * 1000 as "holdMs" from ready`,
+)
 
 export type AttemptChange =
   | { readonly to: 'requires_action'; readonly reference: string; readonly actionUrl: string }
@@ -210,51 +212,58 @@ export async function changeAttempt(
   { orderId, paymentId, change }: { orderId: OrderId; paymentId: PaymentId; change: AttemptChange },
 ): Promise<boolean> {
   const outcome = change.to === 'declined' ? 'declined' : 'outcome' in change ? change.outcome : null
-  const { rowCount } = await db.query({
-    name: 'payment.change',
-    text: `
-      with open as (
-        select o.id
-        from orders o
-        join payment p on p.order_id = o.id
-        where o.id = $1 and p.id = $2 and p.status in ('sent', 'requires_action', 'pending') and p.status <> $3
-        for update of o, p
-      ),
-      known as (
-        update orders
-        set payment_status = case when $3 = 'declined' then 'failed' else $3 end, event_seq = event_seq + 1, updated_at = now()
-        from open
-        where orders.id = open.id
-        returning orders.id, event_seq
-      ),
-      changed as (
-        update payment
-        set status = $3, reference = coalesce($4, reference), action_url = $5, decline_code = $6,
-            outcome = coalesce(outcome, $7), updated_at = now()
-        from known
-        where payment.id = $2
-        returning payment.id
-      ),
-      event as (
-        insert into order_event (id, order_id, seq, type, data)
-        select $8, known.id, event_seq, $9, jsonb_strip_nulls(jsonb_build_object('payment_id', $2::text, 'decline_code', $6::text))
-        from known join changed on true
-      )
-      select 1 from known`,
-    values: [
+  const { rowCount } = await db.query(
+    CHANGE({
       orderId,
       paymentId,
-      change.to,
-      change.reference ?? null,
-      change.to === 'requires_action' ? change.actionUrl : null,
-      change.to === 'declined' ? change.declineCode : null,
+      status: change.to,
+      reference: change.reference ?? null,
+      actionUrl: change.to === 'requires_action' ? change.actionUrl : null,
+      declineCode: change.to === 'declined' ? change.declineCode : null,
       outcome,
-      newId('event'),
-      EVENT_OF[change.to],
-    ],
-  })
+      eventId: newId('event'),
+      eventType: EVENT_OF[change.to],
+    }),
+  )
   return rowCount === 1
 }
+
+const CHANGE = statement(
+  'payment.change',
+  `
+    with open as (
+      select o.id
+      from orders o
+      join payment p on p.order_id = o.id
+      where o.id = :orderId and p.id = :paymentId
+        and p.status in ('sent', 'requires_action', 'pending') and p.status <> :status
+      for update of o, p
+    ),
+    known as (
+      update orders
+      set payment_status = case when :status = 'declined' then 'failed' else :status end, event_seq = event_seq + 1,
+          updated_at = now()
+      from open
+      where orders.id = open.id
+      returning orders.id, event_seq
+    ),
+    changed as (
+      update payment
+      set status = :status, reference = coalesce(:reference, reference), action_url = :actionUrl,
+          decline_code = :declineCode, outcome = coalesce(outcome, :outcome), updated_at = now()
+      from known
+      where payment.id = :paymentId
+      returning payment.id
+    ),
+    event as (
+      insert into order_event (id, order_id, seq, type, data)
+      select :eventId, known.id, event_seq, :eventType, jsonb_strip_nulls(
+               jsonb_build_object('payment_id', :paymentId::text, 'decline_code', :declineCode::text)
+             )
+      from known join changed on true
+    )
+    select 1 from known`,
+)
 
 /**
  * Written before the provider is told to cancel an attempt: a cancellation that was sent may arrive late, so the attempt can
@@ -280,11 +289,11 @@ export async function abandonCancel(db: Db, paymentId: PaymentId): Promise<void>
   })
 }
 
-/** Notes what the provider has yet to hear or to say of an attempt that a person decided. */
-export async function requireSync(db: Db, paymentId: PaymentId, pendingSync: 'cancel' | 'reference'): Promise<void> {
+/** Notes what the provider must still hear, or say, of an attempt that a person decided. */
+export async function requireSync(db: Db, paymentId: PaymentId, pendingSync: PendingSync): Promise<void> {
   await db.query({
-    name: 'payment.owe',
-    text: 'update payment set owed = $2, updated_at = now() where id = $1',
+    name: 'payment.requireSync',
+    text: 'update payment set pending_sync = $2, updated_at = now() where id = $1',
     values: [paymentId, pendingSync],
   })
 }
@@ -292,8 +301,8 @@ export async function requireSync(db: Db, paymentId: PaymentId, pendingSync: 'ca
 /** The provider has heard, or has said by what reference it knows the attempt. */
 export async function completeSync(db: Db, paymentId: PaymentId, reference: string | null): Promise<void> {
   await db.query({
-    name: 'payment.endOwed',
-    text: 'update payment set owed = null, reference = coalesce($2, reference), updated_at = now() where id = $1',
+    name: 'payment.completeSync',
+    text: 'update payment set pending_sync = null, reference = coalesce($2, reference), updated_at = now() where id = $1',
     values: [paymentId, reference],
   })
 }
@@ -320,43 +329,49 @@ export async function recordLateMoney(
     reference,
   }: { orderId: OrderId; paymentId: PaymentId; status: 'authorized' | 'captured'; reference: string },
 ): Promise<boolean> {
-  const { rowCount } = await db.query({
-    name: 'payment.late',
-    text: `
-      with open as (
-        select o.id
-        from orders o
-        join payment p on p.order_id = o.id
-        where o.id = $1 and o.status = 'cancelled' and p.id = $2 and p.status in ('sent', 'requires_action', 'pending')
-        for update of o, p
-      ),
-      late as (
-        update orders
-        set payment_status = $3, event_seq = event_seq + 1, updated_at = now()
-        from open
-        where orders.id = open.id
-        returning orders.id, event_seq
-      ),
-      paid as (
-        update payment p
-        set status = $3, reference = $4, action_url = null, captured = case when $3 = 'captured' then amount else 0 end, updated_at = now()
-        from late
-        where p.id = $2
-        returning p.id, p.order_id, p.amount, p.currency
-      ),
-      ledger as (
-        ${LEDGER_OF_PAYMENT}
-      ),
-      event as (
-        insert into order_event (id, order_id, seq, type, data)
-        select $5, late.id, event_seq, 'payment.received', jsonb_build_object('payment_id', paid.id, 'amount', paid.amount, 'status', $3::text)
-        from late join paid on true
-      )
-      select 1 from late`,
-    values: [orderId, paymentId, status, reference, newId('event')],
-  })
+  const { rowCount } = await db.query(
+    RECORD_LATE_MONEY({ orderId, paymentId, status, reference, eventId: newId('event') }),
+  )
   return rowCount === 1
 }
+
+const RECORD_LATE_MONEY = statement(
+  'payment.late',
+  `
+    with open as (
+      select o.id
+      from orders o
+      join payment p on p.order_id = o.id
+      where o.id = :orderId and o.status = 'cancelled'
+        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending')
+      for update of o, p
+    ),
+    late as (
+      update orders
+      set payment_status = :status, event_seq = event_seq + 1, updated_at = now()
+      from open
+      where orders.id = open.id
+      returning orders.id, event_seq
+    ),
+    paid as (
+      update payment p
+      set status = :status, reference = :reference, action_url = null,
+          captured = case when :status = 'captured' then amount else 0 end, updated_at = now()
+      from late
+      where p.id = :paymentId
+      returning p.id, p.order_id, p.amount, p.currency
+    ),
+    ledger as (
+      ${LEDGER_OF_PAYMENT}
+    ),
+    event as (
+      insert into order_event (id, order_id, seq, type, data)
+      select :eventId, late.id, event_seq, 'payment.received',
+             jsonb_build_object('payment_id', paid.id, 'amount', paid.amount, 'status', :status::text)
+      from late join paid on true
+    )
+    select 1 from late`,
+)
 
 /**
  * Records that the money of a cancelled order's payment went back: an authorization voided, a capture refunded. False when
@@ -366,42 +381,44 @@ export async function recordReturn(
   db: Db,
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId },
 ): Promise<boolean> {
-  const { rowCount } = await db.query({
-    name: 'payment.return',
-    text: `
-      with holding as (
-        select o.id, p.status as was
-        from orders o
-        join payment p on p.order_id = o.id
-        where o.id = $1 and o.status = 'cancelled' and p.id = $2 and p.status in ('authorized', 'captured')
-        for update of o, p
-      ),
-      back as (
-        update orders
-        set payment_status = case was when 'captured' then 'refunded' else 'voided' end, event_seq = event_seq + 1, updated_at = now()
-        from holding
-        where orders.id = holding.id
-        returning orders.id, event_seq, was
-      ),
-      returned as (
-        update payment p
-        set status = case back.was when 'captured' then 'refunded' else 'voided' end, refunded = captured,
-            outcome = coalesce(outcome, 'cancelled'), updated_at = now()
-        from back
-        where p.id = $2
-        returning p.id, p.order_id, p.amount, p.currency, back.was
-      ),
-      ledger as (
-        ${LEDGER_OF_RETURN}
-      ),
-      event as (
-        insert into order_event (id, order_id, seq, type, data)
-        select $3, back.id, event_seq, case back.was when 'captured' then 'payment.refunded' else 'payment.voided' end,
-               jsonb_build_object('payment_id', returned.id, 'amount', returned.amount)
-        from back join returned on true
-      )
-      select 1 from back`,
-    values: [orderId, paymentId, newId('event')],
-  })
+  const { rowCount } = await db.query(RECORD_RETURN({ orderId, paymentId, eventId: newId('event') }))
   return rowCount === 1
 }
+
+const RECORD_RETURN = statement(
+  'payment.return',
+  `
+    with holding as (
+      select o.id, p.status as was
+      from orders o
+      join payment p on p.order_id = o.id
+      where o.id = :orderId and o.status = 'cancelled' and p.id = :paymentId and p.status in ('authorized', 'captured')
+      for update of o, p
+    ),
+    back as (
+      update orders
+      set payment_status = case was when 'captured' then 'refunded' else 'voided' end, event_seq = event_seq + 1,
+          updated_at = now()
+      from holding
+      where orders.id = holding.id
+      returning orders.id, event_seq, was
+    ),
+    returned as (
+      update payment p
+      set status = case back.was when 'captured' then 'refunded' else 'voided' end, refunded = captured,
+          outcome = coalesce(outcome, 'cancelled'), updated_at = now()
+      from back
+      where p.id = :paymentId
+      returning p.id, p.order_id, p.amount, p.currency, back.was
+    ),
+    ledger as (
+      ${LEDGER_OF_RETURN}
+    ),
+    event as (
+      insert into order_event (id, order_id, seq, type, data)
+      select :eventId, back.id, event_seq, case back.was when 'captured' then 'payment.refunded' else 'payment.voided' end,
+             jsonb_build_object('payment_id', returned.id, 'amount', returned.amount)
+      from back join returned on true
+    )
+    select 1 from back`,
+)

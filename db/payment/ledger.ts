@@ -8,8 +8,8 @@ import type { Db } from '../pool'
 
 /**
  * The entries of money that a provider now holds for us, as a data-changing member of a `with` list. A preceding `paid`
- * has the payment's id, order_id, amount and currency; $3 is `authorized` (memo accounts) or `captured` (at the provider,
- * owed to the customer until shipped).
+ * has the payment's id, order_id, amount and currency; `:status` is `authorized` (memo accounts) or `captured` (at the
+ * provider, owed to the customer until shipped).
  */
 export const LEDGER_OF_PAYMENT = `
         insert into ledger_entry (order_id, payment_id, operation, account, amount, currency)
@@ -17,7 +17,7 @@ export const LEDGER_OF_PAYMENT = `
         from paid
         join (values ('authorized', 'authorize', 'authorized', 1), ('authorized', 'authorize', 'authorized_contra', -1),
                      ('captured', 'capture', 'psp_clearing', 1), ('captured', 'capture', 'customer_deposits', -1))
-          as entry (status, operation, account, sign) on entry.status = $3::text`
+          as entry (status, operation, account, sign) on entry.status = :status::text`
 
 /**
  * The entries of money that went back, likewise. A preceding `returned` has id, order_id, amount, currency and `was`, the

@@ -5,17 +5,18 @@ import {
   type Candidate,
   type Feature,
   LIMITS,
-  MEASURE,
+  CLOSENESS,
   type RecommendationKind,
   type Recommended,
 } from '../../domain/recommendation/similarity'
 import { CATALOG_PRODUCT, type CatalogProduct } from '../catalog/listing'
-import { earliestId } from '../id'
+import { lowestIdAt } from '../id'
 import { type Db, type Pool, withTransaction } from '../pool'
+import { statement } from '../sql'
 
 /**
- * What goes with what. A run gathers baskets and features into tables of its own, page by page, then replaces the lists of
- * each product, page by page: every statement is bounded, and each may be repeated.
+ * What goes with what. A run gathers baskets and features into tables of its own, batch by batch, then replaces the lists of
+ * each product, batch by batch: every statement is bounded, and each may be repeated.
  */
 
 const DAY_MS = 86_400_000
@@ -46,7 +47,7 @@ export async function gatherBaskets(
   const { rows } = await db.query<{ last: OrderId | null }>({
     name: 'recommendation.gatherBaskets',
     text: `
-      with page as materialized (
+      with batch as materialized (
         select id, hashtextextended(id, 0) as order_basket, hashtextextended(lower(email), 1) as buyer_basket,
                confirmed_at is not null and status <> 'cancelled' as sold,
                (
@@ -61,9 +62,9 @@ export async function gatherBaskets(
       ),
       line as materialized (
         select order_basket, buyer_basket, has_room, l.product_id
-        from page
+        from batch
         cross join lateral (
-          select product_id from order_line where order_id = page.id order by position limit ${LIMITS.perOrder}
+          select product_id from order_line where order_id = batch.id order by position limit ${LIMITS.perOrder}
         ) as l
         where sold
       ),
@@ -83,10 +84,10 @@ export async function gatherBaskets(
         select kind, product_id, count(*) from added group by kind, product_id
         on conflict (kind, product_id) do update set baskets = c.baskets + excluded.baskets
       )
-      select min(id) as last from page`,
+      select min(id) as last from batch`,
     values: [
-      before ?? earliestId('order', new Date(now.getTime() + DAY_MS)),
-      earliestId('order', new Date(now.getTime() - LIMITS.windowDays * DAY_MS)),
+      before ?? lowestIdAt('order', new Date(now.getTime() + DAY_MS)),
+      lowestIdAt('order', new Date(now.getTime() - LIMITS.windowDays * DAY_MS)),
       limit,
     ],
   })
@@ -183,7 +184,7 @@ export async function findBasketNeighbours(
         from one
         join recommendation_basket b on b.kind = $1 and b.basket = one.basket and b.product_id <> one.product_id
         group by one.product_id, b.product_id
-        having count(*) >= ${MEASURE.togetherMin}
+        having count(*) >= ${CLOSENESS.togetherMin}
       ),
       ranked as (
         select pair.*, c.baskets,
@@ -201,7 +202,10 @@ export async function findBasketNeighbours(
 }
 
 /** Products that share the rarest features of these: per product the likeliest. */
-export async function findLikely(pool: Pool, ids: readonly ProductId[]): Promise<Map<ProductId, ProductId[]>> {
+export async function findSimilarCandidates(
+  pool: Pool,
+  ids: readonly ProductId[],
+): Promise<Map<ProductId, ProductId[]>> {
   const rows = await inIndexOrder<{ id: ProductId; others: ProductId[] }>(
     pool,
     `
@@ -355,60 +359,68 @@ export async function listRecommended(
   db: Db,
   { product, kind, currency, limit }: { product: string; kind: RecommendationKind; currency: Currency; limit: number },
 ): Promise<CatalogProduct[] | null> {
-  const { rows } = await db.query<CatalogProduct & { id: ProductId | null }>({
-    name: product.includes('_') ? 'recommendation.byId' : 'recommendation.bySlug',
-    text: `
-      with self as materialized (
-        select id from product where ${product.includes('_') ? 'id' : 'slug'} = $2 and status = 'active'
-      ),
-      own_category as materialized (
-        select c.id, c.number, row_number() over (order by pc.position) as place
-        from product_category pc
-        join category c on c.id = pc.category_id
-        where pc.product_id = (select id from self)
-        order by pc.position
-        limit 3
-      ),
-      wanted as (
-        select other_id as id, rank::int as place
-        from recommendation
-        where product_id = (select id from self) and kind = $3
-        union all
-        select b.product_id, 1000 * own_category.place + b.rank
-        from own_category
-        join category_bestseller b on b.category_id = own_category.id
-        join offer o on o.shelf = own_category.number and o.currency = $1 and o.product_id = b.product_id
-        union all
-        select newest.product_id, 1000000 * own_category.place
-        from own_category
-        cross join lateral (
-          select product_id
-          from offer
-          where shelf = own_category.number and currency = $1
-          order by product_id desc
-          -- Of a number that is not known Postgres expects a tenth of the category, and plans anew each time.
-          limit ${LIMITS.perProduct + 1}
-        ) as newest
-      ),
-      chosen as (
-        select id, min(place) as place
-        from wanted
-        where id <> (select id from self)
-        group by id
-        order by min(place), id desc
-        limit $4 * 2 + 8
-      )
-      select found.*
-      from self
-      left join lateral (
-        select c.*
-        from chosen
-        cross join lateral (${CATALOG_PRODUCT} and p.id = chosen.id) as c
-        order by chosen.place, c.id desc
-        limit $4
-      ) as found on true`,
-    values: [currency, product, kind, limit],
-  })
+  const recommended = product.includes('_') ? RECOMMENDED.byId : RECOMMENDED.bySlug
+  const { rows } = await db.query<CatalogProduct & { id: ProductId | null }>(
+    recommended({ currency, product, kind, limit }),
+  )
   if (rows.length === 0) return null
   return rows.filter(({ id }) => id !== null)
+}
+
+const RECOMMENDED = {
+  byId: statement('recommendation.byId', recommendedTo('id')),
+  bySlug: statement('recommendation.bySlug', recommendedTo('slug')),
+}
+
+function recommendedTo(column: 'id' | 'slug') {
+  return `
+    with self as materialized (
+      select id from product where ${column} = :product and status = 'active'
+    ),
+    own_category as materialized (
+      select c.id, c.number, row_number() over (order by pc.position) as place
+      from product_category pc
+      join category c on c.id = pc.category_id
+      where pc.product_id = (select id from self)
+      order by pc.position
+      limit 3
+    ),
+    wanted as (
+      select other_id as id, rank::int as place
+      from recommendation
+      where product_id = (select id from self) and kind = :kind
+      union all
+      select b.product_id, 1000 * own_category.place + b.rank
+      from own_category
+      join category_bestseller b on b.category_id = own_category.id
+      join listing l on l.list = own_category.number and l.currency = :currency and l.product_id = b.product_id
+      union all
+      select newest.product_id, 1000000 * own_category.place
+      from own_category
+      cross join lateral (
+        select product_id
+        from listing
+        where list = own_category.number and currency = :currency
+        order by product_id desc
+        -- Of a number that is not known Postgres expects a tenth of the category, and plans anew each time.
+        limit ${LIMITS.perProduct + 1}
+      ) as newest
+    ),
+    chosen as (
+      select id, min(place) as place
+      from wanted
+      where id <> (select id from self)
+      group by id
+      order by min(place), id desc
+      limit :limit * 2 + 8
+    )
+    select found.*
+    from self
+    left join lateral (
+      select c.*
+      from chosen
+      cross join lateral (${CATALOG_PRODUCT} and p.id = chosen.id) as c
+      order by chosen.place, c.id desc
+      limit :limit
+    ) as found on true` as const
 }

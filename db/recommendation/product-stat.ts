@@ -1,10 +1,11 @@
-import type { ProductEvent } from '../../domain/recommendation/interaction'
+import type { ProductInteraction } from '../../domain/recommendation/interaction'
 import type { ProductId } from '../../domain/ids'
 import { VELOCITY } from '../../domain/recommendation/velocity'
-import { earliestId } from '../id'
+import { lowestIdAt } from '../id'
 import { type Db, type Pool, withTransaction } from '../pool'
+import { statement } from '../sql'
 
-export type EventCounts = Readonly<Record<ProductEvent, number>>
+export type InteractionCounts = Readonly<Record<ProductInteraction, number>>
 
 /** Days that are kept. */
 export const STAT_DAYS = 400
@@ -15,7 +16,7 @@ const DAY_MS = 86_400_000
 const CONFIRM_DAYS = 3
 
 /** Adds to today's counts. What is no product is passed over. */
-export async function addEventCounts(db: Db, counts: ReadonlyMap<ProductId, EventCounts>): Promise<void> {
+export async function addInteractionCounts(db: Db, counts: ReadonlyMap<ProductId, InteractionCounts>): Promise<void> {
   const rows = [...counts]
   await db.query({
     name: 'stat.add',
@@ -128,8 +129,8 @@ export async function countSalesOf(pool: Pool, day: string): Promise<void> {
        on conflict (product_id, day) do update set orders = excluded.orders`,
       [
         day,
-        earliestId('order', new Date(begins.getTime() - CONFIRM_DAYS * DAY_MS)),
-        earliestId('order', ends),
+        lowestIdAt('order', new Date(begins.getTime() - CONFIRM_DAYS * DAY_MS)),
+        lowestIdAt('order', ends),
         begins,
         ends,
       ],
@@ -161,43 +162,47 @@ export async function pruneStats(db: Db): Promise<boolean> {
 }
 
 /**
- * Writes the sales velocity of the products after `after`, `limit` of them, by the formula of `domain/recommendation/velocity.ts`.
+ * Writes the sales velocity of the products after `after`, `limit` of them, by the formula of
+ * `domain/recommendation/velocity.ts`.
  * Answers the last of them, null when there were none, and those that sell otherwise than before.
  */
 export async function updateVelocity(
   db: Db,
   { after, limit }: { after: string; limit: number },
 ): Promise<{ last: ProductId | null; changed: ProductId[] }> {
-  const { rows } = await db.query<{ last: ProductId | null; changed: ProductId[] }>({
-    name: 'stat.velocity',
-    text: `
-      with page as (
-        select id from product where id > $1 order by id limit $2
-      ),
-      sums as (
-        select s.product_id, sum(weight * orders) as sold,
-               sum(weight * ($5::float8 * adds + $6::float8 * clicks + $7::float8 * views)) as seen
-        from product_stat s
-        join page on page.id = s.product_id
-        cross join lateral (
-          select power(2::float8, -((now() at time zone 'utc')::date - s.day) / $3::float8) as weight
-        ) as w
-        where s.day between (now() at time zone 'utc')::date - $4::int and (now() at time zone 'utc')::date
-        group by s.product_id
-      ),
-      written as (
-        insert into product_signal as g (product_id, velocity)
-        select page.id, coalesce(sold + least(seen, sold + 1), 0)
-        from page
-        left join sums on sums.product_id = page.id
-        where sums.product_id is not null or exists (select from product_signal k where k.product_id = page.id)
-        on conflict (product_id) do update
-        set velocity = excluded.velocity, updated_at = now()
-        where g.velocity <> excluded.velocity
-        returning g.product_id
-      )
-      select max(id) as last, (select coalesce(array_agg(product_id::text), '{}') from written) as changed from page`,
-    values: [after, limit, VELOCITY.halfLifeDays, VELOCITY.windowDays, VELOCITY.add, VELOCITY.click, VELOCITY.view],
-  })
+  const { rows } = await db.query<{ last: ProductId | null; changed: ProductId[] }>(
+    UPDATE_VELOCITY({ ...VELOCITY, after, limit }),
+  )
   return rows[0] ?? { last: null, changed: [] }
 }
+
+const UPDATE_VELOCITY = statement(
+  'stat.velocity',
+  `
+    with batch as (
+      select id from product where id > :after order by id limit :limit
+    ),
+    sums as (
+      select s.product_id, sum(weight * orders) as sold,
+             sum(weight * (:add::float8 * adds + :click::float8 * clicks + :view::float8 * views)) as seen
+      from product_stat s
+      join batch on batch.id = s.product_id
+      cross join lateral (
+        select power(2::float8, -((now() at time zone 'utc')::date - s.day) / :halfLifeDays::float8) as weight
+      ) as w
+      where s.day between (now() at time zone 'utc')::date - :windowDays::int and (now() at time zone 'utc')::date
+      group by s.product_id
+    ),
+    written as (
+      insert into product_signal as g (product_id, velocity)
+      select batch.id, coalesce(sold + least(seen, sold + 1), 0)
+      from batch
+      left join sums on sums.product_id = batch.id
+      where sums.product_id is not null or exists (select from product_signal k where k.product_id = batch.id)
+      on conflict (product_id) do update
+      set velocity = excluded.velocity, updated_at = now()
+      where g.velocity <> excluded.velocity
+      returning g.product_id
+    )
+    select max(id) as last, (select coalesce(array_agg(product_id::text), '{}') from written) as changed from batch`,
+)

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { isId, type ProductId } from '../../domain/ids'
 import { type Affinity, NO_AFFINITY } from '../../domain/search'
 import type { Db } from '../pool'
-import { orElse, type Redis } from '../redis'
+import { withFallback, type Redis } from '../redis'
 
 /** The products that a session looked at last. In Redis alone, for a day at most: lost, the shop is less personal. */
 
@@ -24,7 +24,7 @@ export function sessionKey(secret: string, session: string, now: Date): string {
 export async function rememberProducts(redis: Redis, key: string, products: readonly ProductId[]): Promise<void> {
   if (products.length === 0) return
   const newest = [...new Set(products.toReversed())].slice(0, PRODUCTS_MAX)
-  await orElse(
+  await withFallback(
     redis,
     async (redis) => {
       const commands = redis.multi()
@@ -41,7 +41,7 @@ export async function rememberProducts(redis: Redis, key: string, products: read
 
 /** The newest first; none when Redis is away. */
 export async function recentProducts(redis: Redis, key: string): Promise<ProductId[]> {
-  const stored: string[] = await orElse(redis, (redis) => redis.lrange(key, 0, PRODUCTS_MAX - 1), [])
+  const stored: string[] = await withFallback(redis, (redis) => redis.lrange(key, 0, PRODUCTS_MAX - 1), [])
   return stored.filter((id) => isId('product', id))
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../../domain/search'
 import { facetValue, wordsOf } from '../../domain/words'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 const SKUS_MAX = 50
 const DESCRIPTION_WORDS_MAX = 400
@@ -166,50 +167,56 @@ export async function writeDocuments(db: Db, documents: readonly SearchDocument[
     db,
     vectors.flatMap(({ words }) => words),
   )
-  await db.query({
-    name: 'search.write',
-    text: `
-      with written as (
-        insert into search_document as d
-          (product_id, version, as_of, slug, title, title_words, words, facets, prices, rating, in_stock, popularity)
-        select id, version, as_of, slug, title, title_words, words::tsvector, facets::int[], prices, rating, in_stock, popularity
-        from unnest($1::text[], $2::int[], $3::timestamptz[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::jsonb[],
-                    $9::real[], $10::boolean[], $11::real[], $12::text[])
-          as n (id, version, as_of, title, title_words, words, facets, prices, rating, in_stock, popularity, slug)
-        on conflict (product_id) do update
-        set version = excluded.version, as_of = excluded.as_of, slug = excluded.slug, title = excluded.title,
-            title_words = excluded.title_words, words = excluded.words, facets = excluded.facets, prices = excluded.prices, rating = excluded.rating,
-            in_stock = excluded.in_stock, popularity = excluded.popularity
-        where (excluded.version, excluded.as_of) >= (d.version, d.as_of)
-        returning product_id, prices
-      ),
-      dropped as (
-        delete from search_price p
-        using written w
-        where p.product_id = w.product_id and not w.prices ? p.currency
-      )
-      insert into search_price as p (product_id, currency, amount)
-      select w.product_id, key, value::bigint
-      from written w, jsonb_each_text(w.prices)
-      on conflict (product_id, currency) do update
-      set amount = excluded.amount
-      where p.amount <> excluded.amount`,
-    values: [
-      sorted.map(({ id }) => id),
-      sorted.map(({ version }) => version),
-      sorted.map(({ asOf }) => asOf),
-      sorted.map(({ title }) => title),
-      sorted.map(({ title }) => Math.min(wordsOf(title).length, 1_000)),
-      vectors.map(({ text }) => text),
-      sorted.map((document) => `{${facetsOf(document).map((facet) => facets.get(nameOf(facet)))}}`),
-      sorted.map(({ prices }) => JSON.stringify(prices)),
-      sorted.map(({ rating }) => rating),
-      sorted.map(({ inStock }) => inStock),
-      sorted.map(({ popularity }) => popularity),
-      sorted.map(({ slug }) => slug),
-    ],
-  })
+  await db.query(
+    WRITE({
+      ids: sorted.map(({ id }) => id),
+      versions: sorted.map(({ version }) => version),
+      asOf: sorted.map(({ asOf }) => asOf),
+      slugs: sorted.map(({ slug }) => slug),
+      titles: sorted.map(({ title }) => title),
+      titleWords: sorted.map(({ title }) => Math.min(wordsOf(title).length, 1_000)),
+      words: vectors.map(({ text }) => text),
+      facets: sorted.map((document) => `{${facetsOf(document).map((facet) => facets.get(nameOf(facet)))}}`),
+      prices: sorted.map(({ prices }) => JSON.stringify(prices)),
+      ratings: sorted.map(({ rating }) => rating),
+      inStock: sorted.map(({ inStock }) => inStock),
+      popularities: sorted.map(({ popularity }) => popularity),
+    }),
+  )
 }
+
+const WRITE = statement(
+  'search.write',
+  `
+    with written as (
+      insert into search_document as d
+        (product_id, version, as_of, slug, title, title_words, words, facets, prices, rating, in_stock, popularity)
+      select id, version, as_of, slug, title, title_words, words::tsvector, facets::int[], prices, rating, in_stock,
+             popularity
+      from unnest(:ids::text[], :versions::int[], :asOf::timestamptz[], :slugs::text[], :titles::text[],
+                  :titleWords::smallint[], :words::text[], :facets::text[], :prices::jsonb[], :ratings::real[],
+                  :inStock::boolean[], :popularities::real[])
+        as n (id, version, as_of, slug, title, title_words, words, facets, prices, rating, in_stock, popularity)
+      on conflict (product_id) do update
+      set version = excluded.version, as_of = excluded.as_of, slug = excluded.slug, title = excluded.title,
+          title_words = excluded.title_words, words = excluded.words, facets = excluded.facets,
+          prices = excluded.prices, rating = excluded.rating, in_stock = excluded.in_stock,
+          popularity = excluded.popularity
+      where (excluded.version, excluded.as_of) >= (d.version, d.as_of)
+      returning product_id, prices
+    ),
+    dropped as (
+      delete from search_price p
+      using written w
+      where p.product_id = w.product_id and not w.prices ? p.currency
+    )
+    insert into search_price as p (product_id, currency, amount)
+    select w.product_id, key, value::bigint
+    from written w, jsonb_each_text(w.prices)
+    on conflict (product_id, currency) do update
+    set amount = excluded.amount
+    where p.amount <> excluded.amount`,
+)
 
 /** Removes documents, each unless one was written from what was read later. */
 export async function deleteDocuments(db: Db, removals: readonly Removal[]): Promise<void> {

@@ -2,6 +2,7 @@ import type { AttentionCase } from '../../domain/support'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
 
@@ -74,7 +75,7 @@ export async function closeSettledCases(db: Db, { shard, shards }: { shard: numb
           where p.order_id = o.id
             and (p.status in ('requested', 'sent', 'requires_action', 'pending')
                  or p.status in ('authorized', 'captured') and o.status = 'cancelled'
-                 or p.owed is not null))`,
+                 or p.pending_sync is not null))`,
     values: [shard, shards],
   })
   return rowCount ?? 0
@@ -127,25 +128,16 @@ export interface RepairRequest {
 
 /** Writes down who wants what repaired, and later that it was accepted. */
 export async function recordRepair(db: Db, repair: RepairRequest): Promise<void> {
-  await db.query({
-    name: 'repair.record',
-    text: `
-      insert into repair (id, order_id, action, step, outcome, reason_code, note, actor, accepted_at)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, case when $9 then now() end)
-      on conflict (order_id, id) do update set accepted_at = coalesce(repair.accepted_at, excluded.accepted_at)`,
-    values: [
-      repair.id,
-      repair.orderId,
-      repair.action,
-      repair.step,
-      repair.outcome,
-      repair.reasonCode,
-      repair.note,
-      repair.actor,
-      repair.accepted,
-    ],
-  })
+  await db.query(RECORD_REPAIR({ ...repair }))
 }
+
+const RECORD_REPAIR = statement(
+  'repair.record',
+  `
+    insert into repair (id, order_id, action, step, outcome, reason_code, note, actor, accepted_at)
+    values (:id, :orderId, :action, :step, :outcome, :reasonCode, :note, :actor, case when :accepted then now() end)
+    on conflict (order_id, id) do update set accepted_at = coalesce(repair.accepted_at, excluded.accepted_at)`,
+)
 
 /** Of an order's cases, newest first, those that were there when this repair was accepted; none while it was not. */
 export async function readCasesOfRepair(db: Db, orderId: OrderId, id: string): Promise<AttentionCase[]> {

@@ -13,7 +13,7 @@ import type { Currency } from '../money'
 type Measures = Readonly<Record<Measure, number | null>>
 
 /** A SKU as it stands in the shop before a batch. */
-export interface PresentSku extends Measures {
+export interface StoredSku extends Measures {
   readonly sku: Sku
   readonly productId: ProductId
   readonly title: string
@@ -38,8 +38,8 @@ export interface PresentSku extends Measures {
 export type Facts = Readonly<Record<string, string>>
 
 /** What is known before a batch, by SKU. */
-export interface Known {
-  readonly present: ReadonlyMap<Sku, PresentSku>
+export interface StoredCatalog {
+  readonly present: ReadonlyMap<Sku, StoredSku>
   readonly facts: ReadonlyMap<Sku, Facts>
   /** By slug what each category that is there says of attributes, those above it included. */
   readonly schemas: ReadonlyMap<string, readonly AttributeDefinition[]>
@@ -101,7 +101,7 @@ export interface BatchPlan {
  * that contradicts an earlier line of the same file is rejected, and so is one that would leave fewer units than are
  * promised to customers, or attributes that do not fit the category. A rejected line changes nothing at all.
  */
-export function planBatch(rows: readonly ImportRow[], known: Known): BatchPlan {
+export function planBatch(rows: readonly ImportRow[], known: StoredCatalog): BatchPlan {
   const rejections: Rejection[] = []
   const facts = new Map<Sku, Facts>()
   const categories = new Map<string, readonly CategoryStep[]>()
@@ -129,7 +129,7 @@ export function planBatch(rows: readonly ImportRow[], known: Known): BatchPlan {
 interface Circumstances {
   said: Facts
   says: Facts
-  present: PresentSku | undefined
+  present: StoredSku | undefined
   wanted: WantedSku | undefined
 }
 
@@ -171,7 +171,7 @@ interface Description {
 /** Null for a line that can make nothing wrong: it speaks of neither attributes nor category of a SKU that is there. */
 function describe(
   row: ImportRow,
-  { present, wanted, schemas }: Pick<Circumstances, 'present' | 'wanted'> & Pick<Known, 'schemas'>,
+  { present, wanted, schemas }: Pick<Circumstances, 'present' | 'wanted'> & Pick<StoredCatalog, 'schemas'>,
 ): Description | null {
   if (present && !row.attributes && !row.category) return null
   const oneOfSeveral = present !== undefined && present.product.variants > 1
@@ -198,7 +198,7 @@ function describe(
 }
 
 /** What holds in a category, or, as long as it is not there, in the nearest one above it that is. */
-function schemaOf(path: readonly CategoryStep[], schemas: Known['schemas']): readonly AttributeDefinition[] {
+function schemaOf(path: readonly CategoryStep[], schemas: StoredCatalog['schemas']): readonly AttributeDefinition[] {
   const there = path.findLast(({ slug }) => schemas.has(slug))
   return (there && schemas.get(there.slug)) ?? []
 }
@@ -245,7 +245,7 @@ function fingerprint(text: string): string {
   return (hash >>> 0).toString(36)
 }
 
-function merge(wanted: WantedSku | undefined, row: ImportRow, present: PresentSku | undefined): WantedSku {
+function merge(wanted: WantedSku | undefined, row: ImportRow, present: StoredSku | undefined): WantedSku {
   const merged: WantedSku = wanted ?? {
     sku: row.sku,
     skuWritten: row.skuWritten,
@@ -271,7 +271,7 @@ function merge(wanted: WantedSku | undefined, row: ImportRow, present: PresentSk
 type Changes = Omit<BatchPlan, 'accepted' | 'rejections' | 'facts' | 'categories'>
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
 
-function changes(wanted: ReadonlyMap<Sku, WantedSku>, present: ReadonlyMap<Sku, PresentSku>): Changes {
+function changes(wanted: ReadonlyMap<Sku, WantedSku>, present: ReadonlyMap<Sku, StoredSku>): Changes {
   const changed: Mutable<Changes> = {
     newSkus: [],
     products: [],
@@ -296,7 +296,7 @@ function changes(wanted: ReadonlyMap<Sku, WantedSku>, present: ReadonlyMap<Sku, 
 }
 
 /** Adds what differs; answers the product as it is to be when anything but its stock does. */
-function changeSku(want: WantedSku, now: PresentSku, changed: Mutable<Changes>): ChangedProduct | null {
+function changeSku(want: WantedSku, now: StoredSku, changed: Mutable<Changes>): ChangedProduct | null {
   for (const [warehouseId, onHand] of want.stock) {
     if (now.levels[warehouseId]?.[0] !== onHand) changed.levels.push({ sku: want.sku, warehouseId, onHand })
   }
@@ -327,7 +327,7 @@ function changeSku(want: WantedSku, now: PresentSku, changed: Mutable<Changes>):
 }
 
 /** A line speaks of one SKU: it renames the product only where that is all there is of it. */
-function productFields(want: WantedSku, { product, title }: PresentSku): Omit<ChangedProduct, 'id'> {
+function productFields(want: WantedSku, { product, title }: StoredSku): Omit<ChangedProduct, 'id'> {
   if (product.variants > 1) {
     const { version, title: stays, description, brand, attributes } = product
     return { version, title: stays, description, brand, attributes }
@@ -341,7 +341,7 @@ function productFields(want: WantedSku, { product, title }: PresentSku): Omit<Ch
   }
 }
 
-function variantFields(want: WantedSku, now: PresentSku): Omit<ChangedVariant, 'sku' | 'title'> {
+function variantFields(want: WantedSku, now: StoredSku): Omit<ChangedVariant, 'sku' | 'title'> {
   const own = now.product.variants > 1 ? want.attributes : undefined
   return {
     weightGrams: want.weightGrams ?? now.weightGrams,
@@ -352,13 +352,13 @@ function variantFields(want: WantedSku, now: PresentSku): Omit<ChangedVariant, '
   }
 }
 
-function variantDiffers(variant: Omit<ChangedVariant, 'sku' | 'title'>, now: PresentSku): boolean {
+function variantDiffers(variant: Omit<ChangedVariant, 'sku' | 'title'>, now: StoredSku): boolean {
   return (
     MEASURES.some(({ field }) => variant[field] !== now[field]) || !sameAttributes(variant.attributes, now.attributes)
   )
 }
 
-function differs(product: Omit<ChangedProduct, 'id'>, now: PresentSku['product']): boolean {
+function differs(product: Omit<ChangedProduct, 'id'>, now: StoredSku['product']): boolean {
   return (
     product.title !== now.title ||
     product.description !== now.description ||

@@ -1,8 +1,8 @@
-/** What a storefront reports of its shoppers. */
-export const PRODUCT_EVENTS = ['view', 'click', 'add'] as const
-export type ProductEvent = (typeof PRODUCT_EVENTS)[number]
+/** What a storefront reports of its shoppers, besides searches. */
+export const PRODUCT_INTERACTIONS = ['view', 'click', 'add'] as const
+export type ProductInteraction = (typeof PRODUCT_INTERACTIONS)[number]
 
-export const EVENTS_PER_REQUEST_MAX = 100
+export const INTERACTIONS_PER_REQUEST_MAX = 100
 export const SESSION_PATTERN = /^[A-Za-z0-9_-]{16,64}$/
 /** Of a search as it is counted; what is asked may be longer. */
 export const COUNTED_QUERY_LENGTH_MAX = 60

@@ -7,7 +7,7 @@ export type RecommendationKind = (typeof RECOMMENDATION_KINDS)[number]
 export type BasketKind = Exclude<RecommendationKind, 'similar'>
 
 /** Chosen by `bench/recommendation.ts` on real orders; docs/figures.md has the numbers. */
-export const MEASURE = {
+export const CLOSENESS = {
   /** Ties that few baskets show are believed less: 5 of 5 count half. */
   shrinkage: 5,
   /** A pair that was seen once says nothing. */
@@ -51,10 +51,10 @@ export interface Recommended {
  * `c / √(a·b) · c / (c + 5)` for `c` baskets with both, `a` with the one and `b` with the other.
  */
 export function closeness(together: number, ones: number, others: number): number {
-  if (together < MEASURE.togetherMin || ones <= 0 || others <= 0) return 0
+  if (together < CLOSENESS.togetherMin || ones <= 0 || others <= 0) return 0
   // Both counts may come from samples: two products are never more than the same.
   const cosine = Math.min(1, together / Math.sqrt(ones * others))
-  return (cosine * together) / (together + MEASURE.shrinkage)
+  return (cosine * together) / (together + CLOSENESS.shrinkage)
 }
 
 /** The closest of the candidates, closest first; what says nothing is left out. */
@@ -70,7 +70,7 @@ export interface Feature {
   readonly products: number
 }
 
-export interface Described {
+export interface DescribedProduct {
   readonly otherId: ProductId
   readonly features: readonly Feature[]
 }
@@ -81,7 +81,7 @@ const SIMILAR_MIN = 0.1
 /** The products most like this one: cosine of the weights of their features; rare ones weigh more. */
 export function rankBySimilarity(
   features: readonly Feature[],
-  others: readonly Described[],
+  others: readonly DescribedProduct[],
   catalogSize: number,
 ): Recommended[] {
   const own = new Map(features.map((feature) => [feature.feature, weightOf(feature, catalogSize)]))

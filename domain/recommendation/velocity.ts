@@ -1,6 +1,6 @@
 /**
  * Sales velocity: how well a product sells now. A day counts half after two weeks. What shoppers do without buying counts
- * a little, and never more than what was sold and one order besides: events are anybody's word, orders are paid for.
+ * a little, and never more than what was sold and one order besides: anybody may report an interaction, an order is paid for.
  */
 
 export const VELOCITY = {
@@ -22,7 +22,7 @@ export interface DayOfProduct {
   readonly views: number
 }
 
-/** `v = s + min(e, s + 1)`: orders `s` and events `e`, each summed over the days with weight `2^(−age / 14)`. */
+/** `v = s + min(e, s + 1)`: orders `s` and interactions `e`, each summed over the days with weight `2^(−age / 14)`. */
 export function velocityOf(days: readonly DayOfProduct[]): number {
   let sold = 0
   let seen = 0

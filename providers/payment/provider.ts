@@ -84,7 +84,7 @@ export type RefundOutcome =
   | { readonly outcome: 'pending'; readonly reference: string }
   | { readonly outcome: 'refused'; readonly reason: string }
 
-export interface ChargePage {
+export interface ChargeListPage {
   readonly charges: readonly Charge[]
   /** Null after the last page. */
   readonly nextCursor: string | null
@@ -130,7 +130,7 @@ export interface PaymentProvider {
   refund(request: RefundRequest, signal?: AbortSignal): Promise<RefundOutcome>
 
   /** Every charge of the account, oldest first; `cursor` is null for the first page. */
-  list(cursor: string | null, signal?: AbortSignal): Promise<ChargePage>
+  list(cursor: string | null, signal?: AbortSignal): Promise<ChargeListPage>
 
   /**
    * Checks who sent a webhook and when, and reads it. Throws {@link InvalidSignature}.

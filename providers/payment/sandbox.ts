@@ -9,7 +9,7 @@ import {
   type CaptureOutcome,
   type CaptureRequest,
   type Charge,
-  type ChargePage,
+  type ChargeListPage,
   type ChargeState,
   type PaymentProvider,
   type RefundOutcome,
@@ -87,7 +87,7 @@ export class SandboxProvider implements PaymentProvider {
     return { outcome: status, reference: id }
   }
 
-  async list(cursor: string | null, signal?: AbortSignal): Promise<ChargePage> {
+  async list(cursor: string | null, signal?: AbortSignal): Promise<ChargeListPage> {
     const answer = await this.#get(
       `/v1/charges?limit=${PAGE}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
       signal,

@@ -7,10 +7,10 @@ import { PostgresSearch } from './postgres/engine'
 import { TypesenseSearch } from './typesense/engine'
 
 type SearchSettings = Pick<Settings, 'TYPESENSE_URL' | 'TYPESENSE_API_KEY' | 'SEARCH_TIMEOUT_MS'>
-type EngineMaker = (settings: SearchSettings, pool: Pool) => SearchEngine | null
+type EngineFactory = (settings: SearchSettings, pool: Pool) => SearchEngine | null
 
 /** Best first; the first that is there answers. A new engine is a file or a folder, and a line here. The last one is always there. */
-const ENGINES: readonly EngineMaker[] = [
+const ENGINES: readonly EngineFactory[] = [
   ({ TYPESENSE_URL: url, TYPESENSE_API_KEY: apiKey, SEARCH_TIMEOUT_MS: timeoutMs }) =>
     url === '' ? null : new TypesenseSearch({ url, apiKey, timeoutMs }),
   (_settings, pool) => new PostgresSearch(pool),
@@ -25,7 +25,7 @@ const BREAKER = {
   resetTimeout: 5_000,
 }
 
-export interface Answered {
+export interface AnsweredBy {
   /** The engine that answered. */
   readonly engine: string
 }
@@ -33,8 +33,8 @@ export interface Answered {
 /** The engines of one process, and searches that go on when the best of them is away. */
 export interface Search {
   readonly engines: readonly SearchEngine[]
-  search(query: SearchQuery): Promise<SearchResult & Answered>
-  suggest(request: SuggestRequest): Promise<{ readonly data: readonly Suggestion[] } & Answered>
+  search(query: SearchQuery): Promise<SearchResult & AnsweredBy>
+  suggest(request: SuggestRequest): Promise<{ readonly data: readonly Suggestion[] } & AnsweredBy>
   /** Throws unless the best engine can be asked and has an index. */
   check(): Promise<void>
   close(): Promise<void>

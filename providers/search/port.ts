@@ -10,7 +10,7 @@ import type {
 } from '../../domain/search'
 
 /** What a rebuild was filling is not there any more: only the next rebuild helps. */
-export class BuildLost extends Error {}
+export class IndexBuildLost extends Error {}
 
 /** A document that the engine refused, and why. The others were taken. */
 export interface Refused {
@@ -47,10 +47,10 @@ export interface SearchEngine {
   /** Prepares what is filled instead of what is searched. `build` names it; repeated, it goes on. */
   beginRebuild(build: string): Promise<void>
 
-  /** Adds documents that live changes have not brought already: those are newer, and stay. Throws {@link BuildLost}. */
+  /** Adds documents that live changes have not brought already: those are newer, and stay. Throws {@link IndexBuildLost}. */
   fill(build: string, documents: readonly SearchDocument[]): Promise<readonly Refused[]>
 
-  /** From one moment to the next, what was filled is what is searched. Repeated, it does nothing. Throws {@link BuildLost}. */
+  /** From one moment to the next, what was filled is what is searched. Repeated, it does nothing. Throws {@link IndexBuildLost}. */
   swap(build: string): Promise<void>
 
   /** Forgets a rebuild that was given up. */

@@ -252,7 +252,7 @@ async function fillCart(plan: BuyerPlan, number: number, { apis, skus }: BuyerCo
     cartId,
     token,
     lines: new Map([[sku, plan.quantity]]),
-    marker: `canary${randomUUID().replaceAll('-', '')}`,
+    marker: `personal${randomUUID().replaceAll('-', '')}`,
     orders: new Set(),
     purchases: [],
     cancelAsked: false,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../config'
 import { readJson, writeJson } from './files'
@@ -20,6 +20,12 @@ export interface StackFile {
   readonly sandbox: string
   readonly processes: readonly { readonly name: string; readonly pid: number }[]
 }
+
+/**
+ * Of all that a stack's folder holds: tables, keys in Redis, open workflows. It rises with each version that cannot go on with
+ * what an older one left, for before the first release nothing is migrated.
+ */
+export const FORMAT = 2
 
 /** Made once per folder and kept with its data. */
 export interface Secrets {
@@ -51,8 +57,19 @@ export function secretsOf(folder: string): Secrets {
     token: randomBytes(32).toString('hex'),
     webhook: `whsec_${randomBytes(32).toString('base64')}`,
   }
-  writeJson(secretsFile(folder), secrets)
+  writeJson(secretsFile(folder), { format: FORMAT, ...secrets })
   return secrets
+}
+
+/** The format of a folder's data; undefined when it has none. The first format did not say its number. */
+export function formatOf(folder: string): number | undefined {
+  const kept = readJson<{ format?: number }>(secretsFile(folder))
+  return kept === undefined ? undefined : (kept.format ?? 1)
+}
+
+/** The folder has no data after this, and the next start makes new secrets. */
+export function removeSecrets(folder: string): void {
+  rmSync(secretsFile(folder), { force: true })
 }
 
 /** The running stack of a folder, as scripts read it. */

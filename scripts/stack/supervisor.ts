@@ -6,6 +6,7 @@ import { createPool } from '../../db/pool'
 import { apiProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
 import { claim, release } from './claim'
 import { writeJson } from './files'
+import { requireFormat } from './format'
 import { choosePorts, type Ports } from './ports'
 import { endLeftovers, ProcessKeeper, type Program, type ProcessRecord } from './programs'
 import { timed, type Say } from './say'
@@ -37,7 +38,7 @@ export interface StackOptions {
   readonly given?: Partial<ServiceAddresses>
   /** The Temporal namespace, made where it is missing. */
   readonly namespace?: string
-  /** False when the data is thrown away; a power cut may then cost it. */
+  /** False when the data is nobody's: a power cut may cost it, and data of another format is deleted. */
   readonly durable?: boolean
   /** Logical databases of Redis. */
   readonly databases?: number
@@ -90,6 +91,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   try {
     rmSync(stackFile(folder), { force: true })
     await endLeftovers(readRecords(folder), say)
+    requireFormat(folder, { durable: options.durable ?? true, say })
     return await supervisor.start(options)
   } catch (error) {
     await supervisor.stop()

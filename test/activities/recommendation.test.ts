@@ -2,10 +2,10 @@ import { MockActivityEnvironment } from '@temporalio/testing'
 import { createRecommendationActivities, type Slice } from '../../activities/recommendation'
 import { newId } from '../../db/id'
 import { withTransaction } from '../../db/pool'
-import { addEventCounts } from '../../db/recommendation/product-stat'
+import { addInteractionCounts } from '../../db/recommendation/product-stat'
 import { createProduct } from '../../db/catalog/product'
 import { listRecommended } from '../../db/recommendation/lists'
-import { listBestsellers, listCategoryShelves, listForInterest, listNewest } from '../../db/catalog/collection'
+import { listBestsellers, listCategoryCollections, listForInterest, listNewest } from '../../db/catalog/collection'
 import type { ProductId } from '../../domain/ids'
 import { readSettings } from '../../config'
 import { createSearch } from '../../providers/search'
@@ -157,7 +157,7 @@ describe('listRecommended', () => {
   )
 })
 
-describe('shelves', () => {
+describe('collections', () => {
   it('shows what sells best first', async () => {
     const best = await listBestsellers(database.pool, { currency: 'GBP', limit: 3 })
     expect(titles(best)?.[0]).toBe('Blue Owl Tea Cup')
@@ -165,8 +165,8 @@ describe('shelves', () => {
   })
 
   it('shows the categories with their bestsellers', async () => {
-    const shelves = await listCategoryShelves(database.pool, { currency: 'GBP', limit: 2, categories: 5 })
-    expect(shelves.map(({ category, products }) => [category.title, titles(products)])).toEqual([
+    const collections = await listCategoryCollections(database.pool, { currency: 'GBP', limit: 2, categories: 5 })
+    expect(collections.map(({ category, products }) => [category.title, titles(products)])).toEqual([
       ['Kitchen', ['Blue Owl Tea Cup', 'Blue Owl Saucer']],
       ['Home', ['Desk Lamp', 'Bulb']],
     ])
@@ -185,7 +185,7 @@ describe('velocity', () => {
       { skus: ['LAMP'], daysAgo: 1 },
       { skus: ['LAMP'], daysAgo: 2, email: 'x@example.com' },
     ])
-    await addEventCounts(
+    await addInteractionCounts(
       database.pool,
       new Map([
         [lamp, { view: 30, click: 10, add: 2 }],

@@ -272,10 +272,10 @@ describe('the log', () => {
     const logged = await startApi({}, (line) => lines.push(line))
     const { body } = await logged.call('post', CARTS)
     const path = `${CARTS}/${body.id}`
-    await logged.call('patch', path, { token: body.token, body: { email: 'canary@example.com' } })
-    await logged.call('patch', path, { token: body.token, body: { email: 'canary' } })
-    await logged.call('get', `${path}?email=canary`, { token: body.token })
-    await logged.call('get', '/v1/admin/api-keys', { key: 'hf_canary' })
+    await logged.call('patch', path, { token: body.token, body: { email: 'personal@example.com' } })
+    await logged.call('patch', path, { token: body.token, body: { email: 'personal' } })
+    await logged.call('get', `${path}?email=personal`, { token: body.token })
+    await logged.call('get', '/v1/admin/api-keys', { key: 'hf_personal' })
     expect(lines).toContainEqual(
       expect.objectContaining({
         method: 'patch',
@@ -285,7 +285,7 @@ describe('the log', () => {
         request_id: expect.any(String),
       }),
     )
-    expect(JSON.stringify(lines)).not.toMatch(/canary/)
+    expect(JSON.stringify(lines)).not.toMatch(/personal/)
     expect(JSON.stringify(lines)).not.toContain(body.token)
     await logged.close()
   })

@@ -4,7 +4,7 @@ import sharp from 'sharp'
 import { readCatalog } from '../../api/catalog/read'
 import { createApiKey } from '../../db/platform/api-key'
 import { createPool, type Pool } from '../../db/pool'
-import { currentLsn, parseLsn, Reads } from '../../db/replica'
+import { currentLsn, parseLsn, ReplicaRouter } from '../../db/replica'
 import type { OrderId } from '../../domain/ids'
 import { startApi, type TestApi } from '../support/http'
 import { pastOrders } from '../support/orders'
@@ -15,14 +15,14 @@ import { until } from '../support/wait'
 let database: ReplicatedDatabase
 let primary: Pool
 let replica: Pool
-let reads: Reads
+let reads: ReplicaRouter
 let api: TestApi
 beforeAll(async () => {
   const folder = join(testServices().folder, 'stacks', randomUUID())
   database = await replicatedDatabase(folder, { primary: 26_501, replica: 26_502 })
   primary = createPool({ DATABASE_URL: database.primaryUrl, DATABASE_POOL_MAX: 4 }, { name: 'test-primary' })
   replica = createPool({ DATABASE_URL: database.replicaUrl, DATABASE_POOL_MAX: 4 }, { name: 'test-replica' })
-  reads = new Reads(primary, replica)
+  reads = new ReplicaRouter(primary, replica)
   api = await startApi({ DATABASE_URL: database.primaryUrl, DATABASE_REPLICA_URL: database.replicaUrl })
 }, 120_000)
 afterAll(async () => {

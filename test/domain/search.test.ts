@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import {
   ATTRIBUTE_FACETS_MAX,
   FACET_VALUES_MAX,
-  keepFacets,
+  limitFacets,
   NO_FILTERS,
   popularityOf,
   priceRange,
-  respelled,
+  correctedQuery,
   WEIGHTS,
 } from '../../domain/search'
 
@@ -47,14 +47,14 @@ it.each([
   [['zzyzzyva'], 'Lunch Bag Red', null],
   [[], 'Lunch Bag Red', null],
 ])('%j with the result %s would be spelt %j', (words, title, better) => {
-  expect(respelled(words, title)).toBe(better)
+  expect(correctedQuery(words, title)).toBe(better)
 })
 
 it('shows the attributes that most results have', () => {
   const counts = Object.fromEntries(
     Array.from({ length: 30 }, (_, index) => [`attr.a${index}`, [{ value: 'x', count: index }]]),
   )
-  const kept = Object.keys(keepFacets({ ...counts, brand: [{ value: 'acme', count: 1 }] }, NO_FILTERS))
+  const kept = Object.keys(limitFacets({ ...counts, brand: [{ value: 'acme', count: 1 }] }, NO_FILTERS))
   expect(kept).toHaveLength(ATTRIBUTE_FACETS_MAX + 1)
   expect(kept).toEqual(expect.arrayContaining(['brand', 'attr.a29', 'attr.a20']))
 })
@@ -66,7 +66,7 @@ it('always shows what was chosen, however few have it', () => {
     brand: many,
     ...Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`attr.a${index}`, [{ value: 'x', count: index }]])),
   }
-  const kept = keepFacets(counts, { category: 'v49', brand: 'v3', attributes: { a0: 'x' } })
+  const kept = limitFacets(counts, { category: 'v49', brand: 'v3', attributes: { a0: 'x' } })
   expect(kept['category']).toEqual([...many.slice(0, FACET_VALUES_MAX), { value: 'v49', count: 1 }])
   expect(kept['brand']).toEqual(many.slice(0, FACET_VALUES_MAX))
   expect(kept['attr.a0']).toEqual([{ value: 'x', count: 0 }])

@@ -147,9 +147,13 @@ const TAMPERED: readonly (readonly [invariant: string, ...statements: string[]])
     'every_event_from_a_provider_is_acted_on',
     `insert into inbox (provider, event_id, type, payload, received_at) values ('p', 'e', 't', '{}', now() - interval '1 minute')`,
   ],
-  ['offers_are_what_is_sold', 'update offer set price = price + 1'],
-  ['offers_are_what_is_sold', 'delete from offer'],
-  ['offers_are_what_is_sold', 'alter table product disable trigger offered', `update product set status = 'archived'`],
+  ['listings_are_what_is_sold', 'update listing set price = price + 1'],
+  ['listings_are_what_is_sold', 'delete from listing'],
+  [
+    'listings_are_what_is_sold',
+    'alter table product disable trigger listings_on_update',
+    `update product set status = 'archived'`,
+  ],
   ['documents_are_of_what_is_sold', 'delete from search_pending', 'delete from search_document'],
   [
     'documents_are_of_what_is_sold',

@@ -54,20 +54,20 @@ it('an overloaded process gives up recommendations, then reviews, then facets, a
   const buyers = await Promise.all(Object.keys(CROWDS).map(() => shop.buyerOf()))
   expect(await pages()).toEqual({ product: [], category: [] })
 
-  const crowd = new Crowd(shop, contended)
-  await crowd.grow(CROWDS.recommendations)
+  const staff = new StaffOnOneProduct(shop, contended)
+  await staff.grow(CROWDS.recommendations)
   await pagesLack({ product: RECOMMENDATIONS, category: [] })
   await buys(buyers[0] as Buyer)
 
-  await crowd.grow(CROWDS.reviews)
+  await staff.grow(CROWDS.reviews)
   await pagesLack({ product: ['reviews', ...RECOMMENDATIONS], category: [] })
   await buys(buyers[1] as Buyer)
 
-  await crowd.grow(CROWDS.facets)
+  await staff.grow(CROWDS.facets)
   await pagesLack({ product: ['reviews', ...RECOMMENDATIONS], category: ['facets'] })
   await buys(buyers[2] as Buyer)
 
-  await crowd.leave()
+  await staff.leave()
   await pagesLack({ product: [], category: [] })
 }, 90_000)
 
@@ -107,7 +107,7 @@ async function buys(buyer: Buyer): Promise<void> {
 }
 
 /** Staff who change one product as often as they are let, while it is locked most of the time. */
-class Crowd {
+class StaffOnOneProduct {
   private readonly shop: Shop
   private readonly productId: string
   private readonly running: Promise<void>[] = []

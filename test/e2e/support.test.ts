@@ -242,8 +242,12 @@ describe('provider_unreachable', () => {
       await until(
         'the reference is the provider’s',
         async () =>
-          (await stack.database.pool.query('select reference, owed from payment where order_id = $1', [orderId])).rows,
-        ([payment]) => payment?.owed === null && payment.reference.startsWith('ch_'),
+          (
+            await stack.database.pool.query('select reference, pending_sync from payment where order_id = $1', [
+              orderId,
+            ])
+          ).rows,
+        ([payment]) => payment?.pending_sync === null && payment.reference.startsWith('ch_'),
         40_000,
       )
     },

@@ -111,13 +111,13 @@ export function paymentProviderContract(name: string, rig: () => ProviderRig): v
 
     describe('when no answer comes', () => {
       test('the deadline is kept, and the key tells what happened', async () => {
-        const hurried = rig().withTimeout(300)
+        const impatient = rig().withTimeout(300)
         const asked = request({ method: rig().methods.slow })
         const start = Date.now()
-        await expect(hurried.authorize(asked)).rejects.toThrow(ProviderUnavailable)
+        await expect(impatient.authorize(asked)).rejects.toThrow(ProviderUnavailable)
         expect(Date.now() - start).toBeLessThan(600)
         expect(await provider().find(asked.key)).toMatchObject({ state: 'authorized' })
-        await hurried.close()
+        await impatient.close()
       })
 
       test('a broken connection is no answer, and the same key finds the charge', async () => {

@@ -3,7 +3,7 @@ import { newId } from '../../db/id'
 import { type Pool, withTransaction } from '../../db/pool'
 import { replaceCurations, replaceSynonyms } from '../../db/search/rule'
 import { createSearch } from '../../providers/search'
-import { BuildLost } from '../../providers/search/port'
+import { IndexBuildLost } from '../../providers/search/port'
 import { PostgresSearch } from '../../providers/search/postgres/engine'
 import { TypesenseSearch } from '../../providers/search/typesense/engine'
 import { testDatabase, type TestDatabase } from '../support/database'
@@ -12,10 +12,10 @@ import { documentOf, query, searchEngineContract, type SearchRig } from './searc
 
 async function postgresRig(): Promise<SearchRig> {
   const database = await testDatabase()
-  // Categories are suggested as Postgres has them, if something in them is on offer.
+  // Categories are suggested as Postgres has them, if something in them is on sale.
   await database.pool.query(
     `with made as (insert into category (id, slug, title) values ($1, 'kitchen', 'Kitchen') returning number)
-     insert into offer (shelf, currency, product_id, price) select number, 'GBP', $2, 100 from made`,
+     insert into listing (list, currency, product_id, price) select number, 'GBP', $2, 100 from made`,
     [newId('category'), newId('product')],
   )
   return {
@@ -88,8 +88,8 @@ describe('the search engine typesense alone', () => {
     await engine.swap('first')
     await engine.beginRebuild('lost')
     await engine.abandon('lost')
-    await expect(engine.fill('lost', documents)).rejects.toThrow(BuildLost)
-    await expect(engine.swap('lost')).rejects.toThrow(BuildLost)
+    await expect(engine.fill('lost', documents)).rejects.toThrow(IndexBuildLost)
+    await expect(engine.swap('lost')).rejects.toThrow(IndexBuildLost)
     const changes = { documents: [documentOf({ sku: 'POT', title: 'Tea Pot' })], removals: [] }
     expect(await engine.index(changes, 'lost')).toEqual([])
     expect(await engine.search(query('tea'))).toMatchObject({ total: 2 })

@@ -4,8 +4,8 @@ import Ajv2020 from 'ajv/dist/2020'
 import { createApp } from '../../api/app'
 import { createLog } from '../../log'
 import { AdmissionGate } from '../../api/checkout/admission'
-import { LoadMeter } from '../../api/http/load'
-import { EventBuffer } from '../../api/recommendation/interaction-buffer'
+import { LoadMeter } from '../../api/http/load-shedding'
+import { InteractionBuffer } from '../../api/recommendation/interaction-buffer'
 import { createMetrics } from '../../api/platform/metrics'
 import { PageServer } from '../../api/page/serve'
 import { answersOf, openApiDocument } from '../../api/http/openapi'
@@ -17,8 +17,8 @@ import { closeTemporalClient, createTemporalClient } from '../../api/http/tempor
 import { readSettings, type Settings } from '../../config'
 import { createApiKey, type Role } from '../../db/platform/api-key'
 import { createPool, createReplicaPool, type Pool } from '../../db/pool'
-import { Reads } from '../../db/replica'
-import { RecentCatalog } from '../../db/cart/recent'
+import { ReplicaRouter } from '../../db/replica'
+import { CatalogEntryCache } from '../../db/cart/recent'
 import { createRedis } from '../../db/redis'
 import { createImageStore } from '../../providers/image-store'
 import { createPaymentProviders } from '../../providers/payment'
@@ -130,8 +130,8 @@ function depsOf(settings: Settings, replica: Pool | null, logTo?: (line: Record<
     log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
     metrics,
     admissionGate: new AdmissionGate(),
-    recentCatalog: new RecentCatalog(),
-    reads: new Reads(pool, replica),
+    catalogEntryCache: new CatalogEntryCache(),
+    reads: new ReplicaRouter(pool, replica),
     pages: new PageServer({
       redis,
       metrics,
@@ -140,7 +140,7 @@ function depsOf(settings: Settings, replica: Pool | null, logTo?: (line: Record<
     }),
     load: new LoadMeter(pool),
     images: createImageStore(settings),
-    events: new EventBuffer(),
+    interactions: new InteractionBuffer(),
     lifecycle: { stopping: false },
   }
 }

@@ -1,4 +1,4 @@
-import { earliestId, newId } from '../../db/id'
+import { lowestIdAt, newId } from '../../db/id'
 import type { Pool } from '../../db/pool'
 import type { OrderId } from '../../domain/ids'
 
@@ -37,6 +37,6 @@ export async function pastOrders(pool: Pool, orders: readonly PastOrder[]): Prom
 /** Its first ten digits tell the time. */
 function idOf(daysAgo: number): OrderId {
   const digits = 'order_'.length + 10
-  const begins = earliestId('order', new Date(Date.now() - daysAgo * 86_400_000)).slice(0, digits)
+  const begins = lowestIdAt('order', new Date(Date.now() - daysAgo * 86_400_000)).slice(0, digits)
   return `${begins}${newId('order').slice(digits)}` as OrderId
 }

@@ -39,6 +39,8 @@ export async function replicatedDatabase(
   const standby = await postgresProgram(optionsOf('replica'))
   await copy(primary.program, standby, ports.primary)
   const replica = await started('replica', standby, folder)
+  // Nobody knows how far the replica is until it has replayed something; an idle primary writes a record in 15 s at most.
+  await asSuperuser(ports.primary, (client) => client.query('select pg_log_standby_snapshot()'))
   const control = (statement: string) => asSuperuser(ports.replica, (client) => client.query(statement))
   return {
     primaryUrl,

@@ -1,4 +1,4 @@
-/** What every page shares: the API, elements, money, the cart, the header. */
+/** What every view shares: the API, elements, money, the cart, the header. */
 
 /** An answer that is no 2xx, with its problem document. */
 export class Problem extends Error {
@@ -66,7 +66,7 @@ function asBrowserWrites(amount, currency) {
   return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits)
 }
 
-/** Fills the page, once its data is there; says what went wrong otherwise. */
+/** Fills the view once its data is there; shows what went wrong otherwise. */
 export async function show(title, build) {
   const main = document.querySelector('main')
   try {
@@ -86,15 +86,15 @@ export async function show(title, build) {
   }
 }
 
-/** What can wait until the page is painted. The first look into its storage makes a page wait for the browser. */
+/** Runs what can wait until the view is painted: the first read of local storage would delay the paint. */
 export function afterPaint(work) {
   requestAnimationFrame(() => setTimeout(work))
 }
 
-export function crumbs(list) {
+export function breadcrumbs(list) {
   return h(
     'nav',
-    { class: 'crumbs', 'aria-label': 'Breadcrumbs' },
+    { class: 'breadcrumbs', 'aria-label': 'Breadcrumbs' },
     h(
       'ol',
       {},
@@ -225,11 +225,11 @@ function showKeptCount() {
   if (count > 0) showCount(count)
 }
 
-/** Tells the shop what was looked at, without a name: for what sells and what goes together. */
-export function tell(events) {
+/** Reports what the shopper looked at, without a name: bestsellers and recommendations are computed from it. */
+export function reportInteractions(interactions) {
   const session = sessionStorage.getItem('holdfast-session') ?? crypto.randomUUID()
   sessionStorage.setItem('holdfast-session', session)
-  const body = JSON.stringify({ session, events })
+  const body = JSON.stringify({ session, events: interactions })
   navigator.sendBeacon?.('/v1/store/events', new Blob([body], { type: 'application/json' }))
 }
 

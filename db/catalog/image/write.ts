@@ -3,6 +3,7 @@ import type { ImageId, ProductId } from '../../../domain/ids'
 import { IMAGES_PER_PRODUCT_MAX } from '../../../domain/catalog/image'
 import { newId } from '../../id'
 import { type Db, type Pool, type Tx, withTransaction } from '../../pool'
+import { statement } from '../../sql'
 import { touchProducts } from '../product'
 import type { ProductImage } from './read'
 
@@ -27,19 +28,22 @@ export async function addImage(
   ])
   if (rows[0]) return { id: rows[0].id, made: false }
   const id = newId('image')
-  const { rowCount } = await tx.query(
-    `insert into product_image (id, product_id, name, alt, width, height, position)
-     select $1, $2::typeid, $3, $4, $5, $6, coalesce(max(position) + 1, 0)
-     from product_image
-     where product_id = $2::typeid
-     having count(*) < $7`,
-    [id, productId, picture.name, picture.alt, picture.width, picture.height, IMAGES_PER_PRODUCT_MAX],
-  )
+  const { rowCount } = await tx.query(INSERT({ ...picture, id, productId, most: IMAGES_PER_PRODUCT_MAX }))
   if (rowCount !== 1) {
     throw new DomainError('image_limit', `A product has at most ${IMAGES_PER_PRODUCT_MAX} pictures.`)
   }
   return { id, made: true }
 }
+
+const INSERT = statement(
+  null,
+  `
+    insert into product_image (id, product_id, name, alt, width, height, position)
+    select :id, :productId::typeid, :name, :alt, :width, :height, coalesce(max(position) + 1, 0)
+    from product_image
+    where product_id = :productId::typeid
+    having count(*) < :most`,
+)
 
 /** A picture of a product that staff have read before they change it. */
 interface ChangedImage {

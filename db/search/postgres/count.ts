@@ -1,11 +1,12 @@
 import { COUNTED_MAX, PRICE_LADDER, RATING_STEPS, type SearchFilters } from '../../../domain/search'
 import type { Db } from '../../pool'
-import { amountOf, ask, conditions, type Found, type Match, Values } from './match'
-import { FOR_A_PAGE, pageOf, type PageRequest } from './results'
+import { Values } from '../../sql'
+import { amountOf, ask, conditions, type Found, type Match } from './match'
+import { FOR_RESULTS, resultsOf, type ResultsRequest } from './results'
 
 /** Of more matches than are counted the facets of so many are counted. */
 const FACET_SAMPLE = 2_500
-/** One document in so many is in the sample, see migration 0006. */
+/** One document in so many is in the sample, see db/migrations/0008_search.sql. */
 const SAMPLED_ONE_IN = 16
 /** So many are read of the sample: facets of more would look the same. */
 const SAMPLE_MAX = 1_000
@@ -56,28 +57,28 @@ export function countedSets(filters: SearchFilters): CountedSet[] {
 }
 
 /**
- * Counts sets, and reads the page that is asked for, in one statement. With a page the first set is the matches themselves;
- * the page is null when more match than are counted. When the first set is empty, the others are not counted, unless
+ * Counts sets, and reads the results that are asked for, in one statement. With results the first set is the matches
+ * themselves; the results are null when more match than are counted. When the first set is empty, the others are not counted, unless
  * `evenIfNone`.
  */
 export async function countSets(
   db: Db,
   match: Match,
   sets: readonly CountedSet[],
-  page: PageRequest | null,
+  wanted: ResultsRequest | null,
   { evenIfNone = false }: { evenIfNone?: boolean } = {},
-): Promise<{ readonly tallies: readonly Tally[]; readonly page: readonly Found[] | null }> {
+): Promise<{ readonly tallies: readonly Tally[]; readonly results: readonly Found[] | null }> {
   const values = new Values()
   const named = sets.map((set, index) => ({ ...set, name: `set_${index}` }))
-  const { rows } = await ask<Record<string, unknown> & { page: readonly Found[] | null }>(
+  const { rows } = await ask<Record<string, unknown> & { results: readonly Found[] | null }>(
     db,
     `with ${named.map((set, index) => setOf(set, match, values, index === 0 || evenIfNone ? {} : { only: '(select rows > 0 from size_of_set_0) and' })).join(', ')}
      select ${named.map(({ name }) => `(${tallyOf(name)}) as ${name}`).join(', ')},
-            ${page ? pageOfFew(page, values) : 'null'} as page`,
+            ${wanted ? resultsOfFew(wanted, values) : 'null'} as results`,
     values,
   )
   const [row] = rows
-  return { tallies: named.map(({ name }) => toTally(row?.[name] as Counts)), page: row?.page ?? null }
+  return { tallies: named.map(({ name }) => toTally(row?.[name] as Counts)), results: row?.results ?? null }
 }
 
 /** What the sample says of sets: null where it has too few to be sure that more match than are counted. */
@@ -110,7 +111,7 @@ function setOf(
   const wants = (...kinds: string[]): boolean => kind === null || kinds.some((one) => kind.startsWith(one))
   return `
     ${name} as materialized (
-      select ${kind === null ? FOR_A_PAGE : 'd.rating'}, d.in_stock,
+      select ${kind === null ? FOR_RESULTS : 'd.rating'}, d.in_stock,
              ${wants('category', 'brand', 'attr.') ? 'd.facets' : 'null::int[] as facets'},
              ${wants('price') ? amountOf(match, values) : 'null::bigint'} as amount
       from search_document d
@@ -156,9 +157,10 @@ function tallyOf(set: string): string {
 }
 
 /** Of few enough matches all are put in order; of more nothing is, and this costs nothing. */
-function pageOfFew(request: PageRequest, values: Values): string {
+function resultsOfFew(request: ResultsRequest, values: Values): string {
   return `case when (select rows between 1 and ${COUNTED_MAX} from size_of_set_0) then (
-    select coalesce(json_agg(json_build_object('id', p.id, 'title', p.title)), '[]') from (${pageOf('set_0', request, values)}) as p
+    select coalesce(json_agg(json_build_object('id', r.id, 'title', r.title)), '[]')
+    from (${resultsOf('set_0', request, values)}) as r
   ) end`
 }
 

@@ -4,6 +4,7 @@ import type { ProductId } from '../../../domain/ids'
 import type { Currency } from '../../../domain/money'
 import type { SearchFilters } from '../../../domain/search'
 import type { Db } from '../../pool'
+import type { Values } from '../../sql'
 
 /** What is looked for, as the index knows it. */
 export interface Match {
@@ -24,16 +25,6 @@ export interface Match {
 export interface Found {
   readonly id: ProductId
   readonly title: string
-}
-
-/** A statement's parameters: every value from a caller goes through here. */
-export class Values {
-  readonly list: unknown[] = []
-
-  add(value: unknown, type: string): string {
-    this.list.push(value)
-    return `$${this.list.length}::${type}`
-  }
 }
 
 /** As a prepared statement: there are few forms, and planning one takes as long as running it. */

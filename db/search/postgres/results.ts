@@ -1,7 +1,8 @@
 import { type Affinity, type Sort, WEIGHTS } from '../../../domain/search'
 import type { Currency } from '../../../domain/money'
 import type { Db } from '../../pool'
-import { amountOf, ask, conditions, type Found, type Match, Values } from './match'
+import { Values } from '../../sql'
+import { amountOf, ask, conditions, type Found, type Match } from './match'
 
 /** Of a search that matches more than are counted, so many of the most popular are ranked by text too; else so many. */
 const RANKED_OF_MANY = 60
@@ -11,7 +12,8 @@ const MANY_WINDOW = 30_000
 /** Autocompletion looks at so many of the most popular products first. */
 const POPULAR_WINDOW = 3_000
 
-export interface PageRequest {
+/** Which results of a search are wanted, and in which order. */
+export interface ResultsRequest {
   readonly match: Match
   readonly sort: Sort
   readonly affinity: Affinity
@@ -20,10 +22,10 @@ export interface PageRequest {
 }
 
 /**
- * One page in order. Pins come first where results are sorted by relevance. When more match than are counted (`isBroad`),
+ * The wanted results, in order. Pins come first where results are sorted by relevance. When more match than are counted (`isBroad`),
  * the order's own index is followed instead of sorting all of them.
  */
-export async function findPage(db: Db, request: PageRequest, isBroad: boolean): Promise<Found[]> {
+export async function findResults(db: Db, request: ResultsRequest, isBroad: boolean): Promise<Found[]> {
   const pinned = request.sort === 'relevance' ? await findPinned(db, request.match) : []
   const shown = pinned.slice(request.offset, request.offset + request.limit)
   const limit = request.limit - shown.length
@@ -50,29 +52,29 @@ async function findPinned(db: Db, match: Match): Promise<Found[]> {
   return rows
 }
 
-async function sortMatches(db: Db, request: PageRequest, ranked: number): Promise<Found[]> {
+async function sortMatches(db: Db, request: ResultsRequest, ranked: number): Promise<Found[]> {
   const values = new Values()
   const { match } = request
   const { rows } = await ask<Found>(
     db,
     `with hit as materialized (
-       select ${FOR_A_PAGE}, ${amountOf(match, values)} as amount
+       select ${FOR_RESULTS}, ${amountOf(match, values)} as amount
        from search_document d
        where ${conditions(match, values).join(' and ')}
      )
-     ${pageOf('hit', request, values, ranked)}`,
+     ${resultsOf('hit', request, values, ranked)}`,
     values,
   )
   return rows
 }
 
-/** What {@link pageOf} needs to know of a match, besides its `amount`. */
-export const FOR_A_PAGE = 'd.ctid as tuple, d.product_id, d.popularity, d.rating'
+/** What {@link resultsOf} needs to know of a match, besides its `amount`. */
+export const FOR_RESULTS = 'd.ctid as tuple, d.product_id, d.popularity, d.rating'
 
-/** One page of a set that was found in the same statement, in order: by relevance the most popular `ranked` by text. */
-export function pageOf(set: string, request: PageRequest, values: Values, ranked = RANKED_OF_FEW): string {
+/** The wanted results of a set that was found in the same statement, in order: by relevance the most popular `ranked` by text. */
+export function resultsOf(set: string, request: ResultsRequest, values: Values, ranked = RANKED_OF_FEW): string {
   const { sort, offset, limit } = request
-  const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
+  const wanted = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
   if (sort === 'relevance') {
     // By an array: a join would read every document of a small shop.
     const placed = `
@@ -84,7 +86,7 @@ export function pageOf(set: string, request: PageRequest, values: Values, ranked
         order by popularity desc, product_id
         limit ${values.add(Math.max(ranked, offset + limit), 'int')}
       ))`
-    return `select d.product_id as id, d.title from (${placed}) as d order by ${byRelevance(request, ranked, values)} ${page}`
+    return `select d.product_id as id, d.title from (${placed}) as d order by ${byRelevance(request, ranked, values)} ${wanted}`
   }
   const order = {
     price_asc: 'amount, product_id',
@@ -96,27 +98,27 @@ export function pageOf(set: string, request: PageRequest, values: Values, ranked
     select d.product_id as id, d.title
     from (
       select tuple, row_number() over (order by ${order}) as place
-      from (select * from ${set} order by ${order} ${page}) as shown
+      from (select * from ${set} order by ${order} ${wanted}) as shown
     ) as m
     join search_document d on d.ctid = m.tuple
     order by m.place`
 }
 
 /** Of matches with their `place` by popularity the first ones by score, the others as they are: ranking costs more than finding. */
-function byRelevance({ match, affinity }: PageRequest, ranked: number, values: Values): string {
+function byRelevance({ match, affinity }: ResultsRequest, ranked: number, values: Values): string {
   return `d.place > ${ranked}, case when d.place <= ${ranked} then ${score(match, affinity, values)} end desc, d.place`
 }
 
 /**
- * Reads documents in the wanted order until the page is full: of a search that matches one in a hundred that is soon.
- * By relevance the most popular {@link RANKED_OF_MANY} are ranked by text among each other, later pages are not.
+ * Reads documents in the wanted order until there are enough: of a search that matches one in a hundred that is soon.
+ * By relevance the most popular {@link RANKED_OF_MANY} are ranked by text among each other, those after them are not.
  */
-async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
+async function followOrder(db: Db, request: ResultsRequest): Promise<Found[]> {
   const { match, sort, offset, limit } = request
   if (sort === 'relevance') return mostPopular(db, request)
   const values = new Values()
   const where = unindexed(match, values)
-  const page = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
+  const wanted = `offset ${values.add(offset, 'int')} limit ${values.add(limit, 'int')}`
   if (sort === 'price_asc' || sort === 'price_desc') {
     const direction = sort === 'price_asc' ? '' : 'desc'
     const { rows } = await ask<Found>(
@@ -126,7 +128,7 @@ async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
        join search_document d on d.product_id = p.product_id
        where p.currency = ${values.add(match.currency, 'text')} and ${where}
        order by p.amount ${direction}, p.product_id ${direction}
-       ${page}`,
+       ${wanted}`,
       values,
     )
     return rows
@@ -134,7 +136,7 @@ async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
   const order = { newest: 'd.product_id desc', rating: 'd.rating desc nulls last, d.product_id desc' }[sort]
   const { rows } = await ask<Found>(
     db,
-    `select d.product_id as id, d.title from search_document d where ${where} order by ${order} ${page}`,
+    `select d.product_id as id, d.title from search_document d where ${where} order by ${order} ${wanted}`,
     values,
   )
   return rows
@@ -142,9 +144,9 @@ async function followOrder(db: Db, request: PageRequest): Promise<Found[]> {
 
 /**
  * Looked for among the most popular documents of all; should too few of them match, the matches are sorted after all. As
- * many are ranked then, and never fewer: all pages have one order.
+ * many are ranked then, and never fewer: the order is the same wherever the wanted results begin.
  */
-async function mostPopular(db: Db, request: PageRequest): Promise<Found[]> {
+async function mostPopular(db: Db, request: ResultsRequest): Promise<Found[]> {
   const { match, offset, limit } = request
   const needed = Math.max(RANKED_OF_MANY, offset + limit)
   const values = new Values()
@@ -207,8 +209,8 @@ async function findPopularIn(
 }
 
 /**
- * Categories with products on offer in the currency, one of whose words begins like this. One after the other is asked for
- * one product, in the order of an index, until there are enough: a join would read the offers of all.
+ * Categories with products on sale in the currency, one of whose words begins like this. One after the other is asked for
+ * one product, in the order of an index, until there are enough: a join would read the listings of all.
  */
 export async function findCategories(
   db: Db,
@@ -226,7 +228,7 @@ export async function findCategories(
       select slug, title
       from named
       cross join lateral (
-        select from offer o where o.shelf = named.number and o.currency = $2 order by o.product_id limit 1
+        select from listing l where l.list = named.number and l.currency = $2 order by l.product_id limit 1
       ) as sold
       order by letters, slug
       limit $3`,

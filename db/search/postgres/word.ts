@@ -1,6 +1,7 @@
 import type { Currency } from '../../../domain/money'
 import { distance, editsOf, typosAllowed } from '../../../domain/words'
 import type { Db } from '../../pool'
+import { statement } from '../../sql'
 
 /** How many words a beginning may stand for, and a misspelt word. */
 const COMPLETIONS_MAX = 12
@@ -37,29 +38,18 @@ export async function lookUp(
     currency: Currency
   },
 ): Promise<LookedUp> {
-  const edits = editsOfAll(words)
-  const { rows } = await db.query<LookedUpRow>({
-    name: 'search.lookUp',
-    text: `
-      select coalesce((select array_agg(word) from search_word where word = any ($1::text[])), '{}') as known,
-             coalesce((
-               select array_agg(word)
-               from (select word from search_word where word >= $2 and word < $2 || chr(1114111) order by uses desc, word limit ${COMPLETIONS_MAX}) as c
-             ), '{}') as completions,
-             coalesce((
-               select jsonb_object_agg(kind || ' ' || value, id)
-               from search_facet
-               where (kind, value) in (select * from unnest($3::text[], $4::text[]))
-             ), '{}') as facets,
-             coalesce((
-               select jsonb_agg(jsonb_build_object('given', given, 'word', w.word, 'uses', w.uses))
-               from unnest($5::text[], $6::text[]) as asked (given, word)
-               join search_word w on w.word = asked.word
-               where not exists (select from search_word k where k.word = asked.given)
-             ), '[]') as near,
-             exists (select from search_price where currency = $7) as "isPriced"`,
-    values: [words, prefix, facets.map(([kind]) => kind), facets.map(([, value]) => value), ...edits, currency],
-  })
+  const [given, near] = editsOfAll(words)
+  const { rows } = await db.query<LookedUpRow>(
+    LOOK_UP({
+      words,
+      prefix,
+      kinds: facets.map(([kind]) => kind),
+      values: facets.map(([, value]) => value),
+      given,
+      near,
+      currency,
+    }),
+  )
   const row = rows[0]
   return {
     known: new Set(row?.known),
@@ -69,6 +59,34 @@ export async function lookUp(
     isPriced: row?.isPriced ?? false,
   }
 }
+
+const LOOK_UP = statement(
+  'search.lookUp',
+  `
+    select coalesce((select array_agg(word) from search_word where word = any (:words::text[])), '{}') as known,
+           coalesce((
+             select array_agg(word)
+             from (
+               select word
+               from search_word
+               where word >= :prefix and word < :prefix || chr(1114111)
+               order by uses desc, word
+               limit ${COMPLETIONS_MAX}
+             ) as c
+           ), '{}') as completions,
+           coalesce((
+             select jsonb_object_agg(kind || ' ' || value, id)
+             from search_facet
+             where (kind, value) in (select * from unnest(:kinds::text[], :values::text[]))
+           ), '{}') as facets,
+           coalesce((
+             select jsonb_agg(jsonb_build_object('given', given, 'word', w.word, 'uses', w.uses))
+             from unnest(:given::text[], :near::text[]) as asked (given, word)
+             join search_word w on w.word = asked.word
+             where not exists (select from search_word k where k.word = asked.given)
+           ), '[]') as near,
+           exists (select from search_price where currency = :currency) as "isPriced"`,
+)
 
 interface LookedUpRow {
   readonly known: string[]

@@ -3,8 +3,8 @@ import type { Invariant } from './check'
 /** Of what is derived from the catalog for those who list, search and rate it. */
 export const CATALOG_INVARIANTS: readonly Invariant[] = [
   {
-    // What the triggers of migration 0003 keep, reckoned anew.
-    name: 'offers_are_what_is_sold',
+    // What the triggers of db/migrations/0002_catalog.sql keep, computed anew.
+    name: 'listings_are_what_is_sold',
     holds: 'always',
     text: `
       with sold as (
@@ -15,8 +15,8 @@ export const CATALOG_INVARIANTS: readonly Invariant[] = [
         where p.status = 'active'
         group by p.id, x.currency
       ),
-      shelved as (
-        select 0 as shelf, id from product
+      listed as (
+        select 0 as list, id from product
         union all
         select distinct up.number, pc.product_id
         from product_category pc
@@ -26,13 +26,13 @@ export const CATALOG_INVARIANTS: readonly Invariant[] = [
         select -b.id, p.id from product p join brand b on b.name = p.brand
       ),
       wanted as (
-        select shelf, currency, id as product_id, price from sold join shelved using (id)
+        select list, currency, id as product_id, price from sold join listed using (id)
       )
-      select product_id || ' on shelf ' || shelf || ': offered for ' || coalesce(o.price::text, 'nothing') || ', sold for '
+      select product_id || ' in list ' || list || ': listed for ' || coalesce(l.price::text, 'nothing') || ', sold for '
              || coalesce(w.price::text, 'nothing') || ' ' || currency as what
       from wanted w
-      full join offer o using (shelf, currency, product_id)
-      where w.price is distinct from o.price`,
+      full join listing l using (list, currency, product_id)
+      where w.price is distinct from l.price`,
   },
   {
     // In Postgres; one that is just being made is not old yet.

@@ -25,7 +25,7 @@ export const SAMPLE_MAX = 5
 const CHECK_TIMEOUT_MS = 120_000
 
 /** Runs all of it on one snapshot of the database, which nothing can change meanwhile. */
-export async function onSnapshot<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+export async function withSnapshot<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   const tx = await pool.connect()
   let broken: Error | undefined
   try {

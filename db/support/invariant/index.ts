@@ -1,6 +1,6 @@
 import type { Pool, Tx } from '../../pool'
 import { CATALOG_INVARIANTS } from './catalog'
-import { type Check, check, onSnapshot } from './check'
+import { type Check, check, withSnapshot } from './check'
 import { DELIVERY_INVARIANTS } from './delivery'
 import { ORDER_INVARIANTS } from './order'
 import { PAYMENT_INVARIANTS } from './payment'
@@ -24,7 +24,7 @@ export interface DatabaseAudit {
 
 /** Every invariant that Postgres alone can tell, on one snapshot. */
 export async function auditDatabase(pool: Pool): Promise<DatabaseAudit> {
-  return onSnapshot(pool, async (tx) => ({ checks: await checkDatabase(tx), inFlight: await countInFlight(tx) }))
+  return withSnapshot(pool, async (tx) => ({ checks: await checkDatabase(tx), inFlight: await countInFlight(tx) }))
 }
 
 export async function checkDatabase(tx: Tx): Promise<Check[]> {
@@ -46,7 +46,7 @@ async function countInFlight(tx: Tx): Promise<number> {
       join orders o on o.id = p.order_id
       where p.status in ('sent', 'requires_action', 'pending')
          or p.status in ('authorized', 'captured') and o.status = 'cancelled'
-         or p.owed is not null
+         or p.pending_sync is not null
     )
     select (select count(*) from open where id not in (select order_id from parked))
          + (select count(*) from outbox where published_at is null)

@@ -34,7 +34,7 @@ export async function readAttemptsByKey(pool: Pool, keys: readonly string[]): Pr
   return rows
 }
 
-/** Keys of attempts that say they took money of this provider, a page after `after`. */
+/** Keys of attempts that say they took money of this provider, some after `after`. */
 export async function listPaidKeys(pool: Pool, provider: string, after: string, limit: number): Promise<string[]> {
   const { rows } = await pool.query<{ key: string }>(
     `select p.key
@@ -62,14 +62,14 @@ export async function sumLedger(pool: Pool, provider: string): Promise<Map<strin
   return new Map(rows.map((row) => [`${row.account} ${row.currency}`, row.amount]))
 }
 
-export interface CartOnFile {
+export interface StoredCart {
   readonly id: CartId
   readonly version: number
   readonly lines: Readonly<Record<string, { readonly quantity: number }>>
 }
 
-export async function readCarts(pool: Pool, ids: readonly string[]): Promise<CartOnFile[]> {
-  const { rows } = await pool.query<CartOnFile>('select id, version, lines from cart where id = any ($1::text[])', [
+export async function readCarts(pool: Pool, ids: readonly string[]): Promise<StoredCart[]> {
+  const { rows } = await pool.query<StoredCart>('select id, version, lines from cart where id = any ($1::text[])', [
     ids,
   ])
   return rows
@@ -107,7 +107,7 @@ const AT_WORK = `
        and (p.status in ('sent', 'requires_action', 'pending') or p.status in ('authorized', 'captured') and o.status = 'cancelled')))`
 
 /** How these orders stand. */
-export async function readStandings(pool: Pool, orderIds: readonly string[]): Promise<OrderWithWorkflow[]> {
+export async function readOrdersWithWorkflow(pool: Pool, orderIds: readonly string[]): Promise<OrderWithWorkflow[]> {
   const { rows } = await pool.query<OrderWithWorkflow>(
     `select o.id as "orderId", ${PARKED} as parked, ${AT_WORK} as "atWork",
             extract(epoch from now() - o.updated_at)::float8 as "quietSeconds"

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { type CountedSet, countedSets, countSets, sampleSets, type Tally } from '../../../db/search/postgres/count'
 import { estimateDocuments } from '../../../db/search/document'
 import { type Found, type Match, matchesEverything } from '../../../db/search/postgres/match'
-import { findPage, type PageRequest } from '../../../db/search/postgres/results'
+import { findResults, type ResultsRequest } from '../../../db/search/postgres/results'
 import type { Pool } from '../../../db/pool'
 import { COUNTED_MAX, NO_FILTERS } from '../../../domain/search'
 
@@ -30,7 +30,7 @@ export class Counter {
     this.shop = new LRUCache({ max: CURRENCIES_MAX, ttl: SHOP_FRESH_MS })
   }
 
-  async count(request: PageRequest): Promise<Counted> {
+  async count(request: ResultsRequest): Promise<Counted> {
     const { match } = request
     const sets = countedSets(match.filters)
     const known = await this.knownTallies(match, sets)
@@ -40,13 +40,13 @@ export class Counter {
     const hasPins = match.pins.length > 0 && request.sort === 'relevance'
     const counted =
       rest.length === 0
-        ? { tallies: [], page: null }
+        ? { tallies: [], results: null }
         : await countSets(this.pool, match, rest, areHitsKnown || hasPins ? null : request)
     rest.forEach((set, index) => known.set(set, counted.tallies[index] as Tally))
     const total = hits ? (known.get(hits)?.total ?? 0) : 0
     return {
       sets: sets.map((set) => ({ ...set, tally: known.get(set) as Tally })),
-      page: total === 0 ? [] : (counted.page ?? (await findPage(this.pool, request, total > COUNTED_MAX))),
+      page: total === 0 ? [] : (counted.results ?? (await findResults(this.pool, request, total > COUNTED_MAX))),
     }
   }
 

@@ -19,7 +19,7 @@ import {
   type IndexChanges,
   NO_FILTERS,
   QUERY_WORDS_MAX,
-  respelled,
+  correctedQuery,
   type SearchDocument,
   type SearchFilters,
   type SearchQuery,
@@ -98,7 +98,7 @@ export class PostgresSearch implements SearchEngine {
             highlight: words.length === 0 ? null : { title: markWords(title, isMatch) },
           })),
           ...(await this.present(sets, query.filters)),
-          didYouMean: respelt ? respelled(words, respelt.title) : null,
+          didYouMean: respelt ? correctedQuery(words, respelt.title) : null,
         }
       }
       nothing ??= match

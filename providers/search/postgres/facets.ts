@@ -2,7 +2,7 @@ import type { CountedSet, Tally } from '../../../db/search/postgres/count'
 import {
   type FacetCount,
   type Facets,
-  keepFacets,
+  limitFacets,
   PRICE_LADDER,
   priceRange,
   RATING_STEPS,
@@ -40,7 +40,7 @@ export function facetsOf(
   const inStock = named([true, false], stock && [stock.inStock, stock.notInStock]).sort((a, b) => b.count - a.count)
   return {
     values: {
-      ...keepFacets(kinds, filters),
+      ...limitFacets(kinds, filters),
       ...(ratings.length > 0 && { rating: ratings }),
       ...(inStock.length > 0 && { in_stock: inStock }),
     },

@@ -13,7 +13,7 @@ import {
   type Suggestion,
 } from '../../../domain/search'
 import { wordsOf } from '../../../domain/words'
-import { BuildLost, type Refused, type SearchEngine, type SuggestRequest } from '../port'
+import { IndexBuildLost, type Refused, type SearchEngine, type SuggestRequest } from '../port'
 import { suggestionsOf } from '../suggest'
 import { ALIAS, collectionOf, CURATIONS, PINS, schemaOf, SYNONYMS, toStored } from './collection'
 import { facetFields, fieldName, literal, matching, narrowings, sortOf } from './query'
@@ -262,7 +262,7 @@ function nullIfMissing(error: unknown): null {
 }
 
 function lostIfMissing(error: unknown): never {
-  throw error instanceof ObjectNotFound ? new BuildLost(`Typesense has lost it: ${error.message}`) : error
+  throw error instanceof ObjectNotFound ? new IndexBuildLost(`Typesense has lost it: ${error.message}`) : error
 }
 
 async function unlessMissing(work: Promise<unknown>): Promise<void> {

@@ -2,11 +2,11 @@ import type { SearchResponse } from 'typesense/lib/Typesense/Documents'
 import {
   type FacetCount,
   type Facets,
-  keepFacets,
+  limitFacets,
   PRICE_LADDER,
   priceRange,
   RATING_STEPS,
-  respelled,
+  correctedQuery,
   type SearchHit,
   type SearchQuery,
 } from '../../../domain/search'
@@ -52,7 +52,7 @@ export function toFacets(counts: Counts, { currency, filters }: SearchQuery): Fa
   })).filter(({ count }) => count > 0)
   return {
     values: {
-      ...keepFacets(kinds, filters),
+      ...limitFacets(kinds, filters),
       ...(ratings.length > 0 && { rating: ratings }),
       ...(listed('in_stock').length > 0 && { in_stock: listed('in_stock') }),
     },
@@ -90,5 +90,5 @@ export function betterSpelling({ hits }: Result, words: readonly string[]): stri
   if (!best || words.length === 0) return null
   const found = matchedWords(best)
   const isFound = (word: string): boolean => found.some((one) => formsOf(word).includes(one) || one.startsWith(word))
-  return words.every(isFound) ? null : respelled(words, best.document.title)
+  return words.every(isFound) ? null : correctedQuery(words, best.document.title)
 }

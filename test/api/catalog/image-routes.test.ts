@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import sharp from 'sharp'
-import { amongUploads } from '../../../api/catalog/image-upload'
+import { withUploadSlot } from '../../../api/catalog/image-upload'
 import { seedProducts } from '../../support/catalog'
 import { startApi, type TestApi } from '../../support/http'
 
@@ -212,7 +212,7 @@ describe('an upload that lies is refused (Magento PolyShell, CVE-2026-22849)', (
 
   it('too many at once', async () => {
     const release: (() => void)[] = []
-    const held = Array.from({ length: 8 }, () => amongUploads(() => new Promise<void>((done) => release.push(done))))
+    const held = Array.from({ length: 8 }, () => withUploadSlot(() => new Promise<void>((done) => release.push(done))))
     const refused = await upload(await product(), await png(), 'image/png')
     expect(refused).toMatchObject({ status: 503, body: { code: 'unavailable', dependency: 'images' } })
     expect(refused.headers.get('retry-after')).toBe('5')

@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type BuiltPage, PageCache } from '../../../api/page/cache'
-import { listenForDrops } from '../../../api/page/listen'
+import { subscribeToDrops } from '../../../api/page/subscribe'
 import { claimPage, dropPages, releasePage } from '../../../db/page/cache'
 import { createRedis, type Redis } from '../../../db/redis'
 import { DomainError } from '../../../domain/errors'
@@ -19,7 +19,7 @@ const newKey = () => `page-${++made}`
 
 function cache(): PageCache {
   const pages = new PageCache({ redis, maxBytes: 1_000_000 })
-  pages.listens(true)
+  pages.setSubscribed(true)
   return pages
 }
 
@@ -125,9 +125,9 @@ describe('a page', () => {
     const { state, build } = source(['prod_7'])
     const [pages, key] = [cache(), newKey()]
     await pages.get(key, build)
-    pages.listens(false)
+    pages.setSubscribed(false)
     await until('it is old', () => pages.ready(key, build) === undefined, Boolean, 2_000)
-    pages.listens(true)
+    pages.setSubscribed(true)
     expect(pages.ready(key, build)).toBeUndefined()
     expect(state.builds).toBeGreaterThanOrEqual(1)
   })
@@ -167,7 +167,7 @@ describe('a page', () => {
     const { state, build } = source(['prod_11'])
     const [pages, key] = [cache(), newKey()]
     await pages.get(key, build)
-    pages.listens(false)
+    pages.setSubscribed(false)
     state.gone = true
     await redis.flushdb()
     await until('it is old', () => pages.ready(key, build) === undefined, Boolean, 2_000)
@@ -177,12 +177,12 @@ describe('a page', () => {
   it('begun while changes were not heard of is not kept', async () => {
     const { state, build } = source(['prod_12'])
     const [pages, key] = [cache(), newKey()]
-    pages.listens(false)
+    pages.setSubscribed(false)
     let open = (): void => undefined
     state.gate = new Promise((resolve) => (open = resolve))
     const first = pages.get(key, build)
     await until('it is begun', () => state.builds === 1)
-    pages.listens(true)
+    pages.setSubscribed(true)
     open()
     await first
     expect(pages.ready(key, build)).toBeUndefined()
@@ -201,7 +201,7 @@ describe('a page', () => {
     const { state, build } = source(['prod_9'])
     const [pages, key] = [cache(), newKey()]
     await pages.get(key, build)
-    pages.listens(false)
+    pages.setSubscribed(false)
     state.fails = true
     await redis.flushdb()
     await until('it is old', () => pages.ready(key, build) === undefined, Boolean, 2_000)
@@ -211,7 +211,7 @@ describe('a page', () => {
 
   it('makes room for others: memory is bounded', async () => {
     const pages = new PageCache({ redis, maxBytes: 5_000 })
-    pages.listens(true)
+    pages.setSubscribed(true)
     const { build } = source([])
     const keys = Array.from({ length: 10 }, newKey)
     for (const key of keys) await pages.get(key, build)
@@ -224,19 +224,19 @@ describe('who listens for changes', () => {
     const line = await lineTo((await testRedis()).url)
     const over = createRedis({ REDIS_URL: line.url })
     const heard: string[] = []
-    let hears = false
-    const stop = listenForDrops(over, {
-      listens: (now) => (hears = now),
+    let subscribed = false
+    const stop = subscribeToDrops(over, {
+      setSubscribed: (now) => (subscribed = now),
       drop: (tags) => heard.push(...tags),
     })
     try {
-      await until('it listens', () => hears)
+      await until('it listens', () => subscribed)
       await dropPages(redis, ['prod_13'])
       await until('it has heard', () => heard.includes('prod_13'))
       await until('it still listens when it has been asked', () => line.pings() > 0)
-      expect(hears).toBe(true)
+      expect(subscribed).toBe(true)
       line.freeze()
-      await until('it knows that it is deaf', () => !hears, Boolean, 2_500)
+      await until('it knows that it hears nothing', () => !subscribed, Boolean, 2_500)
     } finally {
       stop()
       over.disconnect()

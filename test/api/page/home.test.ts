@@ -66,7 +66,7 @@ it('makes once what every session is shown', async () => {
   await Promise.all(
     Array.from({ length: 20 }, (_, n) => api.call('get', `${HOME}?currency=${currency}&session=${SESSION}${n}`)),
   )
-  const made = queries.mock.calls.filter(([given]) => (given as { name?: string }).name === 'shelf.bestsellers')
+  const made = queries.mock.calls.filter(([given]) => (given as { name?: string }).name === 'collection.bestsellers')
   queries.mockRestore()
   expect(made).toHaveLength(1)
   const shared = await api.call('get', `${HOME}?currency=${currency}`)
@@ -75,7 +75,7 @@ it('makes once what every session is shown', async () => {
 })
 
 it('gives up what may please the session before anything else', async () => {
-  const load = jest.spyOn(api.deps.load, 'load').mockReturnValue(1)
+  const load = jest.spyOn(api.deps.load, 'level').mockReturnValue(1)
   const { body } = await api.call('get', `${HOME}?session=${SESSION}`)
   load.mockRestore()
   expect(names(body)[0]).toBe('bestsellers')

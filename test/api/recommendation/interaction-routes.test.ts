@@ -1,4 +1,4 @@
-import { EventBuffer, writeEvents } from '../../../api/recommendation/interaction-buffer'
+import { InteractionBuffer, writeInteractions } from '../../../api/recommendation/interaction-buffer'
 import { newId } from '../../../db/id'
 import { createPool } from '../../../db/pool'
 import type { ProductId } from '../../../domain/ids'
@@ -24,7 +24,7 @@ afterAll(() => api.close())
 const EVENTS = '/v1/store/events'
 const post = (events: readonly unknown[], session?: string) =>
   api.call('post', EVENTS, { body: { events, ...(session ? { session } : {}) } })
-const write = () => api.deps.events.write(api.deps)
+const write = () => api.deps.interactions.write(api.deps)
 
 describe('POST /events', () => {
   it('answers at once, and counts per product and day', async () => {
@@ -137,10 +137,10 @@ describe('POST /events', () => {
 })
 
 describe('the buffer', () => {
-  const deps = () => ({ ...api.deps, events: new EventBuffer() })
+  const deps = () => ({ ...api.deps, interactions: new InteractionBuffer() })
 
   it('drops what is one too many, and takes what it counts already', async () => {
-    const buffer = new EventBuffer()
+    const buffer = new InteractionBuffer()
     const search = (query: string) => buffer.add({ type: 'search', query, fruitless: false })
     const taken = Array.from({ length: 2_001 }, (_, n) => search(`query ${n}`))
     expect(taken.lastIndexOf(true)).toBe(1_999)
@@ -148,23 +148,23 @@ describe('the buffer', () => {
   })
 
   it('keeps what could not be written, and writes it when Postgres is back', async () => {
-    const { events } = deps()
-    events.add({ type: 'add', productId: ids[2] as ProductId })
+    const { interactions } = deps()
+    interactions.add({ type: 'add', productId: ids[2] as ProductId })
     const away = createPool(
       { DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none', DATABASE_POOL_MAX: 1 },
       { name: 'holdfast-test' },
     )
-    await expect(events.write({ ...api.deps, pool: away })).rejects.toThrow('ECONNREFUSED')
+    await expect(interactions.write({ ...api.deps, pool: away })).rejects.toThrow('ECONNREFUSED')
     await away.end()
-    await events.write(api.deps)
+    await interactions.write(api.deps)
     expect(await stats()).toContainEqual({ product_id: ids[2], views: 0, clicks: 0, adds: 1 })
   })
 
   it('is written once more when the process stops', async () => {
     const own = deps()
     const stopping = new AbortController()
-    const writing = writeEvents(own, stopping.signal)
-    own.events.add({ type: 'click', productId: ids[2] as ProductId })
+    const writing = writeInteractions(own, stopping.signal)
+    own.interactions.add({ type: 'click', productId: ids[2] as ProductId })
     stopping.abort()
     await writing
     expect(await stats()).toContainEqual({ product_id: ids[2], views: 0, clicks: 1, adds: 1 })

@@ -2,7 +2,7 @@ import type { AttributeDefinition } from '../../../domain/catalog/attribute'
 import { CsvReader } from '../../../domain/import/csv'
 import type { WarehouseId } from '../../../domain/ids'
 import { type ImportRow, isRejection, readHead, readRow } from '../../../domain/import/row'
-import { type Known, planBatch, type PresentSku } from '../../../domain/import/batch'
+import { type StoredCatalog, planBatch, type StoredSku } from '../../../domain/import/batch'
 
 const LONDON = 'wh_01h455vb4pex5vsknk084sn02q' as WarehouseId
 const DUBLIN = 'wh_01h455vb4pex5vsknk084sn02r' as WarehouseId
@@ -265,7 +265,7 @@ describe('the attributes in a batch', () => {
     ['drinks', [size, definition({ name: 'pieces', type: 'number' }), definition({ name: 'hot', type: 'boolean' })]],
     ['food', [definition({ name: 'size', required: true })]],
   ])
-  const here = (): Known => ({ ...known(TEA), schemas })
+  const here = (): StoredCatalog => ({ ...known(TEA), schemas })
 
   it('are read as the category says, also as one above it does that is there already', () => {
     const row = { ...rowOf('NEW,T,,,Drinks/Hot/Tea,,,,,'), attributes: { pieces: '6', hot: 'TRUE', free: '6' } }
@@ -320,13 +320,13 @@ describe('the attributes in a batch', () => {
   })
 })
 
-const NOTHING: Known = { present: new Map(), facts: new Map(), schemas: new Map() }
+const NOTHING: StoredCatalog = { present: new Map(), facts: new Map(), schemas: new Map() }
 
 function definition(given: Partial<AttributeDefinition> & { name: string }): AttributeDefinition {
   return { label: given.name, type: 'text', required: false, filterable: false, options: [], unit: null, ...given }
 }
 
-const TEA: PresentSku = {
+const TEA: StoredSku = {
   sku: 'A1',
   productId: 'prod_01h455vb4pex5vsknk084sn02q',
   title: 'Tea',
@@ -349,7 +349,7 @@ const TEA: PresentSku = {
   levels: { [LONDON]: [5, 2] },
 }
 
-function known(sku: PresentSku): Known {
+function known(sku: StoredSku): StoredCatalog {
   return { ...NOTHING, present: new Map([[sku.sku, sku]]) }
 }
 

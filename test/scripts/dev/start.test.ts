@@ -1,7 +1,7 @@
-import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ROOT } from '../../../config'
@@ -13,14 +13,12 @@ const NOT_COPIED = new Set(['.git', '.holdfast', 'node_modules', 'coverage'])
 
 let clone: string
 
-// A clone of its own, in a folder that only its owner may enter.
+// A clone of its own, in a folder that only its owner may enter. Its files are as old as ours, to the nanosecond, so that
+// it compiles nothing again.
 beforeAll(() => {
   clone = mkdtempSync(join(tmpdir(), 'holdfast-clone-'))
-  cpSync(ROOT, clone, {
-    recursive: true,
-    preserveTimestamps: true,
-    filter: (path) => !NOT_COPIED.has(relative(ROOT, path)),
-  })
+  const copied = readdirSync(ROOT).filter((name) => !NOT_COPIED.has(name))
+  execFileSync('cp', ['-a', ...copied.map((name) => join(ROOT, name)), clone])
   symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
 })
 

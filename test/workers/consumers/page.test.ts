@@ -1,5 +1,5 @@
 import { newId } from '../../../db/id'
-import { findPage, storePage, takePageMark } from '../../../db/page/cache'
+import { findPage, storePage, readDropMark } from '../../../db/page/cache'
 import { type OutboxEvent, readRow } from '../../../db/platform/outbox'
 import { createRedis, type Redis } from '../../../db/redis'
 import { pageConsumer } from '../../../workers/consumers/page'
@@ -29,7 +29,7 @@ function written(type: string, payload: Record<string, unknown>): OutboxEvent {
 
 /** As an API process would have made it just now. */
 async function keepPage(tag: string): Promise<void> {
-  const mark = (await takePageMark(redis)) ?? 0
+  const mark = (await readDropMark(redis)) ?? 0
   await storePage(redis, tag, { json: '{}', tags: [tag], builtAt: Date.now(), expiresAt: null }, mark)
   await isKept(tag)
 }

@@ -1,5 +1,5 @@
 import { newId } from '../../../db/id'
-import { findPage, storePage, takePageMark } from '../../../db/page/cache'
+import { findPage, storePage, readDropMark } from '../../../db/page/cache'
 import { withTransaction } from '../../../db/pool'
 import { createProduct } from '../../../db/catalog/product'
 import { createRedis, type Redis } from '../../../db/redis'
@@ -69,7 +69,7 @@ function productIn(category: CategoryId): Promise<ProductId> {
 
 /** As an API process would have made it just now. */
 async function keepPage(key: string, tag: string): Promise<void> {
-  const mark = (await takePageMark(redis)) ?? 0
+  const mark = (await readDropMark(redis)) ?? 0
   await storePage(redis, key, { json: '{}', tags: [tag], builtAt: Date.now(), expiresAt: null }, mark)
   await isThere(key)
 }

@@ -1,6 +1,6 @@
 import { countedSets, countSets, sampleSets } from '../../../../db/search/postgres/count'
 import type { Match } from '../../../../db/search/postgres/match'
-import { findPage } from '../../../../db/search/postgres/results'
+import { findResults } from '../../../../db/search/postgres/results'
 import { COUNTED_MAX, NO_FILTERS } from '../../../../domain/search'
 import { testDatabase, type TestDatabase } from '../../../support/database'
 
@@ -66,35 +66,35 @@ describe('the sample of documents', () => {
 describe('counting', () => {
   it('is exact up to the limit', async () => {
     const match = matching('rare')
-    const { tallies, page } = await countSets(database.pool, match, countedSets(NO_FILTERS), pageOf(match))
+    const { tallies, results } = await countSets(database.pool, match, countedSets(NO_FILTERS), wantedOf(match))
     expect(tallies).toMatchObject([{ total: 600, inStock: 0, notInStock: 600 }])
     expect(tallies[0]?.facets).toEqual([[1, 600]])
     expect(tallies[0]?.prices).toEqual([300, 0, 0, 0, 300, 0, 0, 0])
-    expect(page?.map(({ title }) => title)).toEqual(['Product 30000', 'Product 29950', 'Product 29900'])
+    expect(results?.map(({ title }) => title)).toEqual(['Product 30000', 'Product 29950', 'Product 29900'])
   })
 
-  it('stops there, and has no page then', async () => {
+  it('stops there, and has no results then', async () => {
     const match = matching('half')
-    const { tallies, page } = await countSets(database.pool, match, countedSets(NO_FILTERS), pageOf(match))
+    const { tallies, results } = await countSets(database.pool, match, countedSets(NO_FILTERS), wantedOf(match))
     expect(tallies).toMatchObject([{ total: COUNTED_MAX + 1 }])
-    expect(page).toBeNull()
+    expect(results).toBeNull()
   })
 
   it('goes on by popularity behind what is ranked by text', async () => {
     const match = matching('rare')
-    const deep = { ...pageOf(match), offset: 590, limit: 20 }
-    const { page } = await countSets(database.pool, match, countedSets(NO_FILTERS), deep)
-    expect(page?.map(({ title }) => title)).toEqual(
+    const deep = { ...wantedOf(match), offset: 590, limit: 20 }
+    const { results } = await countSets(database.pool, match, countedSets(NO_FILTERS), deep)
+    expect(results?.map(({ title }) => title)).toEqual(
       [500, 450, 400, 350, 300, 250, 200, 150, 100, 50].map((number) => `Product ${number}`),
     )
   })
 })
 
-describe('a page of more matches than are counted', () => {
+describe('a list of more matches than are counted', () => {
   it('has one order with all others, wherever its matches are found', async () => {
     const match = matching('deep')
     const titles = async (offset: number, limit: number) =>
-      (await findPage(database.pool, { ...pageOf(match), offset, limit }, true)).map(({ title }) => title)
+      (await findResults(database.pool, { ...wantedOf(match), offset, limit }, true)).map(({ title }) => title)
     const all = await titles(0, 120)
     expect(all.slice(0, 3)).toEqual(['Deep 2', 'Deep 4', 'Deep 6'])
     expect(new Set(all).size).toBe(120)
@@ -116,7 +116,7 @@ function matching(word: string): Match {
   }
 }
 
-function pageOf(match: Match) {
+function wantedOf(match: Match) {
   return { match, sort: 'relevance', affinity: { products: [], categories: [] }, offset: 0, limit: 3 } as const
 }
 

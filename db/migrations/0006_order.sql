@@ -1,0 +1,96 @@
+create sequence order_number start 100001;
+
+create table orders (
+  id typeid primary key,
+  number text not null unique default 'HF-' || nextval('order_number'),
+  cart_id typeid not null,
+  token_hash bytea not null,
+  status text not null check (status in ('pending', 'inventory_reserved', 'payment_pending', 'confirmed', 'processing',
+    'shipped', 'delivered', 'completed', 'on_hold', 'cancelled')),
+  cancel_reason text check (cancel_reason in ('out_of_stock', 'price_changed', 'payment_failed', 'expired', 'fraud',
+    'customer', 'merchant', 'unavailable')),
+  payment_status text not null default 'none' check (payment_status in ('none', 'pending', 'requires_action', 'authorized',
+    'partially_captured', 'captured', 'partially_refunded', 'refunded', 'voided', 'failed', 'disputed')),
+  fulfillment_status text not null default 'unfulfilled',
+  currency currency not null,
+  email text not null,
+  shipping_address jsonb not null,
+  billing_address jsonb,
+  shipping_method text not null,
+  return_url text,
+  -- What the cart held when it was accepted: {"<SKU>": {"quantity", "price_at_add", "position"}}, and its version.
+  snapshot jsonb not null,
+  cart_version integer not null,
+  expected_total bigint,
+  -- Of the checkout's body without its payment: an equal one after a decline is another attempt at the same order.
+  body_hash bytea not null,
+  subtotal bigint not null default 0 check (subtotal >= 0),
+  discount bigint not null default 0 check (discount >= 0),
+  shipping bigint not null default 0 check (shipping >= 0),
+  tax bigint not null default 0 check (tax >= 0),
+  total bigint not null default 0 check (total >= 0),
+  hold_expires_at timestamptz,
+  -- A hold is extended at most once, so that an attempt begun late still has the provider's timeout before it.
+  hold_extended boolean not null default false,
+  -- The answer when the order was refused at placing: {"code", …}.
+  refusal jsonb,
+  event_seq integer not null default 0,
+  restarts integer not null default 0,
+  -- What could not be said to the order's workflow while Temporal was away; the sweep says it.
+  cancel_wanted_at timestamptz,
+  reminded_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  confirmed_at timestamptz,
+  cancelled_at timestamptz,
+  check ((status = 'cancelled') = (cancel_reason is not null))
+) with (fillfactor = 70);
+create unique index one_live_order_per_cart on orders (cart_id) where status <> 'cancelled';
+create index orders_open on orders (updated_at) where status in ('pending', 'inventory_reserved', 'payment_pending');
+create index orders_email on orders (lower(email), id);
+create index orders_status on orders (status, id);
+create index orders_cart on orders (cart_id, id);
+
+create table order_line (
+  order_id typeid not null references orders,
+  position integer not null,
+  sku sku not null,
+  sku_written text not null,
+  product_id typeid not null,
+  title text not null,
+  seller_id text not null,
+  quantity integer not null check (quantity > 0),
+  unit_price bigint not null check (unit_price >= 0),
+  discount bigint not null default 0 check (discount >= 0),
+  tax bigint not null default 0 check (tax >= 0),
+  total bigint not null check (total >= 0),
+  primary key (order_id, position),
+  unique (order_id, sku)
+);
+
+-- Immutable, gap-free per order. `from_status` and `to_status` are null when the status did not change.
+create table order_event (
+  id typeid not null,
+  order_id typeid not null references orders,
+  seq integer not null check (seq > 0),
+  type text not null,
+  from_status text,
+  to_status text,
+  data jsonb not null default '{}',
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (order_id, seq)
+);
+create trigger append_only before update or delete or truncate on order_event
+  for each statement execute function refuse_change();
+
+-- No order event without its outbox row.
+create function publish_order_events() returns trigger language plpgsql as $$
+begin
+  insert into outbox (event_id, aggregate, seq, type, payload)
+  select id, order_id, seq, type,
+         jsonb_build_object('order_id', order_id, 'from', from_status, 'to', to_status, 'data', data, 'at', created_at)
+  from written order by order_id, seq;
+  return null;
+end $$;
+create trigger published after insert on order_event referencing new table as written
+  for each statement execute function publish_order_events();

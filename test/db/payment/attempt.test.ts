@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto'
+import { newId } from '../../../db/id'
+import { readOrder } from '../../../db/order/read'
+import {
+  changeAttempt,
+  readAttempt,
+  recordLateMoney,
+  recordReturn,
+  refuseAttempt,
+  requestAttempt,
+  startAttempt,
+} from '../../../db/payment/attempt'
+import { readLedger } from '../../../db/payment/ledger'
+import type { PaymentId } from '../../../domain/ids'
+import { testDatabase, type TestDatabase } from '../../support/database'
+import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
+import { until } from '../../support/wait'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await testDatabase()
+})
+afterAll(() => database.drop())
+
+const { cancel, confirm, followsTheTable, placed } = orderStatements(() => database.pool)
+
+describe('attempts', () => {
+  const request = (order: AcceptedOrder) =>
+    requestAttempt(database.pool, {
+      orderId: order.orderId,
+      tokenHash: order.tokenHash,
+      paymentId: newId('payment'),
+      provider: 'sandbox',
+      method: 'pm_card_visa',
+      idempotency: { scope: 'test', operation: order.orderId, key: randomUUID(), bodyHash: Buffer.alloc(32) },
+    })
+
+  async function requestedOf({ orderId }: AcceptedOrder): Promise<PaymentId> {
+    const order = await readOrder(database.pool, orderId)
+    return order?.attempts.find((attempt) => attempt.status === 'requested')?.id as PaymentId
+  }
+
+  const change = (order: AcceptedOrder, to: 'declined' | 'pending') =>
+    changeAttempt(database.pool, {
+      orderId: order.orderId,
+      paymentId: order.paymentId,
+      change: to === 'declined' ? { to, reference: 'ch_1', declineCode: 'no' } : { to, reference: 'ch_1' },
+    })
+
+  it('one is asked for at a time, of many at once', async () => {
+    const order = await placed()
+    await change(order, 'declined')
+    const asked = await Promise.all(Array.from({ length: 8 }, () => request(order)))
+    expect(asked.filter((one) => one !== null)).toEqual([{ attempt: 2 }])
+  })
+
+  it('one is unresolved at a time, by the statement and by the schema', async () => {
+    const order = await placed()
+    expect(await request(order)).toEqual({ attempt: 2 })
+    const paymentId = await requestedOf(order)
+    expect(await startAttempt(database.pool, { orderId: order.orderId, paymentId, answerSeconds: 1 })).toBeNull()
+    await expect(
+      database.pool.query("update payment set status = 'sent', amount = 1 where id = $1", [paymentId]),
+    ).rejects.toMatchObject({ constraint: 'one_unresolved_attempt' })
+    await change(order, 'declined')
+    expect(await startAttempt(database.pool, { orderId: order.orderId, paymentId, answerSeconds: 1 })).toMatchObject({
+      holdMs: expect.any(Number),
+    })
+    await followsTheTable(order.orderId)
+  })
+
+  it('extends the hold once, when too little of it is left', async () => {
+    const order = await placed(5)
+    await change(order, 'declined')
+    await request(order)
+    const first = { orderId: order.orderId, paymentId: await requestedOf(order), answerSeconds: 30 }
+    const started = await startAttempt(database.pool, first)
+    expect(started?.holdMs).toBeGreaterThan(25_000)
+    await changeAttempt(database.pool, { ...first, change: { to: 'declined', reference: null, declineCode: 'no' } })
+    await request(order)
+    const second = { ...first, paymentId: await requestedOf(order), answerSeconds: 60 }
+    expect(await startAttempt(database.pool, second)).toBeNull()
+    await refuseAttempt(database.pool, second.paymentId, 'expired')
+    expect(await readAttempt(database.pool, second.paymentId)).toMatchObject({ status: 'failed', outcome: 'expired' })
+  })
+
+  it('what the provider says is noted once, and a decided attempt stays decided', async () => {
+    const order = await placed()
+    expect(await change(order, 'pending')).toBe(true)
+    expect(await change(order, 'pending')).toBe(false)
+    expect(await change(order, 'declined')).toBe(true)
+    expect(await change(order, 'pending')).toBe(false)
+    expect(await confirm(order)).toBeNull()
+    await followsTheTable(order.orderId)
+  })
+
+  it('two answers about one attempt that wait for the same lock: one of them counts, whole', async () => {
+    const orders = await Promise.all(Array.from({ length: 6 }, () => placed()))
+    for (const order of orders) {
+      const holder = await database.pool.connect()
+      await holder.query('begin')
+      await holder.query('select from orders where id = $1 for update', [order.orderId])
+      const both = Promise.all([confirm(order), change(order, 'declined')])
+      await until('both wait', async () => {
+        const { rows } = await database.pool.query(
+          `select count(*)::int as waiting from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock'`,
+        )
+        return rows[0].waiting === 2
+      })
+      await holder.query('commit')
+      holder.release()
+      const [won, declined] = await both
+      expect([won !== null, declined].filter(Boolean)).toHaveLength(1)
+      const read = await readOrder(database.pool, order.orderId)
+      expect(read).toMatchObject({
+        status: won ? 'confirmed' : 'payment_pending',
+        attempts: [{ status: won ? 'authorized' : 'declined' }],
+      })
+      await followsTheTable(order.orderId)
+    }
+  })
+
+  it('late money of a cancelled order is seen once and goes back once', async () => {
+    const order = await placed()
+    const late = {
+      orderId: order.orderId,
+      paymentId: order.paymentId,
+      status: 'captured' as const,
+      reference: 'ch_1',
+    }
+    expect(await recordLateMoney(database.pool, late)).toBe(false)
+    await cancel(order)
+    expect([await recordLateMoney(database.pool, late), await recordLateMoney(database.pool, late)]).toEqual([
+      true,
+      false,
+    ])
+    expect([await recordReturn(database.pool, order), await recordReturn(database.pool, order)]).toEqual([true, false])
+    const ledger = await readLedger(database.pool, order.orderId)
+    expect(ledger.reduce((sum, entry) => sum + entry.amount, 0)).toBe(0)
+    const balances = new Map<string, number>()
+    for (const { account, amount } of ledger) balances.set(account, (balances.get(account) ?? 0) + amount)
+    expect([...balances.values()].every((balance) => balance === 0)).toBe(true)
+    expect(await readAttempt(database.pool, order.paymentId)).toMatchObject({ status: 'refunded' })
+    await followsTheTable(order.orderId)
+  })
+})
