@@ -55,9 +55,11 @@ export class Coverage {
 
   private add({ url, functions }: Profiler.ScriptCoverage, counts: Map<string, number>): void {
     for (const { functionName, ranges } of functions) {
-      const [{ startOffset = 0, count = 0 } = {}] = ranges
+      // The whole function; parts of it are not counted.
+      const [whole] = ranges
       // A file's own code begins at 0, and in the bundle it is a function named after the file.
-      if (count === 0 || startOffset === 0 || functionName.startsWith('./')) continue
+      if (!whole || whole.count === 0 || whole.startOffset === 0 || functionName.startsWith('./')) continue
+      const { startOffset, count } = whole
       const file = url.includes('workflow-bundle') ? this.bundle.sourceAt(startOffset) : this.sourceOf(url)
       if (file === null) continue
       const key = `${file}#${startOffset}`

@@ -13,6 +13,8 @@ const CALLS = 400
 const SKUS = 50
 /** What follows an answer (the relay, the indexes, the page cache) is paid for within this time. */
 const FOLLOW_UP_MS = 2_000
+/** What the stack uses without any call (polls, timers) is measured first and taken off. */
+const IDLE_MS = 5_000
 
 /** CPU of all processes of the stack, the Temporal server included: of a checkout against a no-op workflow. */
 export async function benchCheckoutCpu(stack: Stack): Promise<Figure[]> {
@@ -21,14 +23,16 @@ export async function benchCheckoutCpu(stack: Stack): Promise<Figure[]> {
   const pids = [...stack.file.processes.map(({ pid }) => pid), control.pid]
   try {
     const skus = await shop.stock(`CPU-${randomUUID().slice(0, 8)}`, SKUS)
+    await pause(FOLLOW_UP_MS)
+    const idleCores = await idleCoresOf(pids)
     const pairs = await interleave(
       PAIRS,
       async () => {
         const carts = await fillCarts(shop, skus, CALLS)
         await pause(FOLLOW_UP_MS)
-        return cpuMsPerCall(pids, () => shop.buy(takeCart(carts)))
+        return cpuMsPerCall(pids, idleCores, () => shop.buy(takeCart(carts)))
       },
-      () => cpuMsPerCall(pids, control.run),
+      () => cpuMsPerCall(pids, idleCores, control.run),
     )
     return [cpuFigure(pairs)]
   } finally {
@@ -37,12 +41,24 @@ export async function benchCheckoutCpu(stack: Stack): Promise<Figure[]> {
   }
 }
 
-async function cpuMsPerCall(pids: readonly number[], call: () => Promise<void>): Promise<number> {
-  const used = (): number => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0)
-  const before = used()
+/** CPU seconds per second. */
+async function idleCoresOf(pids: readonly number[]): Promise<number> {
+  const before = usedMs(pids)
+  await pause(IDLE_MS)
+  return (usedMs(pids) - before) / IDLE_MS
+}
+
+async function cpuMsPerCall(pids: readonly number[], idleCores: number, call: () => Promise<void>): Promise<number> {
+  const before = usedMs(pids)
+  const begun = performance.now()
   await calls(CALLERS, CALLS, call)
   await pause(FOLLOW_UP_MS)
-  return ((used() - before) * 1_000) / CALLS
+  const idleMs = idleCores * (performance.now() - begun)
+  return (usedMs(pids) - before - idleMs) / CALLS
+}
+
+function usedMs(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0) * 1_000
 }
 
 function cpuFigure(pairs: readonly { subject: number; control: number }[]): Figure {

@@ -26,8 +26,8 @@ const TURNS = 3
  */
 export async function benchCheckoutFiles(programs: string): Promise<Figure[]> {
   const folder = join(ROOT, '.holdfast', 'bench-files')
-  rmSync(folder, { recursive: true, force: true })
   const coverageFolder = join(folder, 'coverage')
+  rmSync(folder, { recursive: true, force: true })
   mkdirSync(coverageFolder, { recursive: true })
   const hook = join(ROOT, 'dist', 'bench', 'checkout', 'coverage-hook.js')
   const stack = await startStackOf(programs)({
@@ -38,17 +38,9 @@ export async function benchCheckoutFiles(programs: string): Promise<Figure[]> {
   })
   const shop = new Shop(stack)
   try {
-    const counted = stack.file.processes.filter(({ name }) => /^(api|worker)/.test(name))
-    const coverage = new Coverage(
-      coverageFolder,
-      programs,
-      counted.map(({ pid }) => pid),
-    )
-    const files = await executedFiles(shop, coverage)
-    const plumbing = files.filter(isPlumbing)
-    const others = files.filter((file) => !plumbing.includes(file))
-    console.error(`${others.join('\n')}\n\nPlumbing:\n${plumbing.join('\n')}\n`)
-    return [figureOf('files with a function that one checkout executes', others), figureOf('plumbing', plumbing)]
+    const pids = stack.file.processes.filter(({ name }) => /^(api|worker)/.test(name)).map(({ pid }) => pid)
+    const files = await executedFiles(shop, new Coverage(coverageFolder, programs, pids))
+    return figuresOf(files)
   } finally {
     await shop.close()
     await stack.stop()
@@ -87,6 +79,13 @@ function filesCalledMore(busy: readonly CallCounts[], idle: readonly CallCounts[
     .map((key) => key.split('#')[0] as string)
     .filter((file) => LAYERS.includes(file.split('/')[0] as string) || !file.includes('/'))
   return [...new Set(files)].sort()
+}
+
+function figuresOf(files: readonly string[]): Figure[] {
+  const plumbing = files.filter(isPlumbing)
+  const others = files.filter((file) => !plumbing.includes(file))
+  console.error(`${others.join('\n')}\n\nPlumbing:\n${plumbing.join('\n')}\n`)
+  return [figureOf('files with a function that one checkout executes', others), figureOf('plumbing', plumbing)]
 }
 
 /** By its place; in a tree from before these places, by its name. */
