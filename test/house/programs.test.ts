@@ -9,22 +9,27 @@ describe('each program that is named exists', () => {
     scripts: Record<string, string>
   }
 
-  test.each(Object.entries(scripts))('npm run %s', (_name, command) => {
-    for (const one of command.split(';').map((part) => part.trim().split(' '))) {
-      const [first = '', runner, program] = one
-      if (first !== 'node') expect(existsSync(join(ROOT, 'node_modules', '.bin', first))).toBe(true)
-      else expect(runner).toBe('scripts/run.cjs')
-      if (first === 'node' && program !== undefined) expect(sourceOf(program)).not.toBeNull()
-    }
+  const commands = Object.entries(scripts).flatMap(([name, line]) =>
+    line.split(/;|&&/).map((one) => [name, one.trim()]),
+  )
+  test.each(commands)('npm run %s: %s', (_name, command = '') => {
+    const [tool = '', script, program] = command.split(' ')
+    if (tool !== 'node') return expect(existsSync(join(ROOT, 'node_modules', '.bin', tool))).toBe(true)
+    expect(script).toBe('scripts/run.cjs')
+    if (program !== undefined) expect(sourceOf(program)).not.toBeNull()
   })
 
-  test.each(['Dockerfile', 'docker-compose.yml', 'docs/operations.md', 'README.md', 'scripts/dev/check.ts'])(
-    'in %s',
-    (file) => {
-      const programs = readFileSync(join(ROOT, file), 'utf8').match(/\bdist\/[\w/-]+\.js\b/g) ?? []
-      expect(programs.filter((program) => sourceOf(program.replace(/^dist\//, '')) === null)).toEqual([])
-    },
-  )
+  test.each([
+    'Dockerfile',
+    'docker-compose.yml',
+    'docs/operations.md',
+    'README.md',
+    'CONTRIBUTING.md',
+    'scripts/dev/check.ts',
+  ])('in %s', (file) => {
+    const programs = readFileSync(join(ROOT, file), 'utf8').match(/\bdist\/[\w/-]+\.js\b/g) ?? []
+    expect(programs.filter((program) => sourceOf(program.replace(/^dist\//, '')) === null)).toEqual([])
+  })
 
   test('in programs that start another one by its path', () => {
     const named = [...sourcesOf(ROOT, filesOf(ROOT))].flatMap(([file, source]) =>
