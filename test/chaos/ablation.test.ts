@@ -105,8 +105,8 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the note that a document is old',
     patches: [
       {
-        where: 'workers/loops/indexer.js',
-        find: 'await (0, pending_1.markForSearch)(pool, engines, productsOf(events));',
+        where: 'workers/consumers/search.js',
+        find: 'await (0, pending_1.markForSearch)(pool, engines, products);',
         replace: '',
       },
     ],
