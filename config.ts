@@ -89,7 +89,7 @@ export const settingsSchema = z.object({
     .int()
     .min(1)
     .default(120)
-    .describe('how long a payment or an undo may fail before the order is parked for a person'),
+    .describe('how long a payment or an undo may fail before a person is asked'),
   CART_HOLD_SECONDS: z.coerce
     .number()
     .int()

@@ -72,7 +72,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
           if (!takesMoney(charge)) continue
           seen.add(charge.key)
           holding.set(charge.orderId, (holding.get(charge.orderId) ?? 0) + 1)
-          if (attempt && !attempt.parked) addTo(chargeSums, charge)
+          if (attempt && !attempt.hasCase) addTo(chargeSums, charge)
         }
         cursor = page.nextCursor
         if (cursor === null) break
@@ -163,7 +163,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     let atWork = 0
     for (const orderId of open) {
       const standing = standings.get(orderId)
-      if (standing?.parked) continue
+      if (standing?.hasCase) continue
       if (standing?.atWork) atWork++
       else if ((standing?.quietSeconds ?? Infinity) > GRACE_SECONDS && (await orders.isCheckoutOpen(orderId)))
         leftOver.push(orderId)
@@ -181,7 +181,9 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
         checkOf(
           'failing_workflows_wait_for_a_person',
           'at_rest',
-          failing.filter(({ orderId }) => standings.get(orderId)?.parked === false).map(({ workflowId }) => workflowId),
+          failing
+            .filter(({ orderId }) => standings.get(orderId)?.hasCase === false)
+            .map(({ workflowId }) => workflowId),
         ),
         checkOf('expiry_runs', 'at_rest', stopped),
       ],
@@ -200,7 +202,7 @@ interface StreamedEvent {
 /** What is wrong with a charge at rest; null when it agrees with its attempt, or a person has been asked. */
 function faultOf(charge: Charge, attempt: KnownAttempt | undefined): string | null {
   if (!attempt) return 'nobody here asked for it'
-  if (attempt.parked) return null
+  if (attempt.hasCase) return null
   const { amount, currency } = charge.amount
   if (attempt.orderId !== charge.orderId || attempt.amount !== amount || attempt.currency !== currency)
     return `${amount} ${currency} for ${charge.orderId}, not ${attempt.amount} ${attempt.currency} for ${attempt.orderId}`

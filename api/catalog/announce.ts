@@ -1,5 +1,4 @@
-import { dropPages } from '../../db/page/cache'
-import { tagsOf, tagsOfCategories } from '../../db/page/tags'
+import { dropPages, tagsOf, tagsOfCategories } from '../../db/page'
 import { withFallback } from '../../db/redis'
 import { currentLsn } from '../../db/replica'
 import type { ApiDeps } from '../deps'

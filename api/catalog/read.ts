@@ -1,4 +1,4 @@
-import { readCatalogLsn } from '../../db/page/cache'
+import { readCatalogLsn } from '../../db/page'
 import type { Pool } from '../../db/pool'
 import type { ApiDeps } from '../deps'
 

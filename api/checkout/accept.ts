@@ -9,7 +9,7 @@ import {
   readCheckoutSubject,
   refuseCheckout,
   requestNextAttempt,
-} from '../../db/checkout/request'
+} from '../../db/checkout'
 import { type Order, readOwnOrder } from '../../db/order/read'
 import type { IdempotencyScope } from '../../db/platform/idempotency'
 import { readPriceInputs } from '../../db/pricing'

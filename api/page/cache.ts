@@ -10,7 +10,7 @@ import {
   storePage,
   type StoredPage,
   readDropMark,
-} from '../../db/page/cache'
+} from '../../db/page'
 import type { Redis } from '../../db/redis'
 import { DomainError } from '../../domain/errors'
 

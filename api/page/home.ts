@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { HOME } from '../../db/page/tags'
+import { HOME } from '../../db/page'
 import { recentProducts, sessionKey } from '../../db/recommendation/session-interest'
 import { listBestsellers, listCategoryCollections, listForInterest, listNewest } from '../../db/catalog/collection'
 import type { Currency } from '../../domain/money'

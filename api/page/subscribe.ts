@@ -1,4 +1,4 @@
-import { DROPS_CHANNEL } from '../../db/page/cache'
+import { DROPS_CHANNEL } from '../../db/page'
 import type { Redis } from '../../db/redis'
 import type { PageCache } from './cache'
 

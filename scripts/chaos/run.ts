@@ -109,15 +109,15 @@ export async function settle(harness: Harness): Promise<string[]> {
   let last: AuditAnswer | null = null
   while (Date.now() < deadline) {
     last = await harness.audit()
-    const parked = await countParked(harness)
-    if (last?.settled && last.ok && parked === 0) return []
-    calm = last?.settled && parked === 0 ? calm || Date.now() : 0
+    const cases = await countCases(harness)
+    if (last?.settled && last.ok && cases === 0) return []
+    calm = last?.settled && cases === 0 ? calm || Date.now() : 0
     if (calm > 0 && Date.now() - calm > CALM_MS) break
     await delay(POLL_MS)
   }
   if (!last) return ['the invariants could not be checked']
   const wrong = last.checks.filter((check) => !check.ok)
-  const rest = last.settled && (await countParked(harness)) === 0
+  const rest = last.settled && (await countCases(harness)) === 0
   return [
     ...(rest ? [] : [`something is still in flight after ${SETTLE_MS / 1000} s: ${await describeInFlight(harness)}`]),
     ...wrong.map(({ name, violations, sample }) => `${name}: ${violations} (${sample.join('; ')})`),
@@ -125,7 +125,7 @@ export async function settle(harness: Harness): Promise<string[]> {
 }
 
 /** Nothing here is for good, so every case that was opened has to close by itself. One while Postgres still comes back. */
-async function countParked({ pool }: Harness): Promise<number> {
+async function countCases({ pool }: Harness): Promise<number> {
   const counted = pool.query<{ count: number }>('select count(*) from attention where closed_at is null')
   const { rows } = await counted.catch(() => ({ rows: [{ count: 1 }] }))
   return rows[0]?.count ?? 0

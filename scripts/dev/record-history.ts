@@ -127,21 +127,21 @@ const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
     return ended(recorder, orderId, 'cancelled')
   },
 
-  async 'parked-then-retried'(recorder) {
+  async 'case-then-retried'(recorder) {
     const cart = await newCart(recorder)
     await faults(recorder, { error_rate: 1 })
     const orderId = await buy(recorder, cart, 'pm_card_visa')
-    await parked(recorder, orderId)
+    await hasCase(recorder, orderId)
     await faults(recorder, {})
     await repair(recorder, orderId, 'retryPayment')
     return ended(recorder, orderId, 'confirmed')
   },
 
-  async 'parked-then-cancelled-by-force'(recorder) {
+  async 'case-then-cancelled-by-force'(recorder) {
     const cart = await newCart(recorder)
     await faults(recorder, { error_rate: 1 })
     const orderId = await buy(recorder, cart, 'pm_card_visa')
-    await parked(recorder, orderId)
+    await hasCase(recorder, orderId)
     await repair(recorder, orderId, 'forceCancel')
     await reads(recorder, orderId, (order) => order.status === 'cancelled')
     await faults(recorder, {})
@@ -154,7 +154,7 @@ const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
     const orderId = await challenge(recorder, cart)
     await faults(recorder, { error_rate: 1 })
     await cancel(recorder, cart, orderId)
-    await parked(recorder, orderId)
+    await hasCase(recorder, orderId)
     await repair(recorder, orderId, 'resolveStep', { outcome: 'not_done' })
     await paymentBecomes(recorder, orderId, 'failed')
     await faults(recorder, {})
@@ -325,7 +325,7 @@ async function ended(recorder: Recorder, orderId: OrderId, status: string): Prom
   return checkoutWorkflowId(orderId)
 }
 
-const parked = (recorder: Recorder, orderId: string) => reads(recorder, orderId, (order) => order.cases > 0)
+const hasCase = (recorder: Recorder, orderId: string) => reads(recorder, orderId, (order) => order.cases > 0)
 
 const paymentBecomes = (recorder: Recorder, orderId: string, status: string) =>
   reads(recorder, orderId, (order) => order.paymentStatus === status)

@@ -115,7 +115,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: 'the drop of pages that show a change',
-    patches: [{ where: 'db/page/cache.js', find: 'if (tags.length === 0)', replace: 'if (true)' }],
+    patches: [{ where: 'db/page.js', find: 'if (tags.length === 0)', replace: 'if (true)' }],
     scene: (on) => staff(on, 'edit'),
     noticed: /the page shows Lamp \w+ at 1250/,
   },

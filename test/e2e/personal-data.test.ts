@@ -64,7 +64,7 @@ function textOf(value: unknown): string {
 }
 
 it('holds on every path through a checkout', async () => {
-  const [paid, declined, challenged, short, parked, odd] = await Promise.all([
+  const [paid, declined, challenged, short, unanswered, odd] = await Promise.all([
     shop.buyerOf(),
     shop.buyerOf(),
     shop.buyerOf(),
@@ -86,7 +86,7 @@ it('holds on every path through a checkout', async () => {
   await odd.checkout({ method: MARK, body: PERSONAL })
   await shop.admin('get', `/v1/admin/orders?email=${encodeURIComponent(PERSONAL.email)}`)
   await shop.faults({ error_rate: 1 })
-  const stuck = await buy(parked, 'pm_card_visa')
+  const stuck = await buy(unanswered, 'pm_card_visa')
   await shop.waitForCase(stuck.body.order_id, 'provider_unreachable')
   const repair = { action: 'forceCancel', reason_code: 'customer_asked', note: `Call ${MARK} back` }
   await until(

@@ -1,6 +1,5 @@
 import type { OutboxEvent } from '../../db/platform/outbox'
-import { dropPages } from '../../db/page/cache'
-import { tagsOf, tagsOfCategories } from '../../db/page/tags'
+import { dropPages, tagsOf, tagsOfCategories } from '../../db/page'
 import type { Pool } from '../../db/pool'
 import type { Redis } from '../../db/redis'
 import { currentLsn } from '../../db/replica'

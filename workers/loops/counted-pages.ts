@@ -1,5 +1,4 @@
-import { dropPages } from '../../db/page/cache'
-import { tagsOfCounts } from '../../db/page/tags'
+import { dropPages, tagsOfCounts } from '../../db/page'
 import type { Pool } from '../../db/pool'
 import type { Redis } from '../../db/redis'
 import type { ProductId } from '../../domain/ids'

@@ -20,6 +20,9 @@ export interface Check {
   readonly sample: readonly string[]
 }
 
+/** A person has been asked about the order `o`: what is wrong with it is known. */
+export const HAS_CASE = 'exists (select from attention a where a.order_id = o.id and a.closed_at is null)'
+
 export const SAMPLE_MAX = 5
 /** On millions of rows a check reads whole tables. */
 const CHECK_TIMEOUT_MS = 120_000

@@ -35,7 +35,7 @@ export async function checkDatabase(tx: Tx): Promise<Check[]> {
 
 async function countInFlight(tx: Tx): Promise<number> {
   const { rows } = await tx.query<{ count: number }>(`
-    with parked as (
+    with with_case as (
       select order_id from attention where closed_at is null
     ),
     open as (
@@ -48,9 +48,9 @@ async function countInFlight(tx: Tx): Promise<number> {
          or p.status in ('authorized', 'captured') and o.status = 'cancelled'
          or p.pending_sync is not null
     )
-    select (select count(*) from open where id not in (select order_id from parked))
+    select (select count(*) from open where id not in (select order_id from with_case))
          + (select count(*) from outbox where published_at is null)
          + (select count(*) from inbox i left join payment p on p.key = i.payment_key
-            where i.done_at is null and (p.order_id is null or p.order_id not in (select order_id from parked))) as count`)
+            where i.done_at is null and (p.order_id is null or p.order_id not in (select order_id from with_case))) as count`)
   return rows[0]?.count ?? 0
 }

@@ -2,17 +2,16 @@ import type { CartId, OrderId } from '../../../domain/ids'
 import type { OrderStatus } from '../../../domain/order'
 import type { AttemptStatus } from '../../../domain/payment'
 import type { Pool } from '../../pool'
+import { HAS_CASE } from './check'
 
 /** What our rows say of things that others know too: providers, Redis, Temporal. */
-
-const PARKED = 'exists (select from attention a where a.order_id = o.id and a.closed_at is null)'
 
 export interface KnownAttempt {
   readonly key: string
   readonly orderId: OrderId
   readonly orderStatus: OrderStatus
   /** A person has been asked about this order. */
-  readonly parked: boolean
+  readonly hasCase: boolean
   readonly status: AttemptStatus
   readonly reference: string | null
   readonly amount: number | null
@@ -24,7 +23,7 @@ export interface KnownAttempt {
 /** The attempts under these keys. */
 export async function readAttemptsByKey(pool: Pool, keys: readonly string[]): Promise<KnownAttempt[]> {
   const { rows } = await pool.query<KnownAttempt>(
-    `select p.key, o.id as "orderId", o.status as "orderStatus", ${PARKED} as parked, p.status, p.reference, p.amount,
+    `select p.key, o.id as "orderId", o.status as "orderStatus", ${HAS_CASE} as "hasCase", p.status, p.reference, p.amount,
             p.currency, p.captured, p.refunded
      from payment p
      join orders o on o.id = p.order_id
@@ -40,7 +39,7 @@ export async function listPaidKeys(pool: Pool, provider: string, after: string, 
     `select p.key
      from payment p
      join orders o on o.id = p.order_id
-     where p.provider = $1 and p.status in ('authorized', 'captured', 'refunded') and p.key > $2 and not ${PARKED}
+     where p.provider = $1 and p.status in ('authorized', 'captured', 'refunded') and p.key > $2 and not ${HAS_CASE}
      order by p.key
      limit $3`,
     [provider, after, limit],
@@ -55,7 +54,7 @@ export async function sumLedger(pool: Pool, provider: string): Promise<Map<strin
      from ledger_entry l
      join payment p on p.id = l.payment_id and p.provider = $1
      join orders o on o.id = p.order_id
-     where l.account in ('authorized', 'psp_clearing') and not ${PARKED}
+     where l.account in ('authorized', 'psp_clearing') and not ${HAS_CASE}
      group by l.account, l.currency`,
     [provider],
   )
@@ -92,7 +91,7 @@ export async function findUncommitted(
 
 export interface OrderWithWorkflow {
   readonly orderId: OrderId
-  readonly parked: boolean
+  readonly hasCase: boolean
   /** Open, or over with an attempt that is not final or money that has not gone back. */
   readonly atWork: boolean
   /** Since its row last changed. */
@@ -109,7 +108,7 @@ const AT_WORK = `
 /** How these orders stand. */
 export async function readOrdersWithWorkflow(pool: Pool, orderIds: readonly string[]): Promise<OrderWithWorkflow[]> {
   const { rows } = await pool.query<OrderWithWorkflow>(
-    `select o.id as "orderId", ${PARKED} as parked, ${AT_WORK} as "atWork",
+    `select o.id as "orderId", ${HAS_CASE} as "hasCase", ${AT_WORK} as "atWork",
             extract(epoch from now() - o.updated_at)::float8 as "quietSeconds"
      from orders o
      where o.id = any ($1::text[])`,
@@ -121,7 +120,7 @@ export async function readOrdersWithWorkflow(pool: Pool, orderIds: readonly stri
 /** Open orders of which nobody has been told, oldest first. */
 export async function listOpenOrders(pool: Pool, limit: number): Promise<OrderWithWorkflow[]> {
   const { rows } = await pool.query<OrderWithWorkflow>(
-    `select o.id as "orderId", ${PARKED} as parked, true as "atWork",
+    `select o.id as "orderId", ${HAS_CASE} as "hasCase", true as "atWork",
             extract(epoch from now() - o.updated_at)::float8 as "quietSeconds"
      from orders o
      where o.status in ('pending', 'inventory_reserved', 'payment_pending')

@@ -1,6 +1,4 @@
-import type { Invariant } from './check'
-
-const PARKED = `exists (select from attention a where a.order_id = o.id and a.closed_at is null)`
+import { HAS_CASE, type Invariant } from './check'
 
 /** Of money, as far as our own rows know (reliability 4, 5). */
 export const PAYMENT_INVARIANTS: readonly Invariant[] = [
@@ -103,7 +101,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
       join orders o on o.id = p.order_id
       where p.status in ('requested', 'sent', 'requires_action', 'pending')
         and o.status not in ('pending', 'inventory_reserved', 'payment_pending')
-        and not ${PARKED}`,
+        and not ${HAS_CASE}`,
   },
   {
     name: 'cancelled_orders_keep_no_money',
@@ -112,6 +110,6 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
       select p.key || ' is ' || p.status || ', its order is cancelled' as what
       from payment p
       join orders o on o.id = p.order_id
-      where p.status in ('authorized', 'captured') and o.status = 'cancelled' and not ${PARKED}`,
+      where p.status in ('authorized', 'captured') and o.status = 'cancelled' and not ${HAS_CASE}`,
   },
 ]

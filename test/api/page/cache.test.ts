@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type BuiltPage, PageCache } from '../../../api/page/cache'
 import { subscribeToDrops } from '../../../api/page/subscribe'
-import { claimPage, dropPages, releasePage } from '../../../db/page/cache'
+import { claimPage, dropPages, releasePage } from '../../../db/page'
 import { createRedis, type Redis } from '../../../db/redis'
 import { DomainError } from '../../../domain/errors'
 import { testRedis } from '../../support/redis'

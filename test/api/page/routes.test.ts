@@ -1,7 +1,6 @@
 import { createCategory, deleteCategory, updateCategory } from '../../../db/catalog/category-tree'
 import { type OutboxRow, readRow, RELAY_PARTITIONS } from '../../../db/platform/outbox'
-import { dropPages } from '../../../db/page/cache'
-import { HOME } from '../../../db/page/tags'
+import { dropPages, HOME } from '../../../db/page'
 import { type Tx, withTransaction } from '../../../db/pool'
 import { createProduct } from '../../../db/catalog/product'
 import type { CategoryId } from '../../../domain/ids'

@@ -1,5 +1,5 @@
 import { newId } from '../../../db/id'
-import { findPage, storePage, readDropMark } from '../../../db/page/cache'
+import { findPage, storePage, readDropMark } from '../../../db/page'
 import { type OutboxEvent, readRow } from '../../../db/platform/outbox'
 import { createRedis, type Redis } from '../../../db/redis'
 import { pageConsumer } from '../../../workers/consumers/page'

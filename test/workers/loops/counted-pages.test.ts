@@ -1,5 +1,5 @@
 import { newId } from '../../../db/id'
-import { findPage, storePage, readDropMark } from '../../../db/page/cache'
+import { findPage, storePage, readDropMark } from '../../../db/page'
 import { withTransaction } from '../../../db/pool'
 import { createProduct } from '../../../db/catalog/product'
 import { createRedis, type Redis } from '../../../db/redis'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { addLines, type CartKey, insertCart, readCart } from '../../../db/cart/cart'
+import { addLines, type CartKey, insertCart, readCart } from '../../db/cart/cart'
 import {
   acceptCart,
   joinAttempt,
@@ -7,16 +7,16 @@ import {
   readCheckoutSubject,
   refuseCheckout,
   requestNextAttempt,
-} from '../../../db/checkout/request'
-import { newId } from '../../../db/id'
-import { cancelOrder } from '../../../db/order/cancel'
-import { readOrderToPlace } from '../../../db/order/place'
-import { readOwnOrder } from '../../../db/order/read'
-import type { IdempotencyScope } from '../../../db/platform/idempotency'
-import { readPriceInputs } from '../../../db/pricing'
-import type { OrderId } from '../../../domain/ids'
-import { seedProducts } from '../../support/catalog'
-import { testDatabase, type TestDatabase } from '../../support/database'
+} from '../../db/checkout'
+import { newId } from '../../db/id'
+import { cancelOrder } from '../../db/order/cancel'
+import { readOrderToPlace } from '../../db/order/place'
+import { readOwnOrder } from '../../db/order/read'
+import type { IdempotencyScope } from '../../db/platform/idempotency'
+import { readPriceInputs } from '../../db/pricing'
+import type { OrderId } from '../../domain/ids'
+import { seedProducts } from '../support/catalog'
+import { testDatabase, type TestDatabase } from '../support/database'
 
 let database: TestDatabase
 beforeAll(async () => {
