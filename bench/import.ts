@@ -7,7 +7,7 @@ import { ROOT } from '../config'
 import { migrate } from '../db/migrate'
 import { type Stack, startStack } from '../scripts/stack/supervisor'
 import { csvOf, type GeneratedCatalog, writeCatalog } from './catalog/generate'
-import { deleteData } from './catalog/large'
+import { deleteData } from './data'
 import type { Figure } from './figure'
 import { Shop } from './shop'
 
