@@ -2,16 +2,16 @@ import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Kill points, for tests of what a sudden death leaves behind. With FAULT_DIR set, a process ends itself by SIGKILL when
- * it comes to a point for which that folder holds a file of the point's name; whoever removes the file is the one to die.
+ * Fault points, for tests of what a sudden death leaves behind. With FAULT_DIR set, a process that comes to a point looks
+ * for a file of the point's name in that folder. The process that deletes the file kills itself; the others go on.
  * Points are named after what is called: `place.before`, `place.after`.
  */
 
 type Method = (...args: never[]) => unknown
 
 /**
- * The same object, each call that `nameOf` names standing between two kill points. Without a folder it is `target`
- * itself and costs nothing.
+ * Puts a fault point before and after each call that `nameOf` names. Without a folder it returns `target` itself and costs
+ * nothing.
  */
 export function withFaultPoints<T extends object>(
   target: T,

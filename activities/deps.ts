@@ -25,7 +25,7 @@ export interface OrderWorkflow {
   readonly paymentId: PaymentId | null
 }
 
-/** The workflows of orders, as those see them who must find out whether one is at work, or set one to work again. */
+/** For code that must know whether an order's workflow runs, or must start it again. */
 export interface OrderWorkflows {
   /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. */
   listRunning(): Promise<ReadonlySet<OrderId>>

@@ -36,7 +36,7 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
     return engine
   }
 
-  /** From here on live changes are written into what is filled, too: it is there before the row says so. */
+  /** The new index exists before the row names it, so live changes reach it from here on. */
   async function prepareIndex({ engine, build }: RebuildInput): Promise<void> {
     await withHeartbeat(async () => {
       const left = await findRebuild(pool, engine)

@@ -54,7 +54,7 @@ export const ATTENTION_CASES = {
     ],
   },
   amount_mismatch: {
-    title: 'The provider names another amount, currency or status than the order',
+    title: 'The provider names another amount, currency or order',
     repairs: ['resolveStep', 'forceCancel'],
     choices: [
       {

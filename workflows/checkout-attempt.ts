@@ -6,7 +6,15 @@ import { formatTime, type StepEnd } from './intervention'
 import { cancelCharge, charge, lookUpCharge, lookUpChargeAgain, recordDecision, retryCharge } from './proxies'
 import { startTimer } from './timer'
 
-/** Takes the money under the attempt's key, or asks what became of it. No answer within seconds means unknown. */
+/**
+ * Takes the money under the attempt's key, or asks what became of it. No answer within seconds means unknown.
+ *
+ * For the first seconds this is a local activity (4 s at most), and the history has nothing of it. If the worker dies then,
+ * Temporal gives the workflow task to another worker after 5 s. That one runs `place` again, which finds its rows, and comes
+ * here again with the same key: the provider answers with the charge that it has. What was not answered goes on as the
+ * regular activity `retryCharge`, which stands in the history. If its worker dies, it begins again elsewhere after 5 s
+ * without a heartbeat.
+ */
 export async function chargeAttempt(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {
   const { paymentId } = attempt
   const asked = attempt.status === 'sent' ? charge({ paymentId }) : lookUpCharge({ paymentId })
@@ -33,7 +41,7 @@ async function chargeUntilAnswered(checkout: Checkout, attempt: OpenAttempt): Pr
   return resultOf(checkout, attempt, end)
 }
 
-/** Patience may have run out while it was us who were away: only the provider's own silence gives the stock back. */
+/** Our own outage may have used up the patience. So the provider is asked once more. */
 export async function lookUpAttemptAgain(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {
   const end = await checkout.intervention.supervise(
     {
@@ -77,7 +85,7 @@ export async function decideMismatch(
   return false
 }
 
-/** The undo of a charge. What is not final when patience ends is settled after the stock has gone back. */
+/** The undo of a charge: tried while patience lasts. A charge that is not final then is settled after the stock has gone back. */
 export async function cancelAttempt(checkout: Checkout, attempt: OpenAttempt): Promise<void> {
   if (!attempt.final) await tryToCancel(checkout, attempt, { keepIfPaid: false })
 }

@@ -42,7 +42,7 @@ export class Checkout {
   begin(placed: Placed): void {
     this.patienceMs = placed.patienceMs
     this.intervention.setAmount({ amount: placed.due, currency: placed.currency })
-    // One that was only asked for is taken up as any other.
+    // A `requested` attempt is left to `startNextAttempt`.
     this.attempt = placed.attempt && placed.attempt.status !== 'requested' ? { ...placed.attempt, final: false } : null
     this.messages.attemptRequested = placed.repeated
     this.hold.reset(placed.holdMs)

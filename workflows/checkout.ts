@@ -13,11 +13,15 @@ import { returnLateMoney } from './settlement'
 /**
  * The saga: what each step does and what undoes it. The undo is registered before its step runs, and undos run in reverse.
  * A test takes the steps from here, and fails, repeats and reorders each (`test/workflows/saga.test.ts`).
+ *
+ * Four things happen outside of the table: `startNextAttempt` cancels the charge that another one supersedes; `paidAfterAll`
+ * asks the provider before anything is undone; `returnLateMoney` settles afterwards what could not be cancelled in time; and
+ * `place` itself cancels a pending order that the buyer wants cancelled.
  */
 export const CHECKOUT_STEPS = {
   /** Price, reserve, store the attempt (commit 2) · cancel the order, which gives its stock back. */
   place: { do: placeOrder, undo: cancelUnpaidOrder },
-  /** Take the money under the attempt's key · cancel the charge by that key. */
+  /** Take the money under the attempt's key · cancel the charge by that key, or leave it to the settlement when patience ends. */
   charge: { do: chargeAttempt, undo: cancelAttempt },
   /** Payment, ledger, stock, cart (commit 3) · nothing: the order has won. */
   confirm: { do: confirmOrder, undo: null },

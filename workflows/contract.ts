@@ -62,10 +62,10 @@ export interface ImportInput {
 export const attemptUpdate = defineUpdate<void, [{ readonly attempt: number }]>('attempt')
 export const attemptUpdateId = (attempt: number): string => `attempt-${attempt}`
 
-/** An attempt waits to be taken up: said again by the sweep, should the API's own word not have come through. */
+/** An attempt waits to be taken up. The sweep says so, in case the API's own message was lost. */
 export const attemptSignal = defineSignal<[{ readonly attempt: number }]>('attemptRequested')
 
-/** The customer wants the checkout to end: kept by Temporal even while no worker runs. The rows say what became of it. */
+/** The customer wants the checkout to end. Temporal keeps it even while no worker runs. The rows say what became of it. */
 export const cancelSignal = defineSignal('cancel')
 
 /** The provider has news of an attempt: look it up. */
@@ -128,7 +128,7 @@ export function settlementStart(input: SettlementInput) {
   } as const
 }
 
-/** Started again while it is open it is the same one; once it has ended, for whatever reason, it is not run again. */
+/** A second start joins the run that is open. Once a run has ended, for whatever reason, no other one begins. */
 export function importStart(importId: ImportId) {
   return {
     workflowId: importWorkflowId(importId),
@@ -141,7 +141,7 @@ export function importStart(importId: ImportId) {
   } as const
 }
 
-/** One per engine at a time: who asks while it runs is told so. It may be run again whenever the last one has ended. */
+/** One per engine at a time: while it runs, another start is refused. Once it has ended it may be started again. */
 export function reindexStart(engine: string, build: string) {
   return {
     workflowId: reindexWorkflowId(engine),
@@ -152,7 +152,7 @@ export function reindexStart(engine: string, build: string) {
   } as const
 }
 
-/** One per question; what nobody takes, or cannot be asked, ends by itself. */
+/** One per question. It ends after 5 minutes if no worker takes it. */
 export function auditStart(id: string) {
   return {
     workflowId: auditWorkflowId(id),

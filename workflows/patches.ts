@@ -7,7 +7,7 @@ interface Patch {
 }
 
 /**
- * Every patch by its id, `<workflow>-<what changes>`; an id that were used twice would take one change for the other.
+ * Every patch by its id, `<workflow>-<what changes>`. An id must not be used twice.
  * Where the code differs a workflow asks `patched(id)` of `@temporalio/workflow` and keeps the old branch. Once no run from
  * before is open, the old branch goes and `deprecatePatch(id)` stands in its place for one release; then the line here goes
  * too. There is none yet: nothing has been released.

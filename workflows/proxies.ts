@@ -17,7 +17,8 @@ import type { SupportActivities } from '../activities/support/attention'
 import type { OrderActivity } from './contract'
 
 /**
- * The only timeouts and retry policies. A quick step runs inside the workflow task first (no event, no queue); when that
+ * The only timeouts and retry policies of activities. A proxy calls the activity of its name in `activities/index.ts`. A
+ * quick step runs inside the workflow task first (no event, no queue); when that
  * fails it becomes an activity of its own, which support sees pending with its summary, and is tried without end.
  */
 const QUICK: LocalActivityOptions = {

@@ -11,8 +11,8 @@ import type { ActivityDeps, OrderWorkflow } from '../deps'
 export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
 
 const HOLDS_PER_BATCH = 500
-const ORDERS_PER_PAGE = 500
-const PAGES_MAX = 20
+const ORDERS_PER_BATCH = 500
+const BATCHES_MAX = 20
 
 interface Shard {
   readonly shard: number
@@ -49,14 +49,14 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
     let running: ReadonlySet<OrderId> | null = null
     let restarted = 0
     let after = ''
-    for (let page = 0; page < PAGES_MAX; page++) {
-      const atWork = await listOrdersAtWork(pool, { ...shard, limit: ORDERS_PER_PAGE, after, holdSeconds: checkout })
+    for (let batch = 0; batch < BATCHES_MAX; batch++) {
+      const atWork = await listOrdersAtWork(pool, { ...shard, limit: ORDERS_PER_BATCH, after, holdSeconds: checkout })
       if (atWork.length > 0) running ??= await orders.listRunning()
       for (const order of atWork) {
         if (running?.has(order.orderId)) await remind(order)
         else if (await restart(order)) restarted++
       }
-      if (atWork.length < ORDERS_PER_PAGE) break
+      if (atWork.length < ORDERS_PER_BATCH) break
       after = atWork.at(-1)?.orderId ?? after
     }
     return restarted

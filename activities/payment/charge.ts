@@ -9,7 +9,10 @@ import { type ChargeResult, mismatchOf, type PaymentDeps, providerOf, requireAtt
 const LOOK_UPS_MAX = 3
 const LOOK_UP_AGAIN_MS = 1_000
 
-/** Idempotent on the attempt's key. No answer within the provider's timeout is `unknown`, and nothing else is. */
+/**
+ * Idempotent on the attempt's key: sent again, by whatever worker, the provider answers with the charge that it has under this
+ * key. So a worker may die at any line here. No answer within the provider's timeout is `unknown`, and nothing else is.
+ */
 export async function charge(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<ChargeResult> {
   const attempt = await requireAttempt(deps, paymentId)
   if (!isUnresolved(attempt.status)) return resultOfFinal(attempt)

@@ -26,7 +26,7 @@ export interface Audit {
   readonly checks: readonly Check[]
 }
 
-const PAGE = 500
+const BATCH_SIZE = 500
 /** A cache and a stream may be large; this much of each is looked at. */
 const CARTS_MAX = 2_000
 const EVENTS_MAX = 100_000
@@ -95,9 +95,9 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
   async function listMissing(provider: string, seen: ReadonlySet<string>): Promise<string[]> {
     const missing: string[] = []
     for (let after = ''; ; ) {
-      const keys = await listPaidKeys(pool, provider, after, PAGE)
+      const keys = await listPaidKeys(pool, provider, after, BATCH_SIZE)
       missing.push(...keys.filter((key) => !seen.has(key)))
-      if (keys.length < PAGE) return missing
+      if (keys.length < BATCH_SIZE) return missing
       after = keys.at(-1) as string
     }
   }
@@ -127,8 +127,8 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     const uncommitted: string[] = []
     const last = new Map<string, number>()
     let from = '-'
-    for (let looked = 0; looked < EVENTS_MAX; looked += PAGE) {
-      const entries = await redis.xrange(EVENT_STREAM, from, '+', 'COUNT', PAGE)
+    for (let looked = 0; looked < EVENTS_MAX; looked += BATCH_SIZE) {
+      const entries = await redis.xrange(EVENT_STREAM, from, '+', 'COUNT', BATCH_SIZE)
       const events = entries.map(([, fields]) => JSON.parse(fields[3] ?? '{}') as StreamedEvent)
       for (const { aggregate, seq } of events) {
         const before = last.get(aggregate) ?? 0
@@ -137,7 +137,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       }
       const ofOrders = events.filter((event) => event.aggregate.startsWith('order_'))
       uncommitted.push(...(await findUncommitted(pool, ofOrders)))
-      if (entries.length < PAGE) break
+      if (entries.length < BATCH_SIZE) break
       from = `(${entries.at(-1)?.[0]}`
     }
     return [

@@ -206,8 +206,8 @@ interface RepairInput {
 }
 
 /**
- * Sends the repair to the workflow of the case it fits, or does `resume` here. Returns the case. One of a workflow that was
- * ended by hand stays open beside that of its successor: then it is for that one.
+ * Sends the repair to the workflow of the case it fits, or does `resume` here. Returns the case. If a workflow was ended by
+ * hand, its case stays open beside its successor's. The repair then goes to the successor.
  */
 async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase> {
   const { orderId, body } = input
@@ -290,7 +290,7 @@ async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): 
 
 const START_MS = 3_000
 
-/** Counter 0 and a new run from the rows. A run that hangs in failing tasks is replaced: nothing but the rows counts. */
+/** Sets the counter to 0 and starts a new run from the rows; a hanging run is replaced. */
 async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<void> {
   const order = await readOrder(deps.pool, orderId)
   if (!order) return

@@ -95,8 +95,8 @@ export const RELEASE_STOCK = `
   )`
 
 /**
- * Tells the outbox of levels `turned` (sku, warehouse_id, on_hand, type) that carts took the last unit of, or gave one back
- * to: search and pages say so. Orders have events of their own. The sequence goes on with that of the level's movements.
+ * Writes an event for each level that a cart emptied, or refilled from empty: `turned` has sku, warehouse_id, on_hand and
+ * type. Search and pages show it. Orders have events of their own. The sequence goes on with that of the level's movements.
  */
 const EMIT_TURNED = `
   told as (

@@ -86,7 +86,7 @@ export interface PlaceOrder {
 
 /**
  * Commit 2: reserves all of it or nothing, writes the priced lines and totals and makes the requested attempt ready to be
- * sent. With nothing to pay the attempt is dropped. False when stock was gone or the order was not `pending` any more:
+ * sent. With nothing to pay the attempt is dropped. Null when stock was gone or the order was not `pending` any more:
  * then nothing changed. Look again.
  */
 export async function placeOrder(

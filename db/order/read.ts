@@ -60,7 +60,7 @@ export interface OrderAttempt {
   readonly createdAt: string
 }
 
-/** More lines than a cart may hold are never there; more attempts than this nobody makes before the hold ends. */
+/** A cart's limit bounds the lines. No buyer makes more attempts than this during a hold. */
 const ATTEMPTS_MAX = 200
 
 const ORDER = `

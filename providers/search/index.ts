@@ -83,7 +83,7 @@ export function createSearch(settings: SearchSettings, pool: Pool): Search {
   }
 }
 
-/** Engines weigh a list, not a life. */
+/** Only the newest items are sent. */
 function latest({ products, categories }: Affinity): Affinity {
   return { products: products.slice(0, AFFINITY_MAX), categories: categories.slice(0, AFFINITY_MAX) }
 }

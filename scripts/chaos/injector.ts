@@ -51,7 +51,7 @@ export class Injector {
   }
 
   /**
-   * Begins a fault at the moment its step is reached. Resolves when it may go on: a kill point has to be armed by then.
+   * Begins a fault at the moment its step is reached. Resolves when it may go on: a fault point has to be armed by then.
    *
    * @param cartId whose step it is; null: it is nobody's who buys
    */

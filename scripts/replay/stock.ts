@@ -9,12 +9,12 @@ const WAREHOUSES = [
   { name: 'Replay North', country: 'GB', priority: 10 },
   { name: 'Replay South', country: 'GB', priority: 20 },
 ] as const
-/** Of ten units so many lie in the first. */
+/** How many of ten units lie in the first warehouse. */
 const FIRST_SHARE = 6
 
 const CATEGORY = 'Replay'
 const POLL_MS = 200
-/** Longer than a slow machine needs; a worker that is not there is away for good. */
+/** Longer than a slow machine needs. After that no worker will come. */
 const PROGRESS_DEADLINE_MS = 120_000
 
 interface Warehouse {

@@ -25,7 +25,7 @@ export function pageConsumer({ pool, redis }: { pool: Pool; redis: Redis }): Con
 interface Changes {
   readonly products: ProductId[]
   readonly skus: Sku[]
-  /** Of the pages that show a changed category: of one that is gone or has moved, the event alone knows them. */
+  /** Of the pages that show a changed category. If the category was deleted or moved, only the event still knows these tags. */
   readonly categoryTags: string[]
 }
 
