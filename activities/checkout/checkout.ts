@@ -13,7 +13,7 @@ import type { AttemptToCharge } from '../../db/payment/attempt'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import { readPriceInputs } from '../../db/pricing'
 import type { ActivityDeps } from '../deps'
-import type { SeenCharge } from '../payment/attempt'
+import type { SeenCharge } from '../payment/charge'
 
 export interface Placed {
   readonly outcome: 'placed'

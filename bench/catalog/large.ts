@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { ROOT } from '../../config'
-import { migrate } from '../../db/migrate'
+import { migrate } from '../../db/platform/migrate'
 import { createPool, type Pool } from '../../db/pool'
 import { projectDocuments } from '../../db/search/document'
 import { listProductIds } from '../../db/catalog/product'

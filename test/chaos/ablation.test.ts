@@ -127,7 +127,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: 'the unique live order of a cart',
-    patches: [{ where: 'db/order/accept.js', find: 'and order_id is null', replace: '' }],
+    patches: [{ where: 'db/checkout.js', find: 'and order_id is null', replace: '' }],
     // It cannot be made again on what came of its loss: the last of the list.
     schema: { drop: 'drop index one_live_order_per_cart' },
     scene: twoTabs,
