@@ -14,11 +14,14 @@ import { benchRecovery } from './process/recovery'
 import { benchReservation } from './inventory/reservation'
 import { benchLargeSearch, benchSearch } from './search/search'
 import { benchScale } from './catalog/scale'
+import { deleteData } from './data'
 import type { Figure } from './figure'
 import { benchStorefront } from './page/storefront'
 import { benchMemory } from './process/memory'
 import { benchStart } from './process/start'
 import { startStackOf } from './programs'
+
+const PROGRAMS = join(ROOT, 'dist')
 
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
@@ -50,7 +53,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', default: NAMES.join(',') },
-      programs: { type: 'string', default: join(ROOT, 'dist') },
+      programs: { type: 'string', default: PROGRAMS },
     },
   })
   const programs = resolve(values.programs)
@@ -67,7 +70,11 @@ async function main(): Promise<void> {
 async function measureTogether(wanted: readonly string[], programs: string): Promise<void> {
   const benches = Object.entries(BENCHES).filter(([name]) => wanted.includes(name))
   if (benches.length === 0) return
-  const stack = await startStackOf(programs)({ folder: join(ROOT, '.holdfast', 'bench'), portOffset: 5_000 })
+  const isOurs = programs === PROGRAMS
+  const folder = join(ROOT, '.holdfast', isOurs ? 'bench' : 'bench-compared')
+  // What other programs have left may have another schema.
+  if (!isOurs) deleteData(folder)
+  const stack = await startStackOf(programs)({ folder, portOffset: 5_000 })
   try {
     for (const [name, bench] of benches) await printed(name, () => bench(stack))
   } finally {

@@ -1,11 +1,10 @@
-import { condition } from '@temporalio/workflow'
+import { CancellationScope, condition, isCancellation, setHandler, sleep } from '@temporalio/workflow'
 import type { Placed } from '../activities/checkout/checkout'
 import type { OrderId, PaymentId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
 import type { AttemptStatus } from '../domain/payment'
-import { CheckoutMessages } from './checkout-messages'
-import { Intervention, formatTime } from './intervention'
-import { HoldTimer } from './timer'
+import { attemptSignal, attemptUpdate, cancelSignal, providerNewsSignal } from './contract'
+import { formatTime, Intervention } from './intervention'
 
 /** An attempt to take the money, as its checkout follows it. */
 export interface OpenAttempt {
@@ -85,4 +84,107 @@ export class Checkout {
       `At the longest until ${formatTime(this.hold.endsAt)}. The stock is held until then and goes back by itself.`,
     )
   }
+}
+
+interface Listener {
+  /** The newest attempt that the checkout has taken up. */
+  newestAttempt(): number
+  providerHasNews(): void
+}
+
+/** What customer, API, sweep and provider tell a checkout. It stays here until the checkout acts upon it. */
+export class CheckoutMessages {
+  /** A further attempt waits to be taken up. */
+  attemptRequested = false
+  providerNews = false
+  cancelReason: Extract<CancelReason, 'customer' | 'merchant'> | null = null
+  private answeredAttempt = 0
+  private isOver = false
+
+  constructor(listener: Listener) {
+    this.waitForAttempts(listener)
+    setHandler(attemptSignal, ({ attempt }) => this.noteAttempt(attempt, listener), {
+      description: 'An attempt waits to be taken up. For the sweep.',
+    })
+    setHandler(cancelSignal, () => this.cancel('customer'), {
+      description: 'Ends the checkout: the customer wants it so.',
+    })
+    setHandler(
+      providerNewsSignal,
+      () => {
+        this.providerNews = true
+        listener.providerHasNews()
+      },
+      { description: 'The payment provider has news: look it up.' },
+    )
+  }
+
+  /** The first reason stays. */
+  cancel(reason: Extract<CancelReason, 'customer' | 'merchant'>): void {
+    this.cancelReason ??= reason
+  }
+
+  /** Whoever waits for this attempt, or for one before it, finds the answer in the rows now. */
+  answer(attempt: number): void {
+    this.answeredAttempt = Math.max(this.answeredAttempt, attempt)
+  }
+
+  /** The checkout is over: nobody waits any longer. */
+  answerAll(): void {
+    this.isOver = true
+  }
+
+  private waitForAttempts(listener: Listener): void {
+    setHandler(
+      attemptUpdate,
+      async ({ attempt }) => {
+        this.noteAttempt(attempt, listener)
+        await condition(() => this.isOver || this.answeredAttempt >= attempt)
+      },
+      { description: 'Waits for the answer to a payment attempt. For the API.' },
+    )
+  }
+
+  private noteAttempt(attempt: number, listener: Listener): void {
+    if (attempt > listener.newestAttempt()) this.attemptRequested = true
+  }
+}
+
+/** How long an order's stock is held. Its timer exists only while something is waited for: most orders never have one. */
+export class HoldTimer {
+  /** Milliseconds since the epoch. */
+  endsAt = 0
+  isOver = false
+  private timer: CancellationScope | null = null
+
+  /** The hold ends in `holdMs`. */
+  reset(holdMs: number): void {
+    this.endsAt = Date.now() + Math.max(0, holdMs)
+    this.isOver = false
+    if (this.timer === null) return
+    this.stop()
+    this.start()
+  }
+
+  start(): void {
+    this.timer ??= startTimer(Math.max(1, this.endsAt - Date.now()), 'The stock is held until then', () => {
+      this.isOver = true
+    })
+  }
+
+  stop(): void {
+    this.timer?.cancel()
+    this.timer = null
+  }
+}
+
+/** Calls `fired` after `ms`, unless the scope that it returns is cancelled first. Support sees the summary. */
+export function startTimer(ms: number, summary: string, fired: () => void): CancellationScope {
+  const scope = new CancellationScope()
+  void scope.run(() => sleep(ms, { summary })).then(fired, ignoreCancellation)
+  return scope
+}
+
+function ignoreCancellation(error: unknown): void {
+  if (!isCancellation(error)) throw error
 }

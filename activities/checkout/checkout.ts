@@ -13,7 +13,7 @@ import type { AttemptToCharge } from '../../db/payment/attempt'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import { readPriceInputs } from '../../db/pricing'
 import type { ActivityDeps } from '../deps'
-import type { SeenCharge } from '../payment/attempt'
+import type { SeenCharge } from '../payment/charge'
 
 export interface Placed {
   readonly outcome: 'placed'
@@ -62,8 +62,8 @@ export function createCheckoutActivities({
     throw new Error('The stock kept moving while it was being reserved')
   }
 
-  function placedBefore(order: OrderToPlace): Placed | Over {
-    if (order.status === 'cancelled' || isCompleted(order.status)) return { outcome: 'over' }
+  async function placedBefore(order: OrderToPlace): Promise<Placed | Over> {
+    if (order.status === 'cancelled' || isCompleted(order.status)) return over(order.cartId)
     const { currency, total, attempt, holdMs, cancelWanted } = order
     return {
       outcome: 'placed',
@@ -118,7 +118,11 @@ export function createCheckoutActivities({
     { id: orderId, cartId }: OrderToPlace,
     { refusal, prices }: Extract<Judgement<Refusal>, { outcome: 'refused' }>,
   ): Promise<Over | null> {
-    if (!(await refuseOrder(pool, { orderId, refusal, prices }))) return null
+    return (await refuseOrder(pool, { orderId, refusal, prices })) ? over(cartId) : null
+  }
+
+  /** Also said again: whoever ended the order may have been killed before it dropped the cart. */
+  async function over(cartId: CartId): Promise<Over> {
     await dropCart(redis, cartId)
     return { outcome: 'over' }
   }
@@ -145,8 +149,8 @@ export function createCheckoutActivities({
 
   /** Idempotent on `orderId`: an order that is over stays as it is. */
   async function cancel({ orderId, reason }: { orderId: OrderId; reason: CancelReason }): Promise<void> {
-    const cartId = await cancelOrder(pool, { orderId, reason })
-    if (cartId !== null) await dropCart(redis, cartId)
+    const cartId = (await cancelOrder(pool, { orderId, reason })) ?? (await readOrderToPlace(pool, orderId))?.cartId
+    if (cartId !== undefined) await dropCart(redis, cartId)
   }
 
   return { place, confirm, cancelOrder: cancel }

@@ -1,5 +1,6 @@
 import { closeSettledCases, openCase } from '../../db/support/attention'
 import { expireDueHolds } from '../../db/inventory/reservation'
+import { dropCart } from '../../db/cart/cache'
 import { cancelOrder } from '../../db/order/cancel'
 import { countRestart, listOrdersAtWork, noteReminder, type OrderAtWork, RESTARTS_MAX } from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
@@ -20,7 +21,7 @@ interface Shard {
 }
 
 /** Brings back what is past its time, and what nobody works on. */
-export function createExpiryActivities({ pool, settings, orders }: ActivityDeps) {
+export function createExpiryActivities({ pool, redis, settings, orders }: ActivityDeps) {
   /** One round of one shard. Returns in how many milliseconds the next hold is due (null: none is held). */
   async function sweep(shard: Shard): Promise<{ expired: number; restarted: number; nextDueMs: number | null }> {
     const holds = await expireHolds(shard)
@@ -67,7 +68,7 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
       await remind(order)
       return false
     }
-    if (stale) return (await cancelOrder(pool, { orderId, reason: 'expired' })) !== null
+    if (stale) return endStale(orderId)
     if (paymentId !== null && (await orders.isSettlementOpen(paymentId))) return false
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
       const workflowId = paymentId === null ? checkoutWorkflowId(orderId) : settlementWorkflowId(paymentId)
@@ -77,6 +78,12 @@ export function createExpiryActivities({ pool, settings, orders }: ActivityDeps)
     return paymentId === null
       ? orders.startCheckout({ orderId, number })
       : orders.startSettlement({ orderId, paymentId })
+  }
+
+  async function endStale(orderId: OrderId): Promise<boolean> {
+    const cartId = await cancelOrder(pool, { orderId, reason: 'expired' })
+    if (cartId !== null) await dropCart(redis, cartId)
+    return cartId !== null
   }
 
   /** Temporal may have been away, or the API killed, between the row and the word of it. */

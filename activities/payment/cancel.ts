@@ -11,7 +11,7 @@ import {
   requireAttempt,
   type SeenCharge,
   seenOf,
-} from './attempt'
+} from './charge'
 
 /** `paid`: it may pay for the order. `money_taken`: it took money that may not. */
 export type CancelResult =

@@ -1,9 +1,33 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { PaymentId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
-import { type Attempt, changeAttempt } from '../../db/payment/attempt'
-import { type Charge, ProviderUnavailable } from '../../providers/payment/provider'
-import { type ChargeResult, mismatchOf, type PaymentDeps, providerOf, requireAttempt, resultOfFinal } from './attempt'
+import { formatMajor } from '../../domain/money'
+import { holdsMoney, isUnresolved } from '../../domain/payment'
+import { type Attempt, changeAttempt, readAttempt } from '../../db/payment/attempt'
+import {
+  type Charge,
+  type PaymentProvider,
+  ProviderRejected,
+  ProviderUnavailable,
+} from '../../providers/payment/provider'
+import type { ActivityDeps } from '../deps'
+
+/** What every effect on a payment needs. */
+export type PaymentDeps = Pick<ActivityDeps, 'pool' | 'providers' | 'settings'>
+
+/** The money that was seen at the provider, and the reference by which the provider knows it. */
+export interface SeenCharge {
+  readonly status: 'authorized' | 'captured'
+  readonly reference: string
+}
+
+/** What an attempt came to. `dead`: it can take no money any more. `unknown`: the provider did not answer. */
+export type ChargeResult =
+  | { readonly outcome: 'paid'; readonly charge: SeenCharge }
+  | { readonly outcome: 'declined' }
+  | { readonly outcome: 'dead' }
+  | { readonly outcome: 'waiting'; readonly status: 'requires_action' | 'pending' }
+  | { readonly outcome: 'mismatch'; readonly charge: SeenCharge; readonly explanation: string }
+  | { readonly outcome: 'unknown' }
 
 /** How often, and how many milliseconds apart, the provider is asked again before its silence counts. */
 const LOOK_UPS_MAX = 3
@@ -110,4 +134,58 @@ async function recordCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Cha
       })
       return { outcome: 'dead' }
   }
+}
+
+/** Throws when there is no such attempt. */
+export async function requireAttempt({ pool }: PaymentDeps, paymentId: PaymentId): Promise<Attempt> {
+  const attempt = await readAttempt(pool, paymentId)
+  if (!attempt) throw new Error(`There is no payment ${paymentId}`)
+  return attempt
+}
+
+/** The provider that was asked for the attempt. Throws when the settings do not name it any more. */
+export function providerOf({ providers }: PaymentDeps, attempt: Attempt): PaymentProvider {
+  const provider = providers.get(attempt.provider)
+  if (!provider) throw new Error(`There is no payment provider ${attempt.provider} here`)
+  return provider
+}
+
+/** The result of an attempt whose row is final: nobody has to be asked. */
+export function resultOfFinal({ status, reference }: Attempt): ChargeResult {
+  if (holdsMoney(status) && reference) {
+    return { outcome: 'paid', charge: { status: status as SeenCharge['status'], reference } }
+  }
+  return { outcome: status === 'declined' ? 'declined' : 'dead' }
+}
+
+export function isPaid(charge: Charge): boolean {
+  return charge.state === 'authorized' || charge.state === 'captured'
+}
+
+export function seenOf(charge: Charge): SeenCharge {
+  return { status: charge.state === 'captured' ? 'captured' : 'authorized', reference: charge.reference }
+}
+
+/** How the provider's charge differs from the row, in words for support; null when they agree. */
+export function mismatchOf(attempt: Attempt, charge: Charge): string | null {
+  const { amount, currency } = charge.amount
+  if (amount === attempt.amount && currency === attempt.currency && charge.orderId === attempt.orderId) return null
+  const asked = `${attempt.currency} ${formatMajor({ amount: attempt.amount, currency: attempt.currency })}`
+  const told = `${currency} ${formatMajor({ amount, currency })}`
+  return `somebody to decide: for charge \`${attempt.key}\` the order asks ${asked}, the provider says ${told} for \`${charge.orderId}\``
+}
+
+/** The provider has not decided yet. Nothing is wrong: it only has to be asked again. */
+export class NotFinal extends Error {
+  override readonly name = 'NotFinal'
+}
+
+/** True when the provider is away, or does not let us in because a key was withdrawn, say. */
+export function isNoAnswer(error: unknown): boolean {
+  return error instanceof ProviderUnavailable || error instanceof ProviderRejected
+}
+
+export function nullIfNoAnswer(error: unknown): null {
+  if (isNoAnswer(error)) return null
+  throw error
 }

@@ -18,7 +18,7 @@ import {
   requireAttempt,
   resultOfFinal,
   type SeenCharge,
-} from './attempt'
+} from './charge'
 import { refundAll } from './late-money'
 
 /**

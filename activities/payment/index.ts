@@ -1,7 +1,6 @@
 import { withHeartbeat } from '../heartbeat'
-import type { PaymentDeps } from './attempt'
+import { type PaymentDeps, charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './charge'
 import { cancelCharge } from './cancel'
-import { charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './charge'
 import { recordDecision, skipSync, syncDecision } from './decision'
 import { recordReturn, resolveCharge, returnMoney } from './late-money'
 import { startNextAttempt } from './next-attempt'
@@ -11,33 +10,27 @@ type Effect<I, O> = (deps: PaymentDeps, input: I, signal: AbortSignal) => Promis
 
 export type PaymentActivities = ReturnType<typeof createPaymentActivities>
 
-/**
- * The effects on payments. Each is idempotent on the attempt's key, and looks at the row before it asks the provider.
- * `short` is one statement, or one question to the provider; what may take longer is `long` and heartbeats.
- */
+/** The effects on payments. Each is idempotent on the attempt's key, and looks at the row before it asks the provider. */
 export function createPaymentActivities(deps: PaymentDeps) {
-  const short =
-    <I, O>(effect: (deps: PaymentDeps, input: I) => Promise<O>) =>
-    (input: I) =>
-      effect(deps, input)
+  /** What asks the provider more than once, or may wait for it, heartbeats. */
   const long =
     <I, O>(effect: Effect<I, O>) =>
     (input: I) =>
       withHeartbeat((signal) => effect(deps, input, signal))
 
   return {
-    charge: short(charge),
+    charge: charge.bind(null, deps),
     retryCharge: long(retryCharge),
-    lookUpCharge: short(lookUpCharge),
+    lookUpCharge: lookUpCharge.bind(null, deps),
     lookUpChargeAgain: long(lookUpChargeAgain),
     startNextAttempt: long(startNextAttempt),
     cancelCharge: long(cancelCharge),
     resolveCharge: long(resolveCharge),
     returnMoney: long(returnMoney),
-    recordReturn: short(recordReturn),
+    recordReturn: recordReturn.bind(null, deps),
     recordDecision: long(recordDecision),
     syncDecision: long(syncDecision),
-    skipSync: short(skipSync),
-    readSettlement: short(readSettlement),
+    skipSync: skipSync.bind(null, deps),
+    readSettlement: readSettlement.bind(null, deps),
   }
 }

@@ -2,7 +2,7 @@ import type { OrderId, PaymentId } from '../../domain/ids'
 import { hasMoneyToReturn } from '../../domain/order'
 import { isUnresolved, refundKey } from '../../domain/payment'
 import { type Attempt, changeAttempt, recordLateMoney, recordReturn as writeReturn } from '../../db/payment/attempt'
-import { isPaid, NotFinal, type PaymentDeps, providerOf, requireAttempt, seenOf } from './attempt'
+import { isPaid, NotFinal, type PaymentDeps, providerOf, requireAttempt, seenOf } from './charge'
 
 /**
  * What became of an attempt of an order that is over: `dead`, or `money_taken` once payment and ledger show it. Throws

@@ -7,7 +7,7 @@ import {
   refuseAttempt,
   startAttempt,
 } from '../../db/payment/attempt'
-import { isNoAnswer, NotFinal, type PaymentDeps, type SeenCharge } from './attempt'
+import { isNoAnswer, NotFinal, type PaymentDeps, type SeenCharge } from './charge'
 import { type CancelResult, cancelAttempt } from './cancel'
 
 export interface StartNextAttempt {

@@ -1,6 +1,6 @@
 import type { PaymentId } from '../../domain/ids'
 import type { Money } from '../../domain/money'
-import { type PaymentDeps, requireAttempt } from './attempt'
+import { type PaymentDeps, requireAttempt } from './charge'
 
 /** What a settlement has to know of its attempt. */
 export interface Settlement {

@@ -9,6 +9,7 @@ import {
   readAttemptsByKey,
   readCarts,
   readOrdersWithWorkflow,
+  type StoredCart,
   sumLedger,
 } from '../../db/support/invariant/outside'
 import type { OrderId } from '../../domain/ids'
@@ -110,16 +111,12 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       const [next, keys] = await redis.scan(cursor, 'MATCH', 'cart:{*}', 'COUNT', 200)
       cursor = next
       looked += keys.length
-      const cached = await Promise.all(keys.map((key) => redis.hmget(key, 'version', 'json')))
+      const cached = await Promise.all(keys.map((key) => redis.hget(key, 'json')))
       const ids = keys.map((key) => key.slice('cart:{'.length, -1))
       const rows = new Map((await readCarts(pool, ids)).map((row) => [row.id as string, row]))
       ids.forEach((id, index) => {
-        const row = rows.get(id)
-        const [version, json] = cached[index] ?? []
-        if (version && (!row || Number(version) > row.version))
-          violations.push(`${id}: version ${version} in Redis, ${row?.version ?? 'none'} in Postgres`)
-        else if (row && json && Number(version) === row.version && quantitiesOf(json) !== quantitiesIn(row.lines))
-          violations.push(`${id}: other lines in Redis than in Postgres at version ${version}`)
+        const fault = faultOfCopy(cached[index] ?? null, rows.get(id))
+        if (fault !== null) violations.push(`${id}: ${fault}`)
       })
     } while (cursor !== '0' && looked < CARTS_MAX)
     return [checkOf('carts_in_redis_are_copies', 'at_rest', violations)]
@@ -237,13 +234,26 @@ function differences(chargeSums: ReadonlyMap<string, number>, ledger: ReadonlyMa
     .map((name) => `${name}: ${chargeSums.get(name) ?? 0} at the provider, ${ledger.get(name) ?? 0} in the ledger`)
 }
 
+interface CachedCart {
+  readonly version: number
+  readonly lines: readonly { readonly sku: string; readonly quantity: number }[]
+}
+
+/** What is wrong with a cached cart; null when it is a copy of its row, an older one perhaps, or has been dropped. */
+function faultOfCopy(json: string | null, row: StoredCart | undefined): string | null {
+  if (json === null) return null
+  const { version, lines } = JSON.parse(json) as CachedCart
+  if (!row || version > row.version) return `version ${version} in Redis, ${row?.version ?? 'none'} in Postgres`
+  if (version < row.version || quantitiesOf(lines) === quantitiesIn(row.lines)) return null
+  return `other lines in Redis than in Postgres at version ${version}`
+}
+
 /** Both forms of a cart's lines as one text that can be compared: SKUs without regard to case. */
-function quantitiesOf(json: string): string {
-  const { lines } = JSON.parse(json) as { lines: { sku: string; quantity: number }[] }
+function quantitiesOf(lines: CachedCart['lines']): string {
   return sorted(lines.map(({ sku, quantity }) => `${sku.toUpperCase()} ${quantity}`))
 }
 
-function quantitiesIn(lines: Readonly<Record<string, { readonly quantity: number }>>): string {
+function quantitiesIn(lines: StoredCart['lines']): string {
   return sorted(Object.entries(lines).map(([sku, { quantity }]) => `${sku} ${quantity}`))
 }
 

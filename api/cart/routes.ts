@@ -9,10 +9,11 @@ import {
   requireOpen,
   setDetails,
   setLine,
+  cartToken,
+  hashToken,
 } from '../../db/cart/cart'
 import { cacheCart, dropCart, readCachedCart } from '../../db/cart/cache'
 import { readCatalogEpoch } from '../../db/catalog/epoch'
-import { cartToken, hashToken } from '../../db/cart/token'
 import { newId } from '../../db/id'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { holdCart, releaseCartHold } from '../../db/inventory/reservation'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { dropCart } from '../../db/cart/cache'
-import type { Cart, CartKey } from '../../db/cart/cart'
+import type { Address, Cart, CartKey } from '../../db/cart/cart'
 import {
   acceptCart,
   type CheckoutKey,
@@ -12,6 +12,7 @@ import {
 } from '../../db/checkout'
 import { type Order, readOwnOrder } from '../../db/order/read'
 import type { IdempotencyScope } from '../../db/platform/idempotency'
+import { storeSettings } from '../../db/platform/settings'
 import { readPriceInputs } from '../../db/pricing'
 import {
   type AcceptRefusal,
@@ -30,15 +31,10 @@ import type { Priced } from '../../domain/pricing'
 import type { CheckoutLabel } from '../../workflows/contract'
 import type { ApiDeps } from '../deps'
 import { hashOfJson } from '../http/body'
+import { type FieldError, invalid } from '../http/problem'
 import type { CheckoutDemand } from './admission'
 import { REPLAYED, refused, refusedByOrder } from './answer'
-import {
-  type CheckoutDetails,
-  type CheckoutRequest,
-  type PaymentRequest,
-  requireDetails,
-  requireProvider,
-} from './request'
+import type { CheckoutRequest, PaymentRequest } from './request'
 
 /** A cart or an order that changes while it is read is read again this often. */
 const READ_TRIES_MAX = 8
@@ -164,6 +160,59 @@ async function tryCart(cart: Cart, call: CheckoutCall, deps: ApiDeps): Promise<T
   if (accepted) return { ...accepted, leave }
   leave()
   return 'changed'
+}
+
+/** Who buys, and where the goods go. */
+interface CheckoutDetails {
+  readonly email: string
+  readonly shippingAddress: Address
+  readonly shippingMethod: string
+}
+
+/** What the body leaves out the cart must know. Throws 400 `validation_failed` that names every field at fault. */
+async function requireDetails(cart: Cart, body: CheckoutRequest, deps: ApiDeps): Promise<CheckoutDetails> {
+  const email = body.email ?? cart.email
+  const shippingAddress = body.shipping_address ?? cart.shippingAddress
+  const shippingMethod = body.shipping_method ?? cart.shippingMethod
+  requireProvider(body.payment.provider, deps)
+  const { countries } = await storeSettings(deps.pool)
+  const errors: FieldError[] = [
+    ...(email ? [] : [missing('/email')]),
+    ...(shippingAddress ? [] : [missing('/shipping_address')]),
+    ...(shippingMethod ? [] : [missing('/shipping_method')]),
+    ...wrongCurrency(body.expected_total?.currency, cart.currency),
+    ...notServed(shippingAddress?.country, countries),
+  ]
+  if (errors.length > 0 || !email || !shippingAddress || !shippingMethod) throw invalid(errors)
+  return { email, shippingAddress, shippingMethod }
+}
+
+function requireProvider(name: string, { providers }: Pick<ApiDeps, 'providers'>): void {
+  if (providers.get(name)) return
+  throw invalid([
+    {
+      in: 'body',
+      pointer: '/payment/provider',
+      code: 'unknown',
+      message: `We take payments by ${providers.names.join(', ')}.`,
+    },
+  ])
+}
+
+function missing(pointer: string): FieldError {
+  return { in: 'body', pointer, code: 'required', message: 'Neither the body nor the cart has it.' }
+}
+
+function wrongCurrency(given: string | undefined, expected: string): FieldError[] {
+  if (given === undefined || given === expected) return []
+  const message = `The cart is in ${expected}.`
+  return [{ in: 'body', pointer: '/expected_total/currency', code: 'wrong_currency', message }]
+}
+
+function notServed(country: string | undefined, countries: readonly string[]): FieldError[] {
+  if (country === undefined || countries.includes(country)) return []
+  const message = `We send to ${countries.join(', ')}.`
+  return [{ in: 'body', pointer: '/shipping_address/country', code: 'not_served', message }]
 }
 
 async function readSale(

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ServerResponse } from 'node:http'
 import { z } from 'zod'
-import { hashToken } from '../../db/cart/token'
+import { hashToken } from '../../db/cart/cart'
 import { type Order, readOrder, readOwnOrder } from '../../db/order/read'
 import { DomainError } from '../../domain/errors'
 import { isOpen } from '../../domain/order'

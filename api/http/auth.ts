@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Request } from 'express'
 import { type ApiKey, findApiKey, type Role } from '../../db/platform/api-key'
-import { hashToken } from '../../db/cart/token'
+import { hashToken } from '../../db/cart/cart'
 import { DomainError } from '../../domain/errors'
 import type { ApiDeps } from '../deps'
 import type { Access, AdminCaller, Area, Caller, CallerRule } from './route'

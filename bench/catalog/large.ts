@@ -1,13 +1,11 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { ROOT } from '../../config'
-import { migrate } from '../../db/migrate'
+import { migrate } from '../../db/platform/migrate'
 import { createPool, type Pool } from '../../db/pool'
 import { projectDocuments } from '../../db/search/document'
 import { listProductIds } from '../../db/catalog/product'
 import { PostgresSearch } from '../../providers/search/postgres/engine'
-import { removePostgresData } from '../../scripts/stack/postgres'
 import { startStack } from '../../scripts/stack/supervisor'
 import { type GeneratedCatalog, writeCatalog } from './generate'
 
@@ -87,10 +85,4 @@ async function vacuum(databaseUrl: string): Promise<void> {
   await client.connect()
   await client.query('vacuum analyze')
   await client.end()
-}
-
-/** Data of a stack that a bench makes anew each time, also what a killed run has left. */
-export function deleteData(folder: string): void {
-  removePostgresData(folder)
-  rmSync(folder, { recursive: true, force: true })
 }

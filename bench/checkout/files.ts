@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ROOT } from '../../config'
+import { deleteData } from '../data'
 import type { Figure } from '../figure'
 import { startStackOf } from '../programs'
 import { Shop } from '../shop'
@@ -27,7 +28,8 @@ const TURNS = 3
 export async function benchCheckoutFiles(programs: string): Promise<Figure[]> {
   const folder = join(ROOT, '.holdfast', 'bench-files')
   const coverageFolder = join(folder, 'coverage')
-  rmSync(folder, { recursive: true, force: true })
+  deleteData(join(folder, 'stack'))
+  rmSync(coverageFolder, { recursive: true, force: true })
   mkdirSync(coverageFolder, { recursive: true })
   const hook = join(ROOT, 'dist', 'bench', 'checkout', 'coverage-hook.js')
   const stack = await startStackOf(programs)({

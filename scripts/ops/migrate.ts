@@ -1,5 +1,5 @@
 import { readSettings } from '../../config'
-import { migrate } from '../../db/migrate'
+import { migrate } from '../../db/platform/migrate'
 import { readStack } from '../stack/state'
 
 /** Migrates the database of DATABASE_URL, else that of the running stack. */

@@ -1,4 +1,4 @@
-import { migrate } from '../../db/migrate'
+import { migrate } from '../../db/platform/migrate'
 import { readSettings } from '../../config'
 import { prepareNamespace } from '../stack/namespace'
 

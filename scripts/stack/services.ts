@@ -1,7 +1,7 @@
 import { databaseUrl, ensureDatabase, postgresProgram } from './postgres'
 import { redisProgram } from './redis'
 import { temporalProgram } from './temporal'
-import { migrate } from '../../db/migrate'
+import { migrate } from '../../db/platform/migrate'
 import type { Ports } from './ports'
 import type { Program } from './programs'
 import { prepareNamespace } from './namespace'

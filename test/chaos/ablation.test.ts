@@ -105,8 +105,8 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the note that a document is old',
     patches: [
       {
-        where: 'workers/loops/indexer.js',
-        find: 'await (0, pending_1.markForSearch)(pool, engines, productsOf(events));',
+        where: 'workers/consumers/search.js',
+        find: 'await (0, pending_1.markForSearch)(pool, engines, products);',
         replace: '',
       },
     ],
@@ -127,7 +127,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: 'the unique live order of a cart',
-    patches: [{ where: 'db/order/accept.js', find: 'and order_id is null', replace: '' }],
+    patches: [{ where: 'db/checkout.js', find: 'and order_id is null', replace: '' }],
     // It cannot be made again on what came of its loss: the last of the list.
     schema: { drop: 'drop index one_live_order_per_cart' },
     scene: twoTabs,

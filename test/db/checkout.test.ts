@@ -17,6 +17,7 @@ import { readPriceInputs } from '../../db/pricing'
 import type { OrderId } from '../../domain/ids'
 import { seedProducts } from '../support/catalog'
 import { testDatabase, type TestDatabase } from '../support/database'
+import { orderStatements } from '../support/order-statements'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -27,6 +28,8 @@ beforeAll(async () => {
   ])
 })
 afterAll(() => database.drop())
+
+const statements = orderStatements(() => database.pool)
 
 /** A cart at version 3, with two of the long name and one cup. */
 async function newCart(): Promise<CartKey> {
@@ -161,5 +164,32 @@ describe('a further attempt', () => {
     for (const key of [used, fresh]) expect(await joinAttempt(database.pool, second, key)).toBe(2)
     expect(await readCheckoutKey(database.pool, used)).toMatchObject({ attempt: 1 })
     expect(await readCheckoutKey(database.pool, fresh)).toMatchObject({ attempt: 2 })
+  })
+})
+
+describe('the statement that accepts', () => {
+  it('makes one order of ten at once, locks the cart, and frees it when it is cancelled', async () => {
+    const cart = await statements.cartOfTwo()
+    const orders = await Promise.all(Array.from({ length: 10 }, () => statements.accept(cart)))
+    expect(orders.filter((order) => order !== null)).toHaveLength(1)
+    const { rows } = await database.pool.query('select id from orders where cart_id = $1', [cart.cartId])
+    await expect(addLines(database.pool, cart, [{ sku: cart.sku, quantity: 1 }])).rejects.toMatchObject({
+      code: 'cart_locked',
+    })
+    expect(await cancelOrder(database.pool, { orderId: rows[0].id, reason: 'expired' })).toBe(cart.cartId)
+    expect(await statements.accept(cart)).not.toBeNull()
+  })
+
+  it('takes nothing from a cart that has changed, is empty, or belongs to somebody else', async () => {
+    const cart = await statements.cartOfTwo()
+    expect(await statements.accept(cart, { cartVersion: 1 })).toBeNull()
+    expect(await statements.accept({ ...cart, tokenHash: Buffer.alloc(32) })).toBeNull()
+    expect(await statements.accept(cart)).not.toBeNull()
+  })
+
+  it('a second live order of one cart is refused by the schema, whatever the cart says', async () => {
+    const first = await statements.accepted()
+    await database.pool.query('update cart set order_id = null where id = $1', [first.cartId])
+    await expect(statements.accept(first)).rejects.toMatchObject({ constraint: 'one_live_order_per_cart' })
   })
 })

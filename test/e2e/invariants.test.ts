@@ -1,5 +1,8 @@
-import { checkDatabase } from '../../db/support/invariant'
+import { once } from 'node:events'
+import { readSettings } from '../../config'
 import { createApiKey } from '../../db/platform/api-key'
+import { createRedis } from '../../db/redis'
+import { checkDatabase } from '../../db/support/invariant'
 import { callApi } from '../support/http'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
@@ -41,6 +44,28 @@ describe('GET /v1/admin/invariants', () => {
     const answer = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
     expect((await ask()).body).toMatchObject({ ok: true, settled: false })
     await buyer.cancel(answer.body.order_id)
+  })
+
+  it('a cached cart that is no copy of its row is noticed', async () => {
+    const { cartId } = await shop.buyerOf()
+    const key = `cart:{${cartId}}`
+    const redis = createRedis(readSettings(stack.stack.env))
+    await once(redis, 'ready')
+    const copies = async () => {
+      const { body } = await ask()
+      return body.checks.find(({ name }: { name: string }) => name === 'carts_in_redis_are_copies')
+    }
+    const plant = (cart: object) => redis.hset(key, 'json', JSON.stringify(cart))
+    try {
+      await plant({ version: 2, lines: [] })
+      expect(await copies()).toMatchObject({ ok: false, sample: [expect.stringContaining('other lines')] })
+      await plant({ version: 3, lines: [] })
+      expect(await copies()).toMatchObject({ ok: false, sample: [expect.stringContaining('version 3 in Redis')] })
+      await redis.del(key)
+      expect(await copies()).toMatchObject({ ok: true })
+    } finally {
+      redis.disconnect()
+    }
   })
 
   it('is for those who may read what support reads', async () => {

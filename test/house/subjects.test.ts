@@ -27,7 +27,7 @@ const GROUPED: House['grouped'] = {
     assembling: ['events'],
   },
   db: {
-    shared: ['pool', 'redis', 'replica', 'migrate', 'migrations', 'schema.sql', 'id', 'sql'],
+    shared: ['pool', 'redis', 'replica', 'migrations', 'schema.sql', 'id', 'sql'],
     assembling: [],
   },
   activities: { shared: ['deps', 'heartbeat'], assembling: ['index'] },

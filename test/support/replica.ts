@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { migrate } from '../../db/migrate'
+import { migrate } from '../../db/platform/migrate'
 import { databaseUrl, ensureDatabase, postgresProgram, removePostgresData } from '../../scripts/stack/postgres'
 import { ProcessKeeper, type Program } from '../../scripts/stack/programs'
 

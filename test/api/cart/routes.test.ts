@@ -1,5 +1,5 @@
 import { cacheCart, dropCart, readCachedCart } from '../../../db/cart/cache'
-import { hashToken } from '../../../db/cart/token'
+import { hashToken } from '../../../db/cart/cart'
 import { newId } from '../../../db/id'
 import type { CartId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'

@@ -1,5 +1,5 @@
 import { newId } from '../../../db/id'
-import { cartToken, hashToken } from '../../../db/cart/token'
+import { cartToken, hashToken } from '../../../db/cart/cart'
 import type { CartId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { type Answer, startApi, type TestApi } from '../../support/http'

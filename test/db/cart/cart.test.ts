@@ -1,5 +1,13 @@
-import { addLines, type Cart, insertCart, readCart, setDetails, setLine } from '../../../db/cart/cart'
-import { cartToken, hashToken } from '../../../db/cart/token'
+import {
+  addLines,
+  type Cart,
+  insertCart,
+  readCart,
+  setDetails,
+  setLine,
+  cartToken,
+  hashToken,
+} from '../../../db/cart/cart'
 import { newId } from '../../../db/id'
 import { linesInOrder } from '../../../domain/cart'
 import type { CartId } from '../../../domain/ids'

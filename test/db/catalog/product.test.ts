@@ -10,7 +10,7 @@ import {
   updateProduct,
 } from '../../../db/catalog/product'
 import { holdSeconds, readStoreSettings, replaceStoreSettings } from '../../../db/platform/settings'
-import { insertWarehouse } from '../../../db/fulfillment'
+import { insertWarehouse } from '../../../db/fulfillment/warehouse'
 import type { ProductId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'

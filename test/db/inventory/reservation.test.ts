@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { addLines, insertCart } from '../../../db/cart/cart'
-import { cartToken, hashToken } from '../../../db/cart/token'
+import { addLines, insertCart, cartToken, hashToken } from '../../../db/cart/cart'
 import { newId } from '../../../db/id'
 import {
   expireDueHolds,

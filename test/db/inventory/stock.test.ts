@@ -1,7 +1,7 @@
 import { newId } from '../../../db/id'
 import { adjustStock, listMovements, readLevel, readStock, setLevels } from '../../../db/inventory/stock'
 import { withTransaction } from '../../../db/pool'
-import { insertWarehouse } from '../../../db/fulfillment'
+import { insertWarehouse } from '../../../db/fulfillment/warehouse'
 import type { WarehouseId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'

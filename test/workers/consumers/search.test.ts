@@ -1,5 +1,4 @@
-import { insertCart } from '../../../db/cart/cart'
-import { hashToken } from '../../../db/cart/token'
+import { insertCart, hashToken } from '../../../db/cart/cart'
 import { updateProduct } from '../../../db/catalog/product'
 import { newId } from '../../../db/id'
 import { expireDueHolds, holdCart, releaseCartHold } from '../../../db/inventory/reservation'

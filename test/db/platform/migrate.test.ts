@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { ROOT } from '../../config'
-import { migrate } from '../../db/migrate'
-import { testServices } from '../support/services'
+import { ROOT } from '../../../config'
+import { migrate } from '../../../db/platform/migrate'
+import { testServices } from '../../support/services'
 
 const name = `test_${randomUUID().replaceAll('-', '')}`
 const url = new URL(testServices().postgres)

@@ -1,7 +1,7 @@
-import type { WarehouseId } from '../domain/ids'
-import { newId } from './id'
-import type { Db } from './pool'
-import { statement } from './sql'
+import type { WarehouseId } from '../../domain/ids'
+import { newId } from '../id'
+import type { Db } from '../pool'
+import { statement } from '../sql'
 
 export interface NewWarehouse {
   readonly name: string

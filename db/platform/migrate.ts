@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { runner } from 'node-pg-migrate'
-import { ROOT } from '../config'
+import { ROOT } from '../../config'
 
 /**
  * Brings the database to the newest migration and answers the names of those that ran now. One process works under a
