@@ -32,7 +32,7 @@ import { returnLateMoney } from './settlement'
 export const CHECKOUT_STEPS = {
   /** Price, reserve, store the attempt (commit 2) · cancel the order, which gives its stock back. */
   place: { do: placeOrder, undo: cancelUnpaidOrder },
-  /** Take the money under the attempt's key · cancel the charge by that key, or leave it to the settlement when patience ends. */
+  /** Take the money under the attempt's key · cancel the charge by that key, or leave it to `returnLateMoney` when patience ends. */
   charge: { do: chargeAttempt, undo: cancelAttempt },
   /** Payment, ledger, stock, cart (commit 3) · nothing: the order has won. */
   confirm: { do: confirmOrder, undo: null },

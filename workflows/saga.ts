@@ -3,7 +3,7 @@ import { CancellationScope } from '@temporalio/workflow'
 /**
  * A step of a saga: what it does, and what undoes it. An undo tolerates that its step never happened, and may run again. It
  * ends when the effect is gone, when a person has decided, or when it has handed the effect on to somebody who ends it:
- * `cancelAttempt` hands a charge on to the settlement once patience has run out. Null: nothing has to be undone.
+ * `cancelAttempt` leaves a charge to `returnLateMoney` once patience has run out. Null: nothing has to be undone.
  */
 export interface Step<Context, Input, Result> {
   readonly do: (context: Context, input: Input) => Promise<Result>
