@@ -78,7 +78,7 @@ describe('a happy checkout', () => {
   it('takes three commits and few statements', async () => {
     const buyer = await warmBuyer(3)
     expect(await buyer.checkout()).toMatchObject({ status: 201 })
-    // The store's settings are kept for two seconds.
+    // The store's settings are kept for a second.
     const asked = queries.filter((name) => !name.endsWith('settings.read'))
     const written = await commits()
     expect(written).toHaveLength(3)
