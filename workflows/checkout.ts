@@ -25,17 +25,19 @@ import { returnLateMoney } from './settlement'
  * The saga: what each step does and what undoes it. The undo is registered before its step runs, and undos run in reverse.
  * A test takes the steps from here, and fails, repeats and reorders each (`test/workflows/saga.test.ts`).
  *
- * Four things happen outside of the table: `startNextAttempt` cancels the charge that another one supersedes; `paidAfterAll`
- * asks the provider before anything is undone; `returnLateMoney` settles afterwards what could not be cancelled in time; and
- * `place` itself cancels a pending order that the buyer wants cancelled.
+ * Order: place → charge, once per attempt → confirm; when nothing is due, place → confirm. Undone: the charge, then the order.
+ *
+ * Outside of the table: `startNextAttempt` cancels the charge that another one supersedes; `paidAfterAll`
+ * looks the charge up at the deadline, and cancels it unless it paid; `returnLateMoney` settles afterwards what could not be cancelled in time; and
+ * `place` itself cancels a pending order that it refuses, or that the buyer wants cancelled.
  */
 export const CHECKOUT_STEPS = {
-  /** Price, reserve, store the attempt (commit 2) · cancel the order, which gives its stock back. */
-  place: { do: placeOrder, undo: cancelUnpaidOrder },
+  /** Price, reserve, mark the attempt as sent (commit 2) · cancel the order, which gives its stock back. */
+  place: { do: runPlace, undo: cancelUnpaidOrder },
   /** Take the money under the attempt's key · cancel the charge by that key, or leave it to `returnLateMoney` when patience ends. */
   charge: { do: chargeAttempt, undo: cancelAttempt },
   /** Payment, ledger, stock, cart (commit 3) · nothing: the order has won. */
-  confirm: { do: confirmOrder, undo: null },
+  confirm: { do: runConfirm, undo: null },
 } satisfies Steps<Checkout>
 
 type CheckoutSteps = typeof CHECKOUT_STEPS
@@ -172,7 +174,7 @@ function resultOfCancel(cancelled: CancelResult): ChargeResult {
   return { outcome: cancelled.outcome === 'dead' ? 'dead' : 'unknown' }
 }
 
-async function placeOrder({ orderId }: Checkout): Promise<Placed | { outcome: 'over' }> {
+async function runPlace({ orderId }: Checkout): Promise<Placed | { outcome: 'over' }> {
   return place({ orderId })
 }
 
@@ -304,7 +306,7 @@ async function tryToCancel(
 }
 
 /** @param paid null when nothing was due */
-async function confirmOrder(
+async function runConfirm(
   { orderId }: Checkout,
   paid: (SeenCharge & { readonly paymentId: PaymentId }) | null,
 ): Promise<boolean> {

@@ -95,7 +95,7 @@ export async function readOwnOrder(db: Db, orderId: OrderId, tokenHash: Buffer):
   return rows[0] ?? null
 }
 
-/** The order, to staff. */
+/** The order by its id. The caller has checked who may see it. */
 export async function readOrder(db: Db, orderId: OrderId): Promise<Order | null> {
   const { rows } = await db.query<Order>({ name: 'order.read', text: `${ORDER} where o.id = $1`, values: [orderId] })
   return rows[0] ?? null
