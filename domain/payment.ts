@@ -37,8 +37,3 @@ export function holdsMoney(status: AttemptStatus): boolean {
 export function chargeKey(orderId: OrderId, attempt: number): string {
   return `${orderId}/charge/${attempt}`
 }
-
-/** `<orderId>/refund/<n>` of the n-th attempt: late money goes back once. */
-export function refundKey(orderId: OrderId, attempt: number): string {
-  return `${orderId}/refund/${attempt}`
-}
