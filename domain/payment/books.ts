@@ -1,5 +1,5 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
-import type { AttemptStatus } from '../payment'
+import type { AttemptStatus, PaymentStatus } from '../payment'
 import { type LedgerOperation, type Posting, postingsOf } from './ledger'
 
 /**
@@ -206,6 +206,18 @@ export class Books {
   /** What may still be refunded, of all payments together. */
   get refundable(): number {
     return sumOf(this.payments, refundableOf)
+  }
+
+  /** The first that fits (design §5, payment); null: the attempts themselves say it. */
+  get paymentStatus(): PaymentStatus | null {
+    const { payments } = this
+    const captured = sumOf(payments, (payment) => payment.captured)
+    const refunded = sumOf(payments, (payment) => payment.refunded)
+    if (payments.some(({ disputed }) => disputed > 0)) return 'disputed'
+    if (refunded > 0) return refunded === captured ? 'refunded' : 'partially_refunded'
+    if (captured > 0) return captured >= this.owed ? 'captured' : 'partially_captured'
+    if (payments.some(({ status }) => status === 'authorized')) return 'authorized'
+    return payments.some(({ status }) => status === 'voided') ? 'voided' : null
   }
 
   /**
