@@ -20,7 +20,9 @@ create table payment (
   -- What a person decided while the provider was away, and the provider has yet to hear: that the attempt is dead
   -- (`cancel`); or we have yet to ask it by what reference it knows the charge (`reference`).
   pending_sync text check (pending_sync in ('cancel', 'reference')),
-  -- What the provider was told when the attempt was sent: a repetition says the same, word for word.
+  -- When it was made ready to be sent, and until when its stock was held then. The provider is told both, and a repetition
+  -- says the same, word for word. What has no `sent_at` never reached the provider.
+  sent_at timestamptz,
   expires_at timestamptz,
   -- Whether the provider lets it be captured in parts, and until when.
   captures_in_parts boolean not null default true,
@@ -160,11 +162,12 @@ end $$;
 create trigger balanced after insert on ledger_entry referencing new table as written
   for each statement execute function require_balance();
 
--- What providers told us, kept before it is answered.
+-- What providers told us, kept before it is answered: of which charge, by their id of it and by our key where they say it.
 create table inbox (
   provider text not null,
   event_id text not null,
   type text not null,
+  charge_reference text not null,
   payment_key text,
   -- The provider's id of the charge.
   reference text,
