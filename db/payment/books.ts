@@ -48,7 +48,7 @@ async function loadBooks(tx: Tx, orderId: OrderId): Promise<Books> {
 const LOCK_ORDER = statement(
   'books.lockOrder',
   `
-    select id, total, cancelled, confirmed_at is not null as "wasConfirmed",
+    select id, total, cancelled,
            case when status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
                 when status = 'cancelled' then 'over' else 'won' end as stage
     from orders
@@ -59,7 +59,7 @@ const LOCK_ORDER = statement(
 const LOCK_PAYMENTS = statement(
   'books.lockPayments',
   `
-    select id, attempt, status, coalesce(amount, 0) as amount, reference, captures_in_parts as "capturesInParts",
+    select id, attempt, outcome is not distinct from 'completed' as pays, status, coalesce(amount, 0) as amount, reference, captures_in_parts as "capturesInParts",
            capture_before as "captureBefore", captured, capturing, released, refunded, refunding, disputed, releasing
     from payment
     where order_id = :orderId
@@ -131,11 +131,11 @@ const SAVE_PAYMENTS = statement(
   'books.savePayments',
   `
     update payment p
-    set status = r.status, reference = r.reference, captures_in_parts = r."capturesInParts", capture_before = r."captureBefore",
+    set status = r.status, amount = nullif(r.amount, 0), reference = r.reference, captures_in_parts = r."capturesInParts", capture_before = r."captureBefore",
         captured = r.captured, capturing = r.capturing, released = r.released, refunded = r.refunded,
         refunding = r.refunding, disputed = r.disputed, releasing = r.releasing, updated_at = now(),
         outcome = coalesce(outcome, case when r.status in ('authorized', 'captured', 'voided', 'refunded') then 'cancelled' end)
-    from json_to_recordset(:rows::json) as r (id text, status text, reference text, "capturesInParts" boolean,
+    from json_to_recordset(:rows::json) as r (id text, status text, amount bigint, reference text, "capturesInParts" boolean,
       "captureBefore" timestamptz, captured bigint, capturing bigint, released bigint, refunded bigint, refunding bigint,
       disputed bigint, releasing boolean)
     where p.id = r.id`,

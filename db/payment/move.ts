@@ -44,6 +44,15 @@ export async function readCapture(db: Db, id: CaptureId): Promise<Capture | null
   return rows[0] ?? null
 }
 
+export async function readRefundRow(db: Db, id: RefundId): Promise<Refund | null> {
+  const { rows } = await db.query<Refund>({
+    name: 'refund.readRow',
+    text: `select id, request_id as "requestId", reason_code as "reasonCode", restock, ${MOVE} from refund where id = $1`,
+    values: [id],
+  })
+  return rows[0] ?? null
+}
+
 /** The rows that carry out one request, oldest first; none when there is no such refund. */
 export async function readRefund(db: Db, requestId: RefundId): Promise<Refund[]> {
   const { rows } = await db.query<Refund>({

@@ -21,16 +21,16 @@ export interface OrderMoney {
   cancelled: number
   /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
   stage: 'open' | 'won' | 'over'
-  /** It was confirmed once, so that fulfillment owns its money, not settlement. */
-  readonly wasConfirmed: boolean
 }
 
 export interface PaymentBook {
   readonly id: PaymentId
   readonly attempt: number
+  /** It pays for the order. Whatever another one took goes back. */
+  readonly pays: boolean
   status: AttemptStatus
   /** What it authorizes; 0 for an attempt that was never sent. */
-  readonly amount: number
+  amount: number
   reference: string | null
   capturesInParts: boolean
   /** RFC 3339. */
@@ -100,6 +100,7 @@ export interface DisputeBook {
 /** A payment as its provider shows it, as far as the books go. */
 export interface SeenPayment {
   readonly reference: string
+  readonly amount: number
   readonly state: 'authorized' | 'captured' | 'refunded' | 'voided'
   readonly released: number
   readonly capturesInParts: boolean
@@ -199,8 +200,12 @@ export class Books {
 
   /** What may still be captured, of all payments together. */
   get due(): number {
-    const claimed = sumOf(this.payments, (payment) => payment.captured + payment.capturing)
+    const claimed = sumOf(this.paying, (payment) => payment.captured + payment.capturing)
     return Math.max(0, this.owed - claimed)
+  }
+
+  private get paying(): readonly PaymentBook[] {
+    return this.payments.filter(({ pays }) => pays)
   }
 
   /** What may still be refunded, of all payments together. */
@@ -225,7 +230,7 @@ export class Books {
    * that is due is claimed.
    */
   claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal {
-    const payment = this.payments.findLast((each) => !each.releasing && capturableOf(each) > 0)
+    const payment = this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
     const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
     if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
     return this.addCapture(payment, {
@@ -280,7 +285,7 @@ export class Books {
     const available = this.refundable
     const wanted = amount === 'all' ? available : amount
     if (wanted > available || wanted === 0) return { refused: 'amount_exceeds_available', available }
-    return this.addRefunds(wanted, request)
+    return this.addRefunds(this.payments, wanted, request)
   }
 
   /** Writes down what became of a refund. `succeeded` may still become `failed`; what failed stays so. */
@@ -320,17 +325,20 @@ export class Books {
     this.settle()
   }
 
-  /** Money arrived for an order that is over: `seen` says what the provider holds. False when it is known already. */
+  /**
+   * Money arrived by an attempt that pays for nothing: its order is over, or it was given up. False when it is known already.
+   */
   receive(paymentId: PaymentId, seen: SeenPayment): boolean {
     const payment = this.payment(paymentId)
-    const isUnresolved = payment.status === 'sent' || payment.status === 'requires_action' || payment.status === 'pending'
-    if (isUnresolved) {
+    const isNew = !HOLDING.has(payment.status) && payment.released === 0
+    if (isNew) {
       payment.status = 'authorized'
+      payment.amount = seen.amount
       this.post('authorize', payment, 1, payment.amount)
       this.tell('payment.received', payment, { amount: payment.amount, status: seen.state })
     }
     this.see(paymentId, seen)
-    return isUnresolved
+    return isNew
   }
 
   /**
@@ -339,6 +347,7 @@ export class Books {
    */
   see(paymentId: PaymentId, seen: SeenPayment): void {
     const payment = this.payment(paymentId)
+    if (!HOLDING.has(payment.status) && payment.status !== 'voided') return
     payment.reference = seen.reference
     payment.capturesInParts = seen.capturesInParts
     payment.captureBefore = seen.captureBefore ?? payment.captureBefore
@@ -356,30 +365,32 @@ export class Books {
 
   /** Gives back and lets go whatever the order does not owe (any more). */
   settle(): void {
-    if (this.order.stage === 'open') return
     if (this.owed === 0)
       for (const capture of this.captures)
         if (capture.status === 'pending' && !capture.wasSent) this.failCapture(capture, 'order_cancelled')
     for (const payment of this.payments) {
-      const isUsedUp = this.due === 0 && payment.capturing === 0
-      if (payment.status === 'authorized' && isUsedUp && capturableOf(payment) > 0) payment.releasing = true
+      const isUsedUp = !payment.pays || (this.due === 0 && payment.capturing === 0)
+      if (isUsedUp && capturableOf(payment) > 0) payment.releasing = true
       this.rename(payment)
     }
-    this.returnExcess()
+    this.returnExcess(this.paying, this.owed)
+    for (const payment of this.payments) if (!payment.pays) this.returnExcess([payment], 0)
   }
 
   /** What was captured beyond what is owed goes back, once: a refund that failed counts until somebody has decided. */
-  private returnExcess(): void {
-    const captured = sumOf(this.payments, (payment) => payment.captured)
+  private returnExcess(payments: readonly PaymentBook[], owed: number): void {
+    const captured = sumOf(payments, (payment) => payment.captured)
     const retried = new Set(this.refunds.map(({ retries }) => retries))
-    const returned = sumOf(
-      this.refunds.filter(({ id, cause }) => (cause === 'cancel' || cause === 'late') && !retried.has(id)),
-      ({ amount }) => amount,
+    const returned = this.refunds.filter(
+      ({ id, cause, paymentId }) =>
+        (cause === 'cancel' || cause === 'late') &&
+        !retried.has(id) &&
+        payments.some((payment) => payment.id === paymentId),
     )
-    const excess = Math.min(captured - returned - this.owed, this.refundable)
+    const excess = Math.min(captured - sumOf(returned, ({ amount }) => amount) - owed, sumOf(payments, refundableOf))
     if (excess <= 0) return
-    const cause = this.order.wasConfirmed ? 'cancel' : 'late'
-    this.addRefunds(excess, { cause, reasonCode: null, restock: false, actor: null })
+    const cause = payments.every(({ pays }) => pays) ? 'cancel' : 'late'
+    this.addRefunds(payments, excess, { cause, reasonCode: null, restock: false, actor: null })
   }
 
   private seeCapture(payment: PaymentBook, { reference, key, amount }: SeenPayment['captures'][number]): void {
@@ -409,13 +420,21 @@ export class Books {
     this.completeCapture(capture, reference)
   }
 
-  /** Somebody captured what a capture of ours was to take: the provider can only refuse it now. */
+  /**
+   * Somebody captured what a capture of ours was to take: the provider can only refuse that one now. If it took more than
+   * we knew to be authorized, the provider is right.
+   */
   private makeRoom(payment: PaymentBook, amount: number): void {
+    const left = (): number => payment.amount - payment.captured - payment.capturing - payment.released
     for (const capture of this.captures) {
-      if (capturableOf(payment) >= amount) return
+      if (left() >= amount) return
       if (capture.paymentId === payment.id && capture.status === 'pending')
         this.failCapture(capture, 'amount_exceeds_available')
     }
+    const missing = amount - left()
+    if (missing <= 0) return
+    payment.amount += missing
+    this.post('authorize', payment, payment.amount, missing)
   }
 
   private seeRefund(
@@ -509,10 +528,14 @@ export class Books {
     })
   }
 
-  private addRefunds(amount: number, request: Omit<RefundRequest, 'amount'>): RefundBook[] {
+  private addRefunds(
+    payments: readonly PaymentBook[],
+    amount: number,
+    request: Omit<RefundRequest, 'amount'>,
+  ): RefundBook[] {
     const added: RefundBook[] = []
     let left = amount
-    for (const payment of this.payments) {
+    for (const payment of payments) {
       const part = Math.min(left, refundableOf(payment))
       if (part <= 0) continue
       const requestId = added[0]?.id
@@ -601,7 +624,7 @@ export class Books {
 
   /** The status that its sums make. */
   private rename(payment: PaymentBook): void {
-    if (payment.status !== 'authorized' && payment.status !== 'captured' && payment.status !== 'refunded') return
+    if (!HOLDING.has(payment.status) && payment.captured === 0) return
     if (payment.captured + payment.released < payment.amount) return
     payment.releasing = false
     if (payment.captured === 0) payment.status = 'voided'
@@ -641,6 +664,9 @@ export class Books {
     this.events.push({ type, data: { payment_id: payment.id, ...data } })
   }
 }
+
+/** Statuses of payments that hold money of the customer, or did. */
+const HOLDING: ReadonlySet<AttemptStatus> = new Set(['authorized', 'captured', 'refunded'])
 
 /** What of a payment is authorized, and not captured, claimed or let go. */
 export function capturableOf({ status, amount, captured, capturing, released }: PaymentBook): number {

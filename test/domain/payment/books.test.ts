@@ -246,11 +246,12 @@ function booksOf({
   capturesInParts?: boolean
 }): Books {
   const rows: BooksRows = {
-    order: { id: ORDER, total, cancelled: 0, stage, wasConfirmed },
+    order: { id: ORDER, total, cancelled: 0, stage },
     payments: [
       {
         id: PAYMENT,
         attempt: 1,
+        pays: wasConfirmed,
         status,
         amount: total,
         reference: 'ch_1',
@@ -304,6 +305,7 @@ function seen(books: Books, shown: Partial<SeenPayment>): SeenPayment {
   const payment = books.payments[0] as PaymentBook
   return {
     reference: 'ch_1',
+    amount: payment.amount,
     state: 'authorized',
     released: payment.released,
     capturesInParts: payment.capturesInParts,
