@@ -46,7 +46,7 @@ async function syncWithProvider(
   intervention.showWaiting(`${waitsFor}.`, 'The order itself is settled.')
   for (;;) {
     const end = await intervention.supervise(
-      { step: 'syncDecision', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
+      { step: 'syncDecision', code: 'undo_failed', object: paymentId, waitsFor, patienceMs, isOver: true },
       () => syncDecision({ paymentId }),
     )
     if (end.by === 'done') return
@@ -70,7 +70,7 @@ async function tookMoney(
   const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
   for (;;) {
     const end = await intervention.supervise(
-      { step: 'resolveCharge', code, paymentId, waitsFor, patienceMs, isOver: true },
+      { step: 'resolveCharge', code, object: paymentId, waitsFor, patienceMs, isOver: true },
       () => resolveCharge({ paymentId }),
     )
     if (end.by === 'done') return end.result.outcome === 'money_taken'
@@ -87,7 +87,7 @@ async function giveBack(
   const step = {
     step: 'returnMoney',
     code: 'late_money',
-    paymentId,
+    object: paymentId,
     waitsFor: `the money of charge \`${key}\` to go back`,
     patienceMs: Math.min(returnPatienceMs, LATE_MONEY_PATIENCE_MS),
     isOver: true,
