@@ -47,6 +47,8 @@ export type StepEnd<T> =
   | { readonly by: 'forced' }
   | { readonly by: 'interrupted' }
 
+type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
+
 interface StepAtWork {
   readonly step: SupervisedStep
   readonly since: number
@@ -98,8 +100,26 @@ export class Intervention {
         if (end !== 'again') return end
       }
     } finally {
-      this.atWork.splice(this.atWork.indexOf(atWork), 1)
-      if (atWork.caseSince !== null) await CancellationScope.nonCancellable(() => this.close(step))
+      await CancellationScope.nonCancellable(() => this.end(atWork))
+    }
+  }
+
+  /**
+   * Asks a person about what nothing but a decision brings on. `retry`: it is to be done again. Without a decision it waits
+   * until `interrupted`.
+   */
+  async ask(
+    step: Omit<SupervisedStep, 'patienceMs'>,
+    interrupted: () => boolean,
+  ): Promise<{ readonly by: 'retry' } | DecidedEnd> {
+    const atWork = this.begin({ ...step, patienceMs: 0 })
+    try {
+      await this.open(atWork)
+      await condition(() => atWork.repair !== null || interrupted())
+      if (atWork.repair === null) return { by: 'interrupted' }
+      return decided(atWork) ?? { by: 'retry' }
+    } finally {
+      await CancellationScope.nonCancellable(() => this.end(atWork))
     }
   }
 
@@ -114,6 +134,11 @@ export class Intervention {
     const atWork = { step, since: Date.now(), caseSince: null, repair: null, retryNow: false, retriedNow: 0 }
     this.atWork.push(atWork)
     return atWork
+  }
+
+  private async end(atWork: StepAtWork): Promise<void> {
+    this.atWork.splice(this.atWork.indexOf(atWork), 1)
+    if (atWork.caseSince !== null) await this.close(atWork.step)
   }
 
   private async tryOnce<T>(
@@ -279,7 +304,7 @@ export class Intervention {
 }
 
 /** What the repair at hand means; null when there is none, or it means to try again. */
-function decided(atWork: StepAtWork): StepEnd<never> | null {
+function decided(atWork: StepAtWork): DecidedEnd | null {
   const { repair } = atWork
   atWork.repair = null
   if (repair?.action === 'forceCancel') return { by: 'forced' }

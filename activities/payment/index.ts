@@ -11,6 +11,7 @@ import {
   refreshPayment,
   refundPayment,
   releasePayment,
+  settleElsewhere,
 } from './move'
 import { startNextAttempt } from './next-attempt'
 import { charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './send'
@@ -48,6 +49,7 @@ export function createPaymentActivities(deps: PaymentDeps) {
     refreshPayment: long(refreshPayment),
     decideCapture: decideCapture.bind(null, deps),
     decideRefund: decideRefund.bind(null, deps),
+    settleElsewhere: settleElsewhere.bind(null, deps),
     closeDispute: closeDispute.bind(null, deps),
   }
 }

@@ -1,4 +1,4 @@
-import type { CaptureId, PaymentId, RefundId } from '../../domain/ids'
+import type { CaptureId, OrderId, PaymentId, RefundId } from '../../domain/ids'
 import type { MoveAnswer, MoveStatus } from '../../domain/payment/books'
 import { readAttempt } from '../../db/payment/attempt'
 import { withBooks } from '../../db/payment/books'
@@ -96,6 +96,14 @@ export async function decideRefund(
 ): Promise<void> {
   const refund = await readRefundRow(pool, refundId)
   if (refund) await withBooks(pool, refund.orderId, (books) => books.decideRefund(refundId, decision))
+}
+
+/** A person has done at the provider, or in another way, what the provider was to do. */
+export async function settleElsewhere(
+  { pool }: PaymentDeps,
+  { orderId, object }: { orderId: OrderId; object: PaymentId | RefundId },
+): Promise<void> {
+  await withBooks(pool, orderId, (books) => books.settleElsewhere(object))
 }
 
 /** A person has dealt with a dispute. */

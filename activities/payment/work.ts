@@ -1,5 +1,6 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
-import { type PaymentWork, readPaymentWork as read } from '../../db/payment/work'
+import type { PaymentWork } from '../../domain/payment/work'
+import { readPaymentWork as read } from '../../db/payment/work'
 import type { PaymentDeps } from './charge'
 
 export interface PaymentWorkToDo extends PaymentWork {

@@ -358,6 +358,16 @@ export class Books {
     this.settle()
   }
 
+  /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
+  settleElsewhere(id: PaymentId | RefundId): void {
+    const payment = this.payments.find((each) => each.id === id)
+    const refund = this.refunds.find((each) => each.id === id)
+    if (payment?.releasing) this.release(payment, capturableOf(payment))
+    if (refund?.status === 'pending') this.completeRefund(refund, 'elsewhere')
+    if (refund?.status === 'failed') this.decideRefund(refund.id, 'elsewhere')
+    this.settle()
+  }
+
   /** A person has dealt with a dispute. */
   closeDispute(reference: string): void {
     for (const dispute of this.disputes) if (dispute.reference === reference) dispute.atWork = false
