@@ -26,7 +26,9 @@ export const settingsSchema = z.object({
   NODE_ENV: z
     .enum(['development', 'test', 'production'])
     .default('development')
-    .describe('`production` refuses sandbox providers and default secrets; `test` refuses I/O to anything else inside a transaction'),
+    .describe(
+      '`production` refuses sandbox providers and default secrets; `test` refuses I/O to anything else inside a transaction',
+    ),
   DATABASE_URL: z
     .string()
     .min(1)

@@ -848,6 +848,13 @@ create table search_rebuild (
   constraint search_rebuild_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
 );
 
+create table search_rebuild_request (
+  engine text collate "C" not null,
+  build text not null,
+  due_at timestamp with time zone not null,
+  constraint search_rebuild_request_pkey PRIMARY KEY (engine)
+);
+
 create table search_rules (
   singleton boolean default true not null,
   version integer default 1 not null,

@@ -80,7 +80,7 @@ export function createSearch(settings: SearchSettings, pool: Pool): Search {
       if (!(await best.engine.check())) throw new Error('the search engine has no index yet')
     },
     async close() {
-      for (const { breaker } of guarded) breaker?.shutdown()
+      for (const { breaker } of asked) breaker?.shutdown()
       await Promise.all(engines.map((engine) => engine.close()))
     },
   }
