@@ -323,6 +323,15 @@ create table idempotency (
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 CREATE INDEX idempotency_order ON public.idempotency USING btree (order_id) WHERE (order_id IS NOT NULL);
 
+create table image_lease (
+  name text collate "C" not null,
+  holder uuid not null,
+  ends_at timestamp with time zone not null,
+  constraint image_lease_pkey PRIMARY KEY (name),
+  constraint image_lease_name_check CHECK ((name ~ '^[0-9a-f]{32}$'::text))
+);
+CREATE INDEX image_lease_ends ON public.image_lease USING btree (ends_at);
+
 create table import (
   id typeid not null,
   state text default 'receiving'::text not null,
@@ -849,6 +858,13 @@ create table search_rebuild (
   updated_at timestamp with time zone default now() not null,
   constraint search_rebuild_pkey PRIMARY KEY (engine),
   constraint search_rebuild_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+create table search_rebuild_request (
+  engine text collate "C" not null,
+  build text not null,
+  due_at timestamp with time zone not null,
+  constraint search_rebuild_request_pkey PRIMARY KEY (engine)
 );
 
 create table search_rules (
