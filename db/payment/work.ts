@@ -42,3 +42,18 @@ const READ_WORK = statement(
     from orders o
     where o.id = :orderId`,
 )
+
+/** Whether something is to be done with the money of an order that nobody decides: not what a provider or a person thinks about. */
+export async function isMoneyAtWork(db: Db, orderId: OrderId): Promise<boolean> {
+  const { rows } = await db.query<{ isAtWork: boolean }>(IS_AT_WORK({ orderId }))
+  return rows[0]?.isAtWork ?? false
+}
+
+const IS_AT_WORK = statement(
+  'payment.isAtWork',
+  `
+    select exists (select from payment where order_id = :orderId and releasing)
+        or exists (select from capture where order_id = :orderId and at_work and status = 'pending')
+        or exists (select from refund where order_id = :orderId and at_work and status = 'pending' and reference is null)
+           as "isAtWork"`,
+)

@@ -46,7 +46,8 @@ export interface PaymentBook {
   releasing: boolean
 }
 
-export type MoveStatus = 'pending' | 'succeeded' | 'failed'
+export const MOVE_STATUSES = ['pending', 'succeeded', 'failed'] as const
+export type MoveStatus = (typeof MOVE_STATUSES)[number]
 export type CaptureCause = 'staff' | 'authorization' | 'provider'
 export type RefundCause = 'staff' | 'cancel' | 'late' | 'provider'
 
