@@ -20,6 +20,8 @@ create table payment (
   -- What a person decided while the provider was away, and the provider has yet to hear: that the attempt is dead
   -- (`cancel`); or we have yet to ask it by what reference it knows the charge (`reference`).
   pending_sync text check (pending_sync in ('cancel', 'reference')),
+  -- It took money when its order was over: that goes back. A fact, never changed again.
+  late boolean not null default false,
   -- What the provider was told when the attempt was sent: a repetition says the same, word for word.
   expires_at timestamptz,
   captured bigint not null default 0 check (captured >= 0),
@@ -32,8 +34,7 @@ create table payment (
 ) with (fillfactor = 70);
 create unique index one_unresolved_attempt on payment (order_id) where status in ('sent', 'requires_action', 'pending');
 create unique index one_requested_attempt on payment (order_id) where status = 'requested';
-create index payment_at_work on payment (updated_at) where status in ('sent', 'requires_action', 'pending');
-create index payment_holding on payment (order_id) where status in ('authorized', 'captured');
+create index payment_late on payment (order_id) where late and status in ('authorized', 'captured');
 create index payment_pending_sync on payment (order_id) where pending_sync is not null;
 
 -- Double entry: debits positive, credits negative; each transaction sums to zero per currency.

@@ -355,7 +355,7 @@ const RECORD_LATE_MONEY = statement(
     ),
     paid as (
       update payment p
-      set status = :status, reference = :reference, action_url = null,
+      set status = :status, reference = :reference, action_url = null, late = true,
           captured = case when :status = 'captured' then amount else 0 end, updated_at = now()
       from late
       where p.id = :paymentId
