@@ -206,20 +206,22 @@ create table api_key (
 
 create table attention (
   id bigint generated always as identity not null,
-  order_id typeid not null,
+  order_id typeid,
   code text not null,
-  step text,
-  payment_id typeid,
   workflow_id text not null,
+  step text,
+  object text,
+  detail text,
   since timestamp with time zone default now() not null,
   closed_at timestamp with time zone,
   closed_by text,
   constraint attention_pkey PRIMARY KEY (id),
-  constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text]))),
+  constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'step_failing'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text, 'capture_refused'::text, 'refund_refused'::text, 'authorization_expiring'::text, 'dispute'::text, 'reconciliation_difference'::text]))),
   constraint attention_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
 );
-CREATE INDEX attention_open ON public.attention USING btree (since) WHERE (closed_at IS NULL);
-CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (order_id, code) WHERE (closed_at IS NULL);
+CREATE INDEX attention_open ON public.attention USING btree (id) WHERE (closed_at IS NULL);
+CREATE INDEX attention_order ON public.attention USING btree (order_id);
+CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (workflow_id, step, object) NULLS NOT DISTINCT WHERE (closed_at IS NULL);
 
 create table brand (
   id integer generated always as identity not null,
@@ -709,6 +711,7 @@ create table repair (
   order_id typeid not null,
   action text not null,
   step text,
+  object text,
   outcome text,
   reason_code text not null,
   note text,

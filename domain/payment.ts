@@ -21,6 +21,9 @@ export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number]
 /** Statuses in which the provider may still hold or take the money: at most one such attempt per order. */
 export const UNRESOLVED_STATUSES = ['sent', 'requires_action', 'pending'] as const satisfies readonly AttemptStatus[]
 
+/** Statuses in which the provider holds money of the customer. */
+export const HOLDING_STATUSES = ['authorized', 'captured'] as const satisfies readonly AttemptStatus[]
+
 /** What an attempt came to, decided once: the answer to every key that names it. */
 export type AttemptOutcome = 'completed' | 'declined' | 'superseded' | 'refused' | 'cancelled' | 'expired'
 
@@ -30,7 +33,7 @@ export function isUnresolved(status: AttemptStatus): boolean {
 
 /** True while the provider holds money of the customer for this attempt. */
 export function holdsMoney(status: AttemptStatus): boolean {
-  return status === 'authorized' || status === 'captured'
+  return (HOLDING_STATUSES as readonly AttemptStatus[]).includes(status)
 }
 
 /** `<orderId>/charge/<n>`: the same try has the same key however often it is sent. */

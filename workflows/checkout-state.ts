@@ -40,6 +40,7 @@ export class Checkout {
 
   begin(placed: Placed): void {
     this.patienceMs = placed.patienceMs
+    this.intervention.patienceMs = placed.patienceMs
     this.intervention.setAmount({ amount: placed.due, currency: placed.currency })
     // A `requested` attempt is left to `startNextAttempt`.
     this.attempt = placed.attempt && placed.attempt.status !== 'requested' ? { ...placed.attempt, final: false } : null

@@ -73,8 +73,9 @@ export const providerNewsSignal = defineSignal<[{ readonly paymentId: PaymentId 
 
 /** What a repair update takes: one JSON object, since the Web UI sends just one. */
 export interface Repair {
-  /** Which pending step; may be left out when there is only one. */
+  /** Which step that waits, and of what (the id of a payment, capture or refund); may be left out when only one fits. */
   readonly step?: string
+  readonly object?: string
   /** For `resolveStep`: whether the step's effect is to count as done. */
   readonly outcome?: 'done' | 'not_done'
   readonly reason_code: string

@@ -14,12 +14,14 @@ import type { PaymentActivities } from '../activities/payment'
 import type { SearchActivities } from '../activities/search'
 import type { RecommendationActivities } from '../activities/recommendation'
 import type { SupportActivities } from '../activities/support/attention'
+import type { AttentionCase } from '../domain/support'
 import type { OrderActivity } from './contract'
 
 /**
- * The only timeouts and retry policies of activities. A proxy calls the activity of its name in `activities/index.ts`. A
- * quick step runs inside the workflow task first (no event, no queue); when that
- * fails it becomes an activity of its own, which support sees pending with its summary, and is tried without end.
+ * The only timeouts and retry policies of activities. A proxy calls the activity of its name in `activities/index.ts`.
+ *
+ * What must succeed for an order is an {@link OrderStep}, which nobody can call: `Intervention` runs it, so that what keeps
+ * failing becomes a case (`test/workflows/proxies.test.ts`).
  */
 const QUICK: LocalActivityOptions = {
   startToCloseTimeout: '5s',
@@ -44,48 +46,109 @@ const LONG: ActivityOptions = {
 
 type OrderActivities = CheckoutActivities & PaymentActivities & SupportActivities
 
+/** A step that is tried without end, in an activity of its own, which support sees pending with its summary. */
+export interface OrderStep<Input, Result> {
+  readonly name: OrderActivity
+  /** Tries it without end. For `Intervention` alone. */
+  readonly patient: (input: Input) => Promise<Result>
+}
+
+/** A step on our own side: it is tried inside the workflow task first (no event, no queue), and then without end. */
+export interface OwnStep<Input, Result> extends OrderStep<Input, Result> {
+  /** Tries it twice. For `Intervention` alone. */
+  readonly quick: (input: Input) => Promise<Result>
+  /** The case that it becomes, and what it waits for, in words for support. */
+  readonly code: Extract<AttentionCase, 'step_failing' | 'undo_failed'>
+  readonly waitsFor: string
+}
+
+type InputOf<N extends OrderActivity> = Parameters<OrderActivities[N]>[0]
+type ResultOf<N extends OrderActivity> = Awaited<ReturnType<OrderActivities[N]>>
+
 const quick = proxyLocalActivities<OrderActivities>(QUICK)
 const patient = (summary: string) => proxyActivities<OrderActivities>({ ...PATIENT, summary })
 
-/** Quick first, then patient under this summary. */
-function step<N extends OrderActivity>(name: N, summary: string): OrderActivities[N] {
-  const fast = quick[name] as (input: never) => Promise<unknown>
-  const slow = patient(summary)[name] as (input: never) => Promise<unknown>
-  return (async (input: never) => {
-    try {
-      return await fast(input)
-    } catch (error) {
-      if (isCancellation(error)) throw error
-      return slow(input)
-    }
-  }) as unknown as OrderActivities[N]
+function step<N extends OrderActivity>(name: N, summary: string): OrderStep<InputOf<N>, ResultOf<N>> {
+  return { name, patient: patient(summary)[name] as OrderStep<InputOf<N>, ResultOf<N>>['patient'] }
 }
 
-export const place = step('place', 'Reserve the stock and write down what is to be paid')
-export const confirm = step('confirm', 'Confirm the order: it is paid')
-export const cancelOrder = step('cancelOrder', 'Cancel the order and give its stock back')
-export const startNextAttempt = step('startNextAttempt', 'Begin the next payment attempt')
-export const openCase = step('openCase', 'Write the case into the attention list')
-export const closeCase = step('closeCase', 'Close the case in the attention list')
-export const recordRepair = step('recordRepair', 'Write down who repaired what')
-export const recordReturn = step('recordReturn', 'Write down that the money went back')
-export const skipSync = step('skipSync', 'Write down that the provider knows')
-export const readSettlement = step('readSettlement', 'Read what there is to settle')
-export const recordDecision = step('recordDecision', 'Write down what support decided about a charge')
+function ownStep<N extends OrderActivity>(
+  name: N,
+  { summary, ...told }: { summary: string } & Pick<OwnStep<never, never>, 'code' | 'waitsFor'>,
+): OwnStep<InputOf<N>, ResultOf<N>> {
+  return { ...step(name, summary), quick: quick[name] as OwnStep<InputOf<N>, ResultOf<N>>['quick'], ...told }
+}
+
+const doing = (summary: string, waitsFor: string) => ({ summary, waitsFor, code: 'step_failing' }) as const
+const undoing = (summary: string, waitsFor: string) => ({ summary, waitsFor, code: 'undo_failed' }) as const
+
+export const place = ownStep(
+  'place',
+  doing('Reserve the stock and write down what is to be paid', 'the stock to be reserved'),
+)
+export const confirm = ownStep('confirm', doing('Confirm the order: it is paid', 'the paid order to be confirmed'))
+export const cancelOrder = ownStep(
+  'cancelOrder',
+  undoing('Cancel the order and give its stock back', 'the stock to be given back'),
+)
+export const startNextAttempt = ownStep(
+  'startNextAttempt',
+  doing('Begin the next payment attempt', 'the next payment attempt to begin'),
+)
+export const recordReturn = ownStep(
+  'recordReturn',
+  undoing('Write down that the money went back', 'the return of the money to be written down'),
+)
+export const skipSync = ownStep(
+  'skipSync',
+  undoing('Write down that the provider knows', 'it to be written down that the provider knows'),
+)
+export const readSettlement = ownStep(
+  'readSettlement',
+  doing('Read what there is to settle', 'what there is to settle to be read'),
+)
+export const recordDecision = ownStep(
+  'recordDecision',
+  doing('Write down what support decided about a charge', 'the decision about the charge to be written down'),
+)
 
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
 export const { charge, lookUpCharge } = proxyLocalActivities<PaymentActivities>(ONE_TRY)
-export const retryCharge = patient(
+export const retryCharge = step(
+  'retryCharge',
   'Ask the payment provider what became of the charge, and send it again if it knows nothing',
-).retryCharge
+)
 /** Silence of the provider is an answer here too, but nothing else is: tried until somebody could ask. */
-export const lookUpChargeAgain = patient(
+export const lookUpChargeAgain = step(
+  'lookUpChargeAgain',
   'Ask the payment provider once more before the stock goes back',
-).lookUpChargeAgain
-export const cancelCharge = patient('Cancel the charge at the payment provider').cancelCharge
-export const resolveCharge = patient('Find out whether money came for an order that is over').resolveCharge
-export const syncDecision = patient('Tell the payment provider what was decided about the charge').syncDecision
-export const returnMoney = patient('Give the money of an order that is over back').returnMoney
+)
+export const cancelCharge = step('cancelCharge', 'Cancel the charge at the payment provider')
+export const resolveCharge = step('resolveCharge', 'Find out whether money came for an order that is over')
+export const syncDecision = step('syncDecision', 'Tell the payment provider what was decided about the charge')
+export const returnMoney = step('returnMoney', 'Give the money of an order that is over back')
+
+/**
+ * What supervision itself writes. It cannot be supervised: a case about it could not be written either. It is tried without
+ * end, and staff find the workflow by `NeedsAttention`, which is set before.
+ */
+export const openCase = unsupervised('openCase', 'Write the case into the attention list')
+export const closeCase = unsupervised('closeCase', 'Close the case in the attention list')
+export const recordRepair = unsupervised('recordRepair', 'Write down who repaired what')
+
+/** Quick first, then patient. */
+function unsupervised<N extends keyof SupportActivities>(
+  name: N,
+  summary: string,
+): (input: InputOf<N>) => Promise<void> {
+  const fast = quick[name] as (input: InputOf<N>) => Promise<void>
+  const slow = patient(summary)[name] as (input: InputOf<N>) => Promise<void>
+  return (input) =>
+    fast(input).catch((error: unknown) => {
+      if (isCancellation(error)) throw error
+      return slow(input)
+    })
+}
 
 export const sweep = proxyActivities<ExpiryActivities>({
   ...PATIENT,

@@ -30,7 +30,9 @@ interface LateAttempt {
  */
 export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
   const intervention = new Intervention(orderId)
-  const { key, patienceMs, money, needsSync } = await readSettlement({ paymentId })
+  const about = { object: paymentId }
+  const { key, patienceMs, money, needsSync } = await intervention.run(readSettlement, { paymentId }, about)
+  intervention.patienceMs = patienceMs
   intervention.setAmount(money)
   if (needsSync) await syncWithProvider(intervention, { paymentId, key, patienceMs })
   const patience = { patienceMs, returnPatienceMs: patienceMs }
@@ -45,12 +47,14 @@ async function syncWithProvider(
   const waitsFor = `the payment provider to hear what was decided about charge \`${key}\``
   intervention.showWaiting(`${waitsFor}.`, 'The order itself is settled.')
   for (;;) {
-    const end = await intervention.supervise(
-      { step: 'syncDecision', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
-      () => syncDecision({ paymentId }),
+    const end = await intervention.ask(
+      syncDecision,
+      { paymentId },
+      { code: 'undo_failed', object: paymentId, waitsFor, patienceMs, isOver: true },
     )
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'not_done') return skipSync({ paymentId })
+    if (end.by === 'resolved' && end.outcome === 'not_done')
+      return intervention.run(skipSync, { paymentId }, { object: paymentId })
   }
 }
 
@@ -69,13 +73,16 @@ async function tookMoney(
   )
   const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
   for (;;) {
-    const end = await intervention.supervise(
-      { step: 'resolveCharge', code, paymentId, waitsFor, patienceMs, isOver: true },
-      () => resolveCharge({ paymentId }),
+    const end = await intervention.ask(
+      resolveCharge,
+      { paymentId },
+      { code, object: paymentId, waitsFor, patienceMs, isOver: true },
     )
     if (end.by === 'done') return end.result.outcome === 'money_taken'
-    if (end.by === 'resolved')
-      return (await recordDecision({ paymentId, happened: end.outcome === 'done' })).outcome === 'paid'
+    if (end.by === 'resolved') {
+      const decision = { paymentId, happened: end.outcome === 'done' }
+      return (await intervention.run(recordDecision, decision, { object: paymentId })).outcome === 'paid'
+    }
   }
 }
 
@@ -84,18 +91,18 @@ async function giveBack(
   { orderId, paymentId, key, returnPatienceMs }: LateAttempt,
 ): Promise<void> {
   intervention.showWaiting(`the money of charge \`${key}\` to go back.`, 'The order is over.')
-  const step = {
-    step: 'returnMoney',
+  const about = {
     code: 'late_money',
-    paymentId,
+    object: paymentId,
     waitsFor: `the money of charge \`${key}\` to go back`,
     patienceMs: Math.min(returnPatienceMs, LATE_MONEY_PATIENCE_MS),
     isOver: true,
   } as const
   for (;;) {
-    const end = await intervention.supervise(step, () => returnMoney({ paymentId }))
+    const end = await intervention.ask(returnMoney, { paymentId }, about)
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'done') return recordReturn({ orderId, paymentId })
+    if (end.by === 'resolved' && end.outcome === 'done')
+      return intervention.run(recordReturn, { orderId, paymentId }, { object: paymentId })
   }
 }
 
