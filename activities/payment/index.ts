@@ -1,9 +1,10 @@
 import { withHeartbeat } from '../heartbeat'
-import { type PaymentDeps, charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './charge'
 import { cancelCharge } from './cancel'
+import type { PaymentDeps } from './charge'
 import { recordDecision, skipSync, syncDecision } from './decision'
 import { recordReturn, resolveCharge, returnMoney } from './late-money'
 import { startNextAttempt } from './next-attempt'
+import { charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './send'
 import { readSettlement } from './settlement'
 
 type Effect<I, O> = (deps: PaymentDeps, input: I, signal: AbortSignal) => Promise<O>

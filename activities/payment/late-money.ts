@@ -2,7 +2,7 @@ import type { OrderId, PaymentId } from '../../domain/ids'
 import { hasMoneyToReturn } from '../../domain/order'
 import { isUnresolved, refundKey } from '../../domain/payment'
 import { type Attempt, changeAttempt, recordLateMoney, recordReturn as writeReturn } from '../../db/payment/attempt'
-import { isPaid, NotFinal, type PaymentDeps, providerOf, requireAttempt, seenOf } from './charge'
+import { chargeRequestOf, isPaid, NotFinal, type PaymentDeps, providerOf, requireAttempt, seenOf } from './charge'
 
 /**
  * What became of an attempt of an order that is over: `dead`, or `money_taken` once payment and ledger show it. Throws
@@ -17,12 +17,12 @@ export async function resolveCharge(
     return { outcome: hasMoneyToReturn(attempt.orderStatus, attempt.status) ? 'money_taken' : 'dead' }
   const { orderId } = attempt
   const provider = providerOf(deps, attempt)
-  const known = await provider.find(attempt.key)
+  const known = await provider.find(chargeRequestOf(attempt))
   if (known && isPaid(known)) {
     await recordLateMoney(deps.pool, { orderId, paymentId, ...seenOf(known) })
     return { outcome: 'money_taken' }
   }
-  const cancelled = await provider.cancel(attempt.key)
+  const cancelled = await provider.cancel(chargeRequestOf(attempt))
   if (cancelled.outcome === 'refused')
     throw new NotFinal(`Charge ${attempt.key} is ${cancelled.charge.state} and cannot be cancelled yet`)
   await changeAttempt(deps.pool, {
@@ -54,8 +54,8 @@ export async function recordReturn(
 export async function refundAll(deps: PaymentDeps, attempt: Attempt): Promise<void> {
   const refund = await providerOf(deps, attempt).refund({
     key: refundKey(attempt.orderId, attempt.attempt),
-    reference: attempt.reference ?? '',
-    amount: { amount: attempt.amount, currency: attempt.currency },
+    charge: chargeRequestOf(attempt),
+    amount: attempt.amount,
   })
   if (refund.outcome === 'refused')
     throw new NotFinal(`The provider refuses to refund charge ${attempt.key}: ${refund.reason}`)
@@ -63,7 +63,7 @@ export async function refundAll(deps: PaymentDeps, attempt: Attempt): Promise<vo
 }
 
 async function voidAuthorization(deps: PaymentDeps, attempt: Attempt): Promise<void> {
-  const cancelled = await providerOf(deps, attempt).cancel(attempt.key)
+  const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf(attempt))
   if (cancelled.outcome === 'refused')
     throw new NotFinal(`The provider does not void charge ${attempt.key}: it is ${cancelled.charge.state}`)
 }

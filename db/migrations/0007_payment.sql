@@ -22,7 +22,9 @@ create table payment (
   pending_sync text check (pending_sync in ('cancel', 'reference')),
   -- It took money when its order was over: that goes back. A fact, never changed again.
   late boolean not null default false,
-  -- What the provider was told when the attempt was sent: a repetition says the same, word for word.
+  -- When it was made ready to be sent, and until when its stock was held then. The provider is told both, and a repetition
+  -- says the same, word for word. What has no `sent_at` never reached the provider.
+  sent_at timestamptz,
   expires_at timestamptz,
   captured bigint not null default 0 check (captured >= 0),
   refunded bigint not null default 0 check (refunded >= 0),
@@ -36,6 +38,7 @@ create unique index one_unresolved_attempt on payment (order_id) where status in
 create unique index one_requested_attempt on payment (order_id) where status = 'requested';
 create index payment_late on payment (order_id) where late and status in ('authorized', 'captured');
 create index payment_pending_sync on payment (order_id) where pending_sync is not null;
+create index payment_reference on payment (provider, reference) where reference is not null;
 
 -- Double entry: debits positive, credits negative; each transaction sums to zero per currency.
 create table ledger_entry (
@@ -65,11 +68,12 @@ end $$;
 create trigger balanced after insert on ledger_entry referencing new table as written
   for each statement execute function require_balance();
 
--- What providers told us, kept before it is answered.
+-- What providers told us, kept before it is answered: of which charge, by their id of it and by our key where they say it.
 create table inbox (
   provider text not null,
   event_id text not null,
   type text not null,
+  charge_reference text not null,
   payment_key text,
   payload jsonb not null,
   received_at timestamptz not null default now(),

@@ -34,7 +34,7 @@ export function createPaymentProviders(settings: Settings): PaymentProviders {
 }
 
 /** What a process may be killed around. */
-const EFFECTS: ReadonlySet<string> = new Set(['authorize', 'find', 'cancel', 'capture', 'refund'])
+const EFFECTS: ReadonlySet<string> = new Set(['authorize', 'find', 'cancel', 'capture', 'release', 'refund'])
 
 function sandbox(settings: Settings): PaymentProvider {
   return new SandboxProvider({
