@@ -33,9 +33,9 @@ export interface OrderWorkflows {
   listFailing(): Promise<OrderWorkflow[]>
   /** Ids of the expiry workflows that ought to be running and are not. */
   listStoppedExpiry(): Promise<string[]>
+  /** Whether a workflow of this id runs. */
   isOpen(workflowId: string): Promise<boolean>
   isCheckoutOpen(orderId: OrderId): Promise<boolean>
-  isSettlementOpen(paymentId: PaymentId): Promise<boolean>
   /** False when it is running already. */
   startCheckout(order: { orderId: OrderId; number: string }): Promise<boolean>
   /** Tells a checkout that is running of an attempt that it has to take up. Again without harm. */

@@ -376,6 +376,7 @@ create table inbox (
   provider text not null,
   event_id text not null,
   type text not null,
+  charge_reference text not null,
   payment_key text,
   payload jsonb not null,
   received_at timestamp with time zone default now() not null,
@@ -489,6 +490,7 @@ create table orders (
   restarts integer default 0 not null,
   cancel_wanted_at timestamp with time zone,
   reminded_at timestamp with time zone,
+  unmoved_since timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   confirmed_at timestamp with time zone,
@@ -508,7 +510,7 @@ create table orders (
 CREATE UNIQUE INDEX one_live_order_per_cart ON public.orders USING btree (cart_id) WHERE (status <> 'cancelled'::text);
 CREATE INDEX orders_cart ON public.orders USING btree (cart_id, id);
 CREATE INDEX orders_email ON public.orders USING btree (lower(email), id);
-CREATE INDEX orders_open ON public.orders USING btree (updated_at) WHERE (status = ANY (ARRAY['pending'::text, 'inventory_reserved'::text, 'payment_pending'::text]));
+CREATE INDEX orders_open ON public.orders USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'inventory_reserved'::text, 'payment_pending'::text]));
 CREATE INDEX orders_status ON public.orders USING btree (status, id);
 
 create table outbox (
@@ -543,6 +545,8 @@ create table payment (
   action_url text,
   cancelling boolean default false not null,
   pending_sync text,
+  late boolean default false not null,
+  sent_at timestamp with time zone,
   expires_at timestamp with time zone,
   captured bigint default 0 not null,
   refunded bigint default 0 not null,
@@ -564,9 +568,9 @@ create table payment (
 ) with (fillfactor=70);
 CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_id) WHERE (status = 'requested'::text);
 CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
-CREATE INDEX payment_at_work ON public.payment USING btree (updated_at) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
-CREATE INDEX payment_holding ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['authorized'::text, 'captured'::text]));
+CREATE INDEX payment_late ON public.payment USING btree (order_id) WHERE (late AND (status = ANY (ARRAY['authorized'::text, 'captured'::text])));
 CREATE INDEX payment_pending_sync ON public.payment USING btree (order_id) WHERE (pending_sync IS NOT NULL);
+CREATE INDEX payment_reference ON public.payment USING btree (provider, reference) WHERE (reference IS NOT NULL);
 
 create table price (
   sku sku not null,
@@ -749,7 +753,7 @@ create table reservation (
   constraint reservation_state_check CHECK ((state = ANY (ARRAY['held'::text, 'committed'::text, 'released'::text, 'expired'::text, 'shipped'::text])))
 ) with (fillfactor=70);
 CREATE UNIQUE INDEX one_live_reservation ON public.reservation USING btree (owner_id, sku, warehouse_id) WHERE (state = ANY (ARRAY['held'::text, 'committed'::text]));
-CREATE INDEX reservation_due ON public.reservation USING btree (expires_at) WHERE ((state = 'held'::text) AND (kind = 'soft'::text));
+CREATE INDEX reservation_held ON public.reservation USING btree (kind, expires_at) WHERE (state = 'held'::text);
 CREATE INDEX reservation_live ON public.reservation USING btree (sku, warehouse_id) WHERE (state = ANY (ARRAY['held'::text, 'committed'::text]));
 CREATE INDEX reservation_owner ON public.reservation USING btree (owner_id);
 

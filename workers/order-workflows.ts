@@ -1,6 +1,6 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflow, OrderWorkflows } from '../activities/deps'
-import { checkoutWorkflowId, expiryWorkflowId, orderIdOf, settlementWorkflowId } from '../domain/workflow-id'
+import { checkoutWorkflowId, expiryWorkflowId, orderIdOf } from '../domain/workflow-id'
 import {
   attemptSignal,
   cancelSignal,
@@ -45,7 +45,6 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     },
     isOpen,
     isCheckoutOpen: (orderId) => isOpen(checkoutWorkflowId(orderId)),
-    isSettlementOpen: (paymentId) => isOpen(settlementWorkflowId(paymentId)),
     startCheckout: ({ orderId, number }) =>
       unlessRunning(() =>
         temporal.workflow.start(WORKFLOWS.checkout, checkoutStart(orderId, { summary: `${number}, taken up again` })),
