@@ -18,6 +18,7 @@ import { connectionOptions, guardConnection } from '../temporal'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { BUNDLE_PATH } from './bundle'
 import type { Consumer } from './consumers/consumer'
+import { fulfillmentConsumer } from './consumers/fulfillment'
 import { pageConsumer } from './consumers/page'
 import { searchConsumer } from './consumers/search'
 import { streamConsumer } from './consumers/stream'
@@ -155,11 +156,14 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
 }
 
 /** Those that need Postgres alone come first: one that waits for something that is away delays those behind it. */
-function createConsumers({ settings, pool, redis, search }: LoopDeps): Consumer[] {
+function createConsumers({ settings, pool, redis, search, orders }: LoopDeps): Consumer[] {
   const engines = search.engines.map(({ name }) => name)
-  return [searchConsumer(pool, engines), pageConsumer({ pool, redis }), streamConsumer(redis)].map((consumer) =>
-    withFaultPoints(consumer, settings.FAULT_DIR, (call) => `${consumer.name}.${call}`),
-  )
+  return [
+    searchConsumer(pool, engines),
+    pageConsumer({ pool, redis }),
+    streamConsumer(redis),
+    fulfillmentConsumer(pool, orders),
+  ].map((consumer) => withFaultPoints(consumer, settings.FAULT_DIR, (call) => `${consumer.name}.${call}`))
 }
 
 function indexing(call: string): string | null {
