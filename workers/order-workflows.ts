@@ -43,7 +43,11 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   function signalFulfillment(orderId: OrderId, news: PaymentId | null) {
     const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: 'REJECT_DUPLICATE' } as const
     return news === null
-      ? temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, { ...start, signal: paymentWorkSignal, signalArgs: [] })
+      ? temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
+          ...start,
+          signal: paymentWorkSignal,
+          signalArgs: [],
+        })
       : temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
           ...start,
           signal: providerNewsSignal,
