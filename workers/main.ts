@@ -115,6 +115,7 @@ function createWorker(queue: TaskQueue, { connection, settings, activities }: Wo
     shutdownGraceTime: GRACE,
     shutdownForceTime: FORCE,
     ...TUNING,
+    maxCachedWorkflows: CACHED_WORKFLOWS[queue] ?? TUNING.maxCachedWorkflows,
   })
 }
 
@@ -127,6 +128,9 @@ interface LoopDeps {
   readonly orders: OrderWorkflows
   readonly log: Log
 }
+
+/** Most orders wait for weeks in nobody's cache; those that were woken leave it again soon. */
+const CACHED_WORKFLOWS: Partial<Record<TaskQueue, number>> = { fulfillment: 20 }
 
 /** What runs beside the workflows until `signal` is aborted. Any number of processes may do so at a time. */
 function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
