@@ -367,6 +367,7 @@ create table inbox (
   provider text not null,
   event_id text not null,
   type text not null,
+  charge_reference text not null,
   payment_key text,
   payload jsonb not null,
   received_at timestamp with time zone default now() not null,
@@ -534,6 +535,7 @@ create table payment (
   action_url text,
   cancelling boolean default false not null,
   pending_sync text,
+  sent_at timestamp with time zone,
   expires_at timestamp with time zone,
   captured bigint default 0 not null,
   refunded bigint default 0 not null,
@@ -558,6 +560,7 @@ CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_
 CREATE INDEX payment_at_work ON public.payment USING btree (updated_at) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
 CREATE INDEX payment_holding ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['authorized'::text, 'captured'::text]));
 CREATE INDEX payment_pending_sync ON public.payment USING btree (order_id) WHERE (pending_sync IS NOT NULL);
+CREATE INDEX payment_reference ON public.payment USING btree (provider, reference) WHERE (reference IS NOT NULL);
 
 create table price (
   sku sku not null,
