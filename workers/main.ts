@@ -11,7 +11,7 @@ import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
-import { createPaymentProviders } from '../providers/payment'
+import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { connectionOptions, guardConnection } from '../temporal'
@@ -77,7 +77,7 @@ async function main(): Promise<void> {
 
   const stopping = new AbortController()
   const loops = queues.includes('platform')
-    ? startLoops({ settings, pool, redis, temporal, search, orders, log }, stopping.signal)
+    ? startLoops({ settings, pool, redis, providers, temporal, search, orders, log }, stopping.signal)
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -123,6 +123,7 @@ interface LoopDeps {
   readonly settings: Settings
   readonly pool: Pool
   readonly redis: Redis
+  readonly providers: PaymentProviders
   readonly temporal: Client
   readonly search: Search
   readonly orders: OrderWorkflows
@@ -134,13 +135,13 @@ const CACHED_WORKFLOWS: Partial<Record<TaskQueue, number>> = { fulfillment: 20 }
 
 /** What runs beside the workflows until `signal` is aborted. Any number of processes may do so at a time. */
 function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
-  const { settings, pool, redis, temporal, search, orders, log } = deps
+  const { settings, pool, redis, providers, temporal, search, orders, log } = deps
   const consumers = createConsumers(deps)
   return [
     ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
       runRelay({ settings, consumers, log }, partition, signal),
     ),
-    runInbox({ pool, temporal, orders, log }, signal),
+    runInbox({ pool, providers, temporal, orders, log }, signal),
     runExpiry({ temporal, log }, signal),
     runImports({ pool, temporal, log }, signal),
     ...search.engines.flatMap((engine) => [
