@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   payment_in_progress: { status: 409, title: 'Another payment is not settled yet' },
   order_completed: { status: 409, title: 'The order is complete' },
   amount_exceeds_available: { status: 409, title: 'More than is available' },
+  order_on_hold: { status: 409, title: 'The order is on hold' },
   cancel_instead: { status: 409, title: 'What has not been sent is cancelled, not refunded' },
   already_shipped: { status: 409, title: 'It has left already' },
   request_in_progress: { status: 409, title: 'A request with this key is running' },
