@@ -18,6 +18,22 @@ export const ATTEMPT_STATUSES = [
 ] as const
 export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number]
 
+/** How an order stands with its money. The first that fits; `Books.paymentStatus` decides once it was confirmed. */
+export const PAYMENT_STATUSES = [
+  'none',
+  'pending',
+  'requires_action',
+  'authorized',
+  'partially_captured',
+  'captured',
+  'partially_refunded',
+  'refunded',
+  'voided',
+  'failed',
+  'disputed',
+] as const
+export type PaymentStatus = (typeof PAYMENT_STATUSES)[number]
+
 /** Statuses in which the provider may still hold or take the money: at most one such attempt per order. */
 export const UNRESOLVED_STATUSES = ['sent', 'requires_action', 'pending'] as const satisfies readonly AttemptStatus[]
 
@@ -39,9 +55,4 @@ export function holdsMoney(status: AttemptStatus): boolean {
 /** `<orderId>/charge/<n>`: the same try has the same key however often it is sent. */
 export function chargeKey(orderId: OrderId, attempt: number): string {
   return `${orderId}/charge/${attempt}`
-}
-
-/** `<orderId>/refund/<n>` of the n-th attempt: late money goes back once. */
-export function refundKey(orderId: OrderId, attempt: number): string {
-  return `${orderId}/refund/${attempt}`
 }

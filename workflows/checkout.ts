@@ -156,7 +156,7 @@ async function endAsWanted(checkout: Checkout, saga: CheckoutSaga): Promise<Chec
 
 /** Nothing more is taken. What is in flight is looked up; unless it paid, it is cancelled by its key, then the stock goes back. */
 async function endUnpaid(checkout: Checkout, saga: CheckoutSaga): Promise<CheckoutEnd['outcome']> {
-  const { attempt, messages, orderId, patienceMs } = checkout
+  const { attempt, messages, orderId } = checkout
   if (attempt && !attempt.final && messages.cancelReason === null && (await paidAfterAll(checkout, saga, attempt)))
     return 'confirmed'
   await saga.compensate()
@@ -168,7 +168,6 @@ async function endUnpaid(checkout: Checkout, saga: CheckoutSaga): Promise<Checko
       key: attempt.key,
       code: messages.cancelReason ? 'undo_failed' : 'provider_unreachable',
       patienceMs: 1,
-      returnPatienceMs: patienceMs,
     })
   }
   return 'cancelled'

@@ -42,7 +42,7 @@ export interface SupervisedStep {
 }
 
 /** What a step of our own is about: the rest is known of it. */
-export type About = Pick<SupervisedStep, 'object'>
+export type About = Pick<SupervisedStep, 'object' | 'isBeside'>
 
 /** How a supervised step ended: by itself, or by what a person decided. `interrupted`: something else came first. */
 export type StepEnd<T> =
@@ -50,6 +50,8 @@ export type StepEnd<T> =
   | { readonly by: 'resolved'; readonly outcome: 'done' | 'not_done' }
   | { readonly by: 'forced' }
   | { readonly by: 'interrupted' }
+
+type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
 
 interface StepAtWork {
   readonly step: SupervisedStep
@@ -141,8 +143,26 @@ export class Intervention {
         if (end !== 'again') return end
       }
     } finally {
-      this.atWork.splice(this.atWork.indexOf(atWork), 1)
-      if (atWork.caseSince !== null) await CancellationScope.nonCancellable(() => this.close(step))
+      await CancellationScope.nonCancellable(() => this.end(atWork))
+    }
+  }
+
+  /**
+   * Asks a person about what nothing but a decision brings on. `retry`: it is to be done again. Without a decision it waits
+   * until `interrupted`.
+   */
+  async askPerson(
+    step: Omit<SupervisedStep, 'patienceMs'>,
+    interrupted: () => boolean,
+  ): Promise<{ readonly by: 'retry' } | DecidedEnd> {
+    const atWork = this.begin({ ...step, patienceMs: 0 })
+    try {
+      await this.open(atWork)
+      await condition(() => atWork.repair !== null || interrupted())
+      if (atWork.repair === null) return { by: 'interrupted' }
+      return decided(atWork) ?? { by: 'retry' }
+    } finally {
+      await CancellationScope.nonCancellable(() => this.end(atWork))
     }
   }
 
@@ -157,6 +177,11 @@ export class Intervention {
     const atWork = { step, since: Date.now(), caseSince: null, repair: null, retryNow: false, retriedNow: 0 }
     this.atWork.push(atWork)
     return atWork
+  }
+
+  private async end(atWork: StepAtWork): Promise<void> {
+    this.atWork.splice(this.atWork.indexOf(atWork), 1)
+    if (atWork.caseSince !== null) await this.close(atWork.step)
   }
 
   private async tryOnce<T>(
@@ -322,7 +347,7 @@ export class Intervention {
 }
 
 /** What the repair at hand means; null when there is none, or it means to try again. */
-function decided(atWork: StepAtWork): StepEnd<never> | null {
+function decided(atWork: StepAtWork): DecidedEnd | null {
   const { repair } = atWork
   atWork.repair = null
   if (repair?.action === 'forceCancel') return { by: 'forced' }

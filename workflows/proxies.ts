@@ -95,10 +95,6 @@ export const startNextAttempt = ownStep(
   'startNextAttempt',
   doing('Begin the next payment attempt', 'the next payment attempt to begin'),
 )
-export const recordReturn = ownStep(
-  'recordReturn',
-  undoing('Write down that the money went back', 'the return of the money to be written down'),
-)
 export const skipSync = ownStep(
   'skipSync',
   undoing('Write down that the provider knows', 'it to be written down that the provider knows'),
@@ -110,6 +106,27 @@ export const readSettlement = ownStep(
 export const recordDecision = ownStep(
   'recordDecision',
   doing('Write down what support decided about a charge', 'the decision about the charge to be written down'),
+)
+
+export const readPaymentWork = ownStep(
+  'readPaymentWork',
+  doing('Read what is to be done with the money of the order', 'what is to be done with the money to be read'),
+)
+export const decideCapture = ownStep(
+  'decideCapture',
+  doing('Write down what support decided about a capture', 'the decision about the capture to be written down'),
+)
+export const decideRefund = ownStep(
+  'decideRefund',
+  doing('Write down what support decided about a refund', 'the decision about the refund to be written down'),
+)
+export const settleElsewhere = ownStep(
+  'settleElsewhere',
+  doing('Write down what support has settled elsewhere', 'it to be written down that support has settled it'),
+)
+export const closeDispute = ownStep(
+  'closeDispute',
+  doing('Write down that support has dealt with the dispute', 'the end of the dispute to be written down'),
 )
 
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
@@ -126,7 +143,13 @@ export const lookUpChargeAgain = step(
 export const cancelCharge = step('cancelCharge', 'Cancel the charge at the payment provider')
 export const resolveCharge = step('resolveCharge', 'Find out whether money came for an order that is over')
 export const syncDecision = step('syncDecision', 'Tell the payment provider what was decided about the charge')
-export const returnMoney = step('returnMoney', 'Give the money of an order that is over back')
+
+/** The first try to move money that is held: it fails when the provider does not answer. */
+export const moveOnce = proxyLocalActivities<PaymentActivities>(ONE_TRY)
+export const capturePayment = step('capturePayment', 'Take the money that was asked for')
+export const refundPayment = step('refundPayment', 'Give the money back')
+export const releasePayment = step('releasePayment', 'Let go of what was authorized and is not needed')
+export const refreshPayment = step('refreshPayment', 'Ask the payment provider what is new')
 
 /**
  * What supervision itself writes. It cannot be supervised: a case about it could not be written either. It is tried without

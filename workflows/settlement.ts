@@ -3,15 +3,8 @@ import type { OrderId, PaymentId } from '../domain/ids'
 import type { AttentionCase } from '../domain/support'
 import type { SettlementInput } from './contract'
 import { Intervention } from './intervention'
-import {
-  readSettlement,
-  recordDecision,
-  recordReturn,
-  resolveCharge,
-  returnMoney,
-  skipSync,
-  syncDecision,
-} from './proxies'
+import { MoneyWorker } from './payment'
+import { readSettlement, recordDecision, resolveCharge, skipSync, syncDecision } from './proxies'
 
 interface LateAttempt {
   readonly orderId: OrderId
@@ -19,9 +12,8 @@ interface LateAttempt {
   readonly key: string
   /** The case it becomes when nobody can say what happened. */
   readonly code: Extract<AttentionCase, 'provider_unreachable' | 'undo_failed'>
-  /** How long it may take to learn what happened, and to give the money back, before a person is asked. */
+  /** How long it may take to learn what happened before a person is asked. */
   readonly patienceMs: number
-  readonly returnPatienceMs: number
 }
 
 /**
@@ -35,8 +27,7 @@ export async function settlement({ orderId, paymentId }: SettlementInput): Promi
   intervention.patienceMs = patienceMs
   intervention.setAmount(money)
   if (needsSync) await syncWithProvider(intervention, { paymentId, key, patienceMs })
-  const patience = { patienceMs, returnPatienceMs: patienceMs }
-  await returnLateMoney(intervention, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
+  await returnLateMoney(intervention, { orderId, paymentId, key, code: 'provider_unreachable', patienceMs })
   await condition(allHandlersFinished)
 }
 
@@ -60,13 +51,13 @@ async function syncWithProvider(
 
 /** Finds out what became of an attempt of an order that is over, and gives back what it took. */
 export async function returnLateMoney(intervention: Intervention, late: LateAttempt): Promise<void> {
-  if (await tookMoney(intervention, late)) await giveBack(intervention, late)
+  const worker = new MoneyWorker(intervention, late)
+  await resolve(intervention, late)
+  intervention.showWaiting(`the money of charge \`${late.key}\` to go back.`, 'The order is over.')
+  await worker.finish()
 }
 
-async function tookMoney(
-  intervention: Intervention,
-  { paymentId, key, code, patienceMs }: LateAttempt,
-): Promise<boolean> {
+async function resolve(intervention: Intervention, { paymentId, key, code, patienceMs }: LateAttempt): Promise<void> {
   intervention.showWaiting(
     `the payment provider to say whether charge \`${key}\` took money.`,
     'The order is over: what was taken goes back.',
@@ -78,33 +69,10 @@ async function tookMoney(
       { paymentId },
       { code, object: paymentId, waitsFor, patienceMs, isOver: true },
     )
-    if (end.by === 'done') return end.result.outcome === 'money_taken'
+    if (end.by === 'done') return
     if (end.by === 'resolved') {
-      const decision = { paymentId, happened: end.outcome === 'done' }
-      return (await intervention.run(recordDecision, decision, { object: paymentId })).outcome === 'paid'
+      await intervention.run(recordDecision, { paymentId, happened: end.outcome === 'done' }, { object: paymentId })
+      return
     }
   }
 }
-
-async function giveBack(
-  intervention: Intervention,
-  { orderId, paymentId, key, returnPatienceMs }: LateAttempt,
-): Promise<void> {
-  intervention.showWaiting(`the money of charge \`${key}\` to go back.`, 'The order is over.')
-  const about = {
-    code: 'late_money',
-    object: paymentId,
-    waitsFor: `the money of charge \`${key}\` to go back`,
-    patienceMs: Math.min(returnPatienceMs, LATE_MONEY_PATIENCE_MS),
-    isOver: true,
-  } as const
-  for (;;) {
-    const end = await intervention.ask(returnMoney, { paymentId }, about)
-    if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'done')
-      return intervention.run(recordReturn, { orderId, paymentId }, { object: paymentId })
-  }
-}
-
-/** Money that was seen goes back within a minute, or somebody is told. */
-const LATE_MONEY_PATIENCE_MS = 55_000

@@ -18,6 +18,9 @@ export type PaymentDeps = Pick<ActivityDeps, 'pool' | 'providers' | 'settings'>
 export interface SeenCharge {
   readonly status: 'authorized' | 'captured'
   readonly reference: string
+  /** Whether it can be captured in parts, and until when (RFC 3339); null where the provider does not say. */
+  readonly capturesInParts: boolean
+  readonly captureBefore: string | null
 }
 
 /** What an attempt came to. `dead`: it can take no money any more. `unknown`: the provider did not answer. */
@@ -37,7 +40,7 @@ export async function recordCharge({ pool }: PaymentDeps, attempt: Attempt, char
   switch (charge.state) {
     case 'authorized':
     case 'captured': {
-      const seen = { status: charge.state, reference }
+      const seen = seenOf(charge)
       return explanation ? { outcome: 'mismatch', charge: seen, explanation } : { outcome: 'paid', charge: seen }
     }
     case 'requires_action':
@@ -104,9 +107,10 @@ function sentAtOf({ key, sentAt }: Attempt): Date {
 }
 
 /** The result of an attempt whose row is final: nobody has to be asked. */
-export function resultOfFinal({ status, reference }: Attempt): ChargeResult {
+export function resultOfFinal({ status, reference, capturesInParts, captureBefore }: Attempt): ChargeResult {
   if (holdsMoney(status) && reference) {
-    return { outcome: 'paid', charge: { status: status as SeenCharge['status'], reference } }
+    const seen = { reference, capturesInParts, captureBefore: captureBefore?.toISOString() ?? null }
+    return { outcome: 'paid', charge: { status: status as SeenCharge['status'], ...seen } }
   }
   return { outcome: status === 'declined' ? 'declined' : 'dead' }
 }
@@ -116,7 +120,8 @@ export function isPaid(charge: Charge): boolean {
 }
 
 export function seenOf(charge: Charge): SeenCharge {
-  return { status: charge.state === 'captured' ? 'captured' : 'authorized', reference: charge.reference }
+  const { state, reference, capturesInParts, captureBefore } = charge
+  return { status: state === 'captured' ? 'captured' : 'authorized', reference, capturesInParts, captureBefore }
 }
 
 /** How the provider's charge differs from the row, in words for support; null when they agree. */

@@ -1,13 +1,8 @@
 import type { PaymentId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment'
-import {
-  type Attempt,
-  beginCancel,
-  changeAttempt,
-  completeSync,
-  recordLateMoney,
-  requireSync,
-} from '../../db/payment/attempt'
+import { type Attempt, beginCancel, changeAttempt, completeSync, requireSync } from '../../db/payment/attempt'
+import type { Charge } from '../../providers/payment/provider'
+import { receiveMoney } from './books'
 import {
   type ChargeResult,
   chargeRequestOf,
@@ -18,9 +13,8 @@ import {
   providerOf,
   requireAttempt,
   resultOfFinal,
-  type SeenCharge,
+  seenOf,
 } from './charge'
-import { refundAll } from './late-money'
 import { lookUpCharge } from './send'
 
 /**
@@ -50,14 +44,15 @@ export async function recordDecision(
 
 /** What is being cancelled may be voided in a moment, whoever has seen it paid: it pays for no order. */
 async function recordPaid(deps: PaymentDeps, attempt: Attempt): Promise<ChargeResult> {
-  const { orderId, id: paymentId } = attempt
+  const paymentId = attempt.id
   const isOver = attempt.orderStatus === 'cancelled'
   if (attempt.cancelling && !isOver)
     return (await lookUpCharge(deps, { paymentId }).catch(nullIfNoAnswer)) ?? { outcome: 'unknown' }
-  const reference = attempt.reference ?? (await lookUpReference(deps, attempt))
-  const charge: SeenCharge = { status: 'authorized', reference }
-  if (isOver) await recordLateMoney(deps.pool, { orderId, paymentId, ...charge })
-  return { outcome: 'paid', charge }
+  const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt)).catch(nullIfNoAnswer)
+  if (!known && !attempt.reference) await requireSync(deps.pool, paymentId, 'reference')
+  const charge = known && isPaid(known) ? known : assumedCharge(attempt)
+  if (isOver) await receiveMoney(deps, attempt, charge)
+  return { outcome: 'paid', charge: seenOf(charge) }
 }
 
 /** Makes what was decided without the provider true there. Throws until it is. */
@@ -70,7 +65,7 @@ export async function syncDecision(deps: PaymentDeps, { paymentId }: { paymentId
       throw new NotFinal(`The provider knows of no payment by charge ${attempt.key}, which was said to be paid`)
     await completeSync(pool, paymentId, known.reference)
   } else if (attempt.pendingSync === 'cancel') {
-    await cancelOrRefund(deps, attempt)
+    await cancelOrReceive(deps, attempt)
     await completeSync(pool, paymentId, null)
   }
 }
@@ -80,20 +75,33 @@ export async function skipSync({ pool }: PaymentDeps, { paymentId }: { paymentId
   await completeSync(pool, paymentId, null)
 }
 
-/** The reference by which the provider knows a charge. Until the provider can be asked, the attempt's key stands for it. */
-async function lookUpReference(deps: PaymentDeps, attempt: Attempt): Promise<string> {
-  const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt)).catch(nullIfNoAnswer)
-  if (known) return known.reference
-  await requireSync(deps.pool, attempt.id, 'reference')
-  return attempt.key
+/** What a person says of a charge that the provider does not show now. Until it does, the attempt's key stands for its reference. */
+function assumedCharge({ key, orderId, reference, amount, currency, sentAt }: Attempt): Charge {
+  return {
+    reference: reference ?? key,
+    key,
+    orderId,
+    amount: { amount, currency },
+    state: 'authorized',
+    declineCode: null,
+    captured: 0,
+    released: 0,
+    refunded: 0,
+    captures: [],
+    refunds: [],
+    disputes: [],
+    capturesInParts: true,
+    captureBefore: null,
+    actionUrl: null,
+    createdAt: (sentAt ?? new Date(0)).toISOString(),
+  }
 }
 
-/** A charge that cannot be cancelled any more because it was captured is refunded. */
-async function cancelOrRefund(deps: PaymentDeps, attempt: Attempt): Promise<void> {
+/** A charge that cannot be cancelled any more because it was captured is written down, and goes back by itself. */
+async function cancelOrReceive(deps: PaymentDeps, attempt: Attempt): Promise<void> {
   const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf(attempt))
   if (cancelled.outcome !== 'refused') return
   const { charge } = cancelled
-  if (charge.state !== 'captured')
-    throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
-  await refundAll(deps, { ...attempt, reference: charge.reference })
+  if (!isPaid(charge)) throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
+  await receiveMoney(deps, attempt, charge)
 }
