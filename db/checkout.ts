@@ -5,7 +5,7 @@ import { ATTEMPTS_PER_CART_MAX, chargeKey } from '../domain/payment'
 import { type Cart, type CartKey, readCart, requireOpen } from './cart/cart'
 import { newId } from './id'
 import { type Order, readOwnOrder } from './order/read'
-import { attemptsSentFor, type RequestAttempt, requestAttempt } from './payment/attempt'
+import { ATTEMPTS_SENT_FOR, type RequestAttempt, requestAttempt } from './payment/attempt'
 import { type IdempotencyScope, requireSameBody } from './platform/idempotency'
 import type { Db } from './pool'
 import { statement } from './sql'
@@ -137,7 +137,7 @@ const ACCEPT = statement(
         and order_id is null
         and expires_at > now()
         and lines <> '{}'
-        and ${attemptsSentFor('cart.id')} < :attemptsMax
+        and (${ATTEMPTS_SENT_FOR} cart.id) < :attemptsMax
       returning id, token_hash, version, currency, lines
     ),
     accepted as (

@@ -82,18 +82,18 @@ export async function readRequestedAttempt(
   return rows[0] ?? null
 }
 
-/** How many attempts were sent to a provider for this cart: an SQL expression. */
-export const attemptsSentFor = (cartId: string): string => `(
+/** Counts the attempts that were sent to a provider for a cart, whose id is to follow. */
+export const ATTEMPTS_SENT_FOR = `
   select count(*)::int
   from orders made
-  join payment tried on tried.order_id = made.id
-  where made.cart_id = ${cartId} and tried.sent_at is not null)`
+  join payment tried on tried.order_id = made.id and tried.sent_at is not null
+  where made.cart_id =`
 
 /** True when no further attempt may be made for this cart. */
 export async function hasTriedTooOften(db: Db, cartId: CartId): Promise<boolean> {
   const { rows } = await db.query<{ sent: number }>({
     name: 'payment.sentForCart',
-    text: `select ${attemptsSentFor('$1')} as sent`,
+    text: `select (${ATTEMPTS_SENT_FOR} $1) as sent`,
     values: [cartId],
   })
   return (rows[0]?.sent ?? 0) >= ATTEMPTS_PER_CART_MAX
@@ -142,7 +142,7 @@ const REQUEST = statement(
       select :paymentId, id, n, id || '/charge/' || n, :provider, :method, currency
       from waiting, (select coalesce(max(attempt), 0) + 1 as n from payment where order_id = :orderId) as next
       where not exists (select from payment where order_id = :orderId and status = 'requested')
-        and ${attemptsSentFor('waiting.cart_id')} < :attemptsMax
+        and (${ATTEMPTS_SENT_FOR} waiting.cart_id) < :attemptsMax
       on conflict do nothing
       returning attempt
     ),
