@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   checkout_in_progress: { status: 409, title: 'Another checkout of this cart is open' },
   checkout_expired: { status: 409, title: 'The checkout is over' },
   payment_in_progress: { status: 409, title: 'Another payment is not settled yet' },
+  too_many_attempts: { status: 409, title: 'Too many payments were tried' },
   order_completed: { status: 409, title: 'The order is complete' },
   amount_exceeds_available: { status: 409, title: 'More than is available' },
   order_on_hold: { status: 409, title: 'The order is on hold' },

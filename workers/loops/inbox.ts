@@ -80,10 +80,7 @@ async function tellWorkflow(
  */
 async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEvent): Promise<void> {
   const { provider, orderId, chargeReference } = event
-  const charge = await providers
-    .get(provider)
-    ?.find(requestOf(event))
-    .catch((error: unknown) => void log.warn({ err: error, order_id: orderId }, 'a charge nobody asked for waits'))
+  const charge = await providers.get(provider)?.find(requestOf(event)).catch(unheard)
   if (charge === undefined) return
   if (charge?.key && event.chargeKey === null) return learnChargeKey(pool, event, charge.key)
   const strange = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: chargeReference }
@@ -94,6 +91,10 @@ async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEve
     await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
   } else await closeCase(pool, strange)
   await endEvent(pool, event)
+
+  function unheard(error: unknown): undefined {
+    log.warn({ err: error, order_id: orderId }, 'a charge that nobody asked for waits to be looked up')
+  }
 }
 
 /** All that is known is by what reference to ask: what was asked for, nobody here knows. */
