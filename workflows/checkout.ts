@@ -67,11 +67,11 @@ export async function runCheckout({ orderId }: CheckoutInput, steps: CheckoutSte
 }
 
 async function sell(checkout: Checkout, saga: CheckoutSaga): Promise<CheckoutEnd['outcome']> {
-  const placed = await saga.run('place', null)
-  if (placed.outcome === 'over') return 'over'
-  if (placed.outcome === 'given_up') return await endUnplaced(checkout, saga)
-  checkout.begin(placed)
   try {
+    const placed = await saga.run('place', null)
+    if (placed.outcome === 'over') return 'over'
+    if (placed.outcome === 'given_up') return await endUnplaced(checkout, saga)
+    checkout.begin(placed)
     if (placed.cancelWanted) return await endAsWanted(checkout, saga)
     const isPaid = placed.due === 0 ? await saga.run('confirm', null) : await collect(checkout, saga)
     return isPaid ? 'confirmed' : await endUnpaid(checkout, saga)
@@ -88,7 +88,7 @@ async function collect(checkout: Checkout, saga: CheckoutSaga): Promise<boolean>
     const { attempt } = checkout
     if (attempt && !attempt.final && (await apply(checkout, saga, attempt, await saga.run('charge', attempt))))
       return true
-    if (!(await checkout.nextMessage())) return false
+    if (!(await checkout.nextMessage(hasNews))) return false
     if (checkout.messages.attemptRequested && (await takeNextAttempt(checkout, saga))) return true
   }
 }
@@ -213,11 +213,19 @@ async function cancelUnpaidOrder({ orderId, intervention, cancelReason: reason }
 async function chargeAttempt(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {
   const { paymentId } = attempt
   const asked = attempt.status === 'sent' ? charge({ paymentId }) : lookUpCharge({ paymentId })
-  const result = await asked.catch((error: unknown): ChargeResult => {
-    if (isCancellation(error)) throw error
-    return { outcome: 'unknown' }
-  })
+  const result = await asked.catch(unknownUnlessCancelled)
   return result.outcome === 'unknown' ? chargeUntilAnswered(checkout, attempt) : result
+}
+
+/** Whether an attempt that waits is decided, or waits for somebody else. The provider's silence is no news. */
+async function hasNews({ paymentId, status }: OpenAttempt): Promise<boolean> {
+  const result = await lookUpCharge({ paymentId }).catch(unknownUnlessCancelled)
+  return result.outcome !== 'unknown' && !(result.outcome === 'waiting' && result.status === status)
+}
+
+function unknownUnlessCancelled(error: unknown): ChargeResult {
+  if (isCancellation(error)) throw error
+  return { outcome: 'unknown' }
 }
 
 async function chargeUntilAnswered(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {

@@ -129,6 +129,17 @@ it('looks up what waits when the provider has news', async () => {
   expect(worker.calls()).toEqual(['place', 'charge', 'lookUpCharge', 'confirm'])
 })
 
+it('looks up what waits by itself: the word of the provider may be lost, and its silence is no case', async () => {
+  let lookUps = 0
+  const outcome = await outcomeOf({
+    charge: async () => CHALLENGED,
+    lookUpCharge: async () => (lookUps++ === 0 ? { outcome: 'unknown' } : PAID),
+    place: async () => placed({ holdMs: 60_000 }),
+  })
+  expect(outcome).toBe('confirmed')
+  expect(new Set(worker.calls())).toEqual(new Set(['place', 'charge', 'lookUpCharge', 'confirm']))
+})
+
 it('confirms at the end of the hold what turns out to be paid', async () => {
   const outcome = await outcomeOf({ charge: async () => CHALLENGED, cancelCharge: async () => PAID })
   expect(outcome).toBe('confirmed')
@@ -160,6 +171,22 @@ it('is cancelled by hand as by the merchant', async () => {
   await handle.cancel()
   await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
   expect(worker.calls()).toEqual(['place', 'charge', 'cancelOrder'])
+  expect(worker.inputs('cancelOrder')).toEqual([expect.objectContaining({ reason: 'merchant' })])
+})
+
+it('is cancelled by hand while it is placed: what may have been reserved is given back', async () => {
+  let end: (placed: object) => void = () => undefined
+  const handle = await start({
+    place: () =>
+      new Promise((resolve) => {
+        end = resolve
+      }),
+  })
+  await called('place')
+  await handle.cancel()
+  await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
+  end(placed())
+  expect(worker.calls()).toEqual(['place', 'cancelOrder'])
   expect(worker.inputs('cancelOrder')).toEqual([expect.objectContaining({ reason: 'merchant' })])
 })
 
