@@ -4,6 +4,8 @@ import { type Capture, listCaptures, readCapture } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import type { CaptureId } from '../../domain/ids'
+import type { Currency } from '../../domain/money'
+import type { BoundRefusal, HoldRefusal } from '../../domain/payment/books'
 import type { ApiDeps } from '../deps'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
@@ -36,7 +38,7 @@ const postCapture = defineRoute({
   answers: {
     201: captureBody,
     404: ['not_found'],
-    409: ['amount_exceeds_available', 'move_limit', 'request_in_progress'],
+    409: ['amount_exceeds_available', 'move_limit', 'order_on_hold', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
   example: { answer: 201, body: { amount: { amount: 100, currency: 'GBP' } } },
@@ -52,12 +54,17 @@ const postCapture = defineRoute({
         requireStep(amount, { left: books.due, pointer: pointerOf(body.amount), order }, deps)
         return books.claimCapture({ amount, actor: caller.keyId })
       })
-      if ('refused' in capture) throw exceeds('captured', capture.available, order.currency)
+      if ('refused' in capture) throw refusalOf(capture, order.currency)
       return { status: 201, resource: capture.id }
     },
     (id) => carryOut(id, deps),
   )
 })
+
+function refusalOf(refusal: BoundRefusal | HoldRefusal, currency: Currency): DomainError {
+  if (refusal.refused === 'amount_exceeds_available') return exceeds('captured', refusal.available, currency)
+  return new DomainError('order_on_hold', 'The order is on hold: nothing is captured meanwhile.')
+}
 
 /** The capture, once the provider has answered or the wait is over. */
 async function carryOut(id: CaptureId, deps: ApiDeps): Promise<z.input<typeof captureBody>> {

@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 
 /**
- * Writes orders of days gone by with their payments, reservations and closed cases, by SQL alone: those with the numbers from
+ * Writes orders of days gone by with their payments, captures, reservations and closed cases, by SQL alone: those with the numbers from
  * `from` up to, but without, `to`. Of ten, one was never paid, one was cancelled and its charge voided, two were captured,
  * and six are confirmed and hold an authorization that nobody captures for weeks. None of them is at work.
  */
@@ -10,7 +10,7 @@ export async function writeHistory(databaseUrl: string, { from, to }: { from: nu
   await client.connect()
   try {
     await client.query(SHELF)
-    for (const text of [ORDERS, PAYMENTS, RESERVATIONS, CASES]) await client.query(text, [from, to - 1])
+    for (const text of [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, CASES]) await client.query(text, [from, to - 1])
     // As autovacuum does in time.
     await client.query('vacuum analyze')
   } finally {
@@ -54,6 +54,13 @@ const PAYMENTS = `
     select case n % 10 when 0 then 'declined' when 1 then 'voided' when 2 then 'captured' when 3 then 'captured'
            else 'authorized' end as status, now() - interval '1 day' - n * interval '1 second' as at
   ) as past`
+
+const CAPTURES = `
+  insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, cause, reference)
+  select ${id('cap')}, ${id('order')}, ${id('pay')}, 1, ${id('order')} || '/capture/1', 500, 'GBP', 'succeeded', false, 'staff',
+         'mv_' || n
+  ${NUMBERED}
+  where n % 10 in (2, 3)`
 
 const RESERVATIONS = `
   insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, state, expires_at)

@@ -249,7 +249,10 @@ describe('a step of our own that keeps failing', () => {
       startNextAttempt: failsForGood,
       recordRepair: async () => undefined,
     })
-    if (step !== 'place') await handle.signal(attemptSignal, { attempt: 2 })
+    if (step !== 'place') {
+      await called('charge')
+      await handle.signal(attemptSignal, { attempt: 2 })
+    }
     await called('openCase')
     const by = newId('apiKey')
     await handle.executeUpdate(forceCancelUpdate, { args: [{ step, reason_code: 'checked', by }] })

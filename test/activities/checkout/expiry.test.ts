@@ -34,6 +34,12 @@ const orders: OrderWorkflows = {
   },
   remindOfAttempt: async () => undefined,
   remindOfCancel: async () => undefined,
+  startFulfillment: async (orderId) => {
+    started.push(orderId)
+    return true
+  },
+  awaitFulfillment: async () => undefined,
+  tellNews: async () => undefined,
   startSettlement: async ({ paymentId }) => {
     started.push(paymentId)
     return true

@@ -1,8 +1,9 @@
 import { buffersOf } from '../../../bench/checkout/buffers'
 import { writeHistory } from '../../../bench/checkout/history'
 import { expireDueHolds } from '../../../db/inventory/reservation'
+import { newId } from '../../../db/id'
 import { listOrdersAtWork, noteUnmoved } from '../../../db/order/sweep'
-import { recordLateMoney, requireSync } from '../../../db/payment/attempt'
+import { requireSync } from '../../../db/payment/attempt'
 import { readGauges } from '../../../db/platform/gauges'
 import type { Db, Pool } from '../../../db/pool'
 import type { Query } from '../../../db/sql'
@@ -25,7 +26,7 @@ const ALL = { shard: 0, shards: 1, limit: 1_000, after: '', holdSeconds: 900, ov
 async function rest({ orderId }: { orderId: OrderId }, seconds = 60, { pool } = database): Promise<void> {
   for (const [table, key] of [
     ['orders', 'id'],
-    ['payment', 'order_id'],
+    ...['payment', 'capture', 'refund', 'dispute'].map((one) => [one, 'order_id']),
   ]) {
     await pool.query(
       `update ${table} set updated_at = now() - make_interval(secs => $2), created_at = now() - make_interval(secs => $2)
@@ -38,10 +39,31 @@ async function rest({ orderId }: { orderId: OrderId }, seconds = 60, { pool } = 
 const workOf = async ({ orderId }: { orderId: OrderId }, more: Partial<typeof ALL> = {}) =>
   (await listOrdersAtWork(database.pool, { ...ALL, ...more })).filter((order) => order.orderId === orderId)
 
-const late = async (order: AcceptedOrder) => {
-  await cancel(order)
-  await recordLateMoney(database.pool, { ...order, status: 'authorized', reference: 'ch_1' })
+/** A movement of a payment that its workflow has yet to see to, as a row. */
+async function asked(
+  table: 'capture' | 'refund' | 'dispute',
+  order: AcceptedOrder,
+  pool = database.pool,
+): Promise<void> {
+  const id = `${{ capture: 'cap', refund: 'ref', dispute: 'dp' }[table]}_${newId('event').slice('evt_'.length)}`
+  const values: Record<string, unknown> = {
+    order_id: order.orderId,
+    payment_id: order.paymentId,
+    number: 1,
+    amount: 100,
+    currency: 'GBP',
+    ...(table === 'dispute' ? { reference: id, status: 'open' } : { id, key: id, cause: 'staff' }),
+    ...(table === 'refund' && { request_id: id }),
+  }
+  const columns = Object.keys(values)
+  await pool.query(
+    `insert into ${table} (${columns.join(', ')}) values (${columns.map((_, n) => `$${n + 1}`).join(', ')})`,
+    Object.values(values),
+  )
 }
+
+const releasing = ({ paymentId }: AcceptedOrder) =>
+  database.pool.query('update payment set releasing = true where id = $1', [paymentId])
 
 describe('what is at work', () => {
   it('is an open order, for its checkout', async () => {
@@ -55,7 +77,13 @@ describe('what is at work', () => {
 
   it.each<[string, (order: AcceptedOrder) => Promise<unknown>]>([
     ['an unresolved attempt of a cancelled order', cancel],
-    ['money that came when its order was over', late],
+    [
+      'an authorization of a cancelled order that is to be let go',
+      async (order) => {
+        await cancel(order)
+        await releasing(order)
+      },
+    ],
     [
       'a decision that the provider has not heard',
       async (order) => {
@@ -68,6 +96,27 @@ describe('what is at work', () => {
     await become(order)
     await rest(order)
     expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'settlement', object: order.paymentId })])
+  })
+
+  it.each<[string, (order: AcceptedOrder) => Promise<unknown>]>([
+    ['a capture', (order) => asked('capture', order)],
+    ['a refund', (order) => asked('refund', order)],
+    ['a dispute', (order) => asked('dispute', order)],
+    ['an authorization that is to be let go', releasing],
+  ])('is %s of a confirmed order, for its fulfillment, until it is over', async (_what, ask) => {
+    const order = await placed()
+    await confirm(order)
+    await ask(order)
+    await rest(order)
+    expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'fulfillment', object: null })])
+    for (const text of [
+      'update capture set at_work = false where order_id = $1',
+      'update refund set at_work = false where order_id = $1',
+      'update dispute set at_work = false where order_id = $1',
+      'update payment set releasing = false where order_id = $1',
+    ])
+      await database.pool.query(text, [order.orderId])
+    expect(await workOf(order)).toEqual([])
   })
 
   it('is neither a confirmed order that holds its money nor a cancelled one that was never sent', async () => {
@@ -154,10 +203,15 @@ describe('what a round costs', () => {
     const past = await testDatabase()
     try {
       await writeHistory(past.url, { from: 0, to: 500 })
-      const { placed: place, cancel: end } = orderStatements(() => past.pool)
-      for (let n = 0; n < 6; n++) {
+      const { placed: place, cancel: end, confirm: win } = orderStatements(() => past.pool)
+      for (let n = 0; n < 9; n++) {
         const order = await place()
-        if (n % 2 === 0) await end(order)
+        if (n % 3 === 1) await end(order)
+        if (n % 3 === 2) {
+          await win(order)
+          await asked('capture', order, past.pool)
+          await asked('refund', order, past.pool)
+        }
         await rest(order, 60, past)
         await openCase(past.pool, {
           orderId: order.orderId,
