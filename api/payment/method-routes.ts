@@ -1,11 +1,9 @@
 import { z } from 'zod'
-import type { PaymentProviders } from '../../providers/payment'
 import type { PaymentProvider } from '../../providers/payment/provider'
 import { wholeList } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
 import { currency, listPageOf } from '../http/schemas'
-
-/** What a checkout may name as its payment, and which provider it then means. */
+import { providersInOrder } from './choose'
 
 const paymentMethod = z
   .strictObject({
@@ -29,23 +27,14 @@ const getPaymentMethods = defineRoute({
   query: z.strictObject({ currency: currency.optional().meta({ description: 'of the cart' }) }),
   answers: { 200: listPageOf(paymentMethod) },
   example: { answer: 200 },
-}).handle(async (_input, { providers }) => ({ status: 200, body: wholeList(inOrder(providers).map(presentOffer)) }))
+}).handle(async (_input, { providers }) => ({
+  status: 200,
+  body: wholeList(providersInOrder(providers).map(presentOffer)),
+}))
 
 function presentOffer({ name, offer }: PaymentProvider): z.input<typeof paymentMethod> {
   const { type, methods, publishableKey } = offer
   return { provider: name, type, methods: methods && [...methods], publishable_key: publishableKey }
-}
-
-/** The provider that is asked to charge this method: the named one, or the first that takes it. */
-export function findProvider(
-  { provider: name, method }: { provider?: string | undefined; method: string },
-  providers: PaymentProviders,
-): PaymentProvider | undefined {
-  return name === undefined ? inOrder(providers).find((each) => each.takes(method)) : providers.get(name)
-}
-
-function inOrder(providers: PaymentProviders): PaymentProvider[] {
-  return providers.names.map((name) => providers.get(name)).filter((provider) => provider !== undefined)
 }
 
 export const paymentMethodRoutes: Route[] = [getPaymentMethods]
