@@ -9,6 +9,9 @@ export const ROOT = ((): string => {
   return folder
 })()
 
+/** True in what tests run, and in the programs that they start. */
+export const IS_TEST = process.env['NODE_ENV'] === 'test'
+
 const port = z.coerce.number().int().min(0).max(65_535)
 const milliseconds = z.coerce.number().int().min(1)
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
@@ -23,7 +26,9 @@ export const settingsSchema = z.object({
   NODE_ENV: z
     .enum(['development', 'test', 'production'])
     .default('development')
-    .describe('`production` refuses sandbox providers and default secrets'),
+    .describe(
+      '`production` refuses sandbox providers and default secrets; `test` refuses I/O to anything else inside a transaction',
+    ),
   DATABASE_URL: z
     .string()
     .min(1)

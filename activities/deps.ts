@@ -33,6 +33,7 @@ export interface OrderWorkflows {
   listFailing(): Promise<OrderWorkflow[]>
   /** Ids of the expiry workflows that ought to be running and are not. */
   listStoppedExpiry(): Promise<string[]>
+  isOpen(workflowId: string): Promise<boolean>
   isCheckoutOpen(orderId: OrderId): Promise<boolean>
   isSettlementOpen(paymentId: PaymentId): Promise<boolean>
   /** False when it is running already. */

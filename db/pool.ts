@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types'
 import { Pool, type PoolClient, types } from 'pg'
 import type { Settings } from '../config'
+import { guarded, insideTransaction } from '../transaction-guard'
 
 /** A pool, or one of its clients inside a transaction: what every statement is run on. */
 export type Db = Pool | PoolClient
@@ -40,7 +41,7 @@ export function createPool(
   // A connection that breaks while nobody waits on it must not end the process (node-postgres#3083).
   pool.on('error', ignoreBrokenConnection)
   pool.on('connect', (client) => client.on('error', ignoreBrokenConnection))
-  return pool
+  return guarded(pool, 'a second connection to Postgres')
 }
 
 /** The pool for the replica, if there is one. */
@@ -51,16 +52,21 @@ export function createReplicaPool(settings: Pick<Settings, 'DATABASE_REPLICA_URL
 
 /**
  * Runs `work` in one transaction. A deadlock or a serialization failure runs it again from its start, so `work` must do
- * nothing but statements. Throws what `work` throws, after the rollback.
+ * nothing but statements, on `tx`. Throws what `work` throws, after the rollback.
  */
 export async function withTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await once(pool, work)
+      return await once(pool, 'begin', work)
     } catch (error) {
       if (attempt === CONFLICT_TRIES_MAX || !isConflict(error)) throw error
     }
   }
+}
+
+/** Runs `work`, which only reads, on one snapshot of the database: nothing changes for it meanwhile. */
+export function withSnapshot<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return once(pool, 'begin isolation level repeatable read read only', work)
 }
 
 /** True when the error says that Postgres could not be reached, is starting or stopping, or has no connection left. */
@@ -71,12 +77,12 @@ export function isPostgresUnavailable(error: unknown): boolean {
   return UNAVAILABLE_MESSAGE.test(error.message)
 }
 
-async function once<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function once<T>(pool: Pool, begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
   const tx = await pool.connect()
   let broken: Error | undefined
   try {
-    await tx.query('begin')
-    const result = await work(tx)
+    await tx.query(begin)
+    const result = await insideTransaction(() => work(tx))
     await tx.query('commit')
     return result
   } catch (error) {

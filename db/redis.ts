@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import Redis from 'ioredis'
 import type { Settings } from '../config'
+import { guarded } from '../transaction-guard'
 
 export type { Redis }
 
@@ -26,7 +27,7 @@ export function createRedis(settings: Pick<Settings, 'REDIS_URL'>): Redis {
   // It reconnects by itself; the failures that matter are those of the commands.
   redis.on('error', () => undefined)
   redis.connect().catch(() => undefined)
-  return redis
+  return guarded(redis, 'Redis')
 }
 
 /** While Redis hangs, most requests must not wait for it at all: after a missed deadline it is left alone this long. */

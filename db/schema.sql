@@ -206,20 +206,22 @@ create table api_key (
 
 create table attention (
   id bigint generated always as identity not null,
-  order_id typeid not null,
+  order_id typeid,
   code text not null,
-  step text,
-  payment_id typeid,
   workflow_id text not null,
+  step text,
+  object text,
+  detail text,
   since timestamp with time zone default now() not null,
   closed_at timestamp with time zone,
   closed_by text,
   constraint attention_pkey PRIMARY KEY (id),
-  constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text]))),
+  constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'step_failing'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text, 'capture_refused'::text, 'refund_refused'::text, 'authorization_expiring'::text, 'dispute'::text, 'reconciliation_difference'::text]))),
   constraint attention_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
 );
-CREATE INDEX attention_open ON public.attention USING btree (since) WHERE (closed_at IS NULL);
-CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (order_id, code) WHERE (closed_at IS NULL);
+CREATE INDEX attention_open ON public.attention USING btree (id) WHERE (closed_at IS NULL);
+CREATE INDEX attention_order ON public.attention USING btree (order_id);
+CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (workflow_id, step, object) NULLS NOT DISTINCT WHERE (closed_at IS NULL);
 
 create table brand (
   id integer generated always as identity not null,
@@ -320,6 +322,15 @@ create table idempotency (
 );
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 CREATE INDEX idempotency_order ON public.idempotency USING btree (order_id) WHERE (order_id IS NOT NULL);
+
+create table image_lease (
+  name text collate "C" not null,
+  holder uuid not null,
+  ends_at timestamp with time zone not null,
+  constraint image_lease_pkey PRIMARY KEY (name),
+  constraint image_lease_name_check CHECK ((name ~ '^[0-9a-f]{32}$'::text))
+);
+CREATE INDEX image_lease_ends ON public.image_lease USING btree (ends_at);
 
 create table import (
   id typeid not null,
@@ -709,6 +720,7 @@ create table repair (
   order_id typeid not null,
   action text not null,
   step text,
+  object text,
   outcome text,
   reason_code text not null,
   note text,
@@ -846,6 +858,13 @@ create table search_rebuild (
   updated_at timestamp with time zone default now() not null,
   constraint search_rebuild_pkey PRIMARY KEY (engine),
   constraint search_rebuild_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+create table search_rebuild_request (
+  engine text collate "C" not null,
+  build text not null,
+  due_at timestamp with time zone not null,
+  constraint search_rebuild_request_pkey PRIMARY KEY (engine)
 );
 
 create table search_rules (

@@ -1,3 +1,6 @@
+import { OPEN_STATUSES } from '../domain/order'
+import { HOLDING_STATUSES, UNRESOLVED_STATUSES } from '../domain/payment'
+
 /**
  * Statements with named values. A fixed text is a {@link statement}: written with `:names`, compiled once when its module
  * loads. A text that is put together from a request binds its values as it goes along: {@link Values}.
@@ -89,3 +92,17 @@ function bound(name: string, values: Readonly<Record<string, SqlValue>>): SqlVal
   if (value === undefined) throw new Error(`There is no value for :${name}.`)
   return value
 }
+
+/** Lists of statuses as statements write them behind `in`, made from those of the domain: "('pending', 'sent')". */
+const listed = (statuses: readonly string[]): string => `(${statuses.map((status) => `'${status}'`).join(', ')})`
+
+/** Of an order: its checkout is still at work. */
+export const OPEN = listed(OPEN_STATUSES)
+/** Of an attempt: the provider may hold or take the money. */
+export const UNRESOLVED = listed(UNRESOLVED_STATUSES)
+/** Of an attempt: it is unresolved, or asked for and not sent yet. */
+export const UNDECIDED = listed(['requested', ...UNRESOLVED_STATUSES])
+/** Of an attempt: the provider holds money of the customer. */
+export const HOLDING = listed(HOLDING_STATUSES)
+/** Of an attempt of a cancelled order: it is unresolved, or its money has not gone back. */
+export const TO_SETTLE = listed([...UNRESOLVED_STATUSES, ...HOLDING_STATUSES])

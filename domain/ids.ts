@@ -8,6 +8,8 @@ export const ID_PREFIXES = {
   cart: 'cart',
   order: 'order',
   payment: 'pay',
+  capture: 'cap',
+  refund: 'ref',
   reservation: 'rsv',
   warehouse: 'wh',
   event: 'evt',
@@ -26,6 +28,8 @@ export type CategoryId = Id<'category'>
 export type CartId = Id<'cart'>
 export type OrderId = Id<'order'>
 export type PaymentId = Id<'payment'>
+export type CaptureId = Id<'capture'>
+export type RefundId = Id<'refund'>
 export type WarehouseId = Id<'warehouse'>
 export type ApiKeyId = Id<'apiKey'>
 export type ImportId = Id<'import'>

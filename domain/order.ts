@@ -1,4 +1,5 @@
-import { type Currency, formatMajor } from './money'
+import type { Sku } from './ids'
+import { type Currency, formatMajor, sum } from './money'
 import { type AttemptStatus, holdsMoney, isUnresolved } from './payment'
 
 /** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
@@ -49,21 +50,6 @@ export const CANCEL_REASONS = [
 ] as const
 export type CancelReason = (typeof CANCEL_REASONS)[number]
 
-export const PAYMENT_STATUSES = [
-  'none',
-  'pending',
-  'requires_action',
-  'authorized',
-  'partially_captured',
-  'captured',
-  'partially_refunded',
-  'refunded',
-  'voided',
-  'failed',
-  'disputed',
-] as const
-export type PaymentStatus = (typeof PAYMENT_STATUSES)[number]
-
 export function mayBecome(from: OrderStatus, to: OrderStatus): boolean {
   return ORDER_TRANSITIONS[from].includes(to)
 }
@@ -85,6 +71,60 @@ export function hasMoneyToReturn(order: OrderStatus, attempt: AttemptStatus): bo
 /** True while an attempt of an order that is over is unresolved, or its money has not gone back yet. */
 export function needsSettlement(order: OrderStatus, attempt: AttemptStatus): boolean {
   return !isOpen(order) && (isUnresolved(attempt) || hasMoneyToReturn(order, attempt))
+}
+
+/** A line of an order, by its units. `total` in minor units. */
+export interface OrderUnits {
+  readonly sku: Sku
+  readonly quantity: number
+  readonly total: number
+  readonly cancelled: number
+  readonly shipped: number
+}
+
+/**
+ * What units `first` to `last` of a line are worth, in minor units: unit k of q is worth ⌊k·total/q⌋ − ⌊(k−1)·total/q⌋, so
+ * that all of them together are worth the line (design §5, payment).
+ */
+export function valueOfUnits({ total, quantity }: Pick<OrderUnits, 'total' | 'quantity'>, first: number, last: number): number {
+  const upTo = (unit: number): number => Number((BigInt(unit) * BigInt(total)) / BigInt(quantity))
+  return upTo(last) - upTo(first - 1)
+}
+
+/** Units of an order that somebody wants cancelled; null: all that have not left. */
+export type WantedUnits = readonly { readonly sku: Sku; readonly quantity: number }[] | null
+
+export type UnitsDecision =
+  | {
+      readonly outcome: 'cancel'
+      readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
+      /** Their value in minor units. */
+      readonly amount: number
+      /** Nothing is left, and nothing has left: the whole order ends, with its fee. */
+      readonly isAll: boolean
+    }
+  /** Of these more is wanted than can still be cancelled. */
+  | { readonly outcome: 'refused'; readonly lines: readonly { sku: Sku; requested: number; available: number }[] }
+
+/** Which units a cancellation takes. They go from the back of a line; what was shipped went from the front. */
+export function decideUnits(lines: readonly OrderUnits[], wanted: WantedUnits): UnitsDecision {
+  const left = ({ quantity, cancelled, shipped }: OrderUnits): number => quantity - cancelled - shipped
+  const wantedOf = (line: OrderUnits): number =>
+    wanted === null ? left(line) : sum(wanted.filter(({ sku }) => sku === line.sku).map(({ quantity }) => quantity))
+  const tooMany = lines.filter((line) => wantedOf(line) > left(line))
+  if (tooMany.length > 0) {
+    const refused = tooMany.map((line) => ({ sku: line.sku, requested: wantedOf(line), available: left(line) }))
+    return { outcome: 'refused', lines: refused }
+  }
+  const units = lines.map((line) => ({ sku: line.sku, quantity: wantedOf(line) })).filter(({ quantity }) => quantity > 0)
+  const amount = sum(
+    lines.map((line) => {
+      const last = line.quantity - line.cancelled
+      return valueOfUnits(line, last - wantedOf(line) + 1, last)
+    }),
+  )
+  const isAll = lines.every((line) => line.shipped === 0 && wantedOf(line) === left(line))
+  return { outcome: 'cancel', units, amount, isAll }
 }
 
 const LABEL_LINES_MAX = 15

@@ -5,19 +5,25 @@ export interface RepairChoice {
   readonly repair: RepairName
   readonly outcome?: 'done' | 'not_done'
   readonly when: string
+  /** The steps that it fits, by their activities; without, it fits all. */
+  readonly steps?: readonly string[]
 }
 
 interface AttentionKind {
   readonly title: string
-  readonly repairs: readonly RepairName[]
   readonly choices: readonly RepairChoice[]
+  /**
+   * Who closes it besides its workflow and a repair. `sweep`: its workflow may have been ended before it could, so the sweep
+   * does, once the attempt or the order that it is about is settled. `nobody`: that says nothing about whether it is over.
+   */
+  readonly alsoClosedBy: 'sweep' | 'nobody'
 }
 
 /** Cases that wait for a person, and what that person may do about each. Read at night by people who write no code. */
 export const ATTENTION_CASES = {
   provider_unreachable: {
     title: 'The payment provider does not say what became of a charge',
-    repairs: ['retryPayment', 'resolveStep', 'forceCancel'],
+    alsoClosedBy: 'sweep',
     choices: [
       { repair: 'retryPayment', when: 'The provider works again: ask it now.' },
       {
@@ -36,26 +42,40 @@ export const ATTENTION_CASES = {
       },
     ],
   },
+  step_failing: {
+    title: 'A step of this order keeps failing on our own side',
+    alsoClosedBy: 'sweep',
+    choices: [
+      { repair: 'retryStep', when: 'What made it fail is mended: try now.' },
+      {
+        repair: 'forceCancel',
+        when: 'The customer shall not wait any longer: the order is cancelled and its stock goes back; a charge is settled afterwards.',
+        steps: ['place', 'startNextAttempt'],
+      },
+    ],
+  },
   undo_failed: {
     title: 'Stock or money could not be given back',
-    repairs: ['retryStep', 'resolveStep'],
+    alsoClosedBy: 'sweep',
     choices: [
       { repair: 'retryStep', when: 'What was down works again: try now.' },
       {
         repair: 'resolveStep',
         outcome: 'not_done',
         when: "The provider's own pages show that this charge took no money, or you have cancelled it there.",
+        steps: ['cancelCharge', 'resolveCharge', 'syncDecision'],
       },
       {
         repair: 'resolveStep',
         outcome: 'done',
         when: "The provider's own pages show this charge as paid: the money is then given back.",
+        steps: ['cancelCharge', 'resolveCharge'],
       },
     ],
   },
   amount_mismatch: {
     title: 'The provider names another amount, currency or order',
-    repairs: ['resolveStep', 'forceCancel'],
+    alsoClosedBy: 'sweep',
     choices: [
       {
         repair: 'resolveStep',
@@ -67,7 +87,7 @@ export const ATTENTION_CASES = {
   },
   late_money: {
     title: 'A payment for a cancelled order could not be returned',
-    repairs: ['retryStep', 'resolveStep'],
+    alsoClosedBy: 'sweep',
     choices: [
       { repair: 'retryStep', when: 'What kept the money from going back is mended: try now.' },
       {
@@ -78,8 +98,8 @@ export const ATTENTION_CASES = {
     ],
   },
   workflow_failing: {
-    title: 'The workflow of this order was stopped, or keeps failing',
-    repairs: ['resume'],
+    title: 'The workflow of this order was stopped, does not move, or keeps failing',
+    alsoClosedBy: 'sweep',
     choices: [
       {
         repair: 'resume',
@@ -87,16 +107,117 @@ export const ATTENTION_CASES = {
       },
     ],
   },
+  capture_refused: {
+    title: 'The provider refuses to take the money of a confirmed order',
+    alsoClosedBy: 'nobody',
+    choices: [
+      {
+        repair: 'retryStep',
+        when: 'What kept it from taking the money is mended, at the provider or at the bank of the customer: it is asked again, under a new key.',
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "The provider's own pages show the money as taken: the books then show it too.",
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: 'The money shall not be taken any more: this capture has failed, and what it asked for may be captured by another one.',
+      },
+    ],
+  },
+  refund_refused: {
+    title: 'The provider refuses to give money back',
+    alsoClosedBy: 'nobody',
+    choices: [
+      {
+        repair: 'retryStep',
+        when: 'What kept the money from going back is mended: the provider is asked again, under a new key.',
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "You have given the money back yourself, on the provider's own pages or in another way.",
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: 'The money shall not go back: this refund has failed, and its amount may be refunded by another one.',
+      },
+    ],
+  },
+  authorization_expiring: {
+    title: 'The right to take the money ends soon, and cannot be renewed without the customer',
+    alsoClosedBy: 'nobody',
+    choices: [
+      { repair: 'retryStep', when: 'The provider or the customer has made it possible: try to renew it now.' },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'You have settled it with the customer: what is due is or will be paid in another way.',
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: 'You let it end: what was not captured by then cannot be captured any more.',
+      },
+    ],
+  },
+  dispute: {
+    title: "The customer's bank takes money back",
+    alsoClosedBy: 'nobody',
+    choices: [
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "The provider's own pages show the dispute as won: the money is ours again.",
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: "The provider's own pages show the dispute as lost, or you accept it: the money stays with the customer.",
+      },
+    ],
+  },
+  reconciliation_difference: {
+    title: 'Our books and the payment provider say different things',
+    alsoClosedBy: 'nobody',
+    choices: [
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'You know why, and have settled it. Say why in the note. By the API only.',
+      },
+    ],
+  },
 } as const satisfies Record<string, AttentionKind>
 
 export type AttentionCase = keyof typeof ATTENTION_CASES
 
-export function allowsRepair(attention: AttentionCase, repair: RepairName): boolean {
-  return (ATTENTION_CASES[attention].repairs as readonly string[]).includes(repair)
+/** The kinds that the sweep may close. */
+export const SWEPT_CASES: readonly AttentionCase[] = (Object.keys(ATTENTION_CASES) as AttentionCase[]).filter(
+  (code) => ATTENTION_CASES[code].alsoClosedBy === 'sweep',
+)
+
+/** What is known of a case when a person has to choose. */
+export interface CaseAtHand {
+  readonly code: AttentionCase
+  readonly step: string | null
+  /** The order is over: it cannot be cancelled once more. */
+  readonly isOver: boolean
 }
 
-/** What a person can do about a case. An order that is over cannot be cancelled once more. */
-export function repairChoices(attention: AttentionCase, isOver: boolean): readonly RepairChoice[] {
-  const choices: readonly RepairChoice[] = ATTENTION_CASES[attention].choices
-  return choices.filter(({ repair }) => repair !== 'forceCancel' || !isOver)
+/** What a person can do about a case, each with when it is right. */
+export function repairChoices({ code, step, isOver }: CaseAtHand): readonly RepairChoice[] {
+  const choices: readonly RepairChoice[] = ATTENTION_CASES[code].choices
+  return choices.filter(
+    ({ repair, steps }) =>
+      !(repair === 'forceCancel' && isOver) && (steps === undefined || (step !== null && steps.includes(step))),
+  )
+}
+
+/** The repairs that a case takes, each once. */
+export function repairsOf(atHand: CaseAtHand): readonly RepairName[] {
+  return [...new Set(repairChoices(atHand).map(({ repair }) => repair))]
 }

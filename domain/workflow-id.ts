@@ -21,6 +21,10 @@ export function settlementWorkflowId(paymentId: PaymentId): string {
   return `settlement-${paymentId}`
 }
 
+export function fulfillmentWorkflowId(orderId: OrderId): string {
+  return `fulfillment-${orderId}`
+}
+
 export function expiryWorkflowId(shard: number): string {
   return `expiry-${shard}`
 }

@@ -1,4 +1,4 @@
-/** What `PUT /v1/faults` asks for. Rates are 0 to 1. */
+/** What `PUT /v1/faults` asks for. Rates are 0 to 1. The last two make no request fail. */
 export interface FaultSettings {
   /** Every request waits so long before anything happens. */
   readonly delay_ms: number
@@ -7,6 +7,10 @@ export interface FaultSettings {
   /** So many requests have their effect, but the connection is dropped instead of an answer. */
   readonly drop_answer_rate: number
   readonly seed: number
+  /** A charge is found by key, by reference and in lists only this long after it was made. */
+  readonly find_lag_ms: number
+  /** How long authorizations of charges made from now on last; null: as usual. */
+  readonly authorization_seconds: number | null
 }
 
 export interface InjectedFault {
@@ -17,6 +21,9 @@ export interface InjectedFault {
 
 const NO_FAULT: InjectedFault = { delayMs: 0, fails: false, dropsAnswer: false }
 
+/** Seven days, as card networks have it. */
+const AUTHORIZATION_MS = 7 * 86_400_000
+
 /** Decides what goes wrong with a request; equal seeds decide alike for requests in the same order. */
 export class Faults {
   #settings: FaultSettings | null = null
@@ -26,6 +33,15 @@ export class Faults {
   set(settings: FaultSettings | null): void {
     this.#settings = settings
     this.#random = mulberry32(settings?.seed ?? 0)
+  }
+
+  get findLagMs(): number {
+    return this.#settings?.find_lag_ms ?? 0
+  }
+
+  get authorizationMs(): number {
+    const seconds = this.#settings?.authorization_seconds ?? null
+    return seconds === null ? AUTHORIZATION_MS : seconds * 1_000
   }
 
   next(): InjectedFault {

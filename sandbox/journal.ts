@@ -5,9 +5,14 @@ import type { ChargeRecord, ChargeStatus } from './charge'
 
 /** One fact. A line is written whole or not at all, so what belongs together is in one. */
 export type JournalLine =
+  | { readonly format: number }
   | { readonly charge: ChargeRecord; readonly events: readonly WebhookNote[] }
   | { readonly tombstone: Tombstone }
+  | { readonly refused: RefusedKey }
   | { readonly delivered: string }
+
+/** Of the first line. It rises when lines are no longer what they were: older journals are refused then, not misread. */
+const FORMAT = 2
 
 /** An event caused by a change. `status` is there when the event tells of an earlier status than its line. */
 export interface WebhookNote {
@@ -20,6 +25,18 @@ export interface Tombstone {
   readonly id: string
   readonly key: string
   readonly created_at: string
+}
+
+/** A key under which a capture or a refund was refused before it was begun: it stays so. */
+export interface RefusedKey {
+  readonly what: 'capture' | 'refund'
+  readonly key: string
+  readonly charge: string
+  /** As asked; null: all that was there. */
+  readonly amount: number | null
+  readonly final: boolean
+  readonly code: string
+  readonly message: string
 }
 
 const LAZY_FLUSH_MS = 250
@@ -52,7 +69,9 @@ export class Journal {
     await file.truncate(length)
     await file.sync()
     await syncFolder(dirname(path))
-    return new Journal(file, onFailure)
+    const journal = new Journal(file, onFailure)
+    if (length === 0) journal.append({ format: FORMAT })
+    return journal
   }
 
   /** Writes a fact that somebody may be told of once {@link durable} is over. */
@@ -109,7 +128,7 @@ export class Journal {
 
 /**
  * Reads every whole line. A torn last line, left by a kill in the middle of a write, is passed over.
- * @returns the bytes that hold whole lines. Throws when a line before the last is damaged.
+ * @returns the bytes that hold whole lines. Throws when a line before the last is damaged, or another version wrote it.
  */
 export async function readJournal(path: string, take: (line: JournalLine) => void): Promise<number> {
   let length = 0
@@ -120,9 +139,10 @@ export async function readJournal(path: string, take: (line: JournalLine) => voi
       const data = Buffer.concat([rest, chunk as Buffer])
       let start = 0
       for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
-        if (damaged !== null) throw new Error(`${path}: ${damaged}. Move the file away to start with an empty journal.`)
+        if (damaged !== null) throw unreadable(path, damaged)
         const line = parseLine(data.toString('utf8', start, end))
         if (line) {
+          if (length === 0 && !isOfThisFormat(line)) throw unreadable(path, 'another version of the sandbox wrote it')
           take(line)
           length += end + 1 - start
         } else damaged = `the line at byte ${length} is damaged`
@@ -139,12 +159,21 @@ export async function readJournal(path: string, take: (line: JournalLine) => voi
 function parseLine(text: string): JournalLine | null {
   try {
     const line: unknown = JSON.parse(text)
-    const known =
-      typeof line === 'object' && line !== null && ('charge' in line || 'tombstone' in line || 'delivered' in line)
-    return known ? (line as JournalLine) : null
+    const isKnown = typeof line === 'object' && line !== null && KINDS.some((kind) => kind in line)
+    return isKnown ? (line as JournalLine) : null
   } catch {
     return null
   }
+}
+
+const KINDS = ['format', 'charge', 'tombstone', 'refused', 'delivered']
+
+function isOfThisFormat(line: JournalLine): boolean {
+  return 'format' in line && line.format === FORMAT
+}
+
+function unreadable(path: string, why: string): Error {
+  return new Error(`${path}: ${why}. Move the file away to start with an empty journal.`)
 }
 
 /** A new file is only there after a power cut when its folder was written too. */

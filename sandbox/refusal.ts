@@ -1,7 +1,7 @@
-import type { ChargeRecord } from './charge'
-import type { Tombstone } from './journal'
+import type { Capture, ChargeRecord } from './charge'
+import type { RefusedKey, Tombstone } from './journal'
 
-/** Why something was not done. Nothing has changed then. */
+/** Why something was not done. No money has moved then. */
 export interface Refusal {
   readonly status: number
   readonly code: string
@@ -29,6 +29,28 @@ export function wrongStatus(charge: ChargeRecord, wanted: string): Refusal {
 
 export function exceeds(charge: ChargeRecord): Refusal {
   return { status: 409, code: 'amount_exceeds_available', message: 'The amount is more than what is there.', charge }
+}
+
+export function partlyCaptured(charge: ChargeRecord): Refusal {
+  return {
+    status: 409,
+    code: 'charge_captured',
+    message: 'Some of the charge was captured: that needs a refund.',
+    charge,
+  }
+}
+
+export function captureRefused(charge: ChargeRecord, { failure_code }: Capture): Refusal {
+  return { status: 402, code: failure_code ?? 'capture_refused', message: 'The capture was refused.', charge }
+}
+
+export function settledOtherwise(what: 'refund' | 'dispute', status: string, charge: ChargeRecord): Refusal {
+  return { status: 409, code: `${what}_${status}`, message: `The ${what} is ${status}.`, charge }
+}
+
+/** A key answers the same for ever. */
+export function refusedBefore({ code, message }: RefusedKey, charge: ChargeRecord): Refusal {
+  return { status: 409, code, message, charge }
 }
 
 export function keyRefused(tombstone: Tombstone): Refusal {

@@ -2,10 +2,11 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ChargeStore } from './charge-store'
-import { publicCharge, type ChargeRecord } from './charge'
+import type { ChargeRecord, ChargeStatus } from './charge'
 import { Faults } from './faults'
 import { Journal, readJournal, type WebhookNote, type JournalLine } from './journal'
 import { behaviourOf } from './methods'
+import { publicCharge } from './public-charge'
 import { createHandler } from './server'
 import { WebhookSender } from './webhooks'
 
@@ -101,8 +102,7 @@ function sendWebhooks(
 ): void {
   const shuffled = behaviourOf(charge.method).shuffledWebhooks
   notes.forEach((note, index) => {
-    const stale = note.status === undefined ? {} : { status: note.status, captured: 0 }
-    const shown = publicCharge({ ...charge, ...stale }, publicUrl)
+    const shown = publicCharge(note.status === undefined ? charge : earlier(charge, note.status), publicUrl)
     const turn = charge.events - notes.length + index
     sender.send({
       id: note.id,
@@ -110,6 +110,11 @@ function sendWebhooks(
       copiesAfterMs: shuffled ? SHUFFLED_COPIES_MS[turn % 2 === 0 ? 'even' : 'odd'] : AT_ONCE,
     })
   })
+}
+
+/** A charge as it was before it was paid. */
+function earlier(charge: ChargeRecord, status: ChargeStatus): ChargeRecord {
+  return { ...charge, status, captured: 0, captures: [], capture_before: null }
 }
 
 const AT_ONCE = [0]

@@ -2,12 +2,26 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { ChargeStore } from './charge-store'
-import { publicCharge, type ChargeRecord, type Refund } from './charge'
+import type { ChargeRecord, RefundRecord } from './charge'
+import type { ChargePage } from './charge-index'
 import type { Faults } from './faults'
 import { behaviourOf } from './methods'
+import { publicCharge, publicRefund } from './public-charge'
 import { decisionView, resultView, returnAddress, unknownView } from './view'
 import { unavailable, type Refusal, type Result } from './refusal'
-import { amountBody, cancelBody, chargeBody, chargeQuery, emptyBody, faultsBody } from './requests'
+import {
+  cancelBody,
+  captureBody,
+  chargeBody,
+  chargeQuery,
+  closeBody,
+  disputeBody,
+  emptyBody,
+  faultsBody,
+  movementQuery,
+  refundBody,
+  settleBody,
+} from './requests'
 
 export interface SandboxParts {
   readonly store: ChargeStore
@@ -47,8 +61,10 @@ interface Call extends SandboxParts {
   readonly query: URLSearchParams
   readonly headers: IncomingMessage['headers']
   readonly body: Buffer
-  /** The id in the path, or the empty string. */
+  /** The charge's id in the path, or the empty string. */
   readonly id: string
+  /** The id of its refund or dispute in the path, or the empty string. */
+  readonly partId: string
 }
 
 const BODY_LIMIT = 64 * 1024
@@ -57,12 +73,12 @@ async function handle(parts: SandboxParts, request: IncomingMessage, response: S
   const { path, query } = splitTarget(request.url ?? '/')
   const body = await readBody(request)
   if (body === null) return write(response, problem(413, 'body_too_large', `A body has at most ${BODY_LIMIT} bytes.`))
-  const fault = path.startsWith('/v1/charges') ? parts.faults.next() : null
+  const fault = /^\/v1\/(charges|movements)/.test(path) ? parts.faults.next() : null
   if (fault && fault.delayMs > 0) await sleep(fault.delayMs)
   if (fault?.fails) return write(response, refusal(parts, unavailable()))
 
   const method = request.method ?? 'GET'
-  const answer = route(path, { ...parts, method, query, headers: request.headers, body, id: '' })
+  const answer = route(path, { ...parts, method, query, headers: request.headers, body, id: '', partId: '' })
   await parts.durable()
   const early = (answer.notBefore ?? 0) - Date.now()
   if (early > 0) await sleep(early)
@@ -86,6 +102,10 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   '/v1/charges/:id/capture': { POST: capture },
   '/v1/charges/:id/void': { POST: voidCharge },
   '/v1/charges/:id/refunds': { POST: refund },
+  '/v1/charges/:id/refunds/:part/settle': { POST: settleRefund },
+  '/v1/charges/:id/dispute': { POST: dispute },
+  '/v1/charges/:id/disputes/:part/close': { POST: closeDispute },
+  '/v1/movements': { GET: listMovements },
   '/v1/faults': { PUT: setFaults },
   '/3ds/:id': { GET: showDecision },
   '/3ds/:id/approve': { POST: (call) => decide(call, true) },
@@ -93,32 +113,59 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
 }
 
 function route(path: string, call: Call): Answer {
-  const id = /\/(ch_[0-9a-z]+)(?=\/|$)/.exec(path)?.[1] ?? ''
-  const handlers = ROUTES[id === '' ? path : path.replace(id, ':id')]
+  const id = CHARGE_ID.exec(path)?.[1] ?? ''
+  const partId = PART_ID.exec(path)?.[1] ?? ''
+  const handlers =
+    ROUTES[
+      path
+        .split('/')
+        .map((step) => namedStep(step, id, partId))
+        .join('/')
+    ]
   if (!handlers) return problem(404, 'not_found', `There is no ${path}.`)
   const handler = handlers[call.method]
-  if (handler) return handler({ ...call, id })
+  if (handler) return handler({ ...call, id, partId })
   const allow = Object.keys(handlers).join(', ')
   return { ...problem(405, 'method_not_allowed', `Use ${allow}.`), headers: { allow } }
+}
+
+const CHARGE_ID = /\/(ch_[0-9a-z]+)(?=\/|$)/
+const PART_ID = /\/((?:re|dp)_[0-9a-z]+)(?=\/|$)/
+
+function namedStep(step: string, id: string, partId: string): string {
+  if (step === '') return step
+  if (step === id) return ':id'
+  return step === partId ? ':part' : step
 }
 
 function createCharge(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withBody(call, chargeBody, (request) => settle(call, call.store.create(key, request), createdAnswer))
+  return withBody(call, chargeBody, (request) =>
+    settle(call, call.store.create(key, request, call.faults.authorizationMs), createdAnswer),
+  )
 }
 
 function listCharges(call: Call): Answer {
   const parsed = chargeQuery.safeParse(Object.fromEntries(call.query))
   if (!parsed.success) return invalid(parsed.error)
-  const { key, reference, limit, cursor } = parsed.data
+  const { key, reference, updated_since: since, limit, cursor } = parsed.data
+  const { index } = call.store
+  const isShown = (charge: ChargeRecord): boolean => isFound(call, charge)
   if (key === undefined && reference === undefined) {
-    const { charges, next } = call.store.listPage(cursor, limit)
-    return list(call, charges, next)
+    return since === undefined
+      ? list(call, index.listCreated(cursor, limit, isShown))
+      : list(call, index.listChanged(since, cursor, limit, isShown))
   }
-  const byKey = key === undefined ? undefined : call.store.byKey(key)
-  const found = key === undefined ? call.store.byReference(reference ?? '') : byKey ? [byKey] : []
-  return list(call, reference === undefined ? found : found.filter((charge) => charge.reference === reference), null)
+  const byKey = key === undefined ? undefined : index.byKey(key)
+  const found = key === undefined ? index.byReference(reference ?? '') : byKey ? [byKey] : []
+  const matching = found.filter((charge) => reference === undefined || charge.reference === reference)
+  return list(call, { charges: matching.filter(isShown), next: null })
+}
+
+/** A look-up may lag behind what was made. */
+function isFound({ faults }: Call, charge: ChargeRecord): boolean {
+  return faults.findLagMs === 0 || Date.parse(charge.created_at) + faults.findLagMs <= Date.now()
 }
 
 function readCharge(call: Call): Answer {
@@ -128,13 +175,48 @@ function readCharge(call: Call): Answer {
 function capture(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withAmount(call, (charge, amount) => settle(call, call.store.capture(charge, key, amount), chargeAnswer))
+  return withMoney(call, captureBody, (charge, { amount, final }) =>
+    settle(call, call.store.capture(charge, { key, amount, final }), chargeAnswer),
+  )
 }
 
 function refund(call: Call): Answer {
   const key = idempotencyKey(call)
   if (typeof key !== 'string') return key
-  return withAmount(call, (charge, amount) => settle(call, call.store.refund(charge, key, amount), refundAnswer))
+  return withMoney(call, refundBody, (charge, { amount }) =>
+    settle(call, call.store.refund(charge, { key, amount }), refundAnswer),
+  )
+}
+
+function settleRefund(call: Call): Answer {
+  return withBody(call, settleBody, ({ status }) =>
+    withCharge(call, (charge) => {
+      const made = charge.refunds.find(({ id }) => id === call.partId)
+      if (!made) return problem(404, 'not_found', `The charge has no refund ${call.partId}.`)
+      return settle(call, call.store.settleRefund(charge, made, status), chargeAnswer)
+    }),
+  )
+}
+
+function dispute(call: Call): Answer {
+  return withBody(call, disputeBody, ({ amount }) =>
+    withCharge(call, (charge) =>
+      settle(call, call.store.dispute(charge, amount), (disputed) => ({
+        ...chargeAnswer(disputed, call),
+        status: 201,
+      })),
+    ),
+  )
+}
+
+function closeDispute(call: Call): Answer {
+  return withBody(call, closeBody, ({ status }) =>
+    withCharge(call, (charge) => {
+      const open = charge.disputes.find(({ id }) => id === call.partId)
+      if (!open) return problem(404, 'not_found', `The charge has no dispute ${call.partId}.`)
+      return settle(call, call.store.closeDispute(charge, open, status), chargeAnswer)
+    }),
+  )
 }
 
 function voidCharge(call: Call): Answer {
@@ -152,6 +234,14 @@ function cancelByKey(call: Call): Answer {
   )
 }
 
+function listMovements(call: Call): Answer {
+  const parsed = movementQuery.safeParse(Object.fromEntries(call.query))
+  if (!parsed.success) return invalid(parsed.error)
+  const { after, since, limit } = parsed.data
+  const { movements, next } = call.store.index.movements.listPage(after, since, limit)
+  return listAnswer(movements, next)
+}
+
 function setFaults(call: Call): Answer {
   return withBody(call, faultsBody, (settings) => {
     call.faults.set(settings)
@@ -160,14 +250,14 @@ function setFaults(call: Call): Answer {
 }
 
 function showDecision(call: Call): Answer {
-  const charge = call.store.get(call.id)
+  const charge = call.store.index.get(call.id)
   if (!charge) return { status: 404, body: null, html: unknownView() }
   const open = charge.status === 'requires_action'
   return { status: 200, body: null, html: open ? decisionView(charge) : resultView(charge) }
 }
 
 function decide(call: Call, approved: boolean): Answer {
-  const charge = call.store.get(call.id)
+  const charge = call.store.index.get(call.id)
   if (!charge) return { status: 404, body: null, html: unknownView() }
   const decided = call.store.decide(charge, approved)
   const location = returnAddress(decided)
@@ -191,17 +281,23 @@ function chargeAnswer(charge: ChargeRecord, call: Call): Answer {
   return { status: 200, body: publicCharge(charge, call.publicUrl) }
 }
 
-function refundAnswer(made: Refund): Answer {
-  return { status: made.status === 'failed' ? 402 : 201, body: made }
+function refundAnswer(made: RefundRecord): Answer {
+  return { status: made.status === 'failed' ? 402 : 201, body: publicRefund(made) }
 }
 
-function list(call: Call, charges: readonly ChargeRecord[], next: number | null): Answer {
-  const data = charges.map((charge) => publicCharge(charge, call.publicUrl))
+function list(call: Call, { charges, next }: ChargePage): Answer {
+  return listAnswer(
+    charges.map((charge) => publicCharge(charge, call.publicUrl)),
+    next,
+  )
+}
+
+function listAnswer(data: readonly unknown[], next: number | null): Answer {
   return { status: 200, body: { data, has_more: next !== null, next_cursor: next === null ? null : String(next) } }
 }
 
 function withCharge(call: Call, act: (charge: ChargeRecord) => Answer): Answer {
-  const charge = call.store.get(call.id)
+  const charge = call.store.index.get(call.id)
   return charge ? act(charge) : problem(404, 'not_found', `There is no charge ${call.id}.`)
 }
 
@@ -216,12 +312,16 @@ function withBody<T>(call: Call, schema: z.ZodType<T>, act: (body: T) => Answer)
   return parsed.success ? act(parsed.data) : invalid(parsed.error)
 }
 
-function withAmount(call: Call, act: (charge: ChargeRecord, amount: number | undefined) => Answer): Answer {
-  return withBody(call, amountBody, ({ amount, currency }) =>
+function withMoney<T extends { readonly currency?: string | undefined }>(
+  call: Call,
+  schema: z.ZodType<T>,
+  act: (charge: ChargeRecord, body: T) => Answer,
+): Answer {
+  return withBody(call, schema, (body) =>
     withCharge(call, (charge) =>
-      currency !== undefined && currency !== charge.currency
+      body.currency !== undefined && body.currency !== charge.currency
         ? problem(422, 'currency_mismatch', `The charge is in ${charge.currency}.`)
-        : act(charge, amount),
+        : act(charge, body),
     ),
   )
 }

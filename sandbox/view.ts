@@ -1,3 +1,4 @@
+import { formatAmount } from './amount'
 import type { ChargeRecord } from './charge'
 
 /** The view that stands for the bank's page: the customer approves or refuses a payment. */
@@ -92,11 +93,6 @@ const STYLE = `
   button:focus-visible, a:focus-visible { outline: 3px solid light-dark(#1d4ed8, #93c5fd); outline-offset: 2px; }
   a { color: light-dark(#1d4ed8, #93c5fd); }
 `
-
-function formatAmount(minorUnits: number, currency: string): string {
-  const format = new Intl.NumberFormat('en-GB', { style: 'currency', currency })
-  return format.format(minorUnits / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2))
-}
 
 function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)

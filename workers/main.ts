@@ -14,7 +14,7 @@ import { createLog, type Log } from '../log'
 import { createPaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
-import { connectionOptions } from '../temporal'
+import { connectionOptions, guardConnection } from '../temporal'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { BUNDLE_PATH } from './bundle'
 import type { Consumer } from './consumers/consumer'
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
 
   const connection = await connect(settings, log)
   await requireSearchAttributes(connection, settings)
-  const temporal = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE })
+  const temporal = new Client({ connection: guardConnection(connection), namespace: settings.TEMPORAL_NAMESPACE })
   const pool = withFaultPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR, statementName)
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)

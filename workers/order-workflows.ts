@@ -43,6 +43,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       const open = await Promise.all(ids.map(isOpen))
       return ids.filter((_, shard) => !open[shard])
     },
+    isOpen,
     isCheckoutOpen: (orderId) => isOpen(checkoutWorkflowId(orderId)),
     isSettlementOpen: (paymentId) => isOpen(settlementWorkflowId(paymentId)),
     startCheckout: ({ orderId, number }) =>

@@ -144,7 +144,7 @@ async function endAsWanted(checkout: Checkout, saga: CheckoutSaga): Promise<Chec
 
 /** Nothing more is taken. What is in flight is looked up; unless it paid, it is cancelled by its key, then the stock goes back. */
 async function endUnpaid(checkout: Checkout, saga: CheckoutSaga): Promise<CheckoutEnd['outcome']> {
-  const { attempt, messages, orderId, patienceMs } = checkout
+  const { attempt, messages, orderId } = checkout
   if (attempt && !attempt.final && messages.cancelReason === null && (await paidAfterAll(checkout, saga, attempt)))
     return 'confirmed'
   await saga.compensate()
@@ -156,7 +156,6 @@ async function endUnpaid(checkout: Checkout, saga: CheckoutSaga): Promise<Checko
       key: attempt.key,
       code: messages.cancelReason ? 'undo_failed' : 'provider_unreachable',
       patienceMs: 1,
-      returnPatienceMs: patienceMs,
     })
   }
   return 'cancelled'
@@ -182,7 +181,7 @@ async function runPlace({ orderId }: Checkout): Promise<Placed | { outcome: 'ove
 async function cancelUnpaidOrder(checkout: Checkout): Promise<void> {
   const { orderId, patienceMs } = checkout
   const end = await checkout.intervention.supervise(
-    { step: 'cancelOrder', code: 'undo_failed', paymentId: null, waitsFor: 'the stock to be given back', patienceMs },
+    { step: 'cancelOrder', code: 'undo_failed', object: null, waitsFor: 'the stock to be given back', patienceMs },
     () => cancelOrder({ orderId, reason: checkout.cancelReason }),
   )
   if (end.by === 'resolved' && end.outcome === 'not_done') await cancelUnpaidOrder(checkout)
@@ -216,7 +215,7 @@ async function chargeUntilAnswered(checkout: Checkout, attempt: OpenAttempt): Pr
     'It is asked again every few seconds. The stock is held.',
   )
   const end = await intervention.supervise(
-    { step: 'retryCharge', code: 'provider_unreachable', paymentId: attempt.paymentId, waitsFor, patienceMs },
+    { step: 'retryCharge', code: 'provider_unreachable', object: attempt.paymentId, waitsFor, patienceMs },
     () => retryCharge({ paymentId: attempt.paymentId }),
     () => checkout.mustEnd,
   )
@@ -229,7 +228,7 @@ async function lookUpAttemptAgain(checkout: Checkout, attempt: OpenAttempt): Pro
     {
       step: 'lookUpChargeAgain',
       code: 'provider_unreachable',
-      paymentId: attempt.paymentId,
+      object: attempt.paymentId,
       waitsFor: `the payment provider to be asked once more about charge \`${attempt.key}\``,
       patienceMs: checkout.patienceMs,
     },
@@ -258,7 +257,14 @@ async function decideMismatch(
 ): Promise<boolean> {
   checkout.hold.start()
   const end = await checkout.intervention.supervise(
-    { step: 'charge', code: 'amount_mismatch', paymentId: attempt.paymentId, waitsFor: explanation, patienceMs: 1 },
+    {
+      step: 'charge',
+      code: 'amount_mismatch',
+      object: attempt.paymentId,
+      waitsFor: `a person to say whether charge \`${attempt.key}\` pays for the order`,
+      detail: explanation,
+      patienceMs: 1,
+    },
     () => CancellationScope.current().cancelRequested,
     () => checkout.mustEnd,
   )
@@ -295,7 +301,7 @@ async function tryToCancel(
   )
   const end = await intervention.supervise(
     // Longer than the timer: what is not final then becomes a case after the stock has gone back.
-    { step: 'cancelCharge', code: 'undo_failed', paymentId, waitsFor, patienceMs: 2 * patienceMs },
+    { step: 'cancelCharge', code: 'undo_failed', object: paymentId, waitsFor, patienceMs: 2 * patienceMs },
     () => cancelCharge({ paymentId, keepIfPaid, reason: checkout.cancelReason }),
     () => checkout.isOutOfPatience,
   )

@@ -4,6 +4,7 @@ import type { ImportId, OrderId, PaymentId } from '../domain/ids'
 import {
   auditWorkflowId,
   checkoutWorkflowId,
+  fulfillmentWorkflowId,
   importWorkflowId,
   RECOMMENDATIONS_ID,
   reindexWorkflowId,
@@ -20,7 +21,7 @@ import {
  */
 
 /** One queue per concern, so that operators scale each alone. */
-export const TASK_QUEUES = { checkout: 'checkout', platform: 'platform' } as const
+export const TASK_QUEUES = { checkout: 'checkout', fulfillment: 'fulfillment', platform: 'platform' } as const
 export type TaskQueue = keyof typeof TASK_QUEUES
 
 /** How many expiry workflows share the work: each takes the rows whose owner's id hashes to its shard. */
@@ -41,6 +42,10 @@ export interface CheckoutInput {
 export interface SettlementInput {
   readonly orderId: OrderId
   readonly paymentId: PaymentId
+}
+
+export interface FulfillmentInput {
+  readonly orderId: OrderId
 }
 
 export interface ExpiryInput {
@@ -71,10 +76,14 @@ export const cancelSignal = defineSignal('cancel')
 /** The provider has news of an attempt: look it up. */
 export const providerNewsSignal = defineSignal<[{ readonly paymentId: PaymentId }]>('providerNews')
 
+/** Something is to be done with the order's money, or a provider has news of it: read the rows. */
+export const paymentWorkSignal = defineSignal('paymentWork')
+
 /** What a repair update takes: one JSON object, since the Web UI sends just one. */
 export interface Repair {
-  /** Which pending step; may be left out when there is only one. */
+  /** Which step that waits, and of what (the id of a payment, capture or refund); may be left out when only one fits. */
   readonly step?: string
+  readonly object?: string
   /** For `resolveStep`: whether the step's effect is to count as done. */
   readonly outcome?: 'done' | 'not_done'
   readonly reason_code: string
@@ -125,6 +134,20 @@ export function settlementStart(input: SettlementInput) {
     memo: { ...input },
     workflowTaskTimeout: '5s',
     staticSummary: `Money of an order that is over: ${input.orderId}`,
+  } as const
+}
+
+/**
+ * One per confirmed order. Until there is something to do it costs nothing but its row in Temporal: its first task comes with
+ * the first signal-with-start, or when its authorization is about to end. (A plain signal would wait for that time too.)
+ */
+export function fulfillmentStart(orderId: OrderId) {
+  return {
+    workflowId: fulfillmentWorkflowId(orderId),
+    taskQueue: TASK_QUEUES.fulfillment,
+    args: [{ orderId }] as [FulfillmentInput],
+    workflowTaskTimeout: '5s',
+    staticSummary: `Money of the confirmed order ${orderId}`,
   } as const
 }
 
@@ -189,12 +212,19 @@ export const ORDER_ACTIVITIES = [
   'cancelCharge',
   'cancelOrder',
   'resolveCharge',
-  'returnMoney',
-  'recordReturn',
   'recordDecision',
   'syncDecision',
   'skipSync',
   'readSettlement',
+  'readPaymentWork',
+  'capturePayment',
+  'refundPayment',
+  'releasePayment',
+  'refreshPayment',
+  'decideCapture',
+  'decideRefund',
+  'settleElsewhere',
+  'closeDispute',
   'openCase',
   'closeCase',
   'recordRepair',
@@ -205,6 +235,7 @@ export type OrderActivity = (typeof ORDER_ACTIVITIES)[number]
 export const WORKFLOWS = {
   checkout: 'checkout',
   settlement: 'settlement',
+  fulfillment: 'fulfillment',
   expiry: 'expiry',
   import: 'importCatalog',
   reindex: 'reindex',

@@ -2,6 +2,7 @@
 export { audit } from './audit'
 export { checkout } from './checkout'
 export { expiry } from './expiry'
+export { fulfillment } from './fulfillment'
 export { importCatalog } from './import'
 export { reindex } from './reindex'
 export { recommendations } from './recommendations'

@@ -8,8 +8,15 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow'
-import { ATTENTION_CASES, type AttentionCase, allowsRepair, repairChoices, type RepairChoice } from '../domain/support'
-import { isId, type OrderId, type PaymentId } from '../domain/ids'
+import {
+  ATTENTION_CASES,
+  type AttentionCase,
+  type CaseAtHand,
+  repairChoices,
+  type RepairChoice,
+  repairsOf,
+} from '../domain/support'
+import { isId, type OrderId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
 import { closeCase, openCase, recordRepair } from './proxies'
@@ -19,13 +26,18 @@ export interface SupervisedStep {
   /** The activity that does it: `retryStep` and `resolveStep` name it so. */
   readonly step: OrderActivity
   readonly code: AttentionCase
-  readonly paymentId: PaymentId | null
+  /** The id of the payment, capture or refund that it is about; null when it is about the whole order. */
+  readonly object: string | null
   /** What it waits for, in words for support: "the provider to answer for charge …". */
   readonly waitsFor: string
+  /** Figures and reasons in words for support, without personal data. */
+  readonly detail?: string
   /** How long it is tried before a person is asked. */
   readonly patienceMs: number
   /** The order is over: it cannot be cancelled once more. */
   readonly isOver?: boolean
+  /** The workflow does not stand still for it: what that waits for besides is shown too. */
+  readonly isBeside?: boolean
 }
 
 /** How a supervised step ended: by itself, or by what a person decided. `interrupted`: something else came first. */
@@ -35,11 +47,15 @@ export type StepEnd<T> =
   | { readonly by: 'forced' }
   | { readonly by: 'interrupted' }
 
+type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
+
 interface StepAtWork {
   readonly step: SupervisedStep
   readonly since: number
-  /** A person has been asked. */
-  hasCase: boolean
+  /** Since when a person has been asked; null: nobody has. */
+  caseSince: number | null
+  /** What a person wants done about it. */
+  repair: { readonly action: RepairAction; readonly outcome: Repair['outcome'] } | null
   /** News has come since the last try; how often it made it try again at once. */
   retryNow: boolean
   retriedNow: number
@@ -50,14 +66,16 @@ const RETRIES_NOW_MAX = 10
 
 /**
  * Where support meets a workflow: it shows what the workflow waits for, opens a case for what does not come right by
- * itself, and takes repairs for it. One step at a time.
+ * itself, and takes repairs for it. Several steps may be at work at a time, each of another name or object.
  */
 export class Intervention {
   private readonly orderId: OrderId
   /** "GBP 5.10", once it is known. */
   private amount: string | null = null
-  private current: StepAtWork | null = null
-  private repair: { readonly action: RepairAction; readonly outcome: Repair['outcome'] } | null = null
+  /** In the order in which they began. */
+  private readonly atWork: StepAtWork[] = []
+  /** What the workflow itself waits for, or how it ended, as Markdown. */
+  private shown = ''
 
   constructor(orderId: OrderId) {
     this.orderId = orderId
@@ -67,29 +85,60 @@ export class Intervention {
   /**
    * Runs `work` until it is done. What takes longer than the step's patience becomes a case and goes on being tried;
    * success or a repair closes the case. `interrupted` ends the waiting for another reason.
+   *
+   * @throws when this step of this object is at work already
    */
   async supervise<T>(
     step: SupervisedStep,
     work: () => Promise<T>,
     interrupted: () => boolean = () => false,
   ): Promise<StepEnd<T>> {
-    const atWork: StepAtWork = { step, since: Date.now(), hasCase: false, retryNow: false, retriedNow: 0 }
-    this.current = atWork
-    this.repair = null
+    const atWork = this.begin(step)
     try {
       for (;;) {
         const end = await this.tryOnce(atWork, work, interrupted)
         if (end !== 'again') return end
       }
     } finally {
-      this.current = null
-      if (atWork.hasCase) await CancellationScope.nonCancellable(() => this.close(step))
+      await CancellationScope.nonCancellable(() => this.end(atWork))
     }
   }
 
-  /** There is news of what the step waits for: it is tried again now, not when its next retry is due. */
+  /**
+   * Asks a person about what nothing but a decision brings on. `retry`: it is to be done again. Without a decision it waits
+   * until `interrupted`.
+   */
+  async ask(
+    step: Omit<SupervisedStep, 'patienceMs'>,
+    interrupted: () => boolean,
+  ): Promise<{ readonly by: 'retry' } | DecidedEnd> {
+    const atWork = this.begin({ ...step, patienceMs: 0 })
+    try {
+      await this.open(atWork)
+      await condition(() => atWork.repair !== null || interrupted())
+      if (atWork.repair === null) return { by: 'interrupted' }
+      return decided(atWork) ?? { by: 'retry' }
+    } finally {
+      await CancellationScope.nonCancellable(() => this.end(atWork))
+    }
+  }
+
+  /** There is news of what the steps wait for: they are tried again now, not when their next retry is due. */
   retryNow(): void {
-    if (this.current && this.current.retriedNow < RETRIES_NOW_MAX) this.current.retryNow = true
+    for (const atWork of this.atWork) if (atWork.retriedNow < RETRIES_NOW_MAX) atWork.retryNow = true
+  }
+
+  private begin(step: SupervisedStep): StepAtWork {
+    if (this.atWork.some(({ step: other }) => other.step === step.step && other.object === step.object))
+      throw new Error(`${nameOf(step)} is at work already`)
+    const atWork = { step, since: Date.now(), caseSince: null, repair: null, retryNow: false, retriedNow: 0 }
+    this.atWork.push(atWork)
+    return atWork
+  }
+
+  private async end(atWork: StepAtWork): Promise<void> {
+    this.atWork.splice(this.atWork.indexOf(atWork), 1)
+    if (atWork.caseSince !== null) await this.close(atWork.step)
   }
 
   private async tryOnce<T>(
@@ -109,8 +158,8 @@ export class Intervention {
         attempt.failed = true
       },
     )
-    const ready = (): boolean => attempt.done !== null || this.repair !== null || atWork.retryNow || interrupted()
-    if (!atWork.hasCase) {
+    const ready = (): boolean => attempt.done !== null || atWork.repair !== null || atWork.retryNow || interrupted()
+    if (atWork.caseSince === null) {
       const patienceMs = Math.max(1, atWork.step.patienceMs - (Date.now() - atWork.since))
       const inTime = await condition(() => ready() || attempt.failed, patienceMs)
       if (!inTime || !ready()) await this.open(atWork)
@@ -119,35 +168,35 @@ export class Intervention {
     scope.cancel()
     await running
     if (attempt.done) return { by: 'done', result: attempt.done.result }
-    return this.decided() ?? (interrupted() ? { by: 'interrupted' } : 'again')
-  }
-
-  /** What the repair at hand means; null when there is none, or it means to try again. */
-  private decided(): StepEnd<never> | null {
-    const repair = this.repair
-    this.repair = null
-    if (repair?.action === 'forceCancel') return { by: 'forced' }
-    if (repair?.action === 'resolveStep' && repair.outcome) return { by: 'resolved', outcome: repair.outcome }
-    return null
+    return decided(atWork) ?? (interrupted() ? { by: 'interrupted' } : 'again')
   }
 
   private async open(atWork: StepAtWork): Promise<void> {
-    atWork.hasCase = true
-    const { code, step, paymentId } = atWork.step
-    this.show(this.describeCase(atWork.step))
+    atWork.caseSince = Date.now()
+    const { code, step, object, detail = null } = atWork.step
+    this.render()
     upsertSearchAttributes([
       { key: SEARCH_ATTRIBUTES.needsAttention, value: true },
       { key: SEARCH_ATTRIBUTES.attentionReason, value: code },
     ])
-    await openCase({ orderId: this.orderId, code, step, paymentId, workflowId: workflowInfo().workflowId })
+    await openCase({ orderId: this.orderId, code, step, object, detail, workflowId: workflowInfo().workflowId })
   }
 
-  private async close({ code }: SupervisedStep): Promise<void> {
+  private async close({ step, object }: SupervisedStep): Promise<void> {
+    this.render()
+    const newest = this.cases.reduce<StepAtWork | null>(
+      (last, one) => (last && (last.caseSince ?? 0) > (one.caseSince ?? 0) ? last : one),
+      null,
+    )
     upsertSearchAttributes([
-      { key: SEARCH_ATTRIBUTES.needsAttention, value: false },
-      { key: SEARCH_ATTRIBUTES.attentionReason, value: null },
+      { key: SEARCH_ATTRIBUTES.needsAttention, value: newest !== null },
+      { key: SEARCH_ATTRIBUTES.attentionReason, value: newest?.step.code ?? null },
     ])
-    await closeCase({ orderId: this.orderId, code })
+    await closeCase({ workflowId: workflowInfo().workflowId, step, object })
+  }
+
+  private get cases(): StepAtWork[] {
+    return this.atWork.filter(({ caseSince }) => caseSince !== null)
   }
 
   private takeRepairs(action: RepairAction): void {
@@ -155,17 +204,16 @@ export class Intervention {
       REPAIR_UPDATES[action],
       async (repair: Repair) => {
         const id = currentUpdateInfo()?.id ?? action
-        const atWork = this.current
+        const [atWork] = this.fitting(action, repair)
         await recordRepair({ orderId: this.orderId, id, action, repair })
         // What it was meant for may be over by now.
-        if (this.current === atWork) this.repair = { action, outcome: repair.outcome }
+        if (atWork) atWork.repair = { action, outcome: repair.outcome }
       },
       { validator: (repair: Repair) => this.check(action, repair), description: REPAIR_DESCRIPTIONS[action] },
     )
   }
 
   private check(action: RepairAction, repair: Repair | undefined): void {
-    const atWork = this.current
     if (!repair || typeof repair !== 'object')
       throw refused('Send one JSON object, such as {"reason_code": "…", "by": "key_…"}')
     const unknown = Object.keys(repair).filter((field) => !REPAIR_FIELDS.has(field))
@@ -174,15 +222,35 @@ export class Intervention {
       throw refused('`reason_code` must be a short code, such as "checked_with_provider"')
     if (typeof repair.by !== 'string' || !isId('apiKey', repair.by))
       throw refused('`by` must be the id of your admin key (key_…)')
-    if (!atWork?.hasCase) throw refused('Nothing waits for a person here')
-    const { code, step, isOver } = atWork.step
-    if (isOver && action === 'forceCancel') throw refused('The order is cancelled already')
-    if (!allowsRepair(code, action))
-      throw refused(`${code} takes ${ATTENTION_CASES[code].repairs.join(', ')}, not ${action}`)
-    if (repair.step !== undefined && repair.step !== step) throw refused(`The step that waits is ${step}`)
+    this.checkFit(action, repair)
     if (action === 'resolveStep' && repair.outcome !== 'done' && repair.outcome !== 'not_done') {
       throw refused('`outcome` must be "done" or "not_done"')
     }
+  }
+
+  /** Exactly one step that waits for a person fits. */
+  private checkFit(action: RepairAction, repair: Repair): void {
+    if (this.cases.length === 0) throw refused('Nothing waits for a person here')
+    const named = this.named(repair)
+    if (named.length === 0) throw refused(`Of that step and object nothing waits for a person. ${waiting(this.cases)}`)
+    const fitting = this.fitting(action, repair)
+    if (fitting.length > 1)
+      throw refused(`Several steps wait: say which by \`step\` and \`object\`. ${waiting(fitting)}`)
+    if (fitting.length === 1) return
+    if (action === 'forceCancel' && named.every(({ step }) => step.isOver))
+      throw refused('The order is cancelled already')
+    const takes = named.map(({ step }) => `${step.code} takes ${repairsOf(atHand(step)).join(', ')}`)
+    throw refused(`${takes.join('; ')}, not ${action}`)
+  }
+
+  private fitting(action: RepairAction, repair: Repair): StepAtWork[] {
+    return this.named(repair).filter(({ step }) => repairsOf(atHand(step)).includes(action))
+  }
+
+  private named({ step, object }: Repair): StepAtWork[] {
+    return this.cases.filter(
+      (one) => (step === undefined || step === one.step.step) && (object === undefined || object === one.step.object),
+    )
   }
 
   /** What is at stake, for what support is shown. */
@@ -190,9 +258,10 @@ export class Intervention {
     this.amount = `${money.currency} ${formatMajor(money)}`
   }
 
-  /** Current details of the workflow, as Markdown: free, and never part of the history. */
+  /** What the workflow itself waits for, or how it ended, as Markdown. Cases are shown before it. */
   show(markdown: string): void {
-    setCurrentDetails(markdown)
+    this.shown = markdown
+    this.render()
   }
 
   /** What it waits for while all is well. `since` is now. */
@@ -203,25 +272,66 @@ export class Intervention {
     )
   }
 
-  private describeCase({ code, step, waitsFor, isOver }: SupervisedStep): string {
-    const { title } = ATTENTION_CASES[code]
-    const choices = repairChoices(code, isOver ?? false)
+  /** Current details of the workflow, as Markdown: free, and never part of the history. */
+  private render(): void {
+    const { cases } = this
+    const standsStill = cases.some(({ step }) => !step.isBeside)
+    const beside = this.atWork.filter(({ step, caseSince }) => step.isBeside && caseSince === null)
+    setCurrentDetails(
+      [
+        ...cases.map((one) => this.describeCase(one, cases.length > 1)),
+        ...(standsStill || this.shown === '' ? [] : [this.shown]),
+        ...beside.map(({ step, since }) => `**Waits also for** ${step.waitsFor}\n\nSince ${formatTime(since)}`),
+      ].join('\n\n---\n\n'),
+    )
+  }
+
+  private describeCase({ step, caseSince }: StepAtWork, isOneOfSeveral: boolean): string {
+    const { code, waitsFor, detail } = step
     return [
-      `### ⚠ ${title}`,
+      `### ⚠ ${ATTENTION_CASES[code].title}`,
       '',
       `**Waits for** ${waitsFor}. ${MEANWHILE[code] ?? 'It goes on being tried, and the case closes by itself when that works.'}`,
+      ...(detail === undefined ? [] : ['', `**What is known** ${detail}`]),
       '',
-      `**A person has been asked since** ${formatTime(Date.now())}`,
+      `**A person has been asked since** ${formatTime(caseSince ?? Date.now())}`,
       ...(this.amount === null ? [] : ['', `**At stake** ${this.amount}`]),
       '',
       '**What to do** Choose what fits below, then *More Actions → Send an Update*: take the update of that name and paste its JSON, with the id of your own admin key instead of `key_…`.',
-      ...choices.flatMap((choice) => ['', ...describeChoice(choice, step)]),
+      ...repairChoices(atHand(step)).flatMap((choice) => ['', ...describeChoice(choice, step, isOneOfSeveral)]),
     ].join('\n')
   }
 }
 
-function describeChoice({ repair, when, ...outcome }: RepairChoice, step: string): string[] {
-  const json = { step, ...outcome, reason_code: 'checked_with_provider', by: 'key_…' }
+/** What the repair at hand means; null when there is none, or it means to try again. */
+function decided(atWork: StepAtWork): DecidedEnd | null {
+  const { repair } = atWork
+  atWork.repair = null
+  if (repair?.action === 'forceCancel') return { by: 'forced' }
+  if (repair?.action === 'resolveStep' && repair.outcome) return { by: 'resolved', outcome: repair.outcome }
+  return null
+}
+
+function atHand({ code, step, isOver = false }: SupervisedStep): CaseAtHand {
+  return { code, step, isOver }
+}
+
+/** "resolveCharge of pay_…" */
+function nameOf({ step, object }: SupervisedStep): string {
+  return object === null ? step : `${step} of ${object}`
+}
+
+function waiting(cases: readonly StepAtWork[]): string {
+  return `Waiting: ${cases.map(({ step }) => nameOf(step)).join('; ')}`
+}
+
+function describeChoice(
+  { repair, when, outcome }: RepairChoice,
+  { step, object }: SupervisedStep,
+  isOneOfSeveral: boolean,
+): string[] {
+  const which = isOneOfSeveral && object !== null ? { step, object } : { step }
+  const json = { ...which, ...(outcome && { outcome }), reason_code: 'checked_with_provider', by: 'key_…' }
   // One field a line: the Web UI cuts off what is wide.
   const lines = JSON.stringify(json, null, 1).split('\n')
   return [`- ${when}`, `  Update \`${repair}\`:`, '  ```json', ...lines.map((line) => `  ${line}`), '  ```']
@@ -243,7 +353,7 @@ const REPAIR_DESCRIPTIONS: Readonly<Record<RepairAction, string>> = {
   forceCancel: 'Cancel the order now; its money is settled afterwards.',
 }
 
-const REPAIR_FIELDS: ReadonlySet<string> = new Set(['step', 'outcome', 'reason_code', 'by'])
+const REPAIR_FIELDS: ReadonlySet<string> = new Set(['step', 'object', 'outcome', 'reason_code', 'by'])
 /** A code, never a sentence: nothing personal may come into a history. */
 const REASON_CODE = /^[a-z][a-z0-9_]{0,63}$/
 

@@ -68,7 +68,6 @@ export const startNextAttempt = step('startNextAttempt', 'Begin the next payment
 export const openCase = step('openCase', 'Write the case into the attention list')
 export const closeCase = step('closeCase', 'Close the case in the attention list')
 export const recordRepair = step('recordRepair', 'Write down who repaired what')
-export const recordReturn = step('recordReturn', 'Write down that the money went back')
 export const skipSync = step('skipSync', 'Write down that the provider knows')
 export const readSettlement = step('readSettlement', 'Read what there is to settle')
 export const recordDecision = step('recordDecision', 'Write down what support decided about a charge')
@@ -85,7 +84,21 @@ export const lookUpChargeAgain = patient(
 export const cancelCharge = patient('Cancel the charge at the payment provider').cancelCharge
 export const resolveCharge = patient('Find out whether money came for an order that is over').resolveCharge
 export const syncDecision = patient('Tell the payment provider what was decided about the charge').syncDecision
-export const returnMoney = patient('Give the money of an order that is over back').returnMoney
+
+export const readPaymentWork = step('readPaymentWork', 'Read what is to be done with the money of the order')
+export const decideCapture = step('decideCapture', 'Write down what support decided about a capture')
+export const decideRefund = step('decideRefund', 'Write down what support decided about a refund')
+export const settleElsewhere = step('settleElsewhere', 'Write down that support has settled it elsewhere')
+export const closeDispute = step('closeDispute', 'Write down that support has dealt with the dispute')
+
+/** What moves money that is held: the first try fails when the provider does not answer it. */
+export const moveOnce = proxyLocalActivities<PaymentActivities>(ONE_TRY)
+export const movePatiently = {
+  capturePayment: patient('Take the money that was asked for').capturePayment,
+  refundPayment: patient('Give the money back').refundPayment,
+  releasePayment: patient('Let go what was authorized and is not needed').releasePayment,
+  refreshPayment: patient('Ask the payment provider what is new').refreshPayment,
+} as const
 
 export const sweep = proxyActivities<ExpiryActivities>({
   ...PATIENT,

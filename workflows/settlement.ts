@@ -3,15 +3,8 @@ import type { OrderId, PaymentId } from '../domain/ids'
 import type { AttentionCase } from '../domain/support'
 import type { SettlementInput } from './contract'
 import { Intervention } from './intervention'
-import {
-  readSettlement,
-  recordDecision,
-  recordReturn,
-  resolveCharge,
-  returnMoney,
-  skipSync,
-  syncDecision,
-} from './proxies'
+import { MoneyWorker } from './payment'
+import { readSettlement, recordDecision, resolveCharge, skipSync, syncDecision } from './proxies'
 
 interface LateAttempt {
   readonly orderId: OrderId
@@ -19,9 +12,8 @@ interface LateAttempt {
   readonly key: string
   /** The case it becomes when nobody can say what happened. */
   readonly code: Extract<AttentionCase, 'provider_unreachable' | 'undo_failed'>
-  /** How long it may take to learn what happened, and to give the money back, before a person is asked. */
+  /** How long it may take to learn what happened before a person is asked. */
   readonly patienceMs: number
-  readonly returnPatienceMs: number
 }
 
 /**
@@ -33,8 +25,7 @@ export async function settlement({ orderId, paymentId }: SettlementInput): Promi
   const { key, patienceMs, money, needsSync } = await readSettlement({ paymentId })
   intervention.setAmount(money)
   if (needsSync) await syncWithProvider(intervention, { paymentId, key, patienceMs })
-  const patience = { patienceMs, returnPatienceMs: patienceMs }
-  await returnLateMoney(intervention, { orderId, paymentId, key, code: 'provider_unreachable', ...patience })
+  await returnLateMoney(intervention, { orderId, paymentId, key, code: 'provider_unreachable', patienceMs })
   await condition(allHandlersFinished)
 }
 
@@ -46,7 +37,7 @@ async function syncWithProvider(
   intervention.showWaiting(`${waitsFor}.`, 'The order itself is settled.')
   for (;;) {
     const end = await intervention.supervise(
-      { step: 'syncDecision', code: 'undo_failed', paymentId, waitsFor, patienceMs, isOver: true },
+      { step: 'syncDecision', code: 'undo_failed', object: paymentId, waitsFor, patienceMs, isOver: true },
       () => syncDecision({ paymentId }),
     )
     if (end.by === 'done') return
@@ -56,13 +47,16 @@ async function syncWithProvider(
 
 /** Finds out what became of an attempt of an order that is over, and gives back what it took. */
 export async function returnLateMoney(intervention: Intervention, late: LateAttempt): Promise<void> {
-  if (await tookMoney(intervention, late)) await giveBack(intervention, late)
+  const worker = new MoneyWorker(intervention, late)
+  await resolve(intervention, late)
+  intervention.showWaiting(`the money of charge \`${late.key}\` to go back.`, 'The order is over.')
+  await worker.finish()
 }
 
-async function tookMoney(
+async function resolve(
   intervention: Intervention,
   { paymentId, key, code, patienceMs }: LateAttempt,
-): Promise<boolean> {
+): Promise<void> {
   intervention.showWaiting(
     `the payment provider to say whether charge \`${key}\` took money.`,
     'The order is over: what was taken goes back.',
@@ -70,34 +64,13 @@ async function tookMoney(
   const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
   for (;;) {
     const end = await intervention.supervise(
-      { step: 'resolveCharge', code, paymentId, waitsFor, patienceMs, isOver: true },
+      { step: 'resolveCharge', code, object: paymentId, waitsFor, patienceMs, isOver: true },
       () => resolveCharge({ paymentId }),
     )
-    if (end.by === 'done') return end.result.outcome === 'money_taken'
-    if (end.by === 'resolved')
-      return (await recordDecision({ paymentId, happened: end.outcome === 'done' })).outcome === 'paid'
-  }
-}
-
-async function giveBack(
-  intervention: Intervention,
-  { orderId, paymentId, key, returnPatienceMs }: LateAttempt,
-): Promise<void> {
-  intervention.showWaiting(`the money of charge \`${key}\` to go back.`, 'The order is over.')
-  const step = {
-    step: 'returnMoney',
-    code: 'late_money',
-    paymentId,
-    waitsFor: `the money of charge \`${key}\` to go back`,
-    patienceMs: Math.min(returnPatienceMs, LATE_MONEY_PATIENCE_MS),
-    isOver: true,
-  } as const
-  for (;;) {
-    const end = await intervention.supervise(step, () => returnMoney({ paymentId }))
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'done') return recordReturn({ orderId, paymentId })
+    if (end.by === 'resolved') {
+      await recordDecision({ paymentId, happened: end.outcome === 'done' })
+      return
+    }
   }
 }
-
-/** Money that was seen goes back within a minute, or somebody is told. */
-const LATE_MONEY_PATIENCE_MS = 55_000

@@ -46,17 +46,22 @@ export function createCheckoutActivities({
 }: Pick<ActivityDeps, 'pool' | 'redis' | 'tax' | 'settings'>) {
   const patienceMs = settings.ATTENTION_AFTER_SECONDS * 1000
 
-  /** Idempotent on `orderId`: repeated, it returns what it did. A cancelled order is never placed. */
+  /**
+   * Idempotent on `orderId`: repeated, it returns what it did. A cancelled order is never placed. Nor is one that is older
+   * than a hold lasts, because workers were away perhaps: its buyer has left.
+   */
   async function place({ orderId }: { orderId: OrderId }): Promise<Placed | Over> {
     for (let tries = 0; tries < PLACE_TRIES_MAX; tries++) {
       const order = await readOrderToPlace(pool, orderId)
       if (!order) return { outcome: 'over' }
       if (order.status !== 'pending') return placedBefore(order)
-      if (order.cancelWanted) {
-        await cancel({ orderId, reason: 'customer' })
+      const seconds = holdSeconds(await storeSettings(pool), settings).checkout
+      const reason = order.cancelWanted ? 'customer' : order.ageMs >= seconds * 1000 ? 'expired' : null
+      if (reason) {
+        await cancel({ orderId, reason })
         return { outcome: 'over' }
       }
-      const placed = await tryToPlace(order)
+      const placed = await tryToPlace(order, seconds)
       if (placed) return placed
     }
     throw new Error('The stock kept moving while it was being reserved')
@@ -78,7 +83,7 @@ export function createCheckoutActivities({
   }
 
   /** Null: the stock or the order has changed meanwhile. */
-  async function tryToPlace(order: OrderToPlace): Promise<Placed | Over | null> {
+  async function tryToPlace(order: OrderToPlace, seconds: number): Promise<Placed | Over | null> {
     const { judgement, supply } = await judge(order)
     if (judgement.outcome === 'refused') return refuse(order, judgement)
     const { lines, totals } = judgement.priced
@@ -90,7 +95,7 @@ export function createCheckoutActivities({
       allocations: routed.allocations,
       lines: lines.map(placedLine),
       totals,
-      holdSeconds: holdSeconds(await storeSettings(pool), settings).checkout,
+      holdSeconds: seconds,
     })
     return placed && placedNow(order, totals.total, placed.holdMs)
   }

@@ -1,4 +1,4 @@
-import { closeSettledCases, openCase } from '../../db/support/attention'
+import { closeSettledCase, listSettledCases, openCase } from '../../db/support/attention'
 import { expireDueHolds } from '../../db/inventory/reservation'
 import { dropCart } from '../../db/cart/cache'
 import { cancelOrder } from '../../db/order/cancel'
@@ -13,6 +13,7 @@ export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
 const HOLDS_PER_BATCH = 500
 const ORDERS_PER_BATCH = 500
 const BATCHES_MAX = 20
+const CASES_PER_ROUND = 200
 
 interface Shard {
   readonly shard: number
@@ -26,7 +27,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   async function sweep(shard: Shard): Promise<{ expired: number; restarted: number; nextDueMs: number | null }> {
     const holds = await expireHolds(shard)
     const restarted = await restartOrphans(shard)
-    await closeSettledCases(pool, shard)
+    await closeSettledCases(shard)
     if (shard.shard === 0) await reportFailing()
     return { ...holds, restarted }
   }
@@ -94,12 +95,19 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
     await noteReminder(pool, orderId)
   }
 
+  /** An open workflow closes its cases itself. */
+  async function closeSettledCases(shard: Shard): Promise<void> {
+    for (const { id, workflowId } of await listSettledCases(pool, { ...shard, limit: CASES_PER_ROUND })) {
+      if (!(await orders.isOpen(workflowId))) await closeSettledCase(pool, id)
+    }
+  }
+
   async function reportFailing(): Promise<void> {
     for (const failing of await orders.listFailing()) await askForHelp(failing)
   }
 
-  async function askForHelp(workflow: OrderWorkflow): Promise<void> {
-    await openCase(pool, { ...workflow, code: 'workflow_failing', step: null })
+  async function askForHelp({ workflowId, orderId, paymentId }: OrderWorkflow): Promise<void> {
+    await openCase(pool, { workflowId, orderId, code: 'workflow_failing', step: null, object: paymentId })
   }
 
   return { sweep }

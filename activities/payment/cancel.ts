@@ -1,8 +1,10 @@
 import type { PaymentId } from '../../domain/ids'
 import type { CancelReason } from '../../domain/order'
 import { holdsMoney, isUnresolved } from '../../domain/payment'
-import { abandonCancel, beginCancel, changeAttempt } from '../../db/payment/attempt'
+import { abandonCancel, type Attempt, beginCancel, changeAttempt } from '../../db/payment/attempt'
+import type { Charge } from '../../providers/payment/provider'
 import {
+  chargeRequestOf,
   isPaid,
   mismatchOf,
   NotFinal,
@@ -36,40 +38,52 @@ export async function cancelCharge(
   return cancelAttempt(deps, { paymentId, keepIfPaid, outcome: reason === 'expired' ? 'expired' : 'cancelled' })
 }
 
+/** What an attempt came to, once it is cancelled. */
+type Ended = 'expired' | 'cancelled' | 'superseded'
+
 export interface CancelAttempt {
   readonly paymentId: PaymentId
   readonly keepIfPaid: boolean
-  /** What the attempt came to, once it is cancelled. */
-  readonly outcome: 'expired' | 'cancelled' | 'superseded'
+  readonly outcome: Ended
 }
 
 /** {@link cancelCharge}, for whatever reason. */
 export async function cancelAttempt(deps: PaymentDeps, input: CancelAttempt): Promise<CancelResult> {
-  const { pool } = deps
   const { paymentId, keepIfPaid, outcome } = input
   const attempt = await requireAttempt(deps, paymentId)
   if (!isUnresolved(attempt.status))
     return holdsMoney(attempt.status) ? { outcome: 'money_taken' } : { outcome: 'dead' }
-  const provider = providerOf(deps, attempt)
   // Once a cancellation was sent, what is paid now may be cancelled in a moment.
   if (keepIfPaid && !attempt.cancelling) {
-    const known = await provider.find(attempt.key)
+    const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt))
     if (known && isPaid(known) && !mismatchOf(attempt, known)) return { outcome: 'paid', charge: seenOf(known) }
   }
-  if (!(await beginCancel(pool, paymentId))) return cancelAttempt(deps, input)
-  const cancelled = await provider.cancel(attempt.key)
+  const charge = await endAtProvider(deps, attempt, outcome)
+  if (charge === null) return cancelAttempt(deps, input)
+  if (charge === 'dead') return { outcome: 'dead' }
+  if (!isPaid(charge))
+    throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
+  return keepIfPaid && !mismatchOf(attempt, charge)
+    ? { outcome: 'paid', charge: seenOf(charge) }
+    : { outcome: 'money_taken' }
+}
+
+/**
+ * Cancels an attempt at the provider. From before it is told until it has answered, the row says that the attempt is being
+ * cancelled, and it pays for nothing. Returns `dead`, or the charge that the provider refuses to cancel and that may pay
+ * again; null when the attempt was over meanwhile.
+ */
+export async function endAtProvider(deps: PaymentDeps, attempt: Attempt, outcome: Ended): Promise<Charge | 'dead' | null> {
+  const { pool } = deps
+  const { id: paymentId, orderId } = attempt
+  const begun = await beginCancel(pool, paymentId)
+  if (!begun) return null
+  const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf({ ...attempt, ...begun }))
   if (cancelled.outcome === 'refused') {
     await abandonCancel(pool, paymentId)
-    if (isPaid(cancelled.charge))
-      return keepIfPaid && !mismatchOf(attempt, cancelled.charge)
-        ? { outcome: 'paid', charge: seenOf(cancelled.charge) }
-        : { outcome: 'money_taken' }
-    throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${cancelled.charge.state}`)
+    return cancelled.charge
   }
-  await changeAttempt(pool, {
-    orderId: attempt.orderId,
-    paymentId,
-    change: { to: 'voided', reference: cancelled.charge?.reference ?? null, outcome },
-  })
-  return { outcome: 'dead' }
+  const reference = cancelled.charge?.reference ?? null
+  await changeAttempt(pool, { orderId, paymentId, change: { to: 'voided', reference, outcome } })
+  return 'dead'
 }

@@ -1,10 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { PaymentId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
-import { holdsMoney, isUnresolved } from '../../domain/payment'
+import { holdsMoney } from '../../domain/payment'
 import { type Attempt, changeAttempt, readAttempt } from '../../db/payment/attempt'
 import {
   type Charge,
+  type ChargeRequest,
   type PaymentProvider,
   ProviderRejected,
   ProviderUnavailable,
@@ -18,6 +18,9 @@ export type PaymentDeps = Pick<ActivityDeps, 'pool' | 'providers' | 'settings'>
 export interface SeenCharge {
   readonly status: 'authorized' | 'captured'
   readonly reference: string
+  /** Whether it can be captured in parts, and until when (RFC 3339); null where the provider does not say. */
+  readonly capturesInParts: boolean
+  readonly captureBefore: string | null
 }
 
 /** What an attempt came to. `dead`: it can take no money any more. `unknown`: the provider did not answer. */
@@ -29,82 +32,15 @@ export type ChargeResult =
   | { readonly outcome: 'mismatch'; readonly charge: SeenCharge; readonly explanation: string }
   | { readonly outcome: 'unknown' }
 
-/** How often, and how many milliseconds apart, the provider is asked again before its silence counts. */
-const LOOK_UPS_MAX = 3
-const LOOK_UP_AGAIN_MS = 1_000
-
-/**
- * Idempotent on the attempt's key: sent again, by whatever worker, the provider answers with the charge that it has under this
- * key. So a worker may die at any line here. No answer within the provider's timeout is `unknown`, and nothing else is.
- */
-export async function charge(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<ChargeResult> {
-  const attempt = await requireAttempt(deps, paymentId)
-  if (!isUnresolved(attempt.status)) return resultOfFinal(attempt)
-  try {
-    return await recordCharge(deps, attempt, await sendCharge(deps, attempt))
-  } catch (error) {
-    if (error instanceof ProviderUnavailable) return { outcome: 'unknown' }
-    throw error
-  }
-}
-
-/**
- * Like `charge`, but throws until the provider has answered. It looks the charge up first, and sends it again only when
- * the provider does not know it.
- */
-export async function retryCharge(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<ChargeResult> {
-  const attempt = await requireAttempt(deps, paymentId)
-  if (!isUnresolved(attempt.status)) return resultOfFinal(attempt)
-  const known = await providerOf(deps, attempt).find(attempt.key)
-  return recordCharge(deps, attempt, known ?? (await sendCharge(deps, attempt)))
-}
-
-/** Asks what became of an attempt that waits. No answer is `unknown`, as with `charge`. */
-export async function lookUpCharge(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<ChargeResult> {
-  const attempt = await requireAttempt(deps, paymentId)
-  if (!isUnresolved(attempt.status)) return resultOfFinal(attempt)
-  try {
-    const known = await providerOf(deps, attempt).find(attempt.key)
-    return known ? await recordCharge(deps, attempt, known) : { outcome: 'unknown' }
-  } catch (error) {
-    if (error instanceof ProviderUnavailable) return { outcome: 'unknown' }
-    throw error
-  }
-}
-
-/** `lookUpCharge`, a few times: one refused connection does not mean yet that the provider is silent. */
-export async function lookUpChargeAgain(
-  deps: PaymentDeps,
-  { paymentId }: { paymentId: PaymentId },
-  signal: AbortSignal,
-): Promise<ChargeResult> {
-  for (let lookUps = 1; ; lookUps++) {
-    const result = await lookUpCharge(deps, { paymentId })
-    if (result.outcome !== 'unknown' || lookUps === LOOK_UPS_MAX) return result
-    await pause(LOOK_UP_AGAIN_MS, undefined, { signal })
-  }
-}
-
-function sendCharge(deps: PaymentDeps, attempt: Attempt): Promise<Charge> {
-  return providerOf(deps, attempt).authorize({
-    key: attempt.key,
-    orderId: attempt.orderId,
-    amount: { amount: attempt.amount, currency: attempt.currency },
-    method: attempt.method,
-    returnUrl: attempt.returnUrl,
-    expiresAt: attempt.expiresAt?.toISOString() ?? null,
-  })
-}
-
 /** Writes down what the provider answered. A payment is not written here: `confirm` does that, together with the order. */
-async function recordCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<ChargeResult> {
+export async function recordCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<ChargeResult> {
   const { orderId, id: paymentId } = attempt
   const { reference } = charge
   const explanation = mismatchOf(attempt, charge)
   switch (charge.state) {
     case 'authorized':
     case 'captured': {
-      const seen = { status: charge.state, reference }
+      const seen = seenOf(charge)
       return explanation ? { outcome: 'mismatch', charge: seen, explanation } : { outcome: 'paid', charge: seen }
     }
     case 'requires_action':
@@ -150,10 +86,31 @@ export function providerOf({ providers }: PaymentDeps, attempt: Attempt): Paymen
   return provider
 }
 
+/** The attempt as its provider is asked for it: the same words every time. */
+export function chargeRequestOf(attempt: Attempt): ChargeRequest {
+  return {
+    key: attempt.key,
+    orderId: attempt.orderId,
+    amount: { amount: attempt.amount, currency: attempt.currency },
+    method: attempt.method,
+    returnUrl: attempt.returnUrl,
+    expiresAt: attempt.expiresAt?.toISOString() ?? null,
+    requestedAt: sentAtOf(attempt).toISOString(),
+    // Where a person decided before the provider could be asked, the key stands for what is not known.
+    reference: attempt.reference === attempt.key ? null : attempt.reference,
+  }
+}
+
+function sentAtOf({ key, sentAt }: Attempt): Date {
+  if (!sentAt) throw new Error(`Attempt ${key} was never sent: there is nothing to ask the provider`)
+  return sentAt
+}
+
 /** The result of an attempt whose row is final: nobody has to be asked. */
-export function resultOfFinal({ status, reference }: Attempt): ChargeResult {
+export function resultOfFinal({ status, reference, capturesInParts, captureBefore }: Attempt): ChargeResult {
   if (holdsMoney(status) && reference) {
-    return { outcome: 'paid', charge: { status: status as SeenCharge['status'], reference } }
+    const seen = { reference, capturesInParts, captureBefore: captureBefore?.toISOString() ?? null }
+    return { outcome: 'paid', charge: { status: status as SeenCharge['status'], ...seen } }
   }
   return { outcome: status === 'declined' ? 'declined' : 'dead' }
 }
@@ -163,7 +120,8 @@ export function isPaid(charge: Charge): boolean {
 }
 
 export function seenOf(charge: Charge): SeenCharge {
-  return { status: charge.state === 'captured' ? 'captured' : 'authorized', reference: charge.reference }
+  const { state, reference, capturesInParts, captureBefore } = charge
+  return { status: state === 'captured' ? 'captured' : 'authorized', reference, capturesInParts, captureBefore }
 }
 
 /** How the provider's charge differs from the row, in words for support; null when they agree. */

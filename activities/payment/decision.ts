@@ -5,11 +5,13 @@ import {
   beginCancel,
   changeAttempt,
   completeSync,
-  recordLateMoney,
   requireSync,
 } from '../../db/payment/attempt'
+import type { Charge } from '../../providers/payment/provider'
+import { receiveMoney } from './books'
 import {
   type ChargeResult,
+  chargeRequestOf,
   isPaid,
   NotFinal,
   nullIfNoAnswer,
@@ -17,9 +19,9 @@ import {
   providerOf,
   requireAttempt,
   resultOfFinal,
-  type SeenCharge,
+  seenOf,
 } from './charge'
-import { refundAll } from './late-money'
+import { lookUpCharge } from './send'
 
 /**
  * Support says whether a charge happened. One that did not is cancelled by its key all the same, and one that did is
@@ -32,15 +34,11 @@ export async function recordDecision(
   const { pool } = deps
   const attempt = await requireAttempt(deps, paymentId)
   if (!isUnresolved(attempt.status)) return resultOfFinal(attempt)
-  if (happened) {
-    const reference = attempt.reference ?? (await lookUpReference(deps, attempt))
-    const charge: SeenCharge = { status: 'authorized', reference }
-    if (attempt.orderStatus === 'cancelled')
-      await recordLateMoney(pool, { orderId: attempt.orderId, paymentId, ...charge })
-    return { outcome: 'paid', charge }
-  }
-  if (!(await beginCancel(pool, paymentId))) return recordDecision(deps, { paymentId, happened })
-  const cancelled = await providerOf(deps, attempt).cancel(attempt.key).catch(nullIfNoAnswer)
+  if (happened) return recordPaid(deps, attempt)
+  const begun = await beginCancel(pool, paymentId)
+  if (!begun) return recordDecision(deps, { paymentId, happened })
+  const request = chargeRequestOf({ ...attempt, ...begun })
+  const cancelled = await providerOf(deps, attempt).cancel(request).catch(nullIfNoAnswer)
   if (cancelled?.outcome !== 'dead') await requireSync(pool, paymentId, 'cancel')
   await changeAttempt(pool, {
     orderId: attempt.orderId,
@@ -50,17 +48,30 @@ export async function recordDecision(
   return { outcome: 'dead' }
 }
 
+/** What is being cancelled may be voided in a moment, whoever has seen it paid: it pays for no order. */
+async function recordPaid(deps: PaymentDeps, attempt: Attempt): Promise<ChargeResult> {
+  const paymentId = attempt.id
+  const isOver = attempt.orderStatus === 'cancelled'
+  if (attempt.cancelling && !isOver)
+    return (await lookUpCharge(deps, { paymentId }).catch(nullIfNoAnswer)) ?? { outcome: 'unknown' }
+  const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt)).catch(nullIfNoAnswer)
+  if (!known && !attempt.reference) await requireSync(deps.pool, paymentId, 'reference')
+  const charge = known && isPaid(known) ? known : assumedCharge(attempt)
+  if (isOver) await receiveMoney(deps, attempt, charge)
+  return { outcome: 'paid', charge: seenOf(charge) }
+}
+
 /** Makes what was decided without the provider true there. Throws until it is. */
 export async function syncDecision(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
   const { pool } = deps
   const attempt = await requireAttempt(deps, paymentId)
   if (attempt.pendingSync === 'reference') {
-    const known = await providerOf(deps, attempt).find(attempt.key)
+    const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt))
     if (!known || (attempt.orderStatus !== 'cancelled' && !isPaid(known)))
       throw new NotFinal(`The provider knows of no payment by charge ${attempt.key}, which was said to be paid`)
     await completeSync(pool, paymentId, known.reference)
   } else if (attempt.pendingSync === 'cancel') {
-    await cancelOrRefund(deps, attempt)
+    await cancelOrReceive(deps, attempt)
     await completeSync(pool, paymentId, null)
   }
 }
@@ -70,20 +81,34 @@ export async function skipSync({ pool }: PaymentDeps, { paymentId }: { paymentId
   await completeSync(pool, paymentId, null)
 }
 
-/** The reference by which the provider knows a charge. Until the provider can be asked, the attempt's key stands for it. */
-async function lookUpReference(deps: PaymentDeps, attempt: Attempt): Promise<string> {
-  const known = await providerOf(deps, attempt).find(attempt.key).catch(nullIfNoAnswer)
-  if (known) return known.reference
-  await requireSync(deps.pool, attempt.id, 'reference')
-  return attempt.key
+/** What a person says of a charge that the provider does not show now. Until it does, the attempt's key stands for its reference. */
+function assumedCharge({ key, orderId, reference, amount, currency, sentAt }: Attempt): Charge {
+  return {
+    reference: reference ?? key,
+    key,
+    orderId,
+    amount: { amount, currency },
+    state: 'authorized',
+    declineCode: null,
+    captured: 0,
+    released: 0,
+    refunded: 0,
+    captures: [],
+    refunds: [],
+    disputes: [],
+    capturesInParts: true,
+    captureBefore: null,
+    actionUrl: null,
+    createdAt: (sentAt ?? new Date(0)).toISOString(),
+  }
 }
 
-/** A charge that cannot be cancelled any more because it was captured is refunded. */
-async function cancelOrRefund(deps: PaymentDeps, attempt: Attempt): Promise<void> {
-  const cancelled = await providerOf(deps, attempt).cancel(attempt.key)
+/** A charge that cannot be cancelled any more because it was captured is written down, and goes back by itself. */
+async function cancelOrReceive(deps: PaymentDeps, attempt: Attempt): Promise<void> {
+  const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf(attempt))
   if (cancelled.outcome !== 'refused') return
   const { charge } = cancelled
-  if (charge.state !== 'captured')
+  if (!isPaid(charge))
     throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
-  await refundAll(deps, { ...attempt, reference: charge.reference })
+  await receiveMoney(deps, attempt, charge)
 }

@@ -1,16 +1,28 @@
 import { withHeartbeat } from '../heartbeat'
-import { type PaymentDeps, charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './charge'
 import { cancelCharge } from './cancel'
+import type { PaymentDeps } from './charge'
 import { recordDecision, skipSync, syncDecision } from './decision'
-import { recordReturn, resolveCharge, returnMoney } from './late-money'
+import { resolveCharge } from './late-money'
+import {
+  capturePayment,
+  closeDispute,
+  decideCapture,
+  decideRefund,
+  refreshPayment,
+  refundPayment,
+  releasePayment,
+  settleElsewhere,
+} from './move'
 import { startNextAttempt } from './next-attempt'
+import { charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './send'
 import { readSettlement } from './settlement'
+import { readPaymentWork } from './work'
 
 type Effect<I, O> = (deps: PaymentDeps, input: I, signal: AbortSignal) => Promise<O>
 
 export type PaymentActivities = ReturnType<typeof createPaymentActivities>
 
-/** The effects on payments. Each is idempotent on the attempt's key, and looks at the row before it asks the provider. */
+/** The effects on payments. Each is idempotent on the key of what it is about, and looks at the row before it asks the provider. */
 export function createPaymentActivities(deps: PaymentDeps) {
   /** What asks the provider more than once, or may wait for it, heartbeats. */
   const long =
@@ -26,11 +38,18 @@ export function createPaymentActivities(deps: PaymentDeps) {
     startNextAttempt: long(startNextAttempt),
     cancelCharge: long(cancelCharge),
     resolveCharge: long(resolveCharge),
-    returnMoney: long(returnMoney),
-    recordReturn: recordReturn.bind(null, deps),
     recordDecision: long(recordDecision),
     syncDecision: long(syncDecision),
     skipSync: skipSync.bind(null, deps),
     readSettlement: readSettlement.bind(null, deps),
+    readPaymentWork: readPaymentWork.bind(null, deps),
+    capturePayment: long(capturePayment),
+    refundPayment: long(refundPayment),
+    releasePayment: long(releasePayment),
+    refreshPayment: long(refreshPayment),
+    decideCapture: decideCapture.bind(null, deps),
+    decideRefund: decideRefund.bind(null, deps),
+    settleElsewhere: settleElsewhere.bind(null, deps),
+    closeDispute: closeDispute.bind(null, deps),
   }
 }

@@ -2,7 +2,6 @@ import type { OrderId, PaymentId } from '../../domain/ids'
 import { readOrderToPlace } from '../../db/order/place'
 import {
   type AttemptToCharge,
-  abandonCancel,
   readRequestedAttempt,
   refuseAttempt,
   startAttempt,
@@ -60,14 +59,15 @@ async function startedBefore({ pool }: PaymentDeps, orderId: OrderId, current: P
   return { outcome: 'started', attempt: order.attempt, holdMs: order.holdMs ?? 0 }
 }
 
-/** Cancels the attempt before; null when the provider cannot do so now. */
+/**
+ * Cancels the attempt before; null when the provider cannot do so now, or does not say. Then it is still being cancelled,
+ * and pays for nothing until a look-up has learnt the answer.
+ */
 async function supersede(deps: PaymentDeps, paymentId: PaymentId): Promise<CancelResult | null> {
   try {
     return await cancelAttempt(deps, { paymentId, keepIfPaid: true, outcome: 'superseded' })
   } catch (error) {
     if (!(error instanceof NotFinal) && !isNoAnswer(error)) throw error
-    // The attempt goes on: what it takes from now on pays for the order.
-    await abandonCancel(deps.pool, paymentId)
     return null
   }
 }

@@ -1,10 +1,11 @@
 import {
+  type CaseKey,
   closeCase as writeCaseClosed,
+  type NewCase,
   openCase as writeCase,
   recordRepair as writeRepair,
 } from '../../db/support/attention'
-import type { AttentionCase } from '../../domain/support'
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { OrderId } from '../../domain/ids'
 import type { ActivityDeps } from '../deps'
 
 export type SupportActivities = ReturnType<typeof createSupportActivities>
@@ -12,19 +13,13 @@ export type SupportActivities = ReturnType<typeof createSupportActivities>
 /** What makes a stuck order visible, and keeps who repaired it. */
 export function createSupportActivities({ pool }: ActivityDeps) {
   return {
-    /** Idempotent on order and case. */
-    async openCase(input: {
-      orderId: OrderId
-      code: AttentionCase
-      step: string
-      paymentId: PaymentId | null
-      workflowId: string
-    }): Promise<void> {
+    /** Idempotent on workflow, step and object. */
+    async openCase(input: NewCase): Promise<void> {
       await writeCase(pool, input)
     },
 
-    /** Idempotent on order and case. */
-    async closeCase(input: { orderId: OrderId; code: AttentionCase }): Promise<void> {
+    /** Idempotent on workflow, step and object. */
+    async closeCase(input: CaseKey): Promise<void> {
       await writeCaseClosed(pool, input)
     },
 
@@ -35,6 +30,7 @@ export function createSupportActivities({ pool }: ActivityDeps) {
         orderId,
         action,
         step: repair.step ?? null,
+        object: repair.object ?? null,
         outcome: repair.outcome ?? null,
         reasonCode: repair.reason_code,
         note: null,
@@ -51,6 +47,7 @@ interface AcceptedRepair {
   readonly action: string
   readonly repair: {
     readonly step?: string
+    readonly object?: string
     readonly outcome?: string
     readonly reason_code: string
     readonly by: string

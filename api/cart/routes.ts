@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { storeSettings } from '../../db/platform/settings'
+import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import {
   addLines,
   type Cart,
@@ -203,7 +203,9 @@ const postHold = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const key = keyOf(params.id, caller)
-  return changeOnce(key, deps, idempotency, (tx) => holdLines(tx, key, deps))
+  const store = await storeSettings(deps.pool)
+  const { cart: seconds } = holdSeconds(store, deps.settings)
+  return changeOnce(key, deps, idempotency, (tx) => holdLines(tx, key, { countries: store.countries, seconds }))
 })
 
 const deleteHold = defineRoute({
@@ -281,17 +283,20 @@ async function changeOnce(
   return { status, json: body, headers }
 }
 
-async function holdLines(tx: Tx, key: CartKey, deps: ApiDeps): Promise<void> {
+async function holdLines(
+  tx: Tx,
+  key: CartKey,
+  { countries, seconds }: { countries: readonly string[]; seconds: number },
+): Promise<void> {
   const cart = await requireCart(tx, key)
   requireOpen(cart)
   const lines = linesInOrder(cart.lines)
   if (lines.length === 0) throw new DomainError('cart_empty', 'There is nothing to hold.')
-  const { cartHoldSeconds, countries } = await storeSettings(deps.pool)
   const held = await holdCart(tx, {
     cartId: key.cartId,
     lines,
     country: cart.shippingAddress?.country ?? countries[0] ?? '',
-    seconds: cartHoldSeconds ?? deps.settings.CART_HOLD_SECONDS,
+    seconds,
   })
   if (held.held) return
   // A checkout may have locked the cart in between: then it is not the stock that is short.

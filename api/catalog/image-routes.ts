@@ -2,21 +2,15 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { findImage } from '../../db/catalog/image/read'
-import { addImage, deleteImage, requireProduct, updateImage, withUnusedName } from '../../db/catalog/image/write'
+import { addImage, deleteImage, requireProduct, updateImage } from '../../db/catalog/image/write'
 import { type Db, withTransaction } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import type { ImageId, ProductId } from '../../domain/ids'
-import {
-  IMAGE_FILE_PATTERN,
-  IMAGE_TYPES,
-  IMAGE_WIDTHS,
-  IMAGES_PER_PRODUCT_MAX,
-  imageFile,
-} from '../../domain/catalog/image'
-import type { ImageStore } from '../../providers/image-store'
+import { IMAGE_FILE_PATTERN, IMAGE_TYPES, IMAGES_PER_PRODUCT_MAX } from '../../domain/catalog/image'
 import { announceProduct } from './announce'
 import { etagOf, ifMatch, ifMatchIfGiven, matchesEtag } from '../http/etag'
-import { withUploadSlot, makePicture, type Picture, readPicture, storeQueue } from './image-upload'
+import { deleteLeftFiles, withStoredFiles } from './image-files'
+import { withUploadSlot, makePicture, readPicture } from './image-upload'
 import { presentImage, productImage } from './image-answer'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, pathId } from '../http/schemas'
@@ -45,7 +39,7 @@ const postImage = defineRoute({
     413: ['body_too_large'],
     422: ['image_invalid', 'image_too_large', 'image_limit', 'idempotency_key_reused'],
   },
-}).handle(async ({ params, query, body, headers, idempotency }, deps) =>
+}).handle(async ({ params, query, body, headers, idempotency, log }, deps) =>
   withUploadSlot(async () => {
     const { pool, images, settings } = deps
     await requireProduct(pool, params.id)
@@ -56,20 +50,19 @@ const postImage = defineRoute({
     const picture = await makePicture(bytes, mediaTypeOf(headers['content-type']))
     const { name, width, height } = picture
     const key = idempotency && { ...idempotency, bodyHash: createHash('sha256').update(bytes).digest() }
-    const answer = await storeQueue(() =>
+    const answer = await withStoredFiles(picture, { pool, images, log }, (lease) =>
       withIdempotency(
         pool,
         key,
         async (tx) => {
-          const { id, made } = await addImage(tx, params.id, { name, width, height, alt: query.alt }, () =>
-            storeFiles(images, picture),
-          )
+          const { id, made } = await addImage(tx, params.id, { name, width, height, alt: query.alt }, lease)
           return { status: made ? 201 : 200, resource: id }
         },
         (id, db) => presentById(params.id, id, db),
       ),
     )
     await announceProduct(deps, params.id)
+    await deleteLeftFiles({ pool, images, log })
     return answer.status === 201 ? { ...answer, status: 201 } : { ...answer, status: 200 }
   }),
 )
@@ -117,14 +110,9 @@ const deleteImageRoute = defineRoute({
 }).handle(async ({ params, headers, log }, deps) => {
   const { pool, images } = deps
   const mayChange = ifMatchIfGiven(headers)
-  const name = await withTransaction(pool, (tx) =>
-    deleteImage(tx, { productId: params.id, id: params.image_id, mayChange }),
-  )
+  await withTransaction(pool, (tx) => deleteImage(tx, { productId: params.id, id: params.image_id, mayChange }))
   await announceProduct(deps, params.id)
-  // The picture is off the product, whatever becomes of its files: one that stays costs its bytes, nothing more.
-  await storeQueue(() => withUnusedName(pool, name, () => deleteFiles(images, name))).catch((error: unknown) => {
-    log.warn({ err: error, image: name }, 'the files of a deleted picture stay')
-  })
+  await deleteLeftFiles({ pool, images, log })
   return { status: 204 }
 })
 
@@ -160,14 +148,6 @@ async function presentById(productId: ProductId, id: ImageId, db: Db): Promise<z
   const found = await findImage(db, productId, id)
   if (!found) throw new DomainError('not_found', 'The product has no such picture.')
   return presentImage(found)
-}
-
-async function storeFiles(images: ImageStore, { name, files }: Picture): Promise<void> {
-  await Promise.all([...files].map(([width, bytes]) => images.put(imageFile(name, width), bytes)))
-}
-
-async function deleteFiles(images: ImageStore, name: string): Promise<void> {
-  await Promise.all(IMAGE_WIDTHS.map((width) => images.delete(imageFile(name, width))))
 }
 
 /** The dispatcher has let it through: it is one of ours. */

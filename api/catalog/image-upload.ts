@@ -143,10 +143,8 @@ async function readable<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-type Queue = <T>(work: () => Promise<T>) => Promise<T>
-
 /** Runs one after another what it is given. */
-function serialQueue(): Queue {
+function serialQueue(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {
     const next = last.then(work)
@@ -156,8 +154,6 @@ function serialQueue(): Queue {
 }
 
 const resizeQueue = serialQueue()
-/** For work that holds a connection to Postgres while the store is waited for: never more than one of a process does. */
-export const storeQueue: Queue = serialQueue()
 
 function pictureTooLarge(): DomainError {
   return new DomainError('body_too_large', 'A picture holds at most 20 MiB.')

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import { Client, Connection, isRetryableError, makeGrpcRetryInterceptor } from '@temporalio/client'
-import { connectionOptions, type TemporalSettings } from '../../temporal'
+import { connectionOptions, guardConnection, type TemporalSettings } from '../../temporal'
 
 /** How soon a lost connection, and a call that failed with it, is tried again: a restarted Temporal is found within this. */
 const RECONNECT_DELAY_MAX_MS = 1_000
@@ -61,7 +61,7 @@ export function createTemporalClient(settings: TemporalSettings): Client {
       'grpc.max_reconnect_backoff_ms': RECONNECT_DELAY_MAX_MS,
     },
   })
-  const client = new DeadlineClient(connection, settings.TEMPORAL_NAMESPACE)
+  const client = new DeadlineClient(guardConnection(connection), settings.TEMPORAL_NAMESPACE)
   retriesOf.set(client, retries)
   return client
 }

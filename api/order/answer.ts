@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Order, OrderAttempt } from '../../db/order/read'
 import type { Money } from '../../domain/money'
-import { ORDER_STATUSES, PAYMENT_STATUSES } from '../../domain/order'
-import { ATTEMPT_STATUSES, holdsMoney } from '../../domain/payment'
+import { ORDER_STATUSES } from '../../domain/order'
+import { ATTEMPT_STATUSES, holdsMoney, PAYMENT_STATUSES } from '../../domain/payment'
 import { address, currency, idOf, money, timestamp } from '../http/schemas'
 
 /** An order as it is answered: its shape, and how it is made from its rows. */

@@ -76,11 +76,19 @@ async function ledgerEntries(orderId: OrderId, { pool }: ApiDeps): Promise<Timel
 
 async function repairEntries(orderId: OrderId, { pool }: ApiDeps): Promise<TimelineEntry[]> {
   const repairs = await readRepairs(pool, orderId)
-  return repairs.map(({ createdAt, action, step, outcome, reasonCode, note, actor, acceptedAt }) => ({
+  return repairs.map(({ createdAt, action, step, object, outcome, reasonCode, note, actor, acceptedAt }) => ({
     at: createdAt.toISOString(),
     kind: 'repair',
     title: `${action}${step ? ` of ${step}` : ''} by ${actor}${acceptedAt ? '' : ' (not accepted)'}`,
-    data: { action, step, outcome, reason_code: reasonCode, note, accepted_at: acceptedAt?.toISOString() ?? null },
+    data: {
+      action,
+      step,
+      object,
+      outcome,
+      reason_code: reasonCode,
+      note,
+      accepted_at: acceptedAt?.toISOString() ?? null,
+    },
   }))
 }
 

@@ -55,13 +55,19 @@ const postInteractions = defineRoute({
     },
   },
 }).handle(async ({ body, idempotency }, deps) => {
-  if (!idempotency) return { status: 202, body: await countInteractions(body, deps) }
-  return withIdempotency(
-    deps.pool,
-    idempotency,
-    async () => ({ status: 202, resource: await countInteractions(body, deps) }),
-    async (taken) => taken,
-  )
+  let counted: Taken | undefined
+  const count = (): Taken => (counted ??= countInteractions(body, deps))
+  const answer = idempotency
+    ? await withIdempotency(
+        deps.pool,
+        idempotency,
+        async () => ({ status: 202, resource: count() }),
+        async (taken) => taken,
+      )
+    : ({ status: 202, body: count() } as const)
+  // After the commit: a process that dies before it has lost a hint, and what it counted as well.
+  if (counted) await rememberLooked(body, deps)
+  return answer
 })
 
 const getSearches = defineRoute({
@@ -92,10 +98,12 @@ const getSearches = defineRoute({
 
 export const interactionRoutes: readonly Route[] = [postInteractions, getSearches]
 
-async function countInteractions(
-  body: z.output<typeof newInteractions>,
-  { interactions, metrics, redis, settings }: ApiDeps,
-): Promise<{ accepted: number; dropped: number }> {
+interface Taken {
+  readonly accepted: number
+  readonly dropped: number
+}
+
+function countInteractions(body: z.output<typeof newInteractions>, { interactions, metrics }: ApiDeps): Taken {
   let accepted = 0
   for (const interaction of body.events) {
     const counted = countedInteraction(interaction)
@@ -103,11 +111,16 @@ async function countInteractions(
   }
   const dropped = body.events.length - accepted
   if (dropped > 0) metrics.interactions.inc({ outcome: 'dropped' }, dropped)
-  if (body.session !== undefined) {
-    const looked = body.events.flatMap((interaction) => (interaction.type === 'search' ? [] : [interaction.product_id]))
-    await rememberProducts(redis, sessionKey(settings.TOKEN_SECRET, body.session, new Date()), looked)
-  }
   return { accepted, dropped }
+}
+
+async function rememberLooked(
+  { session, events }: z.output<typeof newInteractions>,
+  { redis, settings }: ApiDeps,
+): Promise<void> {
+  if (session === undefined) return
+  const looked = events.flatMap((interaction) => (interaction.type === 'search' ? [] : [interaction.product_id]))
+  await rememberProducts(redis, sessionKey(settings.TOKEN_SECRET, session, new Date()), looked)
 }
 
 /** Null for a search that may name a person: it is not counted. */

@@ -2,7 +2,15 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { type Pool, withTransaction } from '../../db/pool'
-import { findRebuild, listRebuilds, newBuild, type Rebuild } from '../../db/search/rebuild'
+import {
+  dropOvertakenRequest,
+  listRebuildRequests,
+  listRebuilds,
+  newBuild,
+  type Rebuild,
+  type RebuildRequest,
+  requestRebuild,
+} from '../../db/search/rebuild'
 import { readSearchRules, replaceCurations, replaceSynonyms } from '../../db/search/rule'
 import type { CurationRule, SearchRules, SynonymRule } from '../../domain/search'
 import { DomainError } from '../../domain/errors'
@@ -128,15 +136,27 @@ const postReindex = defineRoute({
   caller: { admin: 'catalog', access: 'write' },
   body: z.strictObject({ engine: z.string().max(50).optional().meta({ description: 'left out: all of them' }) }),
   answers: { 202: rebuilds, 404: ['not_found'], 409: ['request_in_progress'], 422: ['idempotency_key_reused'] },
-}).handle(async ({ body, idempotency }, { pool, search, temporal }) => {
+}).handle(async ({ body, idempotency, log }, deps) => {
+  const { pool, search } = deps
   const names = search.engines.map(({ name }) => name).filter((name) => name === (body.engine ?? name))
   if (names.length === 0) throw new DomainError('not_found', 'There is no such search engine here.')
-  const start = async () => {
-    const data = []
-    for (const name of names) data.push(await startRebuild({ pool, temporal }, name))
-    return { status: 202, resource: { data } } as const
-  }
-  const answer = await withIdempotency(pool, idempotency, start, async (begun) => begun)
+  const answer = await withIdempotency(
+    pool,
+    idempotency,
+    async (tx) => {
+      const requests = names.map((engine) => ({ engine, build: newBuild() }))
+      for (const request of requests) await requestRebuild(tx, request)
+      return { status: 202, resource: requests }
+    },
+    async (requests) => {
+      const waiting = (await listRebuildRequests(pool)).filter(({ engine }) => names.includes(engine))
+      await Promise.all(waiting.map((request) => startRebuild(request, { ...deps, log })))
+      return presentRebuilds(
+        requests.map(({ engine }) => engine),
+        pool,
+      )
+    },
+  )
   return { ...answer, headers: { ...answer.headers, Location: '/v1/admin/search/reindex' } }
 })
 
@@ -147,11 +167,13 @@ const getReindex = defineRoute({
   summary: 'Read how far the rebuilds of search indexes are',
   caller: { admin: 'catalog', access: 'read' },
   answers: { 200: rebuilds },
-}).handle(async (_input, { pool, search }) => {
-  const all = await listRebuilds(pool)
-  const data = search.engines.map(({ name }) => present(name, all.find(({ engine }) => engine === name) ?? null))
-  return { status: 200, body: { data } }
-})
+}).handle(async (_input, { pool, search }) => ({
+  status: 200,
+  body: await presentRebuilds(
+    search.engines.map(({ name }) => name),
+    pool,
+  ),
+}))
 
 export const searchAdminRoutes: readonly Route[] = [
   getSynonyms,
@@ -162,20 +184,30 @@ export const searchAdminRoutes: readonly Route[] = [
   getReindex,
 ]
 
+/** The request is committed: whatever becomes of this call, a platform worker starts what has not begun soon. */
 async function startRebuild(
-  { pool, temporal }: Pick<ApiDeps, 'temporal'> & { pool: Pool },
-  engine: string,
-): Promise<z.input<typeof rebuild>> {
-  const build = newBuild()
+  request: RebuildRequest,
+  { pool, temporal, log }: Pick<ApiDeps, 'temporal' | 'pool' | 'log'>,
+): Promise<void> {
+  const start = reindexStart(request.engine, request.build)
   try {
     await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      temporal.workflow.start(WORKFLOWS.reindex, reindexStart(engine, build)),
+      temporal.workflow.start(WORKFLOWS.reindex, start),
     )
   } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    return present(engine, await findRebuild(pool, engine))
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return dropOvertakenRequest(pool, request)
+    log.warn({ err: error, engine: request.engine }, 'Temporal is away: a platform worker starts this rebuild later')
   }
-  return { ...present(engine, null), build, state: 'requested' }
+}
+
+async function presentRebuilds(engines: readonly string[], pool: Pool): Promise<z.input<typeof rebuilds>> {
+  const [all, requests] = await Promise.all([listRebuilds(pool), listRebuildRequests(pool)])
+  const data = engines.map((name) => {
+    const request = requests.find(({ engine }) => engine === name)
+    if (request) return { ...present(name, null), build: request.build, state: 'requested' as const }
+    return present(name, all.find(({ engine }) => engine === name) ?? null)
+  })
+  return { data }
 }
 
 function present(engine: string, last: Rebuild | null): z.input<typeof rebuild> {

@@ -15,13 +15,14 @@ import {
   readCasesOfRepair,
   readOpenCases,
   recordRepair,
+  type RepairedCase,
 } from '../../db/support/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
-import { ATTENTION_CASES, type AttentionCase, allowsRepair, repairChoices } from '../../domain/support'
+import { ATTENTION_CASES, type AttentionCase, type CaseAtHand, repairChoices, repairsOf } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
-import type { ApiKeyId, OrderId } from '../../domain/ids'
+import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
 import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
@@ -34,13 +35,18 @@ import { workflowUrl } from '../order/workflow-link'
 
 const attentionCase = z
   .strictObject({
-    order_id: idOf('order'),
-    number: z.string(),
+    order_id: idOf('order').nullable().meta({ description: 'null: it is about no order of ours' }),
+    number: z.string().nullable(),
     case: z.enum(Object.keys(ATTENTION_CASES) as [AttentionCase, ...AttentionCase[]]),
     title: z.string(),
     step: z.string().nullable(),
+    object: z
+      .string()
+      .nullable()
+      .meta({ description: 'the payment, capture or refund that it is about; null: the whole order' }),
+    detail: z.string().nullable().meta({ description: 'figures and reasons, in words' }),
     since: timestamp,
-    at_stake: money,
+    at_stake: money.nullable(),
     allowed_repairs: z.array(z.string()),
     choices: z
       .array(z.strictObject({ action: z.string(), outcome: z.string().nullable(), when: z.string() }))
@@ -53,50 +59,51 @@ const getAttention = defineRoute({
   method: 'get',
   path: '/v1/admin/attention',
   tag: 'Support',
-  summary: 'List the orders that wait for a person, oldest first',
+  summary: 'List the cases that wait for a person, oldest first',
   caller: { admin: 'support', access: 'read' },
   query: listPageQuery,
   answers: { 200: listPageOf(attentionCase).meta({ id: 'AttentionPage' }) },
   example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
-  const after = readCursor(query.cursor, isCaseKey)
-  const cases = await listOpenCases(deps.pool, {
-    limit: query.limit + 1,
-    after: after && { since: new Date(after[0]), orderId: after[1] },
-  })
+  const after = readCursor(query.cursor, isCaseId) ?? 0
+  const cases = await listOpenCases(deps.pool, { limit: query.limit + 1, after })
   return {
     status: 200,
     body: listPageFrom(cases, query.limit, {
-      keyOf: (open) => [open.since.toISOString(), open.orderId],
+      keyOf: (open) => open.id,
       present: (open) => presentCase(open, deps),
     }),
   }
 })
 
 function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCase> {
-  const { title } = ATTENTION_CASES[open.code]
-  const choices = repairChoices(open.code, open.orderStatus === 'cancelled')
+  const { orderId, number, code, step, object, detail, since, atStake, currency, workflowId } = open
   return {
-    order_id: open.orderId,
-    number: open.number,
-    case: open.code,
-    title,
-    step: open.step,
-    since: open.since.toISOString(),
-    at_stake: { amount: open.atStake, currency: open.currency },
-    allowed_repairs: [...new Set(choices.map(({ repair }) => repair))],
-    choices: choices.map(({ repair, outcome, when }) => ({ action: repair, outcome: outcome ?? null, when })),
-    workflow: { id: open.workflowId, url: workflowUrl(open.workflowId, deps) },
+    order_id: orderId,
+    number,
+    case: code,
+    title: ATTENTION_CASES[code].title,
+    step,
+    object,
+    detail,
+    since: since.toISOString(),
+    at_stake: atStake === null || currency === null ? null : { amount: atStake, currency },
+    allowed_repairs: [...repairsOf(atHand(open))],
+    choices: repairChoices(atHand(open)).map((choice) => ({
+      action: choice.repair,
+      outcome: choice.outcome ?? null,
+      when: choice.when,
+    })),
+    workflow: { id: workflowId, url: workflowUrl(workflowId, deps) },
   }
 }
 
-function isCaseKey(value: unknown): value is [string, string] {
-  return (
-    Array.isArray(value) &&
-    value.length === 2 &&
-    typeof value[1] === 'string' &&
-    !Number.isNaN(Date.parse(String(value[0])))
-  )
+function atHand({ code, step, orderStatus }: OpenCase): CaseAtHand {
+  return { code, step, isOver: orderStatus === 'cancelled' }
+}
+
+function isCaseId(value: unknown): value is number {
+  return Number.isSafeInteger(value)
 }
 
 const getTimeline = defineRoute({
@@ -130,6 +137,12 @@ const repairRequest = z
   .strictObject({
     action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
     step: z.string().min(1).max(100).optional(),
+    object: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: 'of which payment, capture or refund; needed when several cases fit' }),
     outcome: z.enum(['done', 'not_done']).optional(),
     reason_code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as checked_with_provider.'),
     note: z.string().max(2_000).optional().meta({ description: 'kept with the repair, never sent to the workflow' }),
@@ -191,6 +204,7 @@ function audited(id: string, orderId: OrderId, body: RepairRequest, actor: ApiKe
     orderId,
     action: body.action,
     step: body.step ?? null,
+    object: body.object ?? null,
     outcome: body.outcome ?? null,
     reasonCode: body.reason_code,
     note: body.note ?? null,
@@ -206,24 +220,28 @@ interface RepairInput {
 }
 
 /**
- * Sends the repair to the workflow of the case it fits, or does `resume` here. Returns the case. If a workflow was ended by
- * hand, its case stays open beside its successor's. The repair then goes to the successor.
+ * Sends the repair to the workflow of the case it fits, or does here what no workflow waits for. Returns the case. If a
+ * workflow was ended by hand, its case stays open beside its successor's. The repair then goes to the successor.
  */
 async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase> {
   const { orderId, body } = input
   const cases = await readOpenCases(deps.pool, orderId)
-  const fitting = cases.filter(
-    ({ code, step }) => allowsRepair(code, body.action) && (body.step === undefined || body.step === step),
-  )
+  const fitting = cases.filter((open) => isNamed(open, body) && repairsOf(atHand(open)).includes(body.action))
   const [first] = fitting
   if (!first) {
     // A busy worker may have taken it after an earlier request had given up waiting.
-    const done = (await readCasesOfRepair(deps.pool, orderId, input.id)).find((code) => allowsRepair(code, body.action))
-    if (done) return done
+    const before = await readCasesOfRepair(deps.pool, orderId, input.id)
+    const done = before.find((one) => isNamed(one, body) && repairsOf({ ...one, isOver: false }).includes(body.action))
+    if (done) return done.code
     throw notAllowed(cases, body)
   }
+  if (fitting.some(({ step, object }) => step !== first.step || object !== first.object)) throw ambiguous(fitting)
   if (body.action === 'resume') {
-    await resume(first, deps)
+    await resume(orderId, first, deps)
+    return first.code
+  }
+  if (first.code === 'reconciliation_difference') {
+    await closeCase(deps.pool, first)
     return first.code
   }
   for (const { code, workflowId } of fitting) {
@@ -232,16 +250,31 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
   throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
 }
 
-function notAllowed(cases: readonly OpenCase[], { action, step }: RepairRequest): DomainError {
-  const open = cases.map(
-    ({ code, step }) => `${code}${step ? ` (step ${step})` : ''}: ${ATTENTION_CASES[code].repairs.join(', ')}`,
-  )
-  const wanted = `${action}${step ? ` of ${step}` : ''}`
+function isNamed(open: RepairedCase, { step, object }: RepairRequest): boolean {
+  return (step === undefined || step === open.step) && (object === undefined || object === open.object)
+}
+
+function notAllowed(cases: readonly OpenCase[], { action, step, object }: RepairRequest): DomainError {
+  const open = cases.map((one) => `${nameOf(one)}: ${repairsOf(atHand(one)).join(', ')}`)
+  const wanted = `${action}${step ? ` of ${step}` : ''}${object ? ` of ${object}` : ''}`
   const detail =
     open.length === 0
       ? 'Nothing of this order waits for a person.'
       : `${wanted} fits no open case. Open: ${open.join('; ')}.`
   return new DomainError('repair_not_allowed', detail)
+}
+
+function ambiguous(fitting: readonly OpenCase[]): DomainError {
+  const open = fitting.map(nameOf).join('; ')
+  return new DomainError(
+    'repair_not_allowed',
+    `Several cases fit: say which by \`step\` and \`object\`. Open: ${open}.`,
+  )
+}
+
+function nameOf({ code, step, object }: OpenCase): string {
+  const names = [step && `step ${step}`, object && `object ${object}`].filter(Boolean)
+  return `${code}${names.length > 0 ? ` (${names.join(', ')})` : ''}`
 }
 
 /** A worker has this long to accept a repair. */
@@ -254,12 +287,12 @@ async function sendRepair(
   { id, body, by }: RepairInput,
   temporal: Client,
 ): Promise<boolean> {
-  const { step, outcome, reason_code } = body
+  const { step, object, outcome, reason_code } = body
   try {
     const update = await temporal.withDeadline(Date.now() + ACCEPT_MS, () =>
       temporal.workflow.getHandle(workflowId).startUpdate(REPAIR_UPDATES[action], {
         updateId: id,
-        args: [{ ...(step && { step }), ...(outcome && { outcome }), reason_code, by }],
+        args: [{ ...(step && { step }), ...(object && { object }), ...(outcome && { outcome }), reason_code, by }],
         waitForStage: 'ACCEPTED',
       }),
     )
@@ -291,14 +324,16 @@ async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): 
 const START_MS = 3_000
 
 /** Sets the counter to 0 and starts a new run from the rows; a hanging run is replaced. */
-async function resume({ orderId, paymentId }: OpenCase, deps: ApiDeps): Promise<void> {
+async function resume(orderId: OrderId, failing: OpenCase, deps: ApiDeps): Promise<void> {
   const order = await readOrder(deps.pool, orderId)
   if (!order) return
   await resetRestarts(deps.pool, orderId)
-  if (paymentId) await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId }), deps)
+  const { object } = failing
+  if (object !== null && isId('payment', object))
+    await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId: object }), deps)
   else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, orderLabel(order)), deps)
   else await settleAll(order, deps)
-  await closeCase(deps.pool, { orderId, code: 'workflow_failing' })
+  await closeCase(deps.pool, failing)
 }
 
 /** What a checkout had left to do when its order was over. */

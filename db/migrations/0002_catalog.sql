@@ -128,6 +128,15 @@ create table product_image (
 create index product_image_order on product_image (product_id, position);
 create index product_image_name on product_image (name);
 
+-- Who writes or deletes the files of a picture has its name alone until then. A row that outlives its lease is what is left
+-- of work that was not finished: whoever takes it deletes the files unless a product names them.
+create table image_lease (
+  name text primary key collate "C" check (name ~ '^[0-9a-f]{32}$'),
+  holder uuid not null,
+  ends_at timestamptz not null
+);
+create index image_lease_ends on image_lease (ends_at);
+
 -- `sku` is the form that is compared (upper case), `sku_written` the one that is shown.
 create table variant (
   sku sku primary key,

@@ -29,6 +29,8 @@ create table orders (
   shipping bigint not null default 0 check (shipping >= 0),
   tax bigint not null default 0 check (tax >= 0),
   total bigint not null default 0 check (total >= 0),
+  -- What was ordered and will not be delivered: the value of the cancelled units, and the fee once nothing is left to send.
+  cancelled bigint not null default 0 check (cancelled between 0 and total),
   hold_expires_at timestamptz,
   -- A hold is extended at most once, so that an attempt begun late still has the provider's timeout before it.
   hold_extended boolean not null default false,
@@ -43,7 +45,10 @@ create table orders (
   updated_at timestamptz not null default now(),
   confirmed_at timestamptz,
   cancelled_at timestamptz,
-  check ((status = 'cancelled') = (cancel_reason is not null))
+  -- Where a hold came from: it goes back there.
+  held_from text check (held_from in ('confirmed', 'processing')),
+  check ((status = 'cancelled') = (cancel_reason is not null)),
+  check ((status = 'on_hold') = (held_from is not null))
 ) with (fillfactor = 70);
 create unique index one_live_order_per_cart on orders (cart_id) where status <> 'cancelled';
 create index orders_open on orders (updated_at) where status in ('pending', 'inventory_reserved', 'payment_pending');
@@ -64,8 +69,12 @@ create table order_line (
   discount bigint not null default 0 check (discount >= 0),
   tax bigint not null default 0 check (tax >= 0),
   total bigint not null check (total >= 0),
+  -- Units leave a line from the front when they are shipped and from the back when they are cancelled.
+  cancelled integer not null default 0 check (cancelled >= 0),
+  shipped integer not null default 0 check (shipped >= 0),
   primary key (order_id, position),
-  unique (order_id, sku)
+  unique (order_id, sku),
+  check (cancelled + shipped <= quantity)
 );
 
 -- Immutable, gap-free per order. `from_status` and `to_status` are null when the status did not change.

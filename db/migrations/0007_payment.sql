@@ -20,30 +20,128 @@ create table payment (
   -- What a person decided while the provider was away, and the provider has yet to hear: that the attempt is dead
   -- (`cancel`); or we have yet to ask it by what reference it knows the charge (`reference`).
   pending_sync text check (pending_sync in ('cancel', 'reference')),
-  -- What the provider was told when the attempt was sent: a repetition says the same, word for word.
+  -- When it was made ready to be sent, and until when its stock was held then. The provider is told both, and a repetition
+  -- says the same, word for word. What has no `sent_at` never reached the provider.
+  sent_at timestamptz,
   expires_at timestamptz,
+  -- Whether the provider lets it be captured in parts, and until when.
+  captures_in_parts boolean not null default true,
+  capture_before timestamptz,
+  -- The attempt whose authorization it takes over before that one ends; null for an attempt that a buyer made.
+  renews typeid references payment,
+  -- Sums of its captures and refunds: `capturing` and `refunding` of those that are still on their way. `released` was
+  -- authorized and let go. `disputed`: in disputes that are open or lost.
   captured bigint not null default 0 check (captured >= 0),
+  capturing bigint not null default 0 check (capturing >= 0),
+  released bigint not null default 0 check (released >= 0),
   refunded bigint not null default 0 check (refunded >= 0),
+  refunding bigint not null default 0 check (refunding >= 0),
+  disputed bigint not null default 0 check (disputed >= 0),
+  -- What is authorized and not captured is to be let go: the provider has yet to say that it was.
+  releasing boolean not null default false,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, attempt),
-  constraint never_captured_twice check (captured <= amount),
-  constraint never_refunded_twice check (refunded <= captured)
+  constraint never_captured_twice check (captured + capturing + released <= amount),
+  constraint never_refunded_twice check (refunded + refunding <= captured)
 ) with (fillfactor = 70);
 create unique index one_unresolved_attempt on payment (order_id) where status in ('sent', 'requires_action', 'pending');
 create unique index one_requested_attempt on payment (order_id) where status = 'requested';
 create index payment_at_work on payment (updated_at) where status in ('sent', 'requires_action', 'pending');
 create index payment_holding on payment (order_id) where status in ('authorized', 'captured');
 create index payment_pending_sync on payment (order_id) where pending_sync is not null;
+create index payment_reference on payment (provider, reference) where reference is not null;
+create index payment_releasing on payment (order_id) where releasing;
+create index payment_expiring on payment (capture_before) where status = 'authorized';
 
--- Double entry: debits positive, credits negative; each transaction sums to zero per currency.
+-- Money to be taken of what an attempt authorized. The row is the command: its order's workflow carries it out, under its
+-- key. `at_work`: it is not over yet, or it failed and nobody has decided what follows.
+create table capture (
+  id typeid primary key,
+  order_id typeid not null references orders,
+  payment_id typeid not null references payment,
+  number integer not null check (number > 0),
+  key text not null unique,
+  amount bigint not null check (amount > 0),
+  currency currency not null,
+  status text not null default 'pending' check (status in ('pending', 'succeeded', 'failed')),
+  at_work boolean not null default true,
+  -- Set before the provider is asked, with whether it is the last one: a repetition says the same, word for word.
+  sent_at timestamptz,
+  final boolean,
+  -- `authorization`: the provider took the money when it was authorized. `provider`: nobody here asked for it.
+  cause text not null check (cause in ('staff', 'authorization', 'provider')),
+  actor text,
+  reference text,
+  failure_code text,
+  -- The failed one that it tries again, under a key of its own.
+  retries typeid references capture,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  unique (order_id, number)
+) with (fillfactor = 70);
+create index capture_payment on capture (payment_id);
+create index capture_at_work on capture (order_id) where at_work;
+create unique index capture_reference on capture (payment_id, reference) where reference is not null;
+
+-- Money to be given back of what an attempt captured, likewise. One request may need several attempts' money: then
+-- `request_id` is the id of the first row.
+create table refund (
+  id typeid primary key,
+  request_id typeid not null references refund,
+  order_id typeid not null references orders,
+  payment_id typeid not null references payment,
+  number integer not null check (number > 0),
+  key text not null unique,
+  amount bigint not null check (amount > 0),
+  currency currency not null,
+  status text not null default 'pending' check (status in ('pending', 'succeeded', 'failed')),
+  at_work boolean not null default true,
+  -- `cancel`: of units that will not be delivered; `late`: of an order that was over when its money came.
+  cause text not null check (cause in ('staff', 'cancel', 'late', 'provider')),
+  reason_code text,
+  restock boolean not null default false,
+  actor text,
+  reference text,
+  failure_code text,
+  retries typeid references refund,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  unique (order_id, number)
+) with (fillfactor = 70);
+create index refund_request on refund (request_id);
+create index refund_payment on refund (payment_id);
+create index refund_at_work on refund (order_id) where at_work;
+create unique index refund_reference on refund (payment_id, reference) where reference is not null;
+
+-- Money that a customer's bank takes back. `at_work`: a person has to decide.
+create table dispute (
+  payment_id typeid not null references payment,
+  reference text not null,
+  order_id typeid not null references orders,
+  number integer not null check (number > 0),
+  amount bigint not null check (amount > 0),
+  currency currency not null,
+  status text not null check (status in ('open', 'won', 'lost')),
+  at_work boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (payment_id, reference),
+  unique (order_id, number)
+);
+create index dispute_at_work on dispute (order_id) where at_work;
+
+-- Double entry: debits positive, credits negative; each transaction sums to zero per currency. `seq` is the number of the
+-- capture, refund or dispute; of a release, how much is released with it; else 1.
 create table ledger_entry (
   id bigint generated always as identity primary key,
   order_id typeid not null references orders,
   payment_id typeid not null references payment,
-  operation text not null check (operation in ('authorize', 'capture', 'void', 'refund_request', 'refund')),
-  seq integer not null default 1,
-  account text not null check (account in ('authorized', 'authorized_contra', 'psp_clearing', 'customer_deposits', 'refunds_payable')),
+  operation text not null check (operation in ('authorize', 'capture', 'release', 'refund_request', 'refund', 'refund_return',
+    'refund_failure', 'refund_elsewhere', 'dispute', 'dispute_won', 'dispute_lost')),
+  seq bigint not null,
+  account text not null check (account in ('authorized', 'authorized_contra', 'psp_clearing', 'customer_deposits',
+    'refunds_payable', 'disputed', 'dispute_losses', 'settled_elsewhere')),
   seller_id text not null default 'house',
   amount bigint not null check (amount <> 0),
   currency currency not null,
@@ -64,12 +162,15 @@ end $$;
 create trigger balanced after insert on ledger_entry referencing new table as written
   for each statement execute function require_balance();
 
--- What providers told us, kept before it is answered.
+-- What providers told us, kept before it is answered: of which charge, by their id of it and by our key where they say it.
 create table inbox (
   provider text not null,
   event_id text not null,
   type text not null,
+  charge_reference text not null,
   payment_key text,
+  -- The provider's id of the charge.
+  reference text,
   payload jsonb not null,
   received_at timestamptz not null default now(),
   due_at timestamptz not null default now(),

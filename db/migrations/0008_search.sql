@@ -98,3 +98,11 @@ create table search_rebuild (
   started_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
+
+-- A rebuild that was asked for and has not begun. Its workflow is started after this is committed; from `due_at` on, whoever
+-- sees the row starts it (again).
+create table search_rebuild_request (
+  engine text primary key collate "C",
+  build text not null,
+  due_at timestamptz not null
+);

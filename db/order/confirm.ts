@@ -9,6 +9,9 @@ export interface Paid {
   readonly status: 'authorized' | 'captured'
   /** The provider's id of the charge. */
   readonly reference: string
+  /** Whether it can be captured in parts, and until when (RFC 3339); null where the provider does not say. */
+  readonly capturesInParts: boolean
+  readonly captureBefore: string | null
 }
 
 /**
@@ -26,6 +29,9 @@ export async function confirmOrder(
       paymentId: paid?.paymentId ?? null,
       status: paid?.status ?? null,
       reference: paid?.reference ?? null,
+      capturesInParts: paid?.capturesInParts ?? true,
+      captureBefore: paid?.captureBefore ?? null,
+      captureId: newId('capture'),
       paidEventId: newId('event'),
       confirmedEventId: newId('event'),
     }),
@@ -61,10 +67,17 @@ const CONFIRM = statement(
     paid as (
       update payment p
       set status = :status, outcome = 'completed', reference = :reference, action_url = null,
+          captures_in_parts = :capturesInParts, capture_before = :captureBefore,
           captured = case when :status = 'captured' then p.amount else 0 end, updated_at = now()
       from won
       where p.id = :paymentId
       returning p.id, p.order_id, p.amount, p.currency
+    ),
+    taken as (
+      insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, cause)
+      select :captureId, order_id, id, 1, order_id || '/capture/1', amount, currency, 'succeeded', false, 'authorization'
+      from paid
+      where :status = 'captured'
     ),
     superseded as (
       update payment p
@@ -91,7 +104,8 @@ const CONFIRM = statement(
       insert into order_event (id, order_id, seq, type, from_status, to_status, data)
       select :paidEventId, won.id, event_seq - 1,
              case :status::text when 'captured' then 'payment.captured' else 'payment.authorized' end, null, null,
-             jsonb_build_object('payment_id', paid.id, 'amount', paid.amount)
+             jsonb_strip_nulls(jsonb_build_object('payment_id', paid.id, 'amount', paid.amount,
+               'capture_id', case when :status = 'captured' then :captureId::text end))
       from won join paid on true
       union all
       select :confirmedEventId, won.id, event_seq, 'order.confirmed', 'payment_pending', 'confirmed', '{}'

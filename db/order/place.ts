@@ -22,6 +22,8 @@ export interface OrderToPlace {
   readonly expectedTotal: number | null
   readonly total: number
   readonly units: number
+  /** How long ago it was accepted. */
+  readonly ageMs: number
   /** How long the stock is still held; null before it is. Negative once the time is over. */
   readonly holdMs: number | null
   /** The buyer wants it cancelled. */
@@ -37,6 +39,7 @@ export async function readOrderToPlace(db: Db, orderId: OrderId): Promise<OrderT
              o.shipping_address ->> 'country' as country, o.shipping_method as "shippingMethod", o.snapshot,
              o.expected_total as "expectedTotal", o.total,
              (select coalesce(sum((line.value ->> 'quantity')::int), 0)::int from jsonb_each(o.snapshot) as line) as units,
+             extract(epoch from now() - o.created_at)::float8 * 1000 as "ageMs",
              extract(epoch from o.hold_expires_at - now())::float8 * 1000 as "holdMs",
              o.cancel_wanted_at is not null as "cancelWanted",
              case when p.id is not null then
@@ -86,8 +89,8 @@ export interface PlaceOrder {
 
 /**
  * Commit 2: reserves all of it or nothing, writes the priced lines and totals and makes the requested attempt ready to be
- * sent. With nothing to pay the attempt is dropped. Null when stock was gone or the order was not `pending` any more:
- * then nothing changed. Look again.
+ * sent. With nothing to pay the attempt is dropped. Null when stock was gone, or the order was not `pending` any more or
+ * older than a hold lasts, so that nobody waits for it: then nothing changed. Look again.
  */
 export async function placeOrder(
   db: Db,
@@ -121,7 +124,10 @@ const PLACE = statement(
   'order.place',
   `
     with claimed as (
-      select id from orders where id = :orderId and status = 'pending' for update
+      select id
+      from orders
+      where id = :orderId and status = 'pending' and created_at > now() - make_interval(secs => :holdSeconds)
+      for update
     ), ${RESERVE},
     reserved as (
       insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, expires_at)
@@ -143,7 +149,8 @@ const PLACE = statement(
     ),
     ready as (
       update payment
-      set status = 'sent', amount = :total, expires_at = now() + make_interval(secs => :holdSeconds), updated_at = now()
+      set status = 'sent', amount = :total, sent_at = now(), expires_at = now() + make_interval(secs => :holdSeconds),
+          updated_at = now()
       from fit
       where order_id = :orderId and attempt = 1 and status = 'requested' and :total::bigint > 0
     ),

@@ -3,7 +3,6 @@ import type { OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
 import { newId } from '../id'
-import { LEDGER_OF_PAYMENT, LEDGER_OF_RETURN } from './ledger'
 import type { Db } from '../pool'
 import { statement } from '../sql'
 
@@ -28,10 +27,18 @@ export interface Attempt {
   readonly reference: string | null
   /** What a person decided and the provider must still hear: that the attempt is dead, or it must name its charge. */
   readonly pendingSync: PendingSync | null
-  /** The provider is being told to cancel it. */
+  /** The provider was told to cancel it, and has not answered. */
   readonly cancelling: boolean
+  /** The provider is to let go what is authorized and not captured. */
+  readonly releasing: boolean
+  readonly capturesInParts: boolean
+  readonly captureBefore: Date | null
   readonly returnUrl: string | null
+  /** When it was made ready to be sent, and until when its stock was held then; null before. */
+  readonly sentAt: Date | null
   readonly expiresAt: Date | null
+  /** The order waits for it, and holds its stock: by Postgres's clock, at this moment. */
+  readonly isHeld: boolean
 }
 
 /** `cancel`: the provider must hear that the attempt is dead. `reference`: it must say by what reference it knows it. */
@@ -50,8 +57,10 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
     name: 'payment.read',
     text: `
       select p.id, p.order_id as "orderId", o.status as "orderStatus", p.attempt, p.key, p.provider, p.method, p.amount,
-             p.currency, p.status, p.outcome, p.reference, p.pending_sync as "pendingSync", p.cancelling,
-             o.return_url as "returnUrl", p.expires_at as "expiresAt"
+             p.currency, p.status, p.outcome, p.reference, p.pending_sync as "pendingSync", p.cancelling, p.releasing,
+             p.captures_in_parts as "capturesInParts", p.capture_before as "captureBefore",
+             o.return_url as "returnUrl", p.sent_at as "sentAt", p.expires_at as "expiresAt",
+             o.status = 'payment_pending' and coalesce(o.hold_expires_at > now(), false) as "isHeld"
       from payment p
       join orders o on o.id = p.order_id
       where p.id = $1`,
@@ -133,7 +142,7 @@ const REQUEST = statement(
 
 /**
  * Makes a requested attempt ready to be sent, with the order's total. It needs more hold left than the provider may take
- * to answer, or extends the hold, once per order. Null when it may not begin (any more).
+ * to answer, or extends the hold, once per order. Null when it may not begin (any more): a hold that is over is not extended.
  */
 export async function startAttempt(
   db: Db,
@@ -155,7 +164,8 @@ const START = statement(
       select o.id
       from orders o
       join payment p on p.order_id = o.id
-      where o.id = :orderId and o.status = 'payment_pending' and p.id = :paymentId and p.status = 'requested'
+      where o.id = :orderId and o.status = 'payment_pending' and o.hold_expires_at > now()
+        and p.id = :paymentId and p.status = 'requested'
       for update of o, p
     ),
     ready as (
@@ -171,7 +181,7 @@ const START = statement(
     ),
     sent as (
       update payment
-      set status = 'sent', amount = ready.total, expires_at = ready.hold_expires_at, updated_at = now()
+      set status = 'sent', amount = ready.total, sent_at = now(), expires_at = ready.hold_expires_at, updated_at = now()
       from ready
       where payment.id = :paymentId
     ),
@@ -266,21 +276,53 @@ const CHANGE = statement(
 )
 
 /**
- * Written before the provider is told to cancel an attempt: a cancellation that was sent may arrive late, so the attempt can
- * confirm no order from then on. False when the attempt is not unresolved any more.
+ * Keeps the provider's id of an attempt's charge before any money moves under it. False when none may: the attempt is over
+ * or being cancelled, its hold is over, or another charge stands for it.
  */
-export async function beginCancel(db: Db, paymentId: PaymentId): Promise<boolean> {
-  const { rowCount } = await db.query({
-    name: 'payment.beginCancel',
-    text: `
-      update payment set cancelling = true
-      where id = $1 and status in ('sent', 'requires_action', 'pending')`,
-    values: [paymentId],
-  })
+export async function keepReference(
+  db: Db,
+  { orderId, paymentId, reference }: { orderId: OrderId; paymentId: PaymentId; reference: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(KEEP_REFERENCE({ orderId, paymentId, reference }))
   return rowCount === 1
 }
 
-/** The provider has refused to cancel the attempt: it may pay after all. */
+const KEEP_REFERENCE = statement(
+  'payment.keepReference',
+  `
+    with open as (
+      select p.id
+      from orders o
+      join payment p on p.order_id = o.id
+      where o.id = :orderId and o.status = 'payment_pending' and o.hold_expires_at > now()
+        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending') and not p.cancelling
+        and coalesce(p.reference, :reference) = :reference
+      for update of o, p
+    )
+    update payment
+    set reference = :reference, updated_at = now()
+    from open
+    where payment.id = open.id`,
+)
+
+/**
+ * Written before the provider is told to cancel an attempt: a cancellation that was sent may arrive late, so the attempt
+ * pays for nothing until the provider has answered. No reference is kept for it from then on: the one that is answered is
+ * final. Null when the attempt is not unresolved any more.
+ */
+export async function beginCancel(db: Db, paymentId: PaymentId): Promise<{ reference: string | null } | null> {
+  const { rows } = await db.query<{ reference: string | null }>({
+    name: 'payment.beginCancel',
+    text: `
+      update payment set cancelling = true
+      where id = $1 and status in ('sent', 'requires_action', 'pending')
+      returning reference`,
+    values: [paymentId],
+  })
+  return rows[0] ?? null
+}
+
+/** The provider has answered that it does not cancel the attempt: it may pay after all. */
 export async function abandonCancel(db: Db, paymentId: PaymentId): Promise<void> {
   await db.query({
     name: 'payment.abandonCancel',
@@ -315,110 +357,3 @@ export async function refuseAttempt(db: Db, paymentId: PaymentId, outcome: 'refu
     values: [paymentId, outcome],
   })
 }
-
-/**
- * Records money that arrived for an order that is over: the payment and the ledger show it until it has gone back.
- * False when it is known already.
- */
-export async function recordLateMoney(
-  db: Db,
-  {
-    orderId,
-    paymentId,
-    status,
-    reference,
-  }: { orderId: OrderId; paymentId: PaymentId; status: 'authorized' | 'captured'; reference: string },
-): Promise<boolean> {
-  const { rowCount } = await db.query(
-    RECORD_LATE_MONEY({ orderId, paymentId, status, reference, eventId: newId('event') }),
-  )
-  return rowCount === 1
-}
-
-const RECORD_LATE_MONEY = statement(
-  'payment.late',
-  `
-    with open as (
-      select o.id
-      from orders o
-      join payment p on p.order_id = o.id
-      where o.id = :orderId and o.status = 'cancelled'
-        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending')
-      for update of o, p
-    ),
-    late as (
-      update orders
-      set payment_status = :status, event_seq = event_seq + 1, updated_at = now()
-      from open
-      where orders.id = open.id
-      returning orders.id, event_seq
-    ),
-    paid as (
-      update payment p
-      set status = :status, reference = :reference, action_url = null,
-          captured = case when :status = 'captured' then amount else 0 end, updated_at = now()
-      from late
-      where p.id = :paymentId
-      returning p.id, p.order_id, p.amount, p.currency
-    ),
-    ledger as (
-      ${LEDGER_OF_PAYMENT}
-    ),
-    event as (
-      insert into order_event (id, order_id, seq, type, data)
-      select :eventId, late.id, event_seq, 'payment.received',
-             jsonb_build_object('payment_id', paid.id, 'amount', paid.amount, 'status', :status::text)
-      from late join paid on true
-    )
-    select 1 from late`,
-)
-
-/**
- * Records that the money of a cancelled order's payment went back: an authorization voided, a capture refunded. False when
- * it had before.
- */
-export async function recordReturn(
-  db: Db,
-  { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId },
-): Promise<boolean> {
-  const { rowCount } = await db.query(RECORD_RETURN({ orderId, paymentId, eventId: newId('event') }))
-  return rowCount === 1
-}
-
-const RECORD_RETURN = statement(
-  'payment.return',
-  `
-    with holding as (
-      select o.id, p.status as was
-      from orders o
-      join payment p on p.order_id = o.id
-      where o.id = :orderId and o.status = 'cancelled' and p.id = :paymentId and p.status in ('authorized', 'captured')
-      for update of o, p
-    ),
-    back as (
-      update orders
-      set payment_status = case was when 'captured' then 'refunded' else 'voided' end, event_seq = event_seq + 1,
-          updated_at = now()
-      from holding
-      where orders.id = holding.id
-      returning orders.id, event_seq, was
-    ),
-    returned as (
-      update payment p
-      set status = case back.was when 'captured' then 'refunded' else 'voided' end, refunded = captured,
-          outcome = coalesce(outcome, 'cancelled'), updated_at = now()
-      from back
-      where p.id = :paymentId
-      returning p.id, p.order_id, p.amount, p.currency, back.was
-    ),
-    ledger as (
-      ${LEDGER_OF_RETURN}
-    ),
-    event as (
-      insert into order_event (id, order_id, seq, type, data)
-      select :eventId, back.id, event_seq, case back.was when 'captured' then 'payment.refunded' else 'payment.voided' end,
-             jsonb_build_object('payment_id', returned.id, 'amount', returned.amount)
-      from back join returned on true
-    )
-    select 1 from back`,
-)

@@ -1,4 +1,5 @@
 import type { OrderId } from '../../domain/ids'
+import { type LedgerOperation, postingsOf } from '../../domain/payment/ledger'
 import type { Db } from '../pool'
 
 /**
@@ -8,29 +9,23 @@ import type { Db } from '../pool'
 
 /**
  * The entries of money that a provider now holds for us, as a data-changing member of a `with` list. A preceding `paid`
- * has the payment's id, order_id, amount and currency; `:status` is `authorized` (memo accounts) or `captured` (at the
- * provider, owed to the customer until shipped).
+ * has the payment's id, order_id, amount and currency; `:status` is `authorized`, or `captured` where the provider took the
+ * money at once.
  */
 export const LEDGER_OF_PAYMENT = `
-        insert into ledger_entry (order_id, payment_id, operation, account, amount, currency)
-        select paid.order_id, paid.id, entry.operation, entry.account, paid.amount * entry.sign, paid.currency
+        insert into ledger_entry (order_id, payment_id, operation, seq, account, amount, currency)
+        select paid.order_id, paid.id, entry.operation, 1, entry.account, paid.amount * entry.sign, paid.currency
         from paid
-        join (values ('authorized', 'authorize', 'authorized', 1), ('authorized', 'authorize', 'authorized_contra', -1),
-                     ('captured', 'capture', 'psp_clearing', 1), ('captured', 'capture', 'customer_deposits', -1))
-          as entry (status, operation, account, sign) on entry.status = :status::text`
+        join (values ${valuesOf('authorized', 'authorize')}, ${valuesOf('captured', 'authorize')},
+                     ${valuesOf('captured', 'capture')})
+          as entry (status, operation, account, sign) on entry.status = :status::text` as const
 
-/**
- * The entries of money that went back, likewise. A preceding `returned` has id, order_id, amount, currency and `was`, the
- * status before: an authorization is reversed; captured money passes through what is payable to the customer.
- */
-export const LEDGER_OF_RETURN = `
-        insert into ledger_entry (order_id, payment_id, operation, account, amount, currency)
-        select returned.order_id, returned.id, entry.operation, entry.account, returned.amount * entry.sign, returned.currency
-        from returned
-        join (values ('authorized', 'void', 'authorized', -1), ('authorized', 'void', 'authorized_contra', 1),
-                     ('captured', 'refund_request', 'customer_deposits', 1), ('captured', 'refund_request', 'refunds_payable', -1),
-                     ('captured', 'refund', 'refunds_payable', 1), ('captured', 'refund', 'psp_clearing', -1))
-          as entry (was, operation, account, sign) on entry.was = returned.was`
+/** One transaction of {@link postingsOf} as rows of SQL, each beside `status`. */
+function valuesOf(status: string, operation: LedgerOperation): string {
+  return postingsOf(operation, { paymentId: 'pay_', seq: 1, amount: 1 })
+    .map(({ account, amount }) => `('${status}', '${operation}', '${account}', ${amount})`)
+    .join(', ')
+}
 
 export interface LedgerEntry {
   readonly paymentId: string

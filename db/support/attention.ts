@@ -1,117 +1,150 @@
-import type { AttentionCase } from '../../domain/support'
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { OrderId } from '../../domain/ids'
+import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
+import { type AttentionCase, SWEPT_CASES } from '../../domain/support'
 import type { Db } from '../pool'
-import { statement } from '../sql'
+import { HOLDING, OPEN, statement, UNDECIDED } from '../sql'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
 
-export interface OpenCase {
-  readonly orderId: OrderId
-  readonly number: string
-  readonly orderStatus: OrderStatus
-  readonly code: AttentionCase
-  readonly step: string | null
-  readonly paymentId: PaymentId | null
+/** What a case is: a workflow may have several open, each of another step or object. */
+export interface CaseKey {
   readonly workflowId: string
+  readonly step: string | null
+  /** The id of the payment, capture or refund that it is about; null when it is about the whole order. */
+  readonly object: string | null
+}
+
+export interface OpenCase extends CaseKey {
+  /** In the order in which they were opened. */
+  readonly id: number
+  /** Of the order; null when it is about none of ours. */
+  readonly orderId: OrderId | null
+  readonly number: string | null
+  readonly orderStatus: OrderStatus | null
+  readonly code: AttentionCase
+  /** Figures and reasons in words. */
+  readonly detail: string | null
   readonly since: Date
-  /** Minor units: what the attempt asks for, else the order's total. */
-  readonly atStake: number
-  readonly currency: string
+  /** Minor units: what the attempt asks for, else the order's total; null when neither is known. */
+  readonly atStake: number | null
+  readonly currency: Currency | null
 }
 
-/** Opens a case. One of its kind per order: repeated, it stays as it was first seen, and goes to the workflow that asks now. */
-export async function openCase(
-  db: Db,
-  input: {
-    orderId: OrderId
-    code: AttentionCase
-    step: string | null
-    paymentId: PaymentId | null
-    workflowId: string
-  },
-): Promise<void> {
-  await db.query({
-    name: 'attention.open',
-    text: `
-      insert into attention (order_id, code, step, payment_id, workflow_id)
-      values ($1, $2, $3, $4, $5)
-      on conflict (order_id, code) where closed_at is null
-      do update set step = excluded.step, payment_id = excluded.payment_id, workflow_id = excluded.workflow_id`,
-    values: [input.orderId, input.code, input.step, input.paymentId, input.workflowId],
-  })
+export interface NewCase extends CaseKey {
+  readonly orderId: OrderId | null
+  readonly code: AttentionCase
+  /** Figures and reasons in words, without personal data. */
+  readonly detail?: string | null
 }
 
-/** Closes the open case of this kind, if there is one. */
-export async function closeCase(
-  db: Db,
-  { orderId, code }: { orderId: OrderId; code: AttentionCase },
-): Promise<boolean> {
-  const { rowCount } = await db.query({
-    name: 'attention.close',
-    text: `update attention set closed_at = now() where order_id = $1 and code = $2 and closed_at is null`,
-    values: [orderId, code],
-  })
+/** Opens a case. Repeated, it is the same one since when it was first seen, and says what is known now. */
+export async function openCase(db: Db, { detail = null, ...opened }: NewCase): Promise<void> {
+  await db.query(OPEN_CASE({ ...opened, detail }))
+}
+
+const OPEN_CASE = statement(
+  'attention.open',
+  `
+    insert into attention (order_id, code, workflow_id, step, object, detail)
+    values (:orderId, :code, :workflowId, :step, :object, :detail)
+    on conflict (workflow_id, step, object) where closed_at is null
+    do update set code = excluded.code, detail = excluded.detail`,
+)
+
+/** Closes the open case of this step and object, if there is one. False when there is none. */
+export async function closeCase(db: Db, { workflowId, step, object }: CaseKey): Promise<boolean> {
+  const { rowCount } = await db.query(CLOSE_CASE({ workflowId, step, object }))
   return rowCount === 1
 }
 
-/**
- * Closes cases, of one shard (`shards` a power of two), of orders for which nothing is left to do: whoever opened one may
- * have been ended before it could close it.
- */
-export async function closeSettledCases(db: Db, { shard, shards }: { shard: number; shards: number }): Promise<number> {
-  const { rowCount } = await db.query({
-    name: 'attention.closeSettled',
-    text: `
-      update attention a
-      set closed_at = now(), closed_by = 'sweep'
-      from orders o
-      where a.closed_at is null
-        and hashtext(a.order_id) & ($2 - 1) = $1
-        and o.id = a.order_id
-        and o.status not in ('pending', 'inventory_reserved', 'payment_pending')
-        and not exists (
-          select from payment p
-          where p.order_id = o.id
-            and (p.status in ('requested', 'sent', 'requires_action', 'pending')
-                 or p.status in ('authorized', 'captured') and o.status = 'cancelled'
-                 or p.pending_sync is not null))`,
-    values: [shard, shards],
-  })
-  return rowCount ?? 0
+const CLOSE_CASE = statement(
+  'attention.close',
+  `
+    update attention
+    set closed_at = now()
+    where workflow_id = :workflowId and step is not distinct from :step and object is not distinct from :object
+      and closed_at is null`,
+)
+
+/** A case that may have outlived its workflow. */
+export interface SettledCase {
+  readonly id: number
+  readonly workflowId: string
 }
+
+/**
+ * Open cases, of one shard (`shards` a power of two), for which nothing is left to do by the rows: their attempt is settled,
+ * or all of their order is. Whoever opened one may have been ended before it could close it. Only kinds that say so in
+ * `ATTENTION_CASES`, and only of a payment or of a whole order: nobody else knows when another thing is settled.
+ */
+export async function listSettledCases(
+  db: Db,
+  { shard, shards, limit }: { shard: number; shards: number; limit: number },
+): Promise<SettledCase[]> {
+  const { rows } = await db.query<SettledCase>(SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES }))
+  return rows
+}
+
+/** An attempt `p` of the order `o` for which its checkout or its settlement still has something to do. */
+const UNSETTLED = `(
+  p.status in ${UNDECIDED} or p.status in ${HOLDING} and o.status = 'cancelled' or p.pending_sync is not null)`
+
+const SETTLED_CASES = statement(
+  'attention.settled',
+  `
+    select a.id, a.workflow_id as "workflowId"
+    from attention a
+    join orders o on o.id = a.order_id
+    left join payment about on about.id = a.object and about.order_id = o.id
+    where a.closed_at is null and a.code = any (:codes::text[])
+      and hashtext(a.order_id) & (:shards - 1) = :shard
+      and o.status not in ${OPEN}
+      and (a.object is null or about.id is not null)
+      and not exists (
+        select from payment p
+        where p.order_id = o.id and (a.object is null or p.id = a.object) and ${UNSETTLED})
+    order by a.id
+    limit :limit`,
+)
+
+/** Closes what {@link listSettledCases} found, if it is still open. */
+export async function closeSettledCase(db: Db, id: number): Promise<void> {
+  await db.query(CLOSE_SETTLED({ id }))
+}
+
+const CLOSE_SETTLED = statement(
+  'attention.closeSettled',
+  `update attention set closed_at = now(), closed_by = 'sweep' where id = :id and closed_at is null`,
+)
 
 const OPEN_CASES = `
-  select a.order_id as "orderId", o.number, a.code, a.step, a.payment_id as "paymentId", a.workflow_id as "workflowId",
-         a.since, coalesce(p.amount, o.total) as "atStake", o.currency, o.status as "orderStatus"
+  select a.id, a.order_id as "orderId", o.number, a.code, a.step, a.object, a.detail, a.workflow_id as "workflowId", a.since,
+         coalesce(p.amount, o.total) as "atStake", o.currency, o.status as "orderStatus"
   from attention a
-  join orders o on o.id = a.order_id
-  left join payment p on p.id = a.payment_id
+  left join orders o on o.id = a.order_id
+  left join payment p on p.id = a.object
   where a.closed_at is null`
 
-/** Open cases, oldest first, at most `limit`, after the case that `after` names. */
-export async function listOpenCases(
-  db: Db,
-  { limit, after }: { limit: number; after: { since: Date; orderId: string } | null },
-): Promise<OpenCase[]> {
-  const { rows } = await db.query<OpenCase>({
-    name: 'attention.list',
-    text: `${OPEN_CASES} and ($2::timestamptz is null or (a.since, a.order_id) > ($2, $3))
-      order by a.since, a.order_id
-      limit $1`,
-    values: [limit, after?.since ?? null, after?.orderId ?? null],
-  })
+/** Open cases, oldest first, at most `limit`, after the case of the id `after` (0: from the first). */
+export async function listOpenCases(db: Db, page: { limit: number; after: number }): Promise<OpenCase[]> {
+  const { rows } = await db.query<OpenCase>(LIST_OPEN({ ...page }))
   return rows
 }
 
+const LIST_OPEN = statement(
+  'attention.list',
+  `${OPEN_CASES} and a.id > :after
+    order by a.id
+    limit :limit`,
+)
+
 export async function readOpenCases(db: Db, orderId: OrderId): Promise<OpenCase[]> {
-  const { rows } = await db.query<OpenCase>({
-    name: 'attention.ofOrder',
-    text: `${OPEN_CASES} and a.order_id = $1 order by a.since`,
-    values: [orderId],
-  })
+  const { rows } = await db.query<OpenCase>(OF_ORDER({ orderId }))
   return rows
 }
+
+const OF_ORDER = statement('attention.ofOrder', `${OPEN_CASES} and a.order_id = :orderId order by a.id`)
 
 export interface RepairRequest {
   /** The id of the update that carries it: repeated, it is the same repair. */
@@ -119,6 +152,7 @@ export interface RepairRequest {
   readonly orderId: OrderId
   readonly action: string
   readonly step: string | null
+  readonly object: string | null
   readonly outcome: string | null
   readonly reasonCode: string
   readonly note: string | null
@@ -134,31 +168,37 @@ export async function recordRepair(db: Db, repair: RepairRequest): Promise<void>
 const RECORD_REPAIR = statement(
   'repair.record',
   `
-    insert into repair (id, order_id, action, step, outcome, reason_code, note, actor, accepted_at)
-    values (:id, :orderId, :action, :step, :outcome, :reasonCode, :note, :actor, case when :accepted then now() end)
+    insert into repair (id, order_id, action, step, object, outcome, reason_code, note, actor, accepted_at)
+    values (:id, :orderId, :action, :step, :object, :outcome, :reasonCode, :note, :actor,
+            case when :accepted then now() end)
     on conflict (order_id, id) do update set accepted_at = coalesce(repair.accepted_at, excluded.accepted_at)`,
 )
 
+/** A case as it was when a repair came, open or closed since. */
+export type RepairedCase = Pick<OpenCase, 'code' | 'step' | 'object'>
+
 /** Of an order's cases, newest first, those that were there when this repair was accepted; none while it was not. */
-export async function readCasesOfRepair(db: Db, orderId: OrderId, id: string): Promise<AttentionCase[]> {
-  const { rows } = await db.query<{ code: AttentionCase }>({
-    name: 'repair.cases',
-    text: `
-      select a.code
-      from repair r
-      join attention a on a.order_id = r.order_id and a.since <= r.accepted_at
-      where r.order_id = $1 and r.id = $2
-      order by a.since desc
-      limit 20`,
-    values: [orderId, id],
-  })
-  return rows.map((row) => row.code)
+export async function readCasesOfRepair(db: Db, orderId: OrderId, id: string): Promise<RepairedCase[]> {
+  const { rows } = await db.query<RepairedCase>(CASES_OF_REPAIR({ orderId, id }))
+  return rows
 }
+
+const CASES_OF_REPAIR = statement(
+  'repair.cases',
+  `
+    select a.code, a.step, a.object
+    from repair r
+    join attention a on a.order_id = r.order_id and a.since <= r.accepted_at
+    where r.order_id = :orderId and r.id = :id
+    order by a.since desc
+    limit 20`,
+)
 
 export interface RecordedRepair {
   readonly id: string
   readonly action: string
   readonly step: string | null
+  readonly object: string | null
   readonly outcome: string | null
   readonly reasonCode: string
   readonly note: string | null
@@ -171,7 +211,7 @@ export async function readRepairs(db: Db, orderId: OrderId): Promise<RecordedRep
   const { rows } = await db.query<RecordedRepair>({
     name: 'repair.ofOrder',
     text: `
-      select id, action, step, outcome, reason_code as "reasonCode", note, actor, accepted_at as "acceptedAt",
+      select id, action, step, object, outcome, reason_code as "reasonCode", note, actor, accepted_at as "acceptedAt",
              created_at as "createdAt"
       from repair
       where order_id = $1

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ROOT, type Settings } from '../../config'
+import { guarded } from '../../transaction-guard'
 import { diskImageStore } from './disk'
 import { s3ImageStore } from './s3'
 import type { ImageStore } from './store'
@@ -11,6 +12,10 @@ type StoreSettings = Pick<Settings, 'IMAGE_STORE' | 'S3_REGION' | 'S3_ACCESS_KEY
 
 /** The store that the settings name: a folder, or the address of a bucket. */
 export function createImageStore(settings: StoreSettings): ImageStore {
+  return guarded(storeAt(settings), 'the image store')
+}
+
+function storeAt(settings: StoreSettings): ImageStore {
   const place = settings.IMAGE_STORE
   if (/^https?:/.test(place)) {
     return s3ImageStore({

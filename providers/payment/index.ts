@@ -1,5 +1,6 @@
 import type { Settings } from '../../config'
 import { withFaultPoints } from '../../fault-point'
+import { guarded } from '../../transaction-guard'
 import type { PaymentProvider } from './provider'
 import { SandboxProvider } from './sandbox'
 
@@ -18,7 +19,9 @@ export function createPaymentProviders(settings: Settings): PaymentProviders {
   const add = (provider: PaymentProvider) =>
     providers.set(
       provider.name,
-      withFaultPoints(provider, settings.FAULT_DIR, (call) => (EFFECTS.has(call) ? `provider.${call}` : null)),
+      withFaultPoints(guarded(provider, `the payment provider ${provider.name}`), settings.FAULT_DIR, (call) =>
+        EFFECTS.has(call) ? `provider.${call}` : null,
+      ),
     )
 
   // Money that is not real has no place in a real shop.
@@ -34,7 +37,7 @@ export function createPaymentProviders(settings: Settings): PaymentProviders {
 }
 
 /** What a process may be killed around. */
-const EFFECTS: ReadonlySet<string> = new Set(['authorize', 'find', 'cancel', 'capture', 'refund'])
+const EFFECTS: ReadonlySet<string> = new Set(['authorize', 'find', 'cancel', 'capture', 'release', 'refund'])
 
 function sandbox(settings: Settings): PaymentProvider {
   return new SandboxProvider({

@@ -1,6 +1,7 @@
 import CircuitBreaker from 'opossum'
 import type { Settings } from '../../config'
 import type { Pool } from '../../db/pool'
+import { guarded } from '../../transaction-guard'
 import { type Affinity, AFFINITY_MAX, type SearchQuery, type SearchResult, type Suggestion } from '../../domain/search'
 import type { SearchEngine, SuggestRequest } from './port'
 import { PostgresSearch } from './postgres/engine'
@@ -41,15 +42,17 @@ export interface Search {
 }
 
 export function createSearch(settings: SearchSettings, pool: Pool): Search {
-  const engines = ENGINES.map((make) => make(settings, pool)).filter((engine) => engine !== null)
-  const guarded = engines.map((engine, index) => ({
+  const engines = ENGINES.map((make) => make(settings, pool))
+    .filter((engine) => engine !== null)
+    .map((engine) => guarded(engine, `the search engine ${engine.name}`))
+  const asked = engines.map((engine, index) => ({
     engine,
     breaker: index < engines.length - 1 ? breakerOf(settings.SEARCH_TIMEOUT_MS) : null,
   }))
 
   /** The last engine's word is final: its fault is the caller's to see. */
   async function ask<T>(call: (engine: SearchEngine) => Promise<T>): Promise<{ engine: string; answer: T }> {
-    for (const { engine, breaker } of guarded) {
+    for (const { engine, breaker } of asked) {
       if (breaker === null) return { engine: engine.name, answer: await call(engine) }
       try {
         return { engine: engine.name, answer: (await breaker.fire(() => call(engine))) as T }
@@ -72,12 +75,12 @@ export function createSearch(settings: SearchSettings, pool: Pool): Search {
       return { data: answer, engine }
     },
     async check() {
-      const [best] = guarded
+      const [best] = asked
       if (!best || best.breaker?.opened) throw new Error('the search engine is left alone')
       if (!(await best.engine.check())) throw new Error('the search engine has no index yet')
     },
     async close() {
-      for (const { breaker } of guarded) breaker?.shutdown()
+      for (const { breaker } of asked) breaker?.shutdown()
       await Promise.all(engines.map((engine) => engine.close()))
     },
   }

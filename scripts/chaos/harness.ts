@@ -57,7 +57,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     apis,
     workers,
     durable: false,
-    env: { ...QUICK, FAULT_DIR: faultFolder, ...env },
+    env: { ...QUICK, NODE_ENV: 'test', FAULT_DIR: faultFolder, ...env },
   })
   const { file } = stack
   const pool = createPool({ DATABASE_URL: file.postgres, DATABASE_POOL_MAX: 4 }, { name: 'holdfast-chaos' })

@@ -1,3 +1,4 @@
+import type { PublicCharge } from '../../sandbox/charge'
 import { newKey, SandboxClient, until } from './client'
 import { startSandboxProcess, type SandboxProcess } from './process'
 
@@ -24,15 +25,28 @@ test('a card that works is authorized', async () => {
     status: 'authorized',
     decline_code: null,
     captured: 0,
+    released: 0,
     refunded: 0,
+    captures_in_parts: true,
+    captures: [],
+    refunds: [],
+    disputes: [],
     action_url: null,
   })
+  expect(Date.parse(body.capture_before as string) - Date.parse(body.created_at)).toBe(7 * 86_400_000)
   expect(new Date(body.created_at).toISOString()).toBe(body.created_at)
   expect((await client.call('GET', `/v1/charges/${body.id}`)).body).toEqual(body)
 })
 
 test('with capture it is taken at once', async () => {
-  expect(await client.made(newKey(), { capture: true })).toMatchObject({ status: 'captured', captured: 510 })
+  const captured = {
+    status: 'captured',
+    captured: 510,
+    capture_before: null,
+    captures: [{ id: expect.stringMatching(/^cap_/), key: null, amount: 510, final: true, status: 'succeeded' }],
+  }
+  expect(await client.made(newKey(), { capture: true })).toMatchObject(captured)
+  expect(await client.made(newKey(), { method: 'pm_sandbox_captured_at_once' })).toMatchObject(captured)
 })
 
 test.each([
@@ -88,83 +102,19 @@ describe('a key', () => {
   })
 })
 
-describe('what becomes of a charge', () => {
-  const post = (id: string, what: string, body?: unknown, key = newKey()) =>
-    client.call('POST', `/v1/charges/${id}/${what}`, body, { 'idempotency-key': key })
-
-  test('captured in parts, up to what was authorized', async () => {
-    const { id } = await client.made(newKey())
-    const key = newKey()
-    expect((await post(id, 'capture', { amount: 200 }, key)).body).toMatchObject({ status: 'captured', captured: 200 })
-    expect((await post(id, 'capture', { amount: 200 }, key)).body).toMatchObject({ captured: 200 })
-    expect(await post(id, 'capture', { amount: 201 }, key)).toMatchObject({ status: 422 })
-    expect(await post(id, 'capture', { amount: 311 })).toMatchObject({
-      status: 409,
-      body: { code: 'amount_exceeds_available' },
-    })
-    expect(await post(id, 'capture', { amount: 310, currency: 'EUR' })).toMatchObject({
-      status: 422,
-      body: { code: 'currency_mismatch' },
-    })
-    expect((await post(id, 'capture')).body).toMatchObject({ captured: 510 })
-    expect((await post(id, 'capture')).status).toBe(409)
-    expect(await post(id, 'void')).toMatchObject({ status: 409, body: { code: 'charge_captured' } })
+test.each(['voided', 'declined'])('a charge that is %s cannot be captured or refunded', async (status) => {
+  const method = status === 'declined' ? 'pm_card_chargeDeclined' : 'pm_card_visa'
+  const { id } = await client.made(newKey(), { method })
+  const voided = await client.call('POST', `/v1/charges/${id}/void`)
+  expect(voided.status).toBe(status === 'declined' ? 409 : 200)
+  const headers = { 'idempotency-key': newKey() }
+  expect(await client.call('POST', `/v1/charges/${id}/capture`, {}, headers)).toMatchObject({
+    status: 409,
+    body: { code: `charge_${status}` },
   })
-
-  test('refunded, never more than was captured', async () => {
-    const { id } = await client.made(newKey(), { capture: true })
-    const key = newKey()
-    const first = await post(id, 'refunds', { amount: 500 }, key)
-    expect(first).toMatchObject({
-      status: 201,
-      body: { status: 'succeeded', amount: 500, currency: 'GBP', charge: id },
-    })
-    expect((await post(id, 'refunds', { amount: 500 }, key)).body).toEqual(first.body)
-    expect((await post(id, 'refunds', { amount: 400 }, key)).status).toBe(422)
-    const rest = await Promise.all(Array.from({ length: 12 }, () => post(id, 'refunds', { amount: 1 })))
-    const count = (wanted: number) => rest.filter(({ status }) => status === wanted).length
-    expect([count(201), count(409)]).toEqual([10, 2])
-    expect((await client.call('GET', `/v1/charges/${id}`)).body).toMatchObject({
-      status: 'refunded',
-      captured: 510,
-      refunded: 510,
-    })
-  })
-
-  test('nothing is refunded that was not captured', async () => {
-    const { id } = await client.made(newKey())
-    expect(await post(id, 'refunds', { amount: 1 })).toMatchObject({
-      status: 409,
-      body: { code: 'amount_exceeds_available' },
-    })
-  })
-
-  test('a refused refund is answered, kept, and gives nothing back', async () => {
-    const { id } = await client.made(newKey(), { capture: true, method: 'pm_sandbox_refund_refused' })
-    const key = newKey()
-    for (let time = 0; time < 2; time++) {
-      expect(await post(id, 'refunds', undefined, key)).toMatchObject({
-        status: 402,
-        body: { status: 'failed', failure_code: 'refund_refused' },
-      })
-    }
-    expect((await client.call('GET', `/v1/charges/${id}`)).body).toMatchObject({
-      status: 'captured',
-      refunded: 0,
-      refunds: [{ status: 'failed' }],
-    })
-  })
-
-  test('voided, as often as one asks', async () => {
-    const { id } = await client.made(newKey())
-    for (let time = 0; time < 2; time++)
-      expect(await post(id, 'void')).toMatchObject({ status: 200, body: { status: 'voided' } })
-    expect((await post(id, 'capture')).status).toBe(409)
-  })
-
-  test('a declined one cannot be voided by its id', async () => {
-    const { id } = await client.made(newKey(), { method: 'pm_card_chargeDeclined' })
-    expect(await post(id, 'void')).toMatchObject({ status: 409, body: { code: 'charge_declined' } })
+  expect(await client.call('POST', `/v1/charges/${id}/refunds`, {}, headers)).toMatchObject({
+    status: 409,
+    body: { code: 'amount_exceeds_available' },
   })
 })
 
@@ -201,6 +151,16 @@ describe('a cancelled key', () => {
     expect(await cancel(key)).toMatchObject({
       status: 409,
       body: { code: 'charge_captured', charge: { captured: 510 } },
+    })
+  })
+
+  test('does not stop a charge of which something was taken', async () => {
+    const key = newKey()
+    const { id } = await client.made(key)
+    await client.call('POST', `/v1/charges/${id}/capture`, { amount: 200 }, { 'idempotency-key': newKey() })
+    expect(await cancel(key)).toMatchObject({
+      status: 409,
+      body: { code: 'charge_captured', charge: { status: 'authorized', captured: 200, released: 0 } },
     })
   })
 
@@ -299,6 +259,59 @@ describe('lists', () => {
     expect(await client.all(2)).toEqual(everything)
     expect(everything.slice(-3).map(({ key }) => key)).toEqual(keys)
   })
+
+  describe('by change', () => {
+    const changedSince = async (since: string, limit: number, meanwhile: () => Promise<unknown> = async () => {}) => {
+      const charges: PublicCharge[] = []
+      for (let cursor: string | null = '0'; cursor !== null; ) {
+        const query = `updated_since=${encodeURIComponent(since)}&limit=${limit}&cursor=${cursor}`
+        const { body } = await client.call('GET', `/v1/charges?${query}`)
+        charges.push(...body.data)
+        cursor = body.next_cursor
+        if (cursor !== null) await meanwhile()
+      }
+      return charges
+    }
+    const touch = (id: string) => client.call('POST', `/v1/charges/${id}/void`)
+
+    test('the longest unchanged first, and each once', async () => {
+      const [first, second, third] = [
+        await client.made(newKey()),
+        await client.made(newKey()),
+        await client.made(newKey()),
+      ]
+      await touch(second.id)
+      await touch(first.id)
+      for (const limit of [1, 2, 1_000]) {
+        const seen = (await changedSince(first.created_at, limit)).map(({ id }) => id)
+        expect(seen.slice(-3)).toEqual([third.id, second.id, first.id])
+        expect(new Set(seen).size).toBe(seen.length)
+      }
+    })
+
+    test('only those that changed since then', async () => {
+      const old = await client.made(newKey())
+      await until('the clock has moved', () => Date.now() > Date.parse(old.updated_at))
+      const { id, updated_at } = await client.made(newKey())
+      expect((await changedSince(updated_at, 100)).map((charge) => charge.id)).toEqual([id])
+      await until('the clock has moved again', () => Date.now() > Date.parse(updated_at))
+      const changed = (await touch(old.id)).body
+      expect(await changedSince(changed.updated_at, 100)).toEqual([changed])
+    })
+
+    test('one that changes while somebody reads is never missed', async () => {
+      const made = []
+      for (let count = 0; count < 6; count++) made.push(await client.made(newKey()))
+      const waiting = made.map(({ id }) => id)
+      const seen = await changedSince((made[0] as PublicCharge).created_at, 2, async () => {
+        const id = waiting.shift()
+        if (id !== undefined) await touch(id)
+      })
+      expect(waiting.length).toBeLessThan(6)
+      const latest = new Map(seen.map((charge) => [charge.id, charge]))
+      for (const { id } of made) expect(latest.get(id)).toEqual((await client.call('GET', `/v1/charges/${id}`)).body)
+    })
+  })
 })
 
 describe('what makes no sense is answered clearly', () => {
@@ -332,6 +345,7 @@ describe('what makes no sense is answered clearly', () => {
     })
     expect(await client.call('POST', '/v1/charges', ' '.repeat(70_000), headers)).toMatchObject({ status: 413 })
     expect(await client.call('GET', '/v1/charges?limit=1001')).toMatchObject({ status: 400 })
+    expect(await client.call('GET', '/v1/charges?updated_since=yesterday')).toMatchObject({ status: 400 })
     expect(await client.call('GET', '/v1/charges/ch_0')).toMatchObject({ status: 404, body: { code: 'not_found' } })
     expect(await client.call('GET', '/nowhere')).toMatchObject({ status: 404 })
     const wrong = await client.call('DELETE', '/v1/charges')

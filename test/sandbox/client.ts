@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PublicCharge } from '../../sandbox/charge'
+import type { Movement } from '../../sandbox/movements'
 
 export interface SandboxAnswer {
   readonly status: number
@@ -60,6 +61,61 @@ export class SandboxClient {
       cursor = body.next_cursor
     }
     return charges
+  }
+
+  /** Every movement of money behind a number. */
+  async movements(after = 0, limit = 1_000): Promise<Movement[]> {
+    const movements: Movement[] = []
+    for (let cursor: string | null = String(after); cursor !== null; ) {
+      const { text } = await this.call('GET', `/v1/movements?limit=${limit}&after=${cursor}`)
+      const page = JSON.parse(text) as { data: Movement[]; next_cursor: string | null }
+      movements.push(...page.data)
+      cursor = page.next_cursor
+    }
+    return movements
+  }
+}
+
+/** What happens to the money of one charge, each call under a new key unless one is given. */
+export class ChargeClient {
+  readonly #client: SandboxClient
+  readonly #path: string
+
+  constructor(client: SandboxClient, id: string) {
+    this.#client = client
+    this.#path = `/v1/charges/${id}`
+  }
+
+  capture(body?: object, key: string = newKey()): Promise<SandboxAnswer> {
+    return this.#post('/capture', body, key)
+  }
+
+  refund(body?: object, key: string = newKey()): Promise<SandboxAnswer> {
+    return this.#post('/refunds', body, key)
+  }
+
+  settle(refund: string, status: string): Promise<SandboxAnswer> {
+    return this.#post(`/refunds/${refund}/settle`, { status })
+  }
+
+  dispute(body?: object): Promise<SandboxAnswer> {
+    return this.#post('/dispute', body)
+  }
+
+  close(dispute: string, status: string): Promise<SandboxAnswer> {
+    return this.#post(`/disputes/${dispute}/close`, { status })
+  }
+
+  void(): Promise<SandboxAnswer> {
+    return this.#post('/void')
+  }
+
+  async now(): Promise<PublicCharge> {
+    return (await this.#client.call('GET', this.#path)).body
+  }
+
+  #post(what: string, body?: object, key?: string): Promise<SandboxAnswer> {
+    return this.#client.call('POST', this.#path + what, body, key === undefined ? {} : { 'idempotency-key': key })
   }
 }
 

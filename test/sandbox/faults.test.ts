@@ -1,4 +1,4 @@
-import { newKey, SandboxClient } from './client'
+import { newKey, SandboxClient, until } from './client'
 import { startSandboxProcess, type SandboxProcess } from './process'
 
 let sandbox: SandboxProcess
@@ -70,4 +70,30 @@ test('neither faults nor health are subject to faults, and nonsense is refused',
   expect((await client.charge(newKey())).status).toBe(503)
   expect((await client.call('PUT', '/v1/faults')).status).toBe(200)
   expect((await client.charge(newKey())).status).toBe(201)
+})
+
+test('a look-up that lags finds a charge by its id at once, by key, reference and in lists later', async () => {
+  await setFaults({ find_lag_ms: 1_000 })
+  const key = newKey()
+  const charge = await client.made(key)
+  const reference = encodeURIComponent(charge.reference)
+  const since = encodeURIComponent(charge.created_at)
+  const ways = [`key=${encodeURIComponent(key)}`, `reference=${reference}`, `updated_since=${since}`, 'limit=1000']
+  const idsBy = async (query: string) =>
+    (await client.call('GET', `/v1/charges?${query}`)).body.data.map(({ id }) => id)
+  const seen = await Promise.all(ways.map(idsBy))
+  if (Date.now() < Date.parse(charge.created_at) + 1_000) {
+    for (const ids of seen) expect(ids).not.toContain(charge.id)
+  }
+  expect((await client.call('GET', `/v1/charges/${charge.id}`)).body).toEqual(charge)
+  expect((await client.charge(key)).body).toEqual(charge)
+  for (const query of ways) await until(`it is found by ${query}`, async () => (await idsBy(query)).includes(charge.id))
+  expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(charge.created_at) + 1_000)
+})
+
+test('a lag and short authorizations fail no request', async () => {
+  await setFaults({ find_lag_ms: 1, authorization_seconds: 60 })
+  expect(new Set(await statuses(Array.from({ length: 20 }, newKey)))).toEqual(new Set([201]))
+  expect((await setFaults({ authorization_seconds: 0 })).status).toBe(400)
+  expect((await setFaults({ find_lag_ms: -1 })).status).toBe(400)
 })

@@ -1,6 +1,8 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { PublicCharge } from '../../sandbox/charge'
-import { newKey, SandboxClient, until } from './client'
+import { ChargeClient, newKey, SandboxClient, until } from './client'
 import { failToStart, startSandboxProcess, WEBHOOK_SECRET, type SandboxProcess } from './process'
 import { WebhookReceiver } from './receiver'
 
@@ -119,6 +121,36 @@ test('clocks go on: what fell due while it was down is paid at once, and told', 
   }
 })
 
+test('movements, refused keys and disputes are as before, and what runs out goes on', async () => {
+  const { sandbox, client } = await start()
+  const charge = new ChargeClient(client, (await client.made(newKey())).id)
+  const refusedKey = newKey()
+  await charge.refund({ amount: 1 }, refusedKey)
+  await charge.capture({ amount: 200 })
+  const { body } = await charge.dispute({ amount: 50 })
+  const failing = await client.made(newKey(), { method: 'pm_sandbox_refund_fails_later', capture: true })
+  await new ChargeClient(client, failing.id).refund()
+  await client.call('PUT', '/v1/faults', { authorization_seconds: 1 })
+  const short = await client.made(newKey())
+  const before = await client.movements()
+  const changed = await client.call('GET', '/v1/charges?updated_since=2000-01-01T00:00:00Z&limit=2')
+  await sandbox.kill()
+
+  const again = (await start(sandbox.journal)).client
+  expect((await again.movements()).slice(0, before.length)).toEqual(before)
+  const same = new ChargeClient(again, body.id)
+  expect((await same.now()).disputes).toEqual(body.disputes)
+  expect(await same.refund({ amount: 1 }, refusedKey)).toMatchObject({ status: 409 })
+  await same.close(body.disputes[0]?.id ?? '', 'won')
+  await until('the refund fails', async () => (await again.movements()).some(({ type }) => type === 'refund_failed'))
+  await until('it has run out', async () => (await again.byKey(short.key))[0]?.status === 'voided')
+  const movements = await again.movements()
+  expect(movements.map(({ number }) => number)).toEqual(movements.map((_, index) => index + 1))
+  const cursor = changed.body.next_cursor as string
+  const later = await again.call('GET', `/v1/charges?updated_since=2000-01-01T00:00:00Z&cursor=${cursor}`)
+  expect(later.body.data.map(({ id }) => id)).toEqual(expect.arrayContaining([body.id, failing.id, short.id]))
+})
+
 test('webhooks that were not delivered are delivered after a restart, others are not sent again', async () => {
   const receiver = await receive()
   const { sandbox, client } = await start(undefined, receiver.url)
@@ -172,6 +204,17 @@ test('a journal damaged in the middle is refused and left as it is', async () =>
   expect(code).toBe(1)
   expect(output).toContain('the line at byte 0 is damaged')
   expect(await readFile(sandbox.journal, 'utf8')).toBe(damaged)
+})
+
+test('a journal of another version is refused in words and left as it is', async () => {
+  const journal = join(await mkdtemp(join(tmpdir(), 'holdfast-sandbox-')), 'journal.jsonl')
+  const old = '{"charge":{"id":"ch_1","key":"a","captures":[],"refunds":[]},"events":[]}\n'
+  await writeFile(journal, old)
+  const webhook = ['--webhook-url', 'http://127.0.0.1:9/', '--secret', WEBHOOK_SECRET]
+  const { code, output } = await failToStart(['--port', '0', '--journal', journal, ...webhook])
+  expect(code).toBe(1)
+  expect(output).toContain('another version of the sandbox wrote it')
+  expect(await readFile(journal, 'utf8')).toBe(old)
 })
 
 test('bad options and a taken port are said in words', async () => {

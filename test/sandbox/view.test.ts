@@ -37,6 +37,9 @@ test.each([
   ['GBP', 510, '£5.10'],
   ['JPY', 510, '¥510'],
   ['KWD', 5100, '5.100'],
+  ['IQD', 5100, '5.100'],
+  ['LBP', 510, '5.10'],
+  ['UGX', 510, 'UGX\u00a0510<'],
 ])('writes %s as its readers do', async (currency, amount, shown) => {
   const { action_url } = await waiting({ currency, amount })
   expect(await (await fetch(action_url as string)).text()).toContain(shown)

@@ -1,5 +1,5 @@
 import { Webhook } from 'standardwebhooks'
-import { newKey, SandboxClient, until } from './client'
+import { ChargeClient, newKey, SandboxClient, until } from './client'
 import { startSandboxProcess, WEBHOOK_SECRET, type SandboxProcess } from './process'
 import { WebhookReceiver, type ReceivedWebhook } from './receiver'
 
@@ -34,15 +34,24 @@ test('is signed, and shows the charge as its API does', async () => {
 
 test('tells of every change, each with an id of its own', async () => {
   const { id, key } = await client.made(newKey())
-  const change = (what: string) =>
-    client.call('POST', `/v1/charges/${id}/${what}`, { amount: 255 }, { 'idempotency-key': newKey() })
-  for (const what of ['capture', 'refunds']) await change(what)
-  const webhooks = await told(key, 3)
-  expect(states(webhooks).sort()).toEqual(['authorized', 'captured', 'refunded'])
-  expect(new Set(webhooks.map(({ event }) => event.id)).size).toBe(3)
+  const charge = new ChargeClient(client, id)
+  await charge.capture({ amount: 255 })
+  await charge.refund({ amount: 200 })
+  const { body } = await charge.dispute()
+  await charge.close(body.disputes[0]?.id ?? '', 'won')
+  await charge.void()
+  await charge.refund()
+  const webhooks = await told(key, 7)
+  expect(states(webhooks).sort()).toEqual([...Array(5).fill('authorized'), 'captured', 'refunded'])
+  expect(new Set(webhooks.map(({ event }) => event.id)).size).toBe(7)
+  expect(webhooks.map(({ event }) => event.charge)).toContainEqual(await charge.now())
 
   const declined = await client.made(newKey(), { method: 'pm_card_chargeDeclined' })
   expect(states(await told(declined.key, 1))).toEqual(['declined'])
+  const refused = await client.made(newKey(), { method: 'pm_sandbox_refund_refused', capture: true })
+  await new ChargeClient(client, refused.id).refund()
+  const [, failed] = await told(refused.key, 2)
+  expect(failed?.event.charge.refunds).toMatchObject([{ status: 'failed' }])
   const asynchronous = await client.made(newKey(), { method: 'pm_sandbox_async' })
   expect(states(await told(asynchronous.key, 2))).toEqual(['pending', 'authorized'])
 })

@@ -1,4 +1,4 @@
-import type { Pool } from '../../db/pool'
+import type { Pool, Tx } from '../../db/pool'
 import { until } from './wait'
 
 export interface HeldTable {
@@ -33,5 +33,19 @@ export async function holdTable(pool: Pool, table: string): Promise<HeldTable> {
       await holder.query('rollback')
       holder.release()
     },
+  }
+}
+
+/** A transaction of one rival while the test plays the other too, which `withTransaction` refuses. Commits after `work`. */
+export async function besideTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const tx = await pool.connect()
+  try {
+    await tx.query('begin')
+    const result = await work(tx)
+    await tx.query('commit')
+    return result
+  } finally {
+    // Ends a transaction that was not committed, too.
+    tx.release(true)
   }
 }

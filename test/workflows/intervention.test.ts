@@ -101,8 +101,8 @@ it('tries again at once when a person says so', async () => {
 })
 
 it.each([
-  ['a repair that does not fit the case', 'retryStep', {}, /takes retryPayment/],
-  ['a repair of another step', 'retryPayment', { step: 'place' }, /The step that waits is resolveCharge/],
+  ['a repair that does not fit the case', 'retryStep', {}, /takes retryPayment, resolveStep/],
+  ['a repair of another step', 'retryPayment', { step: 'place' }, /nothing waits for a person. Waiting: resolveCharge/],
   ['a decision without an outcome', 'resolveStep', {}, /`outcome` must be/],
   ['a cancellation of what is cancelled', 'forceCancel', {}, /cancelled already/],
   ['a sentence where a code belongs', 'retryPayment', { reason_code: 'Jane asked' }, /short code/],

@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import type { Pool } from '../../db/pool'
-import { findRebuild, newBuild } from '../../db/search/rebuild'
+import {
+  dropOvertakenRequest,
+  findRebuild,
+  newBuild,
+  type RebuildRequest,
+  takeRebuildRequest,
+} from '../../db/search/rebuild'
 import { readRulesVersion, readSearchRules } from '../../db/search/rule'
 import type { Log } from '../../log'
 import type { SearchEngine } from '../../providers/search/port'
@@ -18,12 +24,13 @@ interface MaintenanceDeps {
   readonly log: Log
 }
 
-/** Makes sure that an engine has an index and the merchant's rules, until `signal` is aborted. */
+/** Makes sure that an engine has an index, the rebuilds asked for and the merchant's rules, until `signal` is aborted. */
 export async function runSearchMaintenance(deps: MaintenanceDeps, signal: AbortSignal): Promise<void> {
   let applied = -1
   while (!signal.aborted) {
     try {
       applied = await applyNewRules(deps, applied)
+      await startRequested(deps)
       await ensureIndex(deps)
     } catch (error) {
       // It may come back without the rules that it had.
@@ -42,6 +49,12 @@ async function applyNewRules({ pool, engine }: MaintenanceDeps, applied: number)
   return rules.version
 }
 
+/** Starts a rebuild that somebody asked for, when whoever was asked has not: it died, or Temporal was away. */
+async function startRequested({ pool, engine, temporal }: MaintenanceDeps): Promise<void> {
+  const request = await takeRebuildRequest(pool, engine.name)
+  if (request && !(await startRebuild(temporal, request))) await dropOvertakenRequest(pool, request)
+}
+
 /**
  * Starts a rebuild of an engine that was never filled, or that has lost its index or the one being filled. A rebuild that
  * somebody cancelled is not started again.
@@ -51,10 +64,17 @@ async function ensureIndex({ pool, engine, temporal, log }: MaintenanceDeps): Pr
   if (rebuild?.state === 'running' || rebuild?.state === 'cancelled') return
   if (rebuild?.state === 'completed' && (await engine.check())) return
   log.info({ engine: engine.name }, 'a search engine has no index: it is rebuilt')
+  await startRebuild(temporal, { engine: engine.name, build: newBuild() })
+}
+
+/** False: one runs already. */
+async function startRebuild(temporal: Client, { engine, build }: RebuildRequest): Promise<boolean> {
   try {
-    await temporal.workflow.start(WORKFLOWS.reindex, reindexStart(engine.name, newBuild()))
+    await temporal.workflow.start(WORKFLOWS.reindex, reindexStart(engine, build))
+    return true
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+    return false
   }
 }
 

@@ -2,25 +2,34 @@ import { DomainError } from '../../../domain/errors'
 import type { ImageId, ProductId } from '../../../domain/ids'
 import { IMAGES_PER_PRODUCT_MAX } from '../../../domain/catalog/image'
 import { newId } from '../../id'
-import { type Db, type Pool, type Tx, withTransaction } from '../../pool'
+import type { Db, Tx } from '../../pool'
 import { statement } from '../../sql'
 import { touchProducts } from '../product'
+import { endImageLease, type ImageLease, leaveImageName } from './lease'
 import type { ProductImage } from './read'
 
 /**
- * Puts a picture at the end of a product's. `store` writes its files, under a lock of their name: they are there before
- * anybody is told of them, and nobody deletes them meanwhile. A picture that the product has already stays as it is.
- * Throws `not_found` and `image_limit`.
+ * Puts a picture at the end of a product's, once its files are there. `lease` is that of its name, and ends with the commit:
+ * until then nobody deletes the files. A picture that the product has already stays as it is.
+ * Throws `not_found`, `image_limit`, and `unavailable` when the lease is somebody else's by now.
  */
 export async function addImage(
   tx: Tx,
   productId: ProductId,
   picture: Omit<ProductImage, 'id'>,
-  store: () => Promise<void>,
+  lease: ImageLease,
 ): Promise<{ id: ImageId; made: boolean }> {
-  await lockName(tx, picture.name)
-  await requireProduct(tx, productId)
-  await store()
+  const added = await addTo(tx, productId, picture)
+  // Products before names, as when a picture is taken off.
+  if (await endImageLease(tx, lease)) return added
+  throw new DomainError('unavailable', 'The picture took too long to be stored.', { dependency: 'images' })
+}
+
+async function addTo(
+  tx: Tx,
+  productId: ProductId,
+  picture: Omit<ProductImage, 'id'>,
+): Promise<{ id: ImageId; made: boolean }> {
   await touchProduct(tx, productId)
   const { rows } = await tx.query<{ id: ImageId }>('select id from product_image where product_id = $1 and name = $2', [
     productId,
@@ -88,10 +97,10 @@ export async function updateImage(
 }
 
 /**
- * Takes a picture off a product, if that still has a version that `mayChange` accepts. Answers the picture's name; its
- * files may still be another product's. Throws `not_found`, `precondition_failed`.
+ * Takes a picture off a product, if that still has a version that `mayChange` accepts. Its files, which may still be another
+ * product's, are left to whoever takes the leases that have ended. Throws `not_found`, `precondition_failed`.
  */
-export async function deleteImage(tx: Tx, { productId, id, mayChange }: ChangedImage): Promise<string> {
+export async function deleteImage(tx: Tx, { productId, id, mayChange }: ChangedImage): Promise<void> {
   await lockProduct(tx, productId, mayChange)
   await touchProduct(tx, productId)
   const { rows } = await tx.query<{ name: string }>(
@@ -99,21 +108,7 @@ export async function deleteImage(tx: Tx, { productId, id, mayChange }: ChangedI
     [productId, id],
   )
   if (!rows[0]) throw noImage()
-  return rows[0].name
-}
-
-/** Runs `remove` if no product has a picture of this name, and lets nobody add one meanwhile. */
-export async function withUnusedName(pool: Pool, name: string, remove: () => Promise<void>): Promise<void> {
-  await withTransaction(pool, async (tx) => {
-    await lockName(tx, name)
-    const { rows } = await tx.query('select 1 from product_image where name = $1 limit 1', [name])
-    if (rows.length === 0) await remove()
-  })
-}
-
-/** An advisory lock: nobody waits for it but who writes or deletes the files of the same picture. */
-async function lockName(tx: Tx, name: string): Promise<void> {
-  await tx.query("select pg_advisory_xact_lock(hashtextextended('image/' || $1, 0))", [name])
+  await leaveImageName(tx, rows[0].name)
 }
 
 async function lockProduct(tx: Tx, id: ProductId, mayChange: (version: number) => boolean): Promise<void> {

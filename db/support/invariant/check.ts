@@ -1,4 +1,4 @@
-import type { Pool, Tx } from '../../pool'
+import { type Pool, type Tx, withSnapshot } from '../../pool'
 
 /** What must be true of the data: at every instant, or once nothing is in flight any more. */
 export type Holds = 'always' | 'at_rest'
@@ -27,20 +27,12 @@ export const SAMPLE_MAX = 5
 /** On millions of rows a check reads whole tables. */
 const CHECK_TIMEOUT_MS = 120_000
 
-/** Runs all of it on one snapshot of the database, which nothing can change meanwhile. */
-export async function withSnapshot<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const tx = await pool.connect()
-  let broken: Error | undefined
-  try {
-    await tx.query('begin isolation level repeatable read read only')
+/** Runs all checks on one snapshot, with the time that they may take. */
+export async function onSnapshot<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return withSnapshot(pool, async (tx) => {
     await tx.query(`set local statement_timeout = ${CHECK_TIMEOUT_MS}`)
-    return await work(tx)
-  } finally {
-    await tx.query('rollback').catch((error: Error) => {
-      broken = error
-    })
-    tx.release(broken)
-  }
+    return work(tx)
+  })
 }
 
 export async function check(tx: Tx, { name, holds, text, values = [] }: Invariant): Promise<Check> {

@@ -1,6 +1,6 @@
 import type { Pool, Tx } from '../../pool'
 import { CATALOG_INVARIANTS } from './catalog'
-import { type Check, check, withSnapshot } from './check'
+import { type Check, check, onSnapshot } from './check'
 import { DELIVERY_INVARIANTS } from './delivery'
 import { ORDER_INVARIANTS } from './order'
 import { PAYMENT_INVARIANTS } from './payment'
@@ -24,7 +24,7 @@ export interface DatabaseAudit {
 
 /** Every invariant that Postgres alone can tell, on one snapshot. */
 export async function auditDatabase(pool: Pool): Promise<DatabaseAudit> {
-  return withSnapshot(pool, async (tx) => ({ checks: await checkDatabase(tx), inFlight: await countInFlight(tx) }))
+  return onSnapshot(pool, async (tx) => ({ checks: await checkDatabase(tx), inFlight: await countInFlight(tx) }))
 }
 
 export async function checkDatabase(tx: Tx): Promise<Check[]> {

@@ -1,6 +1,7 @@
 import { cacheCart, dropCart, readCachedCart } from '../../../db/cart/cache'
 import { hashToken } from '../../../db/cart/cart'
 import { newId } from '../../../db/id'
+import { forgetStoreSettings } from '../../../db/platform/settings'
 import type { CartId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { startApi, type TestApi } from '../../support/http'
@@ -321,6 +322,31 @@ describe('details', () => {
       expect.objectContaining({ id: 'standard', price: { amount: 0, currency: 'EUR' } }),
       expect.objectContaining({ id: 'express', price: { amount: 495, currency: 'EUR' } }),
     ])
+  })
+})
+
+describe('many holds at once', () => {
+  it('are all answered by a few connections, when no process has read the settings of the store yet', async () => {
+    const small = await startApi({ DATABASE_POOL_MAX: '4' })
+    try {
+      await seedProducts(small.database.pool, [{ sku: 'MANY', title: 'Many', prices: { GBP: 1 }, stock: 100 }])
+      const buyers: { id: string; token: string }[] = []
+      for (let n = 0; n < 40; n++) {
+        const { body } = await small.call('post', '/v1/store/carts', { body: { currency: 'GBP' } })
+        const line = { sku: 'MANY', quantity: 1 }
+        await small.call('post', `/v1/store/carts/${body.id}/lines`, { token: body.token, body: line })
+        buyers.push(body)
+      }
+      forgetStoreSettings(small.deps.pool)
+      const began = Date.now()
+      const answers = await Promise.all(
+        buyers.map(({ id, token }) => small.call('post', `/v1/store/carts/${id}/hold`, { token })),
+      )
+      expect(answers.map(({ status }) => status)).toEqual(buyers.map(() => 200))
+      expect(Date.now() - began).toBeLessThan(5_000)
+    } finally {
+      await small.close()
+    }
   })
 })
 

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { withTransaction } from '../../../db/pool'
 import { createProduct } from '../../../db/catalog/product'
 import { markForSearch } from '../../../db/search/pending'
+import { listRebuildRequests } from '../../../db/search/rebuild'
 import type { ProductId } from '../../../domain/ids'
 import { reindexWorkflowId } from '../../../domain/workflow-id'
 import { createLog } from '../../../log'
@@ -404,6 +405,38 @@ describe('search rules', () => {
     expect((await api.call('get', '/v1/admin/search/reindex', { key })).body.data).toHaveLength(1)
     expect((await api.call('post', '/v1/admin/search/reindex', { key, body: { engine: 'solr' } })).status).toBe(404)
     await api.deps.temporal.workflow.getHandle(reindexWorkflowId('postgres')).terminate()
+  })
+
+  it('rebuilds that are asked for at once are one, and take no connection while Temporal is asked', async () => {
+    const small = await startApi({ DATABASE_POOL_MAX: '2' })
+    try {
+      const key = await small.key('catalog')
+      const reindex = () => small.call('post', '/v1/admin/search/reindex', { key, body: {} })
+      const began = Date.now()
+      const answers = await Promise.all(Array.from({ length: 50 }, reindex))
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202))
+      expect(new Set(answers.map(({ body }) => body.data[0].build)).size).toBe(1)
+      expect(Date.now() - began).toBeLessThan(5_000)
+      const { body } = await small.call('get', '/v1/admin/search/reindex', { key })
+      expect(body.data).toMatchObject([{ state: 'requested', build: answers[0]?.body.data[0].build }])
+      await small.deps.temporal.workflow.getHandle(reindexWorkflowId('postgres')).terminate()
+    } finally {
+      await small.close()
+    }
+  })
+
+  it('a rebuild is accepted while Temporal is away: its request is kept', async () => {
+    const alone = await startApi({ TEMPORAL_ADDRESS: '127.0.0.1:1' })
+    try {
+      const key = await alone.key('catalog')
+      const { status, body } = await alone.call('post', '/v1/admin/search/reindex', { key, body: {} })
+      expect(status).toBe(202)
+      expect(await listRebuildRequests(alone.database.pool)).toEqual([
+        { engine: 'postgres', build: body.data[0].build },
+      ])
+    } finally {
+      await alone.close()
+    }
   })
 })
 

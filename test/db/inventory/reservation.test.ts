@@ -14,6 +14,7 @@ import type { CartId, WarehouseId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { until } from '../../support/wait'
+import { besideTransaction } from '../../support/lock'
 
 let database: TestDatabase
 let other: Pool
@@ -120,7 +121,7 @@ describe('reserve', () => {
     const sku = await stocked(1)
     const [first, next] = [newId('order'), newId('order')]
     expect(await reserve(database.pool, { ownerId: first, allocations: take(sku), seconds: 60 })).toBe(true)
-    const waiting = await withTransaction(database.pool, async (tx) => {
+    const waiting = await besideTransaction(database.pool, async (tx) => {
       await release(tx, first)
       const reserved = reserve(other, { ownerId: next, allocations: take(sku), seconds: 60 })
       await until('the other waits for the row', () => waitsForLock())

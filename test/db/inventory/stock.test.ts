@@ -1,11 +1,11 @@
 import { newId } from '../../../db/id'
 import { adjustStock, listMovements, readLevel, readStock, setLevels } from '../../../db/inventory/stock'
-import { withTransaction } from '../../../db/pool'
 import { insertWarehouse } from '../../../db/fulfillment/warehouse'
 import type { WarehouseId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { until } from '../../support/wait'
+import { besideTransaction } from '../../support/lock'
 
 let database: TestDatabase
 let main: WarehouseId
@@ -54,7 +54,7 @@ describe('an adjustment', () => {
 
   it('goes by what is promised when it has the row, not by what was when it began', async () => {
     const sku = await stocked(5, 5)
-    const counted = await withTransaction(database.pool, async (tx) => {
+    const counted = await besideTransaction(database.pool, async (tx) => {
       await tx.query('update stock_level set reserved = 1 where sku = $1', [sku])
       const adjusting = adjust(sku, { setOnHand: 2 })
       await until('the other waits for the row', waitsForRow)

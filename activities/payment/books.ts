@@ -1,0 +1,42 @@
+import type { SeenPayment } from '../../domain/payment/books'
+import { withBooks } from '../../db/payment/books'
+import type { Attempt } from '../../db/payment/attempt'
+import type { Charge } from '../../providers/payment/provider'
+import { NotFinal, type PaymentDeps } from './charge'
+
+/** A charge as its provider shows it, in the words of the books. */
+export function seenPaymentOf(charge: Charge): SeenPayment {
+  const { state } = charge
+  return {
+    reference: charge.reference,
+    amount: charge.amount.amount,
+    state: state === 'authorized' || state === 'captured' || state === 'refunded' ? state : 'voided',
+    released: charge.released,
+    capturesInParts: charge.capturesInParts,
+    captureBefore: charge.captureBefore,
+    captures: charge.captures,
+    refunds: charge.refunds,
+    disputes: charge.disputes,
+  }
+}
+
+/**
+ * Writes down money that arrived by an attempt that pays for nothing: what the provider holds now, or took; its way back is
+ * then asked for in the same transaction.
+ */
+export async function receiveMoney({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
+  requireCurrency(attempt, charge)
+  await withBooks(pool, attempt.orderId, (books) => books.receive(attempt.id, seenPaymentOf(charge)))
+}
+
+/** Brings the books to what the provider shows of a payment that holds money, or did. */
+export async function seeCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
+  requireCurrency(attempt, charge)
+  await withBooks(pool, attempt.orderId, (books) => books.see(attempt.id, seenPaymentOf(charge)))
+}
+
+/** Nothing is ever converted: a charge in another currency is for a person. */
+function requireCurrency(attempt: Attempt, { amount }: Charge): void {
+  if (amount.currency === attempt.currency) return
+  throw new NotFinal(`Charge ${attempt.key} is in ${attempt.currency} here and in ${amount.currency} at the provider`)
+}

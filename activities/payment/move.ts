@@ -1,0 +1,128 @@
+import type { CaptureId, OrderId, PaymentId, RefundId } from '../../domain/ids'
+import type { MoveAnswer, MoveStatus } from '../../domain/payment/books'
+import { readAttempt } from '../../db/payment/attempt'
+import { withBooks } from '../../db/payment/books'
+import { type Capture, type Refund, readCapture, readRefundRow } from '../../db/payment/move'
+import type { CaptureOutcome, RefundOutcome } from '../../providers/payment/provider'
+import { seeCharge } from './books'
+import { chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
+
+/**
+ * The effects on money that is held: each is asked for by a row, has its key there, and says in the same row what became of
+ * it. Repeated, it asks the provider again under the same key. All of them throw while the provider does not answer.
+ */
+
+/** What became of a capture. */
+export async function capturePayment(deps: PaymentDeps, { captureId }: { captureId: CaptureId }): Promise<MoveStatus> {
+  const { orderId, paymentId } = await requireCapture(deps, captureId)
+  const { toSend, isWanted } = await withBooks(deps.pool, orderId, (books) => {
+    const capture = books.sendCapture(captureId)
+    return { toSend: capture && { ...capture }, isWanted: books.owed > 0 }
+  })
+  if (!toSend) return statusOfCapture(deps, captureId)
+  const attempt = await requireAttempt(deps, paymentId)
+  const charge = chargeRequestOf(attempt)
+  if (!isWanted) {
+    // It may have been sent before its order was cancelled: once nothing is authorized any more, the provider knows.
+    await seeCharge(deps, attempt, await providerOf(deps, attempt).release(charge))
+    return statusOfCapture(deps, captureId)
+  }
+  const { key, amount, final } = toSend
+  const outcome = await providerOf(deps, attempt).capture({ key, charge, amount, final: final ?? false })
+  await withBooks(deps.pool, orderId, (books) => books.answerCapture(captureId, answerToCapture(outcome)))
+  if (outcome.outcome === 'captured') await seeCharge(deps, attempt, outcome.charge)
+  return statusOfCapture(deps, captureId)
+}
+
+function answerToCapture(outcome: CaptureOutcome): MoveAnswer {
+  if (outcome.outcome === 'captured') return { outcome: 'succeeded', reference: outcome.reference }
+  return { outcome: 'failed', code: outcome.reason, reference: null }
+}
+
+async function statusOfCapture(deps: PaymentDeps, captureId: CaptureId): Promise<MoveStatus> {
+  const { status } = await requireCapture(deps, captureId)
+  if (status === 'pending') throw new NotFinal(`The provider has not decided capture ${captureId}`)
+  return status
+}
+
+/** What became of a refund. `pending`: the provider has taken it, and tells later. */
+export async function refundPayment(deps: PaymentDeps, { refundId }: { refundId: RefundId }): Promise<MoveStatus> {
+  const { orderId, paymentId, key, amount, status, reference } = await requireRefund(deps, refundId)
+  if (status !== 'pending') return status
+  const attempt = await requireAttempt(deps, paymentId)
+  if (reference !== null) {
+    await refreshPayment(deps, { paymentId })
+    return (await requireRefund(deps, refundId)).status
+  }
+  const outcome = await providerOf(deps, attempt).refund({ key, charge: chargeRequestOf(attempt), amount })
+  await withBooks(deps.pool, orderId, (books) => books.answerRefund(refundId, answerToRefund(outcome)))
+  return (await requireRefund(deps, refundId)).status
+}
+
+function answerToRefund(outcome: RefundOutcome): MoveAnswer {
+  if (outcome.outcome !== 'refused') return outcome
+  return { outcome: 'failed', code: outcome.reason, reference: outcome.reference }
+}
+
+/** Lets go what of a payment is authorized and not captured. */
+export async function releasePayment(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
+  const attempt = await requireAttempt(deps, paymentId)
+  if (!attempt.releasing) return
+  await seeCharge(deps, attempt, await providerOf(deps, attempt).release(chargeRequestOf(attempt)))
+  if ((await requireAttempt(deps, paymentId)).releasing)
+    throw new NotFinal(`The provider does not let go of what charge ${attempt.key} authorized`)
+}
+
+/** Looks a payment up at its provider, and writes down what is new. */
+export async function refreshPayment(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
+  const attempt = await requireAttempt(deps, paymentId)
+  const charge = await providerOf(deps, attempt).find(chargeRequestOf(attempt))
+  if (charge) await seeCharge(deps, attempt, charge)
+}
+
+/** A person has decided about a capture that the provider refused. */
+export async function decideCapture(
+  { pool }: PaymentDeps,
+  { captureId, decision }: { captureId: CaptureId; decision: 'retry' | 'leave' },
+): Promise<void> {
+  const capture = await readCapture(pool, captureId)
+  if (capture) await withBooks(pool, capture.orderId, (books) => books.decideCapture(captureId, decision))
+}
+
+/** A person has decided about a refund that the provider refused. */
+export async function decideRefund(
+  { pool }: PaymentDeps,
+  { refundId, decision }: { refundId: RefundId; decision: 'retry' | 'elsewhere' | 'leave' },
+): Promise<void> {
+  const refund = await readRefundRow(pool, refundId)
+  if (refund) await withBooks(pool, refund.orderId, (books) => books.decideRefund(refundId, decision))
+}
+
+/** A person has done at the provider, or in another way, what the provider was to do. */
+export async function settleElsewhere(
+  { pool }: PaymentDeps,
+  { orderId, object }: { orderId: OrderId; object: PaymentId | RefundId },
+): Promise<void> {
+  await withBooks(pool, orderId, (books) => books.settleElsewhere(object))
+}
+
+/** A person has dealt with a dispute. */
+export async function closeDispute(
+  { pool }: PaymentDeps,
+  { paymentId, reference }: { paymentId: PaymentId; reference: string },
+): Promise<void> {
+  const attempt = await readAttempt(pool, paymentId)
+  if (attempt) await withBooks(pool, attempt.orderId, (books) => books.closeDispute(reference))
+}
+
+async function requireCapture({ pool }: PaymentDeps, captureId: CaptureId): Promise<Capture> {
+  const capture = await readCapture(pool, captureId)
+  if (!capture) throw new Error(`There is no capture ${captureId}`)
+  return capture
+}
+
+async function requireRefund({ pool }: PaymentDeps, refundId: RefundId): Promise<Refund> {
+  const refund = await readRefundRow(pool, refundId)
+  if (!refund) throw new Error(`There is no refund ${refundId}`)
+  return refund
+}

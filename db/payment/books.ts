@@ -1,0 +1,224 @@
+import type { OrderId, PaymentId } from '../../domain/ids'
+import {
+  Books,
+  type CaptureBook,
+  type DisputeBook,
+  type OrderMoney,
+  type PaymentBook,
+  type RefundBook,
+} from '../../domain/payment/books'
+import { newId } from '../id'
+import { type Pool, type Tx, withTransaction } from '../pool'
+import { statement } from '../sql'
+
+/**
+ * The books of one order, from its rows and back. Whoever changes captures, refunds, disputes, or what of an authorization is
+ * left, does so in here: the order is locked first, then its payments, so that the books decide by what is true.
+ */
+
+/** Lets `work` decide in the order's books, and saves what it changed, in one transaction. Throws when there is no such order. */
+export async function withBooks<T>(pool: Pool, orderId: OrderId, work: (books: Books, tx: Tx) => T): Promise<Awaited<T>> {
+  return withTransaction(pool, (tx) => inBooks(tx, orderId, work))
+}
+
+/** {@link withBooks}, in a transaction that is open. */
+export async function inBooks<T>(tx: Tx, orderId: OrderId, work: (books: Books, tx: Tx) => T): Promise<Awaited<T>> {
+  const books = await loadBooks(tx, orderId)
+  const before = snapshotOf(books)
+  const result = await work(books, tx)
+  await saveBooks(tx, books, before)
+  return result
+}
+
+async function loadBooks(tx: Tx, orderId: OrderId): Promise<Books> {
+  const { rows } = await tx.query<OrderMoney>(LOCK_ORDER({ orderId }))
+  const order = rows[0]
+  if (!order) throw new Error(`There is no order ${orderId}`)
+  const payments = await tx.query<PaymentBook>(LOCK_PAYMENTS({ orderId }))
+  const moves = await tx.query<{ captures: CaptureBook[]; refunds: RefundBook[]; disputes: DisputeBook[] }>(
+    READ_MOVES({ orderId }),
+  )
+  const { captures = [], refunds = [], disputes = [] } = moves.rows[0] ?? {}
+  return new Books(
+    { order, payments: payments.rows, captures, refunds, disputes },
+    { capture: () => newId('capture'), refund: () => newId('refund') },
+  )
+}
+
+const LOCK_ORDER = statement(
+  'books.lockOrder',
+  `
+    select id, total, cancelled,
+           case when status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
+                when status = 'cancelled' then 'over' else 'won' end as stage
+    from orders
+    where id = :orderId
+    for update`,
+)
+
+const LOCK_PAYMENTS = statement(
+  'books.lockPayments',
+  `
+    select id, attempt, outcome is not distinct from 'completed' as pays, status, coalesce(amount, 0) as amount, reference, captures_in_parts as "capturesInParts",
+           capture_before as "captureBefore", captured, capturing, released, refunded, refunding, disputed, releasing
+    from payment
+    where order_id = :orderId
+    order by attempt
+    for update`,
+)
+
+const READ_MOVES = statement(
+  'books.readMoves',
+  `
+    select
+      (select coalesce(json_agg(json_build_object('id', id, 'paymentId', payment_id, 'number', number, 'key', key,
+                'amount', amount, 'status', status, 'atWork', at_work, 'wasSent', sent_at is not null, 'final', final,
+                'cause', cause, 'actor', actor, 'reference', reference, 'failureCode', failure_code, 'retries', retries)
+                order by number), '[]')
+       from capture where order_id = :orderId) as captures,
+      (select coalesce(json_agg(json_build_object('id', id, 'requestId', request_id, 'paymentId', payment_id, 'number', number,
+                'key', key, 'amount', amount, 'status', status, 'atWork', at_work, 'cause', cause, 'reasonCode', reason_code,
+                'restock', restock, 'actor', actor, 'reference', reference, 'failureCode', failure_code, 'retries', retries)
+                order by number), '[]')
+       from refund where order_id = :orderId) as refunds,
+      (select coalesce(json_agg(json_build_object('paymentId', payment_id, 'reference', reference, 'number', number,
+                'amount', amount, 'status', status, 'atWork', at_work) order by number), '[]')
+       from dispute where order_id = :orderId) as disputes`,
+)
+
+/** Each row as text, to see which of them changed. */
+type Snapshot = ReadonlyMap<string, string>
+
+function rowsOf({ payments, captures, refunds, disputes }: Books): [string, object][] {
+  return [
+    ...payments.map((row): [string, object] => [row.id, row]),
+    ...captures.map((row): [string, object] => [row.id, row]),
+    ...refunds.map((row): [string, object] => [row.id, row]),
+    ...disputes.map((row): [string, object] => [`${row.paymentId}/${row.reference}`, row]),
+  ]
+}
+
+function snapshotOf(books: Books): Snapshot {
+  return new Map(rowsOf(books).map(([id, row]) => [id, JSON.stringify(row)]))
+}
+
+async function saveBooks(tx: Tx, books: Books, before: Snapshot): Promise<void> {
+  const changed = new Set(
+    rowsOf(books)
+      .filter(([id, row]) => before.get(id) !== JSON.stringify(row))
+      .map(([, row]) => row),
+  )
+  const orderId = books.order.id
+  const of = <T extends object>(rows: readonly T[]): string => JSON.stringify(rows.filter((row) => changed.has(row)))
+  if (changed.size === 0 && books.events.length === 0) return
+  await tx.query(SAVE_PAYMENTS({ rows: of(books.payments) }))
+  await tx.query(SAVE_CAPTURES({ orderId, rows: of(books.captures) }))
+  await tx.query(SAVE_REFUNDS({ orderId, rows: of(books.refunds) }))
+  await tx.query(SAVE_DISPUTES({ orderId, rows: of(books.disputes) }))
+  await tx.query(POST({ orderId, rows: JSON.stringify(books.postings) }))
+  await tx.query(
+    TELL({
+      orderId,
+      cancelled: books.order.cancelled,
+      paymentStatus: books.paymentStatus,
+      ids: books.events.map(() => newId('event')),
+      events: JSON.stringify(books.events),
+    }),
+  )
+}
+
+const SAVE_PAYMENTS = statement(
+  'books.savePayments',
+  `
+    update payment p
+    set status = r.status, amount = nullif(r.amount, 0), reference = r.reference, captures_in_parts = r."capturesInParts", capture_before = r."captureBefore",
+        captured = r.captured, capturing = r.capturing, released = r.released, refunded = r.refunded,
+        refunding = r.refunding, disputed = r.disputed, releasing = r.releasing, updated_at = now(),
+        outcome = coalesce(outcome, case when r.status in ('authorized', 'captured', 'voided', 'refunded') then 'cancelled' end)
+    from json_to_recordset(:rows::json) as r (id text, status text, amount bigint, reference text, "capturesInParts" boolean,
+      "captureBefore" timestamptz, captured bigint, capturing bigint, released bigint, refunded bigint, refunding bigint,
+      disputed bigint, releasing boolean)
+    where p.id = r.id`,
+)
+
+const SAVE_CAPTURES = statement(
+  'books.saveCaptures',
+  `
+    insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, sent_at, final, cause, actor,
+      reference, failure_code, retries)
+    select r.id, :orderId, r."paymentId", r.number, r.key, r.amount, o.currency, r.status, r."atWork",
+           case when r."wasSent" then now() end, r.final, r.cause, r.actor, r.reference, r."failureCode", r.retries
+    from json_to_recordset(:rows::json) as r (id text, "paymentId" text, number int, key text, amount bigint, status text,
+      "atWork" boolean, "wasSent" boolean, final boolean, cause text, actor text, reference text, "failureCode" text,
+      retries text)
+    join orders o on o.id = :orderId
+    on conflict (id) do update
+    set status = excluded.status, at_work = excluded.at_work, sent_at = coalesce(capture.sent_at, excluded.sent_at),
+        final = excluded.final, reference = excluded.reference, failure_code = excluded.failure_code, updated_at = now()`,
+)
+
+const SAVE_REFUNDS = statement(
+  'books.saveRefunds',
+  `
+    insert into refund (id, request_id, order_id, payment_id, number, key, amount, currency, status, at_work, cause,
+      reason_code, restock, actor, reference, failure_code, retries)
+    select r.id, r."requestId", :orderId, r."paymentId", r.number, r.key, r.amount, o.currency, r.status, r."atWork", r.cause,
+           r."reasonCode", r.restock, r.actor, r.reference, r."failureCode", r.retries
+    from json_to_recordset(:rows::json) as r (id text, "requestId" text, "paymentId" text, number int, key text,
+      amount bigint, status text, "atWork" boolean, cause text, "reasonCode" text, restock boolean, actor text,
+      reference text, "failureCode" text, retries text)
+    join orders o on o.id = :orderId
+    on conflict (id) do update
+    set status = excluded.status, at_work = excluded.at_work, reference = excluded.reference,
+        failure_code = excluded.failure_code, updated_at = now()`,
+)
+
+const SAVE_DISPUTES = statement(
+  'books.saveDisputes',
+  `
+    insert into dispute (payment_id, reference, order_id, number, amount, currency, status, at_work)
+    select r."paymentId", r.reference, :orderId, r.number, r.amount, o.currency, r.status, r."atWork"
+    from json_to_recordset(:rows::json) as r ("paymentId" text, reference text, number int, amount bigint, status text,
+      "atWork" boolean)
+    join orders o on o.id = :orderId
+    on conflict (payment_id, reference) do update
+    set status = excluded.status, at_work = excluded.at_work, updated_at = now()`,
+)
+
+const POST = statement(
+  'books.post',
+  `
+    insert into ledger_entry (order_id, payment_id, operation, seq, account, amount, currency)
+    select :orderId, r."paymentId", r.operation, r.seq, r.account, r.amount, o.currency
+    from json_to_recordset(:rows::json) as r ("paymentId" text, operation text, seq bigint, account text, amount bigint)
+    join orders o on o.id = :orderId`,
+)
+
+const TELL = statement(
+  'books.tell',
+  `
+    with told as (
+      select e.value as event, row_number() over (order by e.ordinality) as n, (:ids::text[])[e.ordinality] as id
+      from json_array_elements(:events::json) with ordinality as e
+    ),
+    counted as (
+      update orders
+      set cancelled = :cancelled, payment_status = coalesce(:paymentStatus, payment_status),
+          event_seq = event_seq + (select count(*) from told)::int, updated_at = now()
+      where id = :orderId
+      returning event_seq - (select count(*) from told)::int as before
+    )
+    insert into order_event (id, order_id, seq, type, data)
+    select id, :orderId, before + n, event ->> 'type', (event -> 'data')::jsonb
+    from told, counted`,
+)
+
+/** Which order this payment is of; null when there is none. */
+export async function orderOfPayment(db: Pool | Tx, paymentId: PaymentId): Promise<OrderId | null> {
+  const { rows } = await db.query<{ orderId: OrderId }>({
+    name: 'payment.order',
+    text: 'select order_id as "orderId" from payment where id = $1',
+    values: [paymentId],
+  })
+  return rows[0]?.orderId ?? null
+}

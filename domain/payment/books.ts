@@ -1,0 +1,708 @@
+import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
+import type { AttemptStatus, PaymentStatus } from '../payment'
+import { type LedgerOperation, type Posting, postingsOf } from './ledger'
+
+/**
+ * The money of one order: what its payments authorized, what was captured and refunded, and what is still to be done. All
+ * rules about it are here, and none elsewhere: `db/payment/books.ts` locks the order, loads its rows, lets one of these
+ * methods decide, and saves what changed in the same transaction. All amounts are minor units of the order's currency.
+ *
+ * The bounds (they hold after each method, whatever came before):
+ * - per payment, captured + capturing + released ≤ authorized, and refunded + refunding ≤ captured − disputed when a refund
+ *   is asked for;
+ * - per order, what is claimed by captures never exceeds what is owed when it is claimed.
+ */
+
+/** What the books must know of the order itself. */
+export interface OrderMoney {
+  readonly id: OrderId
+  readonly total: number
+  /** The value of what will not be delivered. */
+  cancelled: number
+  /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
+  stage: 'open' | 'won' | 'over'
+}
+
+export interface PaymentBook {
+  readonly id: PaymentId
+  readonly attempt: number
+  /** It pays for the order. Whatever another one took goes back. */
+  readonly pays: boolean
+  status: AttemptStatus
+  /** What it authorizes; 0 for an attempt that was never sent. */
+  amount: number
+  reference: string | null
+  capturesInParts: boolean
+  /** RFC 3339. */
+  captureBefore: string | null
+  captured: number
+  capturing: number
+  released: number
+  refunded: number
+  refunding: number
+  /** In disputes that are open or lost. */
+  disputed: number
+  /** The provider is to let go what is not captured. */
+  releasing: boolean
+}
+
+export type MoveStatus = 'pending' | 'succeeded' | 'failed'
+export type CaptureCause = 'staff' | 'authorization' | 'provider'
+export type RefundCause = 'staff' | 'cancel' | 'late' | 'provider'
+
+export interface CaptureBook {
+  readonly id: CaptureId
+  readonly paymentId: PaymentId
+  readonly number: number
+  readonly key: string
+  readonly amount: number
+  status: MoveStatus
+  /** It is not over, or it failed and nobody has decided what follows. */
+  atWork: boolean
+  wasSent: boolean
+  /** Decided when it is sent: nothing more will be captured of this payment. */
+  final: boolean | null
+  readonly cause: CaptureCause
+  readonly actor: string | null
+  reference: string | null
+  failureCode: string | null
+  readonly retries: CaptureId | null
+}
+
+export interface RefundBook {
+  readonly id: RefundId
+  /** The first of the rows that carry out the same request. */
+  readonly requestId: RefundId
+  readonly paymentId: PaymentId
+  readonly number: number
+  readonly key: string
+  readonly amount: number
+  status: MoveStatus
+  atWork: boolean
+  readonly cause: RefundCause
+  readonly reasonCode: string | null
+  readonly restock: boolean
+  readonly actor: string | null
+  reference: string | null
+  failureCode: string | null
+  readonly retries: RefundId | null
+}
+
+export interface DisputeBook {
+  readonly paymentId: PaymentId
+  readonly reference: string
+  readonly number: number
+  readonly amount: number
+  status: 'open' | 'won' | 'lost'
+  atWork: boolean
+}
+
+/** A payment as its provider shows it, as far as the books go. */
+export interface SeenPayment {
+  readonly reference: string
+  readonly amount: number
+  readonly state: 'authorized' | 'captured' | 'refunded' | 'voided'
+  readonly released: number
+  readonly capturesInParts: boolean
+  readonly captureBefore: string | null
+  readonly captures: readonly { readonly reference: string; readonly key: string | null; readonly amount: number }[]
+  readonly refunds: readonly {
+    readonly reference: string
+    readonly key: string | null
+    readonly amount: number
+    readonly status: MoveStatus
+    readonly failureCode: string | null
+  }[]
+  readonly disputes: readonly {
+    readonly reference: string
+    readonly amount: number
+    readonly status: 'open' | 'won' | 'lost'
+  }[]
+}
+
+/** What the provider answered to a capture or a refund. */
+export type MoveAnswer =
+  | { readonly outcome: 'succeeded'; readonly reference: string }
+  | { readonly outcome: 'pending'; readonly reference: string }
+  | { readonly outcome: 'failed'; readonly code: string; readonly reference: string | null }
+
+/** Why a capture or a refund cannot be. `available`: how much could. */
+export interface BoundRefusal {
+  readonly refused: 'amount_exceeds_available'
+  readonly available: number
+}
+
+/** An event of the order that its books ask for, by its type's last word. */
+export interface BookEvent {
+  readonly type:
+    | 'payment.received'
+    | 'payment.capture_requested'
+    | 'payment.captured'
+    | 'payment.capture_failed'
+    | 'payment.refund_requested'
+    | 'payment.refunded'
+    | 'payment.refund_failed'
+    | 'payment.released'
+    | 'payment.voided'
+    | 'payment.disputed'
+    | 'payment.dispute_closed'
+  readonly data: Readonly<Record<string, string | number>>
+}
+
+export interface RefundRequest {
+  /** Minor units; `all`: whatever can be refunded. */
+  readonly amount: number | 'all'
+  readonly cause: RefundCause
+  readonly reasonCode: string | null
+  readonly restock: boolean
+  readonly actor: string | null
+}
+
+export interface BooksRows {
+  readonly order: OrderMoney
+  /** Oldest first. */
+  readonly payments: readonly PaymentBook[]
+  readonly captures: readonly CaptureBook[]
+  readonly refunds: readonly RefundBook[]
+  readonly disputes: readonly DisputeBook[]
+}
+
+/** Makes ids: the books must not draw random numbers themselves. */
+export interface NewIds {
+  capture(): CaptureId
+  refund(): RefundId
+}
+
+export class Books {
+  readonly order: OrderMoney
+  readonly payments: readonly PaymentBook[]
+  readonly captures: CaptureBook[]
+  readonly refunds: RefundBook[]
+  readonly disputes: DisputeBook[]
+  /** What was written into the ledger, and which events were caused, since the rows were loaded. */
+  readonly postings: Posting[] = []
+  readonly events: BookEvent[] = []
+  private readonly newIds: NewIds
+
+  constructor({ order, payments, captures, refunds, disputes }: BooksRows, newIds: NewIds) {
+    this.order = order
+    this.payments = payments
+    this.captures = [...captures]
+    this.refunds = [...refunds]
+    this.disputes = [...disputes]
+    this.newIds = newIds
+  }
+
+  /** What the order costs its customer now: nothing once it is over. */
+  get owed(): number {
+    return this.order.stage === 'over' ? 0 : this.order.total - this.order.cancelled
+  }
+
+  /** What may still be captured, of all payments together. */
+  get due(): number {
+    const claimed = sumOf(this.paying, (payment) => payment.captured + payment.capturing)
+    return Math.max(0, this.owed - claimed)
+  }
+
+  private get paying(): readonly PaymentBook[] {
+    return this.payments.filter(({ pays }) => pays)
+  }
+
+  /** What may still be refunded, of all payments together. */
+  get refundable(): number {
+    return sumOf(this.payments, refundableOf)
+  }
+
+  /** The first that fits (design §5, payment); null: the attempts themselves say it. */
+  get paymentStatus(): PaymentStatus | null {
+    const { payments } = this
+    const captured = sumOf(payments, (payment) => payment.captured)
+    const refunded = sumOf(payments, (payment) => payment.refunded)
+    if (payments.some(({ disputed }) => disputed > 0)) return 'disputed'
+    if (refunded > 0) return refunded === captured ? 'refunded' : 'partially_refunded'
+    if (captured > 0) return captured >= this.owed ? 'captured' : 'partially_captured'
+    if (payments.some(({ status }) => status === 'authorized')) return 'authorized'
+    return payments.some(({ status }) => status === 'voided') ? 'voided' : null
+  }
+
+  /**
+   * Claims a capture of `amount`, to be carried out by the order's workflow. Of a payment that can be captured only once, all
+   * that is due is claimed.
+   */
+  claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal {
+    const payment = this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
+    const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
+    if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
+    return this.addCapture(payment, {
+      amount: payment.capturesInParts ? amount : available,
+      cause: 'staff',
+      actor,
+      retries: null,
+    })
+  }
+
+  /**
+   * The capture may be sent now. Null when it must not be (any more): it is decided, or the order does not want it and it
+   * was never sent; then it has failed. The first call decides whether it is the last of its payment.
+   */
+  sendCapture(id: CaptureId): CaptureBook | null {
+    const capture = this.capture(id)
+    if (capture.status !== 'pending') return null
+    if (!capture.wasSent && this.owed === 0) {
+      this.failCapture(capture, 'order_cancelled')
+      this.settle()
+      return null
+    }
+    const payment = this.payment(capture.paymentId)
+    capture.wasSent = true
+    capture.final ??= !payment.capturesInParts || (this.due === 0 && payment.capturing === capture.amount)
+    return capture
+  }
+
+  /** Writes down what became of a capture. A late answer to one that is decided changes nothing. */
+  answerCapture(id: CaptureId, answer: MoveAnswer): void {
+    const capture = this.capture(id)
+    if (capture.status !== 'pending' || answer.outcome === 'pending') return
+    if (answer.outcome === 'failed') this.failCapture(capture, answer.code)
+    else this.completeCapture(capture, answer.reference)
+    this.settle()
+  }
+
+  /** A person decided about a capture that the provider refused: it is tried again under a new key, or left. */
+  decideCapture(id: CaptureId, decision: 'retry' | 'leave'): CaptureBook | null {
+    const failed = this.capture(id)
+    if (failed.status !== 'failed' || !failed.atWork) return null
+    failed.atWork = false
+    if (decision === 'leave') return null
+    const payment = this.payment(failed.paymentId)
+    const amount = Math.min(failed.amount, this.due, capturableOf(payment))
+    if (amount === 0) return null
+    return this.addCapture(payment, { amount, cause: failed.cause, actor: failed.actor, retries: failed.id })
+  }
+
+  /** Claims a refund, from as many payments as it takes; the first row's id names the request. */
+  claimRefund({ amount, ...request }: RefundRequest): RefundBook[] | BoundRefusal {
+    const available = this.refundable
+    const wanted = amount === 'all' ? available : amount
+    if (wanted > available || wanted === 0) return { refused: 'amount_exceeds_available', available }
+    return this.addRefunds(this.payments, wanted, request)
+  }
+
+  /** Writes down what became of a refund. `succeeded` may still become `failed`; what failed stays so. */
+  answerRefund(id: RefundId, answer: MoveAnswer): void {
+    const refund = this.refund(id)
+    if (refund.status === 'failed') return
+    refund.reference ??= answer.reference
+    if (answer.outcome === 'succeeded') this.completeRefund(refund)
+    if (answer.outcome === 'failed') this.failRefund(refund, answer.code)
+    this.settle()
+  }
+
+  /**
+   * A person decided about a refund that the provider refused: it is tried again under a new key; or it was given back
+   * elsewhere, and counts as done.
+   */
+  decideRefund(id: RefundId, decision: 'retry' | 'elsewhere' | 'leave'): RefundBook | null {
+    const failed = this.refund(id)
+    if (failed.status !== 'failed' || !failed.atWork) return null
+    failed.atWork = false
+    if (decision === 'leave') return null
+    const payment = this.payment(failed.paymentId)
+    const amount = Math.min(failed.amount, refundableOf(payment))
+    if (amount === 0) return null
+    const again = this.addRefund(payment, amount, { ...failed, retries: failed.id, requestId: failed.requestId })
+    if (decision === 'elsewhere') this.completeRefund(again, 'elsewhere')
+    return again
+  }
+
+  /**
+   * The customer will not get units of this value; everything that is left, when `isAll`. What is authorized for them is
+   * let go, what was captured for them goes back.
+   */
+  cancel({ amount, isAll }: { amount: number; isAll: boolean }): void {
+    this.order.cancelled = isAll ? this.order.total : this.order.cancelled + amount
+    if (isAll) this.order.stage = 'over'
+    this.settle()
+  }
+
+  /**
+   * Money arrived by an attempt that pays for nothing: its order is over, or it was given up. False when it is known already.
+   */
+  receive(paymentId: PaymentId, seen: SeenPayment): boolean {
+    const payment = this.payment(paymentId)
+    const isNew = !HOLDING.has(payment.status) && payment.released === 0
+    if (isNew) {
+      payment.status = 'authorized'
+      payment.amount = seen.amount
+      this.post('authorize', payment, 1, payment.amount)
+      this.tell('payment.received', payment, { amount: payment.amount, status: seen.state })
+    }
+    this.see(paymentId, seen)
+    return isNew
+  }
+
+  /**
+   * Brings the books to what the provider shows: captures and refunds of ours that it has decided, those that nobody here
+   * asked for, what was let go, disputes. Nothing older undoes what is known: a sum only grows, and only a refund may fail late.
+   */
+  see(paymentId: PaymentId, seen: SeenPayment): void {
+    const payment = this.payment(paymentId)
+    if (!HOLDING.has(payment.status) && payment.status !== 'voided') return
+    payment.reference = seen.reference
+    payment.capturesInParts = seen.capturesInParts
+    payment.captureBefore = seen.captureBefore ?? payment.captureBefore
+    for (const capture of seen.captures) this.seeCapture(payment, capture)
+    this.release(payment, seen.released - payment.released)
+    for (const refund of seen.refunds) this.seeRefund(payment, refund)
+    for (const dispute of seen.disputes) this.seeDispute(payment, dispute)
+    this.settle()
+  }
+
+  /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
+  settleElsewhere(id: PaymentId | RefundId): void {
+    const payment = this.payments.find((each) => each.id === id)
+    const refund = this.refunds.find((each) => each.id === id)
+    if (payment?.releasing) this.release(payment, capturableOf(payment))
+    if (refund?.status === 'pending') this.completeRefund(refund, 'elsewhere')
+    if (refund?.status === 'failed') this.decideRefund(refund.id, 'elsewhere')
+    this.settle()
+  }
+
+  /** A person has dealt with a dispute. */
+  closeDispute(reference: string): void {
+    for (const dispute of this.disputes) if (dispute.reference === reference) dispute.atWork = false
+  }
+
+  /** Gives back and lets go whatever the order does not owe (any more). */
+  settle(): void {
+    if (this.owed === 0)
+      for (const capture of this.captures)
+        if (capture.status === 'pending' && !capture.wasSent) this.failCapture(capture, 'order_cancelled')
+    for (const payment of this.payments) {
+      const isUsedUp = !payment.pays || (this.due === 0 && payment.capturing === 0)
+      if (isUsedUp && capturableOf(payment) > 0) payment.releasing = true
+      this.rename(payment)
+    }
+    this.returnExcess(this.paying, this.owed)
+    for (const payment of this.payments) if (!payment.pays) this.returnExcess([payment], 0)
+  }
+
+  /** What was captured beyond what is owed goes back, once: a refund that failed counts until somebody has decided. */
+  private returnExcess(payments: readonly PaymentBook[], owed: number): void {
+    const captured = sumOf(payments, (payment) => payment.captured)
+    const retried = new Set(this.refunds.map(({ retries }) => retries))
+    const returned = this.refunds.filter(
+      ({ id, cause, paymentId }) =>
+        (cause === 'cancel' || cause === 'late') &&
+        !retried.has(id) &&
+        payments.some((payment) => payment.id === paymentId),
+    )
+    const excess = Math.min(captured - sumOf(returned, ({ amount }) => amount) - owed, sumOf(payments, refundableOf))
+    if (excess <= 0) return
+    const cause = payments.every(({ pays }) => pays) ? 'cancel' : 'late'
+    this.addRefunds(payments, excess, { cause, reasonCode: null, restock: false, actor: null })
+  }
+
+  private seeCapture(payment: PaymentBook, { reference, key, amount }: SeenPayment['captures'][number]): void {
+    const known = this.captures.find(
+      (capture) =>
+        capture.key === key ||
+        (capture.paymentId === payment.id &&
+          (capture.reference === reference ||
+            (capture.cause === 'authorization' && capture.reference === null && capture.amount === amount))),
+    )
+    if (known?.status === 'succeeded') {
+      known.reference ??= reference
+      return
+    }
+    if (known?.status === 'pending') return this.completeCapture(known, reference)
+    this.makeRoom(payment, amount)
+    if (known) return this.reviveCapture(known, reference)
+    const added = this.addCapture(payment, { amount, cause: 'provider', actor: null, retries: null, silently: true })
+    this.completeCapture(added, reference)
+  }
+
+  /** It was thought to be refused, and the money is there: the provider is right. */
+  private reviveCapture(capture: CaptureBook, reference: string): void {
+    capture.status = 'pending'
+    capture.failureCode = null
+    this.payment(capture.paymentId).capturing += capture.amount
+    this.completeCapture(capture, reference)
+  }
+
+  /**
+   * Somebody captured what a capture of ours was to take: the provider can only refuse that one now. If it took more than
+   * we knew to be authorized, the provider is right.
+   */
+  private makeRoom(payment: PaymentBook, amount: number): void {
+    const left = (): number => payment.amount - payment.captured - payment.capturing - payment.released
+    for (const capture of this.captures) {
+      if (left() >= amount) return
+      if (capture.paymentId === payment.id && capture.status === 'pending')
+        this.failCapture(capture, 'amount_exceeds_available')
+    }
+    const missing = amount - left()
+    if (missing <= 0) return
+    payment.amount += missing
+    this.post('authorize', payment, payment.amount, missing)
+  }
+
+  private seeRefund(
+    payment: PaymentBook,
+    { reference, key, amount, status, failureCode }: SeenPayment['refunds'][number],
+  ): void {
+    let known = this.refunds.find(
+      (refund) => refund.key === key || (refund.paymentId === payment.id && refund.reference === reference),
+    )
+    if (!known) {
+      if (status === 'failed' || payment.captured - payment.refunded - payment.refunding < amount) return
+      const request = { cause: 'provider' as const, reasonCode: null, restock: false, actor: null, retries: null }
+      known = this.addRefund(payment, amount, request)
+    }
+    known.reference ??= reference
+    if (status === 'succeeded' && known.status === 'pending') this.completeRefund(known)
+    if (status === 'failed' && known.status !== 'failed') this.failRefund(known, failureCode ?? 'failed')
+  }
+
+  private seeDispute(payment: PaymentBook, { reference, amount, status }: SeenPayment['disputes'][number]): void {
+    let known = this.disputes.find((dispute) => dispute.paymentId === payment.id && dispute.reference === reference)
+    if (!known) {
+      known = { paymentId: payment.id, reference, number: this.nextNumber(this.disputes), amount, status: 'open', atWork: true }
+      this.disputes.push(known)
+      payment.disputed += amount
+      this.post('dispute', payment, known.number, amount)
+      this.tell('payment.disputed', payment, { amount })
+    }
+    if (status === 'open' || known.status !== 'open') return
+    known.status = status
+    if (status === 'won') {
+      payment.disputed -= known.amount
+      known.atWork = false
+    }
+    this.post(status === 'won' ? 'dispute_won' : 'dispute_lost', payment, known.number, known.amount)
+    this.tell('payment.dispute_closed', payment, { amount: known.amount, status })
+  }
+
+  private addCapture(
+    payment: PaymentBook,
+    {
+      amount,
+      silently = false,
+      ...capture
+    }: Pick<CaptureBook, 'amount' | 'cause' | 'actor' | 'retries'> & { silently?: boolean },
+  ): CaptureBook {
+    const number = this.nextNumber(this.captures)
+    const added: CaptureBook = {
+      ...capture,
+      id: this.newIds.capture(),
+      paymentId: payment.id,
+      number,
+      key: captureKey(this.order.id, number),
+      amount,
+      status: 'pending',
+      atWork: true,
+      wasSent: false,
+      final: null,
+      reference: null,
+      failureCode: null,
+    }
+    this.captures.push(added)
+    payment.capturing += amount
+    if (!silently) this.tell('payment.capture_requested', payment, { capture_id: added.id, amount })
+    return added
+  }
+
+  private completeCapture(capture: CaptureBook, reference: string): void {
+    const payment = this.payment(capture.paymentId)
+    capture.status = 'succeeded'
+    capture.atWork = false
+    capture.reference = reference
+    payment.capturing -= capture.amount
+    payment.captured += capture.amount
+    this.post('capture', payment, capture.number, capture.amount)
+    this.tell('payment.captured', payment, { capture_id: capture.id, amount: capture.amount })
+    if (capture.final) this.release(payment, capturableOf(payment))
+  }
+
+  /** What nobody waits for any more needs no decision. */
+  private failCapture(capture: CaptureBook, code: string): void {
+    const payment = this.payment(capture.paymentId)
+    capture.status = 'failed'
+    capture.failureCode = code
+    capture.atWork = this.owed > 0
+    payment.capturing -= capture.amount
+    this.tell('payment.capture_failed', payment, {
+      capture_id: capture.id,
+      amount: capture.amount,
+      failure_code: code,
+    })
+  }
+
+  private addRefunds(
+    payments: readonly PaymentBook[],
+    amount: number,
+    request: Omit<RefundRequest, 'amount'>,
+  ): RefundBook[] {
+    const added: RefundBook[] = []
+    let left = amount
+    for (const payment of payments) {
+      const part = Math.min(left, refundableOf(payment))
+      if (part <= 0) continue
+      const requestId = added[0]?.id
+      added.push(this.addRefund(payment, part, { ...request, retries: null, ...(requestId && { requestId }) }))
+      left -= part
+    }
+    return added
+  }
+
+  private addRefund(
+    payment: PaymentBook,
+    amount: number,
+    {
+      cause,
+      reasonCode,
+      restock,
+      actor,
+      retries,
+      requestId,
+    }: Pick<RefundBook, 'cause' | 'reasonCode' | 'restock' | 'actor' | 'retries'> & { requestId?: RefundId },
+  ): RefundBook {
+    const number = this.nextNumber(this.refunds)
+    const id = this.newIds.refund()
+    const added: RefundBook = {
+      id,
+      requestId: requestId ?? id,
+      paymentId: payment.id,
+      number,
+      key: refundKey(this.order.id, number),
+      amount,
+      status: 'pending',
+      atWork: true,
+      cause,
+      reasonCode,
+      restock,
+      actor,
+      reference: null,
+      failureCode: null,
+      retries,
+    }
+    this.refunds.push(added)
+    payment.refunding += amount
+    this.post('refund_request', payment, number, amount)
+    this.tell('payment.refund_requested', payment, { refund_id: id, amount })
+    return added
+  }
+
+  private completeRefund(refund: RefundBook, where: 'provider' | 'elsewhere' = 'provider'): void {
+    if (refund.status !== 'pending') return
+    const payment = this.payment(refund.paymentId)
+    refund.status = 'succeeded'
+    refund.atWork = false
+    payment.refunding -= refund.amount
+    payment.refunded += refund.amount
+    this.post(where === 'provider' ? 'refund' : 'refund_elsewhere', payment, refund.number, refund.amount)
+    this.tell('payment.refunded', payment, { refund_id: refund.id, amount: refund.amount })
+  }
+
+  private failRefund(refund: RefundBook, code: string): void {
+    const payment = this.payment(refund.paymentId)
+    if (refund.status === 'succeeded') {
+      payment.refunded -= refund.amount
+      this.post('refund_return', payment, refund.number, refund.amount)
+    } else payment.refunding -= refund.amount
+    refund.status = 'failed'
+    refund.failureCode = code
+    refund.atWork = true
+    this.post('refund_failure', payment, refund.number, refund.amount)
+    this.tell('payment.refund_failed', payment, { refund_id: refund.id, amount: refund.amount, failure_code: code })
+  }
+
+  /** `amount` of the authorization is gone. Captures that were to take it cannot succeed. */
+  private release(payment: PaymentBook, amount: number): void {
+    if (amount <= 0) return
+    for (const capture of this.captures) {
+      if (capturableOf(payment) >= amount) break
+      if (capture.paymentId === payment.id && capture.status === 'pending') this.failCapture(capture, 'released')
+    }
+    const gone = Math.min(amount, capturableOf(payment))
+    if (gone === 0) return
+    payment.released += gone
+    // A second release, should there be one, has a number of its own.
+    this.post('release', payment, payment.released, gone)
+    this.tell(payment.captured > 0 ? 'payment.released' : 'payment.voided', payment, { amount: gone })
+  }
+
+  /** The status that its sums make. */
+  private rename(payment: PaymentBook): void {
+    if (!HOLDING.has(payment.status) && payment.captured === 0) return
+    if (payment.captured + payment.released < payment.amount) return
+    payment.releasing = false
+    if (payment.captured === 0) payment.status = 'voided'
+    else payment.status = payment.refunded === payment.captured ? 'refunded' : 'captured'
+  }
+
+  private payment(id: PaymentId): PaymentBook {
+    return required(
+      this.payments.find((payment) => payment.id === id),
+      id,
+    )
+  }
+
+  private capture(id: CaptureId): CaptureBook {
+    return required(
+      this.captures.find((capture) => capture.id === id),
+      id,
+    )
+  }
+
+  private refund(id: RefundId): RefundBook {
+    return required(
+      this.refunds.find((refund) => refund.id === id),
+      id,
+    )
+  }
+
+  private nextNumber(rows: readonly { readonly number: number }[]): number {
+    return Math.max(0, ...rows.map(({ number }) => number)) + 1
+  }
+
+  private post(operation: LedgerOperation, payment: PaymentBook, seq: number, amount: number): void {
+    this.postings.push(...postingsOf(operation, { paymentId: payment.id, seq, amount }))
+  }
+
+  private tell(type: BookEvent['type'], payment: PaymentBook, data: BookEvent['data']): void {
+    this.events.push({ type, data: { payment_id: payment.id, ...data } })
+  }
+}
+
+/** Statuses of payments that hold money of the customer, or did. */
+const HOLDING: ReadonlySet<AttemptStatus> = new Set(['authorized', 'captured', 'refunded'])
+
+/** What of a payment is authorized, and not captured, claimed or let go. */
+export function capturableOf({ status, amount, captured, capturing, released }: PaymentBook): number {
+  return status === 'authorized' ? amount - captured - capturing - released : 0
+}
+
+/** What of a payment may go back. */
+export function refundableOf({ captured, refunded, refunding, disputed }: PaymentBook): number {
+  return Math.max(0, captured - disputed - refunded - refunding)
+}
+
+/** `<orderId>/capture/<n>` */
+export function captureKey(orderId: OrderId, number: number): string {
+  return `${orderId}/capture/${number}`
+}
+
+/** `<orderId>/refund/<n>` */
+export function refundKey(orderId: OrderId, number: number): string {
+  return `${orderId}/refund/${number}`
+}
+
+function sumOf<T>(rows: readonly T[], amountOf: (row: T) => number): number {
+  return rows.reduce((sum, row) => sum + amountOf(row), 0)
+}
+
+function required<T>(row: T | undefined, id: string): T {
+  if (row === undefined) throw new Error(`The books do not have ${id}`)
+  return row
+}

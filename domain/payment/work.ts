@@ -1,0 +1,40 @@
+import type { CaptureId, PaymentId, RefundId } from '../ids'
+import type { MoveStatus } from './books'
+
+/** What is still to be done with the money of an order, or of one of its payments. */
+export interface PaymentWork {
+  /** The order is over: no money is owed for it. */
+  readonly isOver: boolean
+  readonly currency: string
+  /** Minor units. */
+  readonly total: number
+  /** In the order in which it is to be done. */
+  readonly items: readonly WorkItem[]
+}
+
+export type WorkItem =
+  /** What is authorized and not captured is to be let go. */
+  | { readonly kind: 'release'; readonly object: PaymentId; readonly paymentId: PaymentId; readonly amount: number }
+  /** `pending`: to be sent, or asked about; `failed`: a person has to decide. */
+  | (Move & { readonly kind: 'capture'; readonly object: CaptureId })
+  | (Move & {
+      readonly kind: 'refund'
+      readonly object: RefundId
+      /** The provider has taken it, and has not decided. */
+      readonly isAccepted: boolean
+    })
+  /** A customer's bank takes money back. */
+  | {
+      readonly kind: 'dispute'
+      readonly object: string
+      readonly paymentId: PaymentId
+      readonly amount: number
+      readonly status: 'open' | 'won' | 'lost'
+    }
+
+interface Move {
+  readonly paymentId: PaymentId
+  readonly amount: number
+  readonly status: MoveStatus
+  readonly failureCode: string | null
+}

@@ -1,0 +1,26 @@
+import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow'
+import type { FulfillmentInput } from './contract'
+import { Intervention } from './intervention'
+import { MoneyWorker } from './payment'
+
+/**
+ * A confirmed order: its money belongs to this workflow alone. It carries out what staff and customers ask for (rows, and a
+ * signal), and what the provider tells; in between it waits at no cost. It ends with the order, once all of its money is where
+ * it belongs.
+ */
+export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> {
+  const intervention = new Intervention(orderId)
+  const worker = new MoneyWorker(intervention, { orderId, paymentId: null })
+  for (;;) {
+    await worker.work()
+    if (worker.isIdle && worker.isOver) break
+    if (worker.isIdle && workflowInfo().continueAsNewSuggested) {
+      await condition(allHandlersFinished)
+      await continueAsNew<typeof fulfillment>({ orderId })
+    }
+    intervention.showWaiting('the next thing to do with the money of this order.', 'The order is paid and confirmed.')
+    await condition(() => worker.mustWork)
+  }
+  intervention.show('The order is over, and all of its money is where it belongs.')
+  await condition(allHandlersFinished)
+}

@@ -1,0 +1,299 @@
+import { condition, isCancellation, setHandler } from '@temporalio/workflow'
+import type { PaymentWorkToDo } from '../activities/payment/work'
+import type { OrderId, PaymentId } from '../domain/ids'
+import { formatMajor } from '../domain/money'
+import type { WorkItem } from '../domain/payment/work'
+import { paymentWorkSignal, providerNewsSignal } from './contract'
+import type { Intervention, SupervisedStep } from './intervention'
+import {
+  closeDispute,
+  decideCapture,
+  decideRefund,
+  moveOnce,
+  movePatiently,
+  readPaymentWork,
+  settleElsewhere,
+} from './proxies'
+
+/** Whose money: of the whole order, or of one of its payments. */
+export interface MoneyScope {
+  readonly orderId: OrderId
+  readonly paymentId: PaymentId | null
+}
+
+/** Money of an order that is over goes back within a minute, or somebody is told. */
+const GIVE_BACK_PATIENCE_MS = 55_000
+/** A refund on its way is asked about this often at first, and at the longest; it may take a provider days. */
+const FIRST_LOOK_MS = 10_000
+const LOOK_AGAIN_MS_MAX = 6 * 3_600_000
+
+/** The provider has news of a payment. */
+interface News {
+  readonly kind: 'news'
+  readonly object: PaymentId
+  readonly paymentId: PaymentId
+}
+
+type Task = WorkItem | News
+
+/** What goes on beside the rest. */
+interface AtWork<T extends Task = Task> {
+  readonly task: T
+  /** The rows do not ask for it any more: something else has brought it on. */
+  isGone: boolean
+}
+
+/**
+ * Carries out what the rows of an order's money ask for: releases, captures, refunds, one after another. What does not come
+ * right at once goes on beside the others: it is tried without end, or waits for a person or for the provider, and holds up
+ * nothing else.
+ */
+export class MoneyWorker {
+  /** The order is over: no money is owed for it. */
+  isOver = false
+  private readonly intervention: Intervention
+  private readonly scope: MoneyScope
+  private readonly beside: AtWork[] = []
+  /** The rows are to be read (again). */
+  private mustRead = true
+  private readonly news = new Set<PaymentId>()
+  private failure: unknown = null
+
+  constructor(intervention: Intervention, scope: MoneyScope) {
+    this.intervention = intervention
+    this.scope = scope
+    setHandler(paymentWorkSignal, () => this.readAgain(), {
+      description: 'Something is to be done with the money of the order: read the rows.',
+    })
+    setHandler(providerNewsSignal, ({ paymentId }) => this.hearOf(paymentId), {
+      description: 'The payment provider has news: look it up.',
+    })
+  }
+
+  get mustWork(): boolean {
+    return this.mustRead || this.news.size > 0 || this.failure !== null
+  }
+
+  /** Nothing is left to do. */
+  get isIdle(): boolean {
+    return this.beside.length === 0 && !this.mustWork
+  }
+
+  /** Works until nothing is left to do. */
+  async finish(): Promise<void> {
+    while (!this.isIdle) {
+      await condition(() => this.mustWork)
+      await this.work()
+    }
+  }
+
+  /** Does what can be done now, and leaves the rest at work beside. */
+  async work(): Promise<void> {
+    while (this.mustWork) {
+      if (this.failure !== null) throw this.failure
+      for (const paymentId of this.news) await this.lookUp(paymentId)
+      this.mustRead = false
+      const work = await readPaymentWork(this.scope)
+      this.isOver = work.isOver
+      this.intervention.setAmount({ amount: work.total, currency: work.currency })
+      for (const atWork of this.beside)
+        if (atWork.task.kind !== 'news') atWork.isGone ||= !work.items.some((item) => isSame(item, atWork.task))
+      for (const item of work.items) if (!this.isBeside(item)) await this.takeUp(item, work)
+    }
+  }
+
+  private readAgain(): void {
+    this.mustRead = true
+    this.intervention.retryNow()
+  }
+
+  private hearOf(paymentId: PaymentId): void {
+    this.news.add(paymentId)
+    this.intervention.retryNow()
+  }
+
+  /** What the provider does not say at once it is asked for beside. */
+  private async lookUp(paymentId: PaymentId): Promise<void> {
+    this.news.delete(paymentId)
+    const task: News = { kind: 'news', object: paymentId, paymentId }
+    if (this.isBeside(task)) return
+    if (await succeeds(() => moveOnce.refreshPayment({ paymentId }))) return
+    this.putBeside(task, () => this.refresh(paymentId))
+  }
+
+  private async takeUp(item: WorkItem, work: PaymentWorkToDo): Promise<void> {
+    if (isMove(item) && (await succeeds(() => doOnce(item)))) this.mustRead = true
+    else this.putBeside(item, (atWork) => this.goOn(atWork, work))
+  }
+
+  private putBeside<T extends Task>(task: T, run: (atWork: AtWork<T>) => Promise<void>): void {
+    const atWork: AtWork<T> = { task, isGone: false }
+    this.beside.push(atWork)
+    void run(atWork)
+      .catch((error: unknown) => {
+        this.failure = error
+      })
+      .finally(() => {
+        this.beside.splice(this.beside.indexOf(atWork), 1)
+        this.mustRead = true
+      })
+  }
+
+  private isBeside(task: Task): boolean {
+    return this.beside.some((atWork) => isSame(task, atWork.task))
+  }
+
+  private goOn(atWork: AtWork<WorkItem>, work: PaymentWorkToDo): Promise<void> {
+    const { task } = atWork
+    if (task.kind === 'dispute') return this.askAboutDispute(task, atWork, work)
+    if (task.kind === 'release') return this.tryOn(task, atWork, work)
+    if (task.status === 'failed') return this.askAboutRefusal(task, atWork, work)
+    return task.kind === 'refund' && task.isAccepted ? this.watch(task, atWork) : this.tryOn(task, atWork, work)
+  }
+
+  /** Tried without end; a person is asked when that takes long. */
+  private async tryOn(move: Move, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    const { step, run } = patientMoveOf(move)
+    const end = await this.intervention.supervise(
+      {
+        step,
+        code: work.isOver ? 'late_money' : 'step_failing',
+        object: move.object,
+        waitsFor: `the payment provider to ${describe(move, work)}`,
+        patienceMs: work.isOver ? Math.min(work.patienceMs, GIVE_BACK_PATIENCE_MS) : work.patienceMs,
+        isOver: work.isOver,
+        isBeside: true,
+      },
+      run,
+      () => atWork.isGone,
+    )
+    if (end.by === 'resolved' && end.outcome === 'done' && move.kind !== 'capture')
+      await settleElsewhere({ orderId: this.scope.orderId, object: move.object })
+  }
+
+  /** The provider has said no: only a person brings it on. */
+  private async askAboutRefusal(task: Refusable, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    const isCapture = task.kind === 'capture'
+    const end = await this.intervention.ask(
+      {
+        step: isCapture ? 'capturePayment' : 'refundPayment',
+        code: isCapture ? 'capture_refused' : 'refund_refused',
+        object: task.object,
+        waitsFor: `somebody to decide: the payment provider refuses to ${describe(task, work)}`,
+        detail: `The provider says \`${task.failureCode ?? 'nothing'}\`.`,
+        isOver: work.isOver,
+        isBeside: true,
+      },
+      () => atWork.isGone,
+    )
+    if (end.by === 'interrupted' || end.by === 'forced') return
+    const isDone = end.by === 'resolved' && end.outcome === 'done'
+    if (isCapture) {
+      await decideCapture({ captureId: task.object, decision: end.by === 'retry' ? 'retry' : 'leave' })
+      if (isDone) await this.refresh(task.paymentId)
+    } else {
+      const decision = end.by === 'retry' ? 'retry' : isDone ? 'elsewhere' : 'leave'
+      await decideRefund({ refundId: task.object, decision })
+    }
+  }
+
+  private async askAboutDispute(task: Dispute, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    const end = await this.intervention.ask(
+      {
+        step: 'closeDispute',
+        code: 'dispute',
+        object: task.object,
+        waitsFor: `somebody to deal with ${describe(task, work)}`,
+        detail: `The provider says that the dispute is ${task.status}.`,
+        isOver: work.isOver,
+        isBeside: true,
+      },
+      () => atWork.isGone,
+    )
+    if (end.by === 'resolved') await closeDispute({ paymentId: task.paymentId, reference: task.object })
+  }
+
+  /** The provider takes its time, days perhaps: it is asked at growing intervals, besides whenever it has news. */
+  private async watch(refund: Extract<WorkItem, { kind: 'refund' }>, atWork: AtWork): Promise<void> {
+    for (let wait = FIRST_LOOK_MS; !atWork.isGone; wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)) {
+      if (await condition(() => atWork.isGone, wait)) return
+      if (await succeeds(() => moveOnce.refundPayment({ refundId: refund.object }))) this.mustRead = true
+    }
+  }
+
+  private async refresh(paymentId: PaymentId): Promise<void> {
+    await this.intervention.supervise(
+      {
+        step: 'refreshPayment',
+        code: 'step_failing',
+        object: paymentId,
+        waitsFor: `the payment provider to show what is new about payment \`${paymentId}\``,
+        patienceMs: REFRESH_PATIENCE_MS,
+        isBeside: true,
+      },
+      () => movePatiently.refreshPayment({ paymentId }),
+    )
+  }
+}
+
+const REFRESH_PATIENCE_MS = 120_000
+
+type Dispute = Extract<WorkItem, { kind: 'dispute' }>
+type Refusable = Extract<WorkItem, { kind: 'capture' | 'refund' }>
+/** What the provider is to do. */
+type Move = Exclude<WorkItem, Dispute>
+
+function isMove(item: WorkItem): item is Move {
+  if (item.kind === 'dispute') return false
+  if (item.kind === 'release') return true
+  return item.status === 'pending' && !(item.kind === 'refund' && item.isAccepted)
+}
+
+function doOnce(move: Move): Promise<unknown> {
+  if (move.kind === 'release') return moveOnce.releasePayment({ paymentId: move.object })
+  if (move.kind === 'capture') return moveOnce.capturePayment({ captureId: move.object })
+  return moveOnce.refundPayment({ refundId: move.object })
+}
+
+function patientMoveOf(move: Move): { step: SupervisedStep['step']; run: () => Promise<unknown> } {
+  if (move.kind === 'release')
+    return { step: 'releasePayment', run: () => movePatiently.releasePayment({ paymentId: move.object }) }
+  if (move.kind === 'capture')
+    return { step: 'capturePayment', run: () => movePatiently.capturePayment({ captureId: move.object }) }
+  return { step: 'refundPayment', run: () => movePatiently.refundPayment({ refundId: move.object }) }
+}
+
+/** True when both are about the same thing in the same state. */
+function isSame(one: Task, other: Task): boolean {
+  return one.kind === other.kind && one.object === other.object && stateOf(one) === stateOf(other)
+}
+
+function stateOf(task: Task): string {
+  if (task.kind === 'news' || task.kind === 'release') return ''
+  return task.kind === 'refund' && task.isAccepted ? `${task.status}, accepted` : task.status
+}
+
+/** "give GBP 5.10 of payment `pay_…` back" */
+function describe({ kind, amount, paymentId }: WorkItem, { currency }: PaymentWorkToDo): string {
+  const money = `${currency} ${formatMajor({ amount, currency })}`
+  switch (kind) {
+    case 'release':
+      return `let go of ${money} that payment \`${paymentId}\` authorized`
+    case 'capture':
+      return `take ${money} of payment \`${paymentId}\``
+    case 'refund':
+      return `give ${money} of payment \`${paymentId}\` back`
+    case 'dispute':
+      return `${money} of payment \`${paymentId}\` that the customer's bank takes back`
+  }
+}
+
+async function succeeds(move: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await move()
+    return true
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    return false
+  }
+}
