@@ -611,6 +611,15 @@ export function paymentProviderContract(name: string, rig: ProviderRig): void {
         expect(await provider().release(charge.asked)).toMatchObject({ state: 'refunded', released: 310 })
       })
 
+      testIf(methods.inParts, 'that was too much stays refused under its key when more is captured', async (method) => {
+        const charge = await made({ method })
+        await capture(charge, 1, 100)
+        expect(await refund(charge, 1, 200)).toMatchObject({ outcome: 'refused' })
+        await capture(charge, 2, 100)
+        expect(await refund(charge, 1, 200)).toMatchObject({ outcome: 'refused' })
+        expect(await refund(charge, 2, 200)).toMatchObject({ outcome: 'succeeded' })
+      })
+
       testIf(methods.refundsRefused, 'that is refused is an outcome, and stays so under its key', async (method) => {
         const charge = await paid(method)
         const first = await refund(charge, 1, 510)
