@@ -4,6 +4,8 @@ import { ProviderUnavailable } from './provider'
 export interface Deadline {
   /** Milliseconds, at least 1. */
   left(): number
+  /** Aborted once nobody waits any more. */
+  readonly signal: AbortSignal
 }
 
 /**
@@ -18,12 +20,16 @@ export function withDeadline<T>(
 ): Promise<T> {
   const end = Date.now() + timeoutMs
   return new Promise((resolve, reject) => {
-    const giveUp = (why: string): void => reject(new ProviderUnavailable(`${what}: ${why}`))
+    const controller = new AbortController()
+    const giveUp = (why: string): void => {
+      reject(new ProviderUnavailable(`${what}: ${why}`))
+      controller.abort()
+    }
     if (signal?.aborted) return giveUp('the caller gave up')
     const onAbort = (): void => giveUp('the caller gave up')
     const timer = setTimeout(() => giveUp(`no answer within ${timeoutMs} ms`), timeoutMs)
     signal?.addEventListener('abort', onAbort, { once: true })
-    act({ left: () => Math.max(1, end - Date.now()) })
+    act({ left: () => Math.max(1, end - Date.now()), signal: controller.signal })
       .then(resolve, reject)
       .finally(() => {
         clearTimeout(timer)

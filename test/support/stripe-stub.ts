@@ -107,10 +107,15 @@ export async function startStripeStub(options: StripeStubOptions): Promise<Strip
 }
 
 function deliver(event: StripeObject, secret: string, at: number): Delivery {
-  const text = JSON.stringify({ ...event, api_version: VERSION })
+  const rawBody = Buffer.from(JSON.stringify({ ...event, api_version: VERSION }))
+  return { rawBody, headers: stripeSignature(rawBody, secret, at) }
+}
+
+/** The header by which Stripe signs a body at a time (milliseconds). */
+export function stripeSignature(rawBody: Buffer, secret: string, at: number): Delivery['headers'] {
   const time = Math.floor(at / 1_000)
-  const signature = createHmac('sha256', secret).update(`${time}.${text}`).digest('hex')
-  return { rawBody: Buffer.from(text), headers: { 'stripe-signature': `t=${time},v1=${signature}` } }
+  const signature = createHmac('sha256', secret).update(`${time}.`).update(rawBody).digest('hex')
+  return { 'stripe-signature': `t=${time},v1=${signature}` }
 }
 
 async function stop(server: Server): Promise<void> {
@@ -151,22 +156,21 @@ async function respond(stub: Stub, request: IncomingMessage, name: string, text:
   const key = request.method === 'POST' ? request.headers['idempotency-key'] : undefined
   const saved = typeof key === 'string' ? stub.keys.get(key) : undefined
   const fingerprint = `${name} ${text}`
+  const form = readForm(text)
+  const method = behaviourOf(String(form['payment_method']))?.answer
   if (saved) {
     if (saved.fingerprint !== fingerprint) return { answer: said(reused()) }
-    return saved.answer
-      ? { answer: saved.answer, isReplay: true, isLost: fault?.status === 'lost' }
-      : { answer: said(inUse()) }
+    if (!saved.answer) return { answer: said(inUse()) }
+    return { answer: saved.answer, isReplay: true, isLost: fault?.status === 'lost' || method === 'lost' }
   }
   const entry: Saved = { fingerprint }
   if (typeof key === 'string') stub.keys.set(key, entry)
   await delay(LATENCY_MS)
-  const form = readForm(text)
   const { answer, isSaved } = fault?.saved
     ? { answer: failure(Number(fault.status)), isSaved: true }
     : run(stub, name, form)
   if (isSaved) entry.answer = answer
   else if (typeof key === 'string') stub.keys.delete(key)
-  const method = behaviourOf(String(form['payment_method']))?.answer
   if (method === 'slow') await delay(SLOW_MS)
   return { answer, isLost: fault?.status === 'lost' || method === 'lost' }
 }

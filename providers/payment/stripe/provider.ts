@@ -12,6 +12,7 @@ import {
   type MovementPage,
   type PaymentProvider,
   ProviderRejected,
+  ProviderUnavailable,
   type RefundOutcome,
   type RefundRequest,
   type WebhookEvent,
@@ -91,6 +92,11 @@ export class StripeProvider implements PaymentProvider {
 
   authorize(request: ChargeRequest, keep: KeepReference, signal?: AbortSignal): Promise<Charge> {
     return this.#api.within('authorize', signal, async (requests) => {
+      // Somebody may have kept a reference that this caller does not know of yet: another intent would hold money twice.
+      if (request.reference === null && !isKeyAlive(request))
+        throw new ProviderUnavailable(
+          `stripe: authorize: ${request.key} may be forgotten by now, and its intent is not known`,
+        )
       const intent = await intentFor(requests, request)
       if (isBegun(intent)) return settled(requests, intent)
       if (!(await keep(intent.id))) throw new AttemptOver('the attempt was over before its charge could be confirmed')
@@ -102,8 +108,8 @@ export class StripeProvider implements PaymentProvider {
     return this.#api.within('find', signal, async (requests) => {
       // Nothing is confirmed before its reference is kept: without one, and when the key tells nothing any more, no money is held.
       if (charge.reference === null && !isKeyAlive(charge)) return null
-      const intent = await intentFor(requests, charge)
-      return isBegun(intent) ? settled(requests, intent) : null
+      const intent = await intentFor(requests, charge).catch(nullIfMissing)
+      return intent !== null && isBegun(intent) ? settled(requests, intent) : null
     })
   }
 
@@ -113,16 +119,16 @@ export class StripeProvider implements PaymentProvider {
       if (charge.reference === null && !isKeyAlive(charge)) return { outcome: 'dead', charge: null }
       const intent = await end(requests, await intentFor(requests, charge))
       const seen = await describe(requests, intent)
-      return { outcome: intent.status === 'canceled' ? 'dead' : 'refused', charge: seen }
+      return { outcome: intent.status === 'canceled' || seen.state === 'refunded' ? 'dead' : 'refused', charge: seen }
     })
   }
 
   capture({ key, charge, amount, final }: CaptureRequest, signal?: AbortSignal): Promise<CaptureOutcome> {
     return this.#api.within('capture', signal, async (requests) => {
-      if (charge.reference === null) return { outcome: 'refused', reason: 'not_authorized' }
-      const intent = await read(requests, charge.reference)
+      const intent = await intentFor(requests, charge)
       // The intent tells of a capture also when Stripe has forgotten its key.
-      if (captureUnder(key, intent)) return captured(requests, key, intent)
+      const made = captureUnder(key, intent)
+      if (made) return captured(requests, key, sameAmount(made, amount, intent))
       const reason = whyNotCapturable(intent, amount, final)
       if (reason !== null) return { outcome: 'refused', reason }
       try {
@@ -143,14 +149,12 @@ export class StripeProvider implements PaymentProvider {
 
   refund({ key, charge, amount }: RefundRequest, signal?: AbortSignal): Promise<RefundOutcome> {
     return this.#api.within('refund', signal, async (requests) => {
-      if (charge.reference === null) return { outcome: 'refused', reason: 'not_captured', reference: null }
-      const intent = await read(requests, charge.reference)
+      const intent = await intentFor(requests, charge)
       const refunds = await refundsOf(requests, intent)
       const made = refunds.find(({ metadata }) => metadata?.['key'] === key)
-      if (made) return refundOutcome(made)
-      if (amount > refundable(intent, refunds))
-        return { outcome: 'refused', reason: 'amount_too_large', reference: null }
+      if (made) return refundOutcome(sameAmount(fromStripeAmount(made.amount, made.currency), amount, made))
       try {
+        // How much may go back is for Stripe to say: it remembers under the key what it has refused.
         return refundOutcome(await refundNow(requests, { key, amount }, intent))
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
@@ -173,7 +177,9 @@ export class StripeProvider implements PaymentProvider {
             ),
           ),
         )
-        const intents = await Promise.all([...new Set(items.flatMap(intentIdOf))].map((id) => read(requests, id)))
+        // Each at the place of its last change.
+        const ids = [...new Set(items.flatMap(intentIdOf).reverse())].reverse()
+        const intents = await Promise.all(ids.map((id) => read(requests, id)))
         const charges = await Promise.all(intents.filter(isBegun).map((intent) => describe(requests, intent)))
         return { charges, nextCursor }
       },
@@ -365,15 +371,23 @@ async function captureNow(
   { key, amount, final }: { readonly key: string; readonly amount: number; readonly final: boolean },
   intent: Stripe.PaymentIntent,
 ): Promise<Stripe.PaymentIntent> {
+  const toCapture = toStripeAmount(amount, intent.currency.toUpperCase())
+  const takesAll = toCapture === intent.amount_capturable
   const params: Stripe.PaymentIntentCaptureParams = {
-    amount_to_capture: toStripeAmount(amount, intent.currency.toUpperCase()),
+    amount_to_capture: toCapture,
     // Stripe takes it only where there may be several, and takes a capture for the last one unless it is told otherwise.
-    ...(hasMulticapture(intent) && { final_capture: final }),
+    ...(hasMulticapture(intent) && { final_capture: final || takesAll }),
     metadata: captureEntry(key, amount),
     expand: EXPAND,
   }
   const send = (options: Stripe.RequestOptions) => requests.stripe.paymentIntents.capture(intent.id, params, options)
   return asItIsNow(requests, await requests.ask('capture', send, key))
+}
+
+/** Throws when the key was used for another amount. */
+function sameAmount<T>(made: { readonly amount: number }, amount: number, object: T): T {
+  if (made.amount === amount) return object
+  throw new ProviderRejected('key_reused', `stripe: the key was used for ${made.amount}, not for ${amount}`)
 }
 
 async function captured(requests: Requests, key: string, intent: Stripe.PaymentIntent): Promise<CaptureOutcome> {
@@ -392,12 +406,6 @@ function refundNow(
     metadata: { key },
   }
   return requests.ask('refund', (options) => requests.stripe.refunds.create(params, options), key)
-}
-
-/** Captured, and neither given back nor on its way. In our minor units. */
-function refundable(intent: Stripe.PaymentIntent, refunds: readonly Stripe.Refund[]): number {
-  const { captured: taken, refunds: seen } = chargeOf(intent, refunds)
-  return seen.filter(({ status }) => status !== 'failed').reduce((left, { amount }) => left - amount, taken)
 }
 
 function refundOutcome(refund: Stripe.Refund): RefundOutcome {
@@ -434,6 +442,11 @@ async function disputesOf(requests: Requests, intent: Stripe.PaymentIntent): Pro
     requests.stripe.disputes.list({ payment_intent: intent.id, limit: 100 }, options),
   )
   return data
+}
+
+function nullIfMissing(error: unknown): null {
+  if (error instanceof Refusal && error.code === 'resource_missing') return null
+  throw error
 }
 
 function intentIdOf({ data: { object } }: Stripe.Event): string[] {

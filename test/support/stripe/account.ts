@@ -19,6 +19,8 @@ export interface AccountOptions {
 }
 
 const DAY = 86_400
+/** When a refund comes back that does not reach its card. */
+const LATER_MS = 800
 const DETAILS = { brand: 'visa', last4: '4242', fingerprint: 'Xt5EWLLDS7FJjR1c' }
 
 /** One Stripe account: its objects, what moves them on, and the events that tell of it. */
@@ -147,7 +149,7 @@ export class Account {
     }
     this.tell('charge.updated', charge)
     this.tell('payment_intent.amount_capturable_updated', intent)
-    if (isFinal || rest === 0) this.close(intent, charge)
+    if (isFinal) this.close(intent, charge)
     if (this.behaviourOf(intent).disputed) this.dispute(id)
     return intent
   }
@@ -186,12 +188,15 @@ export class Account {
     refund['balance_transaction'] = this.book('refund', 'refund', -amount, refund).id
     this.tell('refund.created', refund)
     this.tell('charge.refunded', charge)
+    if (this.behaviourOf(intent).refund === 'fails later')
+      setTimeout(() => this.endRefund(refund.id, false), LATER_MS).unref()
     return refund
   }
 
   /** A refund that was pending came to its end, or one that had gone well came back. */
   endRefund(id: string, goesWell: boolean): StripeObject {
     const refund = this.get(id)
+    if (refund['status'] === 'failed') return refund
     refund['status'] = goesWell ? 'succeeded' : 'failed'
     if (!goesWell) {
       refund['failure_reason'] = 'expired_or_canceled_card'
