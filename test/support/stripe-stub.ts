@@ -16,8 +16,8 @@ import { invalid, Refusal } from './stripe/refusal'
 export interface StripeStub {
   readonly url: string
   readonly account: Account
-  /** `method path`, of every request so far. */
-  readonly requests: readonly string[]
+  /** Every request so far. */
+  readonly requests: readonly StubRequest[]
   /** The next request that fits is answered with this error and has no effect. Without `saved`, nor is it kept. */
   failNext(fits: RegExp, status: number, options?: { readonly saved?: boolean }): void
   /** The next request that fits has its effect, and its answer is lost. */
@@ -33,6 +33,15 @@ export interface StripeStub {
   /** An event as Stripe delivers it, signed now or at another time. */
   delivery(event: StripeObject, options?: { readonly secret?: string; readonly at?: number }): Delivery
   stop(): Promise<void>
+}
+
+export interface StubRequest {
+  /** `POST /v1/payment_intents` */
+  readonly name: string
+  /** Its query, or its body. */
+  readonly text: string
+  /** What it was answered; null until then. */
+  answer: unknown
 }
 
 export interface Delivery {
@@ -72,7 +81,7 @@ interface Stub {
   readonly keys: Map<string, Saved>
   readonly faults: Fault[]
   readonly delays: { readonly fits: RegExp; readonly ms: number }[]
-  readonly requests: string[]
+  readonly requests: StubRequest[]
   lagMs: number
   isDown: boolean
 }
@@ -126,11 +135,13 @@ async function stop(server: Server): Promise<void> {
 async function serve(stub: Stub, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [path = '', query = ''] = (request.url ?? '').split('?')
   const name = `${request.method} ${path}`
-  stub.requests.push(name)
   let text = query
   for await (const part of request) text += String(part)
+  const seen: StubRequest = { name, text, answer: null }
+  stub.requests.push(seen)
   await delay(LATENCY_MS + (stub.delays.find(({ fits }) => fits.test(name))?.ms ?? 0))
   const { answer, isLost, isReplay } = await respond(stub, request, name, text)
+  seen.answer = answer.body
   if (isLost) return void request.socket.destroy()
   response.writeHead(answer.status, {
     'content-type': 'application/json',

@@ -96,7 +96,7 @@ async function allMovements(provider: PaymentProvider, since: string): Promise<M
   }
 }
 
-const asked = (fits: RegExp) => stub.requests.filter((name) => fits.test(name)).length
+const asked = (fits: RegExp) => stub.requests.filter(({ name }) => fits.test(name)).length
 const hourAgo = () => new Date(Date.now() - 3_600_000).toISOString()
 
 describe('authorize', () => {

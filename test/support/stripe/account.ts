@@ -360,7 +360,7 @@ export class Account {
 
   private make(prefix: string, object: string, fields: Readonly<Record<string, unknown>>): StripeObject {
     const id = `${prefix}_${String(++this.#count).padStart(6, '0')}${randomBytes(9).toString('hex')}`
-    const made = { id, object, created: this.now(), livemode: false, ...fields }
+    const made = { id, object, created: this.now(), ...fields }
     this.objects.set(id, made)
     return made
   }
