@@ -33,15 +33,24 @@ export interface OrderWorkflows {
   listFailing(): Promise<OrderWorkflow[]>
   /** Ids of the expiry workflows that ought to be running and are not. */
   listStoppedExpiry(): Promise<string[]>
+  /** Whether a workflow of this id runs. */
   isOpen(workflowId: string): Promise<boolean>
   isCheckoutOpen(orderId: OrderId): Promise<boolean>
-  isSettlementOpen(paymentId: PaymentId): Promise<boolean>
   /** False when it is running already. */
   startCheckout(order: { orderId: OrderId; number: string }): Promise<boolean>
   /** Tells a checkout that is running of an attempt that it has to take up. Again without harm. */
   remindOfAttempt(order: { orderId: OrderId; attempt: number }): Promise<void>
   /** Tells a checkout that is running that the buyer wants it cancelled. Again without harm. */
   remindOfCancel(orderId: OrderId): Promise<void>
+  /**
+   * Starts fulfillment of a confirmed order, or tells the one that runs that something is to be done. False when it has ended: then
+   * settlements own the order's money.
+   */
+  startFulfillment(orderId: OrderId): Promise<boolean>
+  /** Starts fulfillment of an order that has just been confirmed. It begins by itself in `delayMs`. Again without harm. */
+  awaitFulfillment(orderId: OrderId, delayMs: number): Promise<void>
+  /** Tells the workflow that owns the money of this payment that its provider has news. */
+  tellNews(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<void>
   /** False when it is running already. */
   startSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
 }

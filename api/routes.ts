@@ -22,7 +22,10 @@ import { interactionRoutes } from './recommendation/interaction-routes'
 import { supportRoutes } from './support/routes'
 import { systemRoutes } from './platform/system-routes'
 import { warehouseRoutes } from './fulfillment/routes'
+import { captureRoutes } from './payment/capture-routes'
+import { refundRoutes } from './payment/refund-routes'
 import { webhookRoutes } from './payment/routes'
+import { cancelRoutes } from './checkout/cancel-routes'
 
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
 export const routes: readonly Route[] = [
@@ -40,6 +43,9 @@ export const routes: readonly Route[] = [
   ...checkoutEventRoutes,
   ...webhookRoutes,
   ...orderRoutes,
+  ...cancelRoutes,
+  ...captureRoutes,
+  ...refundRoutes,
   ...supportRoutes,
   ...invariantRoutes,
   ...productRoutes,

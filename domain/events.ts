@@ -1,5 +1,6 @@
-import type { CategoryId, OrderId, PaymentId, ProductId, Sku, WarehouseId } from './ids'
+import type { CaptureId, CategoryId, OrderId, PaymentId, ProductId, RefundId, Sku, WarehouseId } from './ids'
 import type { CancelReason, OrderStatus } from './order'
+import type { SeenPayment } from './payment/books'
 
 /**
  * Every event that Holdfast publishes: the outbox carries them, its consumers read them, the stream passes them on. A name
@@ -22,7 +23,13 @@ interface EventData {
   readonly 'order.payment_pending': OrderData<{ readonly total: number }>
   /** The order was paid, or nothing was due. */
   readonly 'order.confirmed': OrderData
-  readonly 'order.cancelled': OrderData<{ readonly reason: CancelReason }>
+  readonly 'order.cancelled': OrderData<{ readonly reason: CancelReason; readonly reason_code?: string }>
+  /** Some units of a confirmed order will not be delivered. `amount`: what they are worth. */
+  readonly 'order.units_cancelled': OrderData<{
+    readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
+    readonly amount: number
+    readonly reason_code: string
+  }>
   /** A further attempt to pay may be sent to the provider; the first one has no such event. */
   readonly 'payment.requested': OrderData<PaymentAmount>
   /** The customer has to act, as in 3-D Secure. */
@@ -30,14 +37,25 @@ interface EventData {
   /** The provider will decide later. */
   readonly 'payment.pending': OrderData<PaymentRef>
   readonly 'payment.authorized': OrderData<PaymentAmount>
-  readonly 'payment.captured': OrderData<PaymentAmount>
+  readonly 'payment.capture_requested': OrderData<CaptureAmount>
+  /** Money was taken: by a capture, or when it was authorized. */
+  readonly 'payment.captured': OrderData<CaptureAmount>
+  readonly 'payment.capture_failed': OrderData<CaptureAmount & Failure>
   readonly 'payment.declined': OrderData<PaymentRef & { readonly decline_code: string }>
   readonly 'payment.failed': OrderData<PaymentRef>
-  /** Cancelled at the provider. With an amount: it had been authorized for an order that is over. */
+  /** Cancelled at the provider. With an amount: so much had been authorized, and nothing was captured. */
   readonly 'payment.voided': OrderData<PaymentRef & { readonly amount?: number }>
-  /** Money arrived for an order that is over; it goes back. */
-  readonly 'payment.received': OrderData<PaymentAmount & { readonly status: 'authorized' | 'captured' }>
-  readonly 'payment.refunded': OrderData<PaymentAmount>
+  /** What was authorized and not captured was let go. */
+  readonly 'payment.released': OrderData<PaymentAmount>
+  /** Money arrived by an attempt that pays for nothing; it goes back. */
+  readonly 'payment.received': OrderData<PaymentAmount & { readonly status: SeenPayment['state'] }>
+  readonly 'payment.refund_requested': OrderData<RefundAmount>
+  readonly 'payment.refunded': OrderData<RefundAmount>
+  /** The provider refused it, or it came back. */
+  readonly 'payment.refund_failed': OrderData<RefundAmount & Failure>
+  /** The customer's bank takes money back. */
+  readonly 'payment.disputed': OrderData<PaymentAmount>
+  readonly 'payment.dispute_closed': OrderData<PaymentAmount & { readonly status: 'won' | 'lost' }>
   readonly 'product.created': ProductData
   /** The product changed, or something else that storefronts show with it: its rating, a category's title. */
   readonly 'product.updated': ProductData
@@ -58,16 +76,24 @@ export const EVENT_VERSIONS = {
   'order.payment_pending': 1,
   'order.confirmed': 1,
   'order.cancelled': 1,
+  'order.units_cancelled': 1,
   'payment.requested': 1,
   'payment.requires_action': 1,
   'payment.pending': 1,
   'payment.authorized': 1,
+  'payment.capture_requested': 1,
   'payment.captured': 1,
+  'payment.capture_failed': 1,
   'payment.declined': 1,
   'payment.failed': 1,
   'payment.voided': 1,
+  'payment.released': 1,
   'payment.received': 1,
+  'payment.refund_requested': 1,
   'payment.refunded': 1,
+  'payment.refund_failed': 1,
+  'payment.disputed': 1,
+  'payment.dispute_closed': 1,
   'product.created': 1,
   'product.updated': 1,
   'category.created': 1,
@@ -106,6 +132,19 @@ interface PaymentRef {
 
 interface PaymentAmount extends PaymentRef {
   readonly amount: number
+}
+
+interface CaptureAmount extends PaymentAmount {
+  readonly capture_id: CaptureId
+}
+
+interface RefundAmount extends PaymentAmount {
+  readonly refund_id: RefundId
+}
+
+interface Failure {
+  /** In the provider's words, or in ours: `order_cancelled`, `released`, `amount_exceeds_available`. */
+  readonly failure_code: string
 }
 
 interface ProductData {

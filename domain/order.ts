@@ -73,6 +73,21 @@ export function needsSettlement(order: OrderStatus, attempt: AttemptStatus): boo
   return !isOpen(order) && (isUnresolved(attempt) || hasMoneyToReturn(order, attempt))
 }
 
+export const ORDER_ACTIONS = ['cancel'] as const
+export type OrderAction = (typeof ORDER_ACTIONS)[number]
+
+/** What may be asked for of an order now. */
+export function actionsOf({
+  status,
+  lines,
+}: {
+  status: OrderStatus
+  lines: readonly Pick<OrderUnits, 'quantity' | 'cancelled' | 'shipped'>[]
+}): OrderAction[] {
+  const isLeft = lines.some(({ quantity, cancelled, shipped }) => quantity > cancelled + shipped)
+  return isOpen(status) || (isLeft && ORDER_TRANSITIONS[status].includes('cancelled')) ? ['cancel'] : []
+}
+
 /** A line of an order, by its units. `total` in minor units. */
 export interface OrderUnits {
   readonly sku: Sku
@@ -86,7 +101,11 @@ export interface OrderUnits {
  * What units `first` to `last` of a line are worth, in minor units: unit k of q is worth ⌊k·total/q⌋ − ⌊(k−1)·total/q⌋, so
  * that all of them together are worth the line (design §5, payment).
  */
-export function valueOfUnits({ total, quantity }: Pick<OrderUnits, 'total' | 'quantity'>, first: number, last: number): number {
+export function valueOfUnits(
+  { total, quantity }: Pick<OrderUnits, 'total' | 'quantity'>,
+  first: number,
+  last: number,
+): number {
   const upTo = (unit: number): number => Number((BigInt(unit) * BigInt(total)) / BigInt(quantity))
   return upTo(last) - upTo(first - 1)
 }
@@ -112,11 +131,19 @@ export function decideUnits(lines: readonly OrderUnits[], wanted: WantedUnits): 
   const wantedOf = (line: OrderUnits): number =>
     wanted === null ? left(line) : sum(wanted.filter(({ sku }) => sku === line.sku).map(({ quantity }) => quantity))
   const tooMany = lines.filter((line) => wantedOf(line) > left(line))
-  if (tooMany.length > 0) {
-    const refused = tooMany.map((line) => ({ sku: line.sku, requested: wantedOf(line), available: left(line) }))
-    return { outcome: 'refused', lines: refused }
+  const unknown = (wanted ?? []).filter(({ sku }) => !lines.some((line) => line.sku === sku))
+  if (tooMany.length + unknown.length > 0) {
+    return {
+      outcome: 'refused',
+      lines: [
+        ...tooMany.map((line) => ({ sku: line.sku, requested: wantedOf(line), available: left(line) })),
+        ...unknown.map(({ sku, quantity }) => ({ sku, requested: quantity, available: 0 })),
+      ],
+    }
   }
-  const units = lines.map((line) => ({ sku: line.sku, quantity: wantedOf(line) })).filter(({ quantity }) => quantity > 0)
+  const units = lines
+    .map((line) => ({ sku: line.sku, quantity: wantedOf(line) }))
+    .filter(({ quantity }) => quantity > 0)
   const amount = sum(
     lines.map((line) => {
       const last = line.quantity - line.cancelled

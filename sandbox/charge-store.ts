@@ -51,6 +51,8 @@ export class ChargeStore {
   #ports: ChargeStorePorts | null = null
   /** The time of the latest change: a clock that is set back does not put changes out of order. */
   #latest = 0
+  /** The time stands still within a tick: all of one change bears the same. */
+  #tickTime: number | null = null
   readonly #tombstones = new Map<string, Tombstone>()
   /** The charge on which each key was used. */
   readonly #chargeByRefundKey = new Map<string, string>()
@@ -349,7 +351,11 @@ export class ChargeStore {
   }
 
   #now(): number {
-    return Math.max(this.#started().now(), this.#latest)
+    if (this.#tickTime === null) {
+      this.#tickTime = Math.max(this.#started().now(), this.#latest)
+      queueMicrotask(() => (this.#tickTime = null))
+    }
+    return this.#tickTime
   }
 
   #record(line: JournalLine): void {

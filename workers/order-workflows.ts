@@ -1,11 +1,15 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflow, OrderWorkflows } from '../activities/deps'
-import { checkoutWorkflowId, expiryWorkflowId, orderIdOf, settlementWorkflowId } from '../domain/workflow-id'
+import type { OrderId, PaymentId } from '../domain/ids'
+import { checkoutWorkflowId, expiryWorkflowId, orderIdOf } from '../domain/workflow-id'
 import {
   attemptSignal,
   cancelSignal,
   checkoutStart,
   EXPIRY_SHARDS,
+  fulfillmentStart,
+  paymentWorkSignal,
+  providerNewsSignal,
   type SettlementInput,
   settlementStart,
   WORKFLOWS,
@@ -14,7 +18,7 @@ import {
 const RUNNING = `ExecutionStatus = 'Running'`
 const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ${RUNNING}`
 /** The server sets the attribute on a workflow whose tasks failed five times on end. */
-const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
+const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}', '${WORKFLOWS.fulfillment}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
 
 export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   async function list(query: string): Promise<OrderWorkflow[]> {
@@ -35,6 +39,22 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     }
   }
 
+  /** Throws when it has ended: what comes afterwards is for settlements. */
+  function signalFulfillment(orderId: OrderId, news: PaymentId | null) {
+    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: 'REJECT_DUPLICATE' } as const
+    return news === null
+      ? temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
+          ...start,
+          signal: paymentWorkSignal,
+          signalArgs: [],
+        })
+      : temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
+          ...start,
+          signal: providerNewsSignal,
+          signalArgs: [{ paymentId: news }],
+        })
+  }
+
   return {
     listRunning: async () => new Set((await list(RUNNING_CHECKOUTS)).map(({ orderId }) => orderId)),
     listFailing: () => list(FAILING),
@@ -45,7 +65,6 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     },
     isOpen,
     isCheckoutOpen: (orderId) => isOpen(checkoutWorkflowId(orderId)),
-    isSettlementOpen: (paymentId) => isOpen(settlementWorkflowId(paymentId)),
     startCheckout: ({ orderId, number }) =>
       unlessRunning(() =>
         temporal.workflow.start(WORKFLOWS.checkout, checkoutStart(orderId, { summary: `${number}, taken up again` })),
@@ -54,6 +73,24 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(attemptSignal, { attempt })),
     remindOfCancel: (orderId) =>
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
+    startFulfillment: (orderId) => unlessRunning(() => signalFulfillment(orderId, null)),
+    async awaitFulfillment(orderId, delayMs) {
+      await unlessRunning(() =>
+        temporal.workflow.start(WORKFLOWS.fulfillment, {
+          ...fulfillmentStart(orderId),
+          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          startDelay: delayMs,
+        }),
+      )
+    },
+    async tellNews(payment) {
+      if (await unlessRunning(() => signalFulfillment(payment.orderId, payment.paymentId))) return
+      await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
+        ...settlementStart(payment),
+        signal: providerNewsSignal,
+        signalArgs: [payment],
+      })
+    },
     startSettlement: (payment) =>
       unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),
   }

@@ -24,8 +24,8 @@ export class Checkout {
   readonly hold = new HoldTimer()
   /** The newest attempt that was begun. */
   attempt: OpenAttempt | null = null
-  /** How long an answer is waited for before a person is asked. */
-  patienceMs = 0
+  /** How long an answer is waited for before a person is asked. Until the order is placed, as long as is usual. */
+  patienceMs = 120_000
   /** The stock goes back now; the provider is asked afterwards. */
   isOutOfPatience = false
 
@@ -40,6 +40,7 @@ export class Checkout {
 
   begin(placed: Placed): void {
     this.patienceMs = placed.patienceMs
+    this.intervention.patienceMs = placed.patienceMs
     this.intervention.setAmount({ amount: placed.due, currency: placed.currency })
     // A `requested` attempt is left to `startNextAttempt`.
     this.attempt = placed.attempt && placed.attempt.status !== 'requested' ? { ...placed.attempt, final: false } : null
@@ -56,12 +57,17 @@ export class Checkout {
     return this.messages.cancelReason ?? 'expired'
   }
 
-  /** Waits for whatever comes next. False when the checkout has to end. */
-  async nextMessage(): Promise<boolean> {
-    const { messages, hold } = this
+  /**
+   * Waits for whatever comes next. False when the checkout has to end. While an attempt waits for the customer or the
+   * provider, `hasNews` looks it up, ever more rarely: the provider's word of it may be lost.
+   */
+  async nextMessage(hasNews: (attempt: OpenAttempt) => Promise<boolean>): Promise<boolean> {
+    const { attempt, messages, hold } = this
+    const came = (): boolean => messages.attemptRequested || messages.providerNews || this.mustEnd
     hold.start()
     this.showWaiting()
-    await condition(() => messages.attemptRequested || messages.providerNews || this.mustEnd)
+    if (!attempt || attempt.final) await condition(came)
+    else await messageOrNews(came, () => hasNews(attempt))
     messages.providerNews = false
     return !this.mustEnd
   }
@@ -83,6 +89,23 @@ export class Checkout {
       forWhom,
       `At the longest until ${formatTime(this.hold.endsAt)}. The stock is held until then and goes back by itself.`,
     )
+  }
+}
+
+/** How soon an attempt that waits is looked up, and how often at the least. */
+const LOOK_UP_FIRST_MS = 5_000
+const LOOK_UP_RARELY_MS = 30_000
+
+/** Waits for a message, or for a look-up that has news. */
+async function messageOrNews(came: () => boolean, hasNews: () => Promise<boolean>): Promise<void> {
+  for (let waitMs = LOOK_UP_FIRST_MS; ; waitMs = Math.min(LOOK_UP_RARELY_MS, waitMs * 1.5)) {
+    let isDue = false
+    const timer = startTimer(waitMs, 'Then the provider is asked what became of the payment', () => {
+      isDue = true
+    })
+    await condition(() => isDue || came())
+    timer.cancel()
+    if (came() || (await hasNews())) return
   }
 }
 

@@ -67,10 +67,11 @@ export async function runCheckout({ orderId }: CheckoutInput, steps: CheckoutSte
 }
 
 async function sell(checkout: Checkout, saga: CheckoutSaga): Promise<CheckoutEnd['outcome']> {
-  const placed = await saga.run('place', null)
-  if (placed.outcome === 'over') return 'over'
-  checkout.begin(placed)
   try {
+    const placed = await saga.run('place', null)
+    if (placed.outcome === 'over') return 'over'
+    if (placed.outcome === 'given_up') return await endUnplaced(checkout, saga)
+    checkout.begin(placed)
     if (placed.cancelWanted) return await endAsWanted(checkout, saga)
     const isPaid = placed.due === 0 ? await saga.run('confirm', null) : await collect(checkout, saga)
     return isPaid ? 'confirmed' : await endUnpaid(checkout, saga)
@@ -87,7 +88,7 @@ async function collect(checkout: Checkout, saga: CheckoutSaga): Promise<boolean>
     const { attempt } = checkout
     if (attempt && !attempt.final && (await apply(checkout, saga, attempt, await saga.run('charge', attempt))))
       return true
-    if (!(await checkout.nextMessage())) return false
+    if (!(await checkout.nextMessage(hasNews))) return false
     if (checkout.messages.attemptRequested && (await takeNextAttempt(checkout, saga))) return true
   }
 }
@@ -122,7 +123,11 @@ async function takeNextAttempt(checkout: Checkout, saga: CheckoutSaga): Promise<
   messages.attemptRequested = false
   const waiting = checkout.attempt && !checkout.attempt.final ? checkout.attempt : null
   const current = checkout.attempt?.paymentId ?? null
-  const next = await startNextAttempt({ orderId, current, supersedes: waiting?.paymentId ?? null })
+  const input = { orderId, current, supersedes: waiting?.paymentId ?? null }
+  const end = await checkout.intervention.runUnless(startNextAttempt, input, { object: null }, () => checkout.mustEnd)
+  if (end.by === 'forced') messages.cancel('merchant')
+  if (end.by !== 'done') return false
+  const next = end.result
   if (next.outcome === 'paid' && waiting)
     return apply(checkout, saga, waiting, { outcome: 'paid', charge: next.charge })
   if (next.outcome === 'cancelled') messages.cancel('customer')
@@ -133,6 +138,13 @@ async function takeNextAttempt(checkout: Checkout, saga: CheckoutSaga): Promise<
     checkout.hold.reset(next.holdMs)
   }
   return false
+}
+
+/** It could not be placed, and nobody waits any longer. Nothing was asked of the provider. */
+async function endUnplaced(checkout: Checkout, saga: CheckoutSaga): Promise<CheckoutEnd['outcome']> {
+  await saga.compensate()
+  checkout.messages.answerAll()
+  return 'cancelled'
 }
 
 /** The cancellation was there before this run, which therefore asks for no money; what an earlier run asked for is cancelled. */
@@ -173,18 +185,20 @@ function resultOfCancel(cancelled: CancelResult): ChargeResult {
   return { outcome: cancelled.outcome === 'dead' ? 'dead' : 'unknown' }
 }
 
-async function runPlace({ orderId }: Checkout): Promise<Placed | { outcome: 'over' }> {
-  return place({ orderId })
+/** While it fails, buyer and staff can cancel the order; the sweep does so when a hold would be over by now. */
+async function runPlace({ orderId, intervention, messages }: Checkout): Promise<PlaceResult> {
+  const isCancelled = (): boolean => messages.cancelReason !== null
+  const end = await intervention.runUnless(place, { orderId }, { object: null }, isCancelled)
+  if (end.by === 'done') return end.result
+  messages.cancel('merchant')
+  return { outcome: 'given_up' }
 }
 
+type PlaceResult = Placed | { outcome: 'over' } | { outcome: 'given_up' }
+
 /** Tried until the stock has gone back. */
-async function cancelUnpaidOrder(checkout: Checkout): Promise<void> {
-  const { orderId, patienceMs } = checkout
-  const end = await checkout.intervention.supervise(
-    { step: 'cancelOrder', code: 'undo_failed', object: null, waitsFor: 'the stock to be given back', patienceMs },
-    () => cancelOrder({ orderId, reason: checkout.cancelReason }),
-  )
-  if (end.by === 'resolved' && end.outcome === 'not_done') await cancelUnpaidOrder(checkout)
+async function cancelUnpaidOrder({ orderId, intervention, cancelReason: reason }: Checkout): Promise<void> {
+  await intervention.run(cancelOrder, { orderId, reason }, { object: null })
 }
 
 /**
@@ -199,11 +213,19 @@ async function cancelUnpaidOrder(checkout: Checkout): Promise<void> {
 async function chargeAttempt(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {
   const { paymentId } = attempt
   const asked = attempt.status === 'sent' ? charge({ paymentId }) : lookUpCharge({ paymentId })
-  const result = await asked.catch((error: unknown): ChargeResult => {
-    if (isCancellation(error)) throw error
-    return { outcome: 'unknown' }
-  })
+  const result = await asked.catch(unknownUnlessCancelled)
   return result.outcome === 'unknown' ? chargeUntilAnswered(checkout, attempt) : result
+}
+
+/** Whether an attempt that waits is decided, or waits for somebody else. The provider's silence is no news. */
+async function hasNews({ paymentId, status }: OpenAttempt): Promise<boolean> {
+  const result = await lookUpCharge({ paymentId }).catch(unknownUnlessCancelled)
+  return result.outcome !== 'unknown' && !(result.outcome === 'waiting' && result.status === status)
+}
+
+function unknownUnlessCancelled(error: unknown): ChargeResult {
+  if (isCancellation(error)) throw error
+  return { outcome: 'unknown' }
 }
 
 async function chargeUntilAnswered(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {
@@ -214,9 +236,11 @@ async function chargeUntilAnswered(checkout: Checkout, attempt: OpenAttempt): Pr
     `${waitsFor}, which it did not answer in time.`,
     'It is asked again every few seconds. The stock is held.',
   )
-  const end = await intervention.supervise(
-    { step: 'retryCharge', code: 'provider_unreachable', object: attempt.paymentId, waitsFor, patienceMs },
-    () => retryCharge({ paymentId: attempt.paymentId }),
+  const { paymentId } = attempt
+  const end = await intervention.ask(
+    retryCharge,
+    { paymentId },
+    { code: 'provider_unreachable', object: paymentId, waitsFor, patienceMs },
     () => checkout.mustEnd,
   )
   return resultOf(checkout, attempt, end)
@@ -224,15 +248,16 @@ async function chargeUntilAnswered(checkout: Checkout, attempt: OpenAttempt): Pr
 
 /** Our own outage may have used up the patience. So the provider is asked once more. */
 async function lookUpAttemptAgain(checkout: Checkout, attempt: OpenAttempt): Promise<ChargeResult> {
-  const end = await checkout.intervention.supervise(
+  const { paymentId, key } = attempt
+  const end = await checkout.intervention.ask(
+    lookUpChargeAgain,
+    { paymentId },
     {
-      step: 'lookUpChargeAgain',
       code: 'provider_unreachable',
-      object: attempt.paymentId,
-      waitsFor: `the payment provider to be asked once more about charge \`${attempt.key}\``,
+      object: paymentId,
+      waitsFor: `the payment provider to be asked once more about charge \`${key}\``,
       patienceMs: checkout.patienceMs,
     },
-    () => lookUpChargeAgain({ paymentId: attempt.paymentId }),
     () => checkout.messages.cancelReason !== null,
   )
   return resultOf(checkout, attempt, end)
@@ -244,7 +269,10 @@ async function resultOf(
   end: StepEnd<ChargeResult>,
 ): Promise<ChargeResult> {
   if (end.by === 'done') return end.result
-  if (end.by === 'resolved') return recordDecision({ paymentId, happened: end.outcome === 'done' })
+  if (end.by === 'resolved') {
+    const decision = { paymentId, happened: end.outcome === 'done' }
+    return checkout.intervention.run(recordDecision, decision, { object: paymentId })
+  }
   if (end.by === 'forced') checkout.endNow()
   return { outcome: 'unknown' }
 }
@@ -299,10 +327,11 @@ async function tryToCancel(
     `${waitsFor}.`,
     `It is tried until ${formatTime(Date.now() + patienceMs)}; then the stock goes back, and the charge is settled afterwards.`,
   )
-  const end = await intervention.supervise(
+  const end = await intervention.ask(
+    cancelCharge,
+    { paymentId, keepIfPaid, reason: checkout.cancelReason },
     // Longer than the timer: what is not final then becomes a case after the stock has gone back.
-    { step: 'cancelCharge', code: 'undo_failed', object: paymentId, waitsFor, patienceMs: 2 * patienceMs },
-    () => cancelCharge({ paymentId, keepIfPaid, reason: checkout.cancelReason }),
+    { code: 'undo_failed', object: paymentId, waitsFor, patienceMs: 2 * patienceMs },
     () => checkout.isOutOfPatience,
   )
   timer.cancel()
@@ -313,8 +342,8 @@ async function tryToCancel(
 
 /** @param paid null when nothing was due */
 async function runConfirm(
-  { orderId }: Checkout,
+  { orderId, intervention }: Checkout,
   paid: (SeenCharge & { readonly paymentId: PaymentId }) | null,
 ): Promise<boolean> {
-  return confirm({ orderId, paid })
+  return intervention.run(confirm, { orderId, paid }, { object: paid?.paymentId ?? null })
 }

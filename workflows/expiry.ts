@@ -13,8 +13,11 @@ const ROUNDS_PER_RUN = 200
  * the next hold is due, at the latest after five seconds.
  */
 export async function expiry({ shard }: ExpiryInput): Promise<void> {
+  let after = ''
   for (let round = 0; round < ROUNDS_PER_RUN; round++) {
-    const { nextDueMs } = await sweep({ shard, shards: EXPIRY_SHARDS })
+    const swept = await sweep({ shard, shards: EXPIRY_SHARDS, after })
+    const { nextDueMs } = swept
+    after = swept.after
     await sleep(Math.max(ROUND_MS_MIN, Math.min(nextDueMs ?? ROUND_MS_MAX, ROUND_MS_MAX)), {
       summary: 'Until the next hold is due, at most 5 s',
     })

@@ -3,6 +3,7 @@ import {
   CancellationScope,
   condition,
   currentUpdateInfo,
+  isCancellation,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -19,7 +20,7 @@ import {
 import { isId, type OrderId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
-import { closeCase, openCase, recordRepair } from './proxies'
+import { closeCase, openCase, type OrderStep, type OwnStep, recordRepair } from './proxies'
 
 /** A step that must succeed, or wait for a person. */
 export interface SupervisedStep {
@@ -39,6 +40,9 @@ export interface SupervisedStep {
   /** The workflow does not stand still for it: what that waits for besides is shown too. */
   readonly isBeside?: boolean
 }
+
+/** What a step of our own is about: the rest is known of it. */
+export type About = Pick<SupervisedStep, 'object' | 'isBeside'>
 
 /** How a supervised step ended: by itself, or by what a person decided. `interrupted`: something else came first. */
 export type StepEnd<T> =
@@ -61,6 +65,8 @@ interface StepAtWork {
   retriedNow: number
 }
 
+/** Of a workflow that has not read its settings yet. */
+const PATIENCE_UNKNOWN_MS = 120_000
 /** News that helps nothing must not fill the history: the step goes on being tried anyway. */
 const RETRIES_NOW_MAX = 10
 
@@ -69,6 +75,8 @@ const RETRIES_NOW_MAX = 10
  * itself, and takes repairs for it. Several steps may be at work at a time, each of another name or object.
  */
 export class Intervention {
+  /** How long a step of our own is tried before a person is asked. */
+  patienceMs = PATIENCE_UNKNOWN_MS
   private readonly orderId: OrderId
   /** "GBP 5.10", once it is known. */
   private amount: string | null = null
@@ -80,6 +88,41 @@ export class Intervention {
   constructor(orderId: OrderId) {
     this.orderId = orderId
     for (const action of Object.keys(REPAIR_UPDATES) as RepairAction[]) this.takeRepairs(action)
+  }
+
+  /** Runs a step of our own until it has succeeded: a person can only mend what makes it fail. */
+  async run<Input, Result>(step: OwnStep<Input, Result>, input: Input, about: About): Promise<Result> {
+    for (;;) {
+      const end = await this.runUnless(step, input, about, () => false)
+      if (end.by === 'done') return end.result
+    }
+  }
+
+  /** Runs a step of our own until it has succeeded, `interrupted` says so, or a person gives it up. */
+  async runUnless<Input, Result>(
+    step: OwnStep<Input, Result>,
+    input: Input,
+    about: About,
+    interrupted: () => boolean,
+  ): Promise<StepEnd<Result>> {
+    try {
+      return { by: 'done', result: await step.quick(input) }
+    } catch (error) {
+      if (isCancellation(error)) throw error
+    }
+    const { code, waitsFor } = step
+    this.showWaiting(`${waitsFor}, which failed at first.`, 'It is tried again every few seconds.')
+    return this.ask(step, input, { code, waitsFor, patienceMs: this.patienceMs, ...about }, interrupted)
+  }
+
+  /** Runs a step that is tried without end, such as one of the provider. */
+  ask<Input, Result>(
+    step: OrderStep<Input, Result>,
+    input: Input,
+    about: Omit<SupervisedStep, 'step'>,
+    interrupted?: () => boolean,
+  ): Promise<StepEnd<Result>> {
+    return this.supervise({ step: step.name, ...about }, () => step.patient(input), interrupted)
   }
 
   /**
@@ -108,7 +151,7 @@ export class Intervention {
    * Asks a person about what nothing but a decision brings on. `retry`: it is to be done again. Without a decision it waits
    * until `interrupted`.
    */
-  async ask(
+  async askPerson(
     step: Omit<SupervisedStep, 'patienceMs'>,
     interrupted: () => boolean,
   ): Promise<{ readonly by: 'retry' } | DecidedEnd> {

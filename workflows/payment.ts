@@ -4,14 +4,18 @@ import type { OrderId, PaymentId } from '../domain/ids'
 import { formatMajor } from '../domain/money'
 import type { WorkItem } from '../domain/payment/work'
 import { paymentWorkSignal, providerNewsSignal } from './contract'
-import type { Intervention, SupervisedStep } from './intervention'
+import type { Intervention, StepEnd, SupervisedStep } from './intervention'
 import {
+  capturePayment,
   closeDispute,
   decideCapture,
   decideRefund,
   moveOnce,
-  movePatiently,
+  type OwnStep,
   readPaymentWork,
+  refreshPayment,
+  refundPayment,
+  releasePayment,
   settleElsewhere,
 } from './proxies'
 
@@ -93,7 +97,8 @@ export class MoneyWorker {
       if (this.failure !== null) throw this.failure
       for (const paymentId of this.news) await this.lookUp(paymentId)
       this.mustRead = false
-      const work = await readPaymentWork(this.scope)
+      const work = await this.intervention.run(readPaymentWork, this.scope, { object: this.scope.paymentId })
+      this.intervention.patienceMs = work.patienceMs
       this.isOver = work.isOver
       this.intervention.setAmount({ amount: work.total, currency: work.currency })
       for (const atWork of this.beside)
@@ -153,28 +158,33 @@ export class MoneyWorker {
 
   /** Tried without end; a person is asked when that takes long. */
   private async tryOn(move: Move, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
-    const { step, run } = patientMoveOf(move)
-    const end = await this.intervention.supervise(
-      {
-        step,
-        code: work.isOver ? 'late_money' : 'step_failing',
-        object: move.object,
-        waitsFor: `the payment provider to ${describe(move, work)}`,
-        patienceMs: work.isOver ? Math.min(work.patienceMs, GIVE_BACK_PATIENCE_MS) : work.patienceMs,
-        isOver: work.isOver,
-        isBeside: true,
-      },
-      run,
-      () => atWork.isGone,
-    )
+    const about = {
+      code: work.isOver ? 'late_money' : 'step_failing',
+      object: move.object,
+      waitsFor: `the payment provider to ${describe(move, work)}`,
+      patienceMs: work.isOver ? Math.min(work.patienceMs, GIVE_BACK_PATIENCE_MS) : work.patienceMs,
+      isOver: work.isOver,
+      isBeside: true,
+    } as const
+    const end = await this.askProvider(move, about, () => atWork.isGone)
     if (end.by === 'resolved' && end.outcome === 'done' && move.kind !== 'capture')
-      await settleElsewhere({ orderId: this.scope.orderId, object: move.object })
+      await this.run(settleElsewhere, { orderId: this.scope.orderId, object: move.object }, move)
+  }
+
+  private askProvider(
+    move: Move,
+    about: Omit<SupervisedStep, 'step'>,
+    isGone: () => boolean,
+  ): Promise<StepEnd<unknown>> {
+    if (move.kind === 'release') return this.intervention.ask(releasePayment, { paymentId: move.object }, about, isGone)
+    if (move.kind === 'capture') return this.intervention.ask(capturePayment, { captureId: move.object }, about, isGone)
+    return this.intervention.ask(refundPayment, { refundId: move.object }, about, isGone)
   }
 
   /** The provider has said no: only a person brings it on. */
   private async askAboutRefusal(task: Refusable, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
     const isCapture = task.kind === 'capture'
-    const end = await this.intervention.ask(
+    const end = await this.intervention.askPerson(
       {
         step: isCapture ? 'capturePayment' : 'refundPayment',
         code: isCapture ? 'capture_refused' : 'refund_refused',
@@ -189,16 +199,17 @@ export class MoneyWorker {
     if (end.by === 'interrupted' || end.by === 'forced') return
     const isDone = end.by === 'resolved' && end.outcome === 'done'
     if (isCapture) {
-      await decideCapture({ captureId: task.object, decision: end.by === 'retry' ? 'retry' : 'leave' })
+      const decision = end.by === 'retry' ? 'retry' : 'leave'
+      await this.run(decideCapture, { captureId: task.object, decision }, task)
       if (isDone) await this.refresh(task.paymentId)
     } else {
       const decision = end.by === 'retry' ? 'retry' : isDone ? 'elsewhere' : 'leave'
-      await decideRefund({ refundId: task.object, decision })
+      await this.run(decideRefund, { refundId: task.object, decision }, task)
     }
   }
 
   private async askAboutDispute(task: Dispute, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
-    const end = await this.intervention.ask(
+    const end = await this.intervention.askPerson(
       {
         step: 'closeDispute',
         code: 'dispute',
@@ -210,7 +221,11 @@ export class MoneyWorker {
       },
       () => atWork.isGone,
     )
-    if (end.by === 'resolved') await closeDispute({ paymentId: task.paymentId, reference: task.object })
+    if (end.by === 'resolved') await this.run(closeDispute, { paymentId: task.paymentId, reference: task.object }, task)
+  }
+
+  private run<Input>(step: OwnStep<Input, void>, input: Input, { object }: Task): Promise<void> {
+    return this.intervention.run(step, input, { object, isBeside: true })
   }
 
   /** The provider takes its time, days perhaps: it is asked at growing intervals, besides whenever it has news. */
@@ -222,21 +237,19 @@ export class MoneyWorker {
   }
 
   private async refresh(paymentId: PaymentId): Promise<void> {
-    await this.intervention.supervise(
+    await this.intervention.ask(
+      refreshPayment,
+      { paymentId },
       {
-        step: 'refreshPayment',
         code: 'step_failing',
         object: paymentId,
         waitsFor: `the payment provider to show what is new about payment \`${paymentId}\``,
-        patienceMs: REFRESH_PATIENCE_MS,
+        patienceMs: this.intervention.patienceMs,
         isBeside: true,
       },
-      () => movePatiently.refreshPayment({ paymentId }),
     )
   }
 }
-
-const REFRESH_PATIENCE_MS = 120_000
 
 type Dispute = Extract<WorkItem, { kind: 'dispute' }>
 type Refusable = Extract<WorkItem, { kind: 'capture' | 'refund' }>
@@ -253,14 +266,6 @@ function doOnce(move: Move): Promise<unknown> {
   if (move.kind === 'release') return moveOnce.releasePayment({ paymentId: move.object })
   if (move.kind === 'capture') return moveOnce.capturePayment({ captureId: move.object })
   return moveOnce.refundPayment({ refundId: move.object })
-}
-
-function patientMoveOf(move: Move): { step: SupervisedStep['step']; run: () => Promise<unknown> } {
-  if (move.kind === 'release')
-    return { step: 'releasePayment', run: () => movePatiently.releasePayment({ paymentId: move.object }) }
-  if (move.kind === 'capture')
-    return { step: 'capturePayment', run: () => movePatiently.capturePayment({ captureId: move.object }) }
-  return { step: 'refundPayment', run: () => movePatiently.refundPayment({ refundId: move.object }) }
 }
 
 /** True when both are about the same thing in the same state. */

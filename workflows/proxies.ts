@@ -14,12 +14,14 @@ import type { PaymentActivities } from '../activities/payment'
 import type { SearchActivities } from '../activities/search'
 import type { RecommendationActivities } from '../activities/recommendation'
 import type { SupportActivities } from '../activities/support/attention'
+import type { AttentionCase } from '../domain/support'
 import type { OrderActivity } from './contract'
 
 /**
- * The only timeouts and retry policies of activities. A proxy calls the activity of its name in `activities/index.ts`. A
- * quick step runs inside the workflow task first (no event, no queue); when that
- * fails it becomes an activity of its own, which support sees pending with its summary, and is tried without end.
+ * The only timeouts and retry policies of activities. A proxy calls the activity of its name in `activities/index.ts`.
+ *
+ * What must succeed for an order is an {@link OrderStep}, which nobody can call: `Intervention` runs it, so that what keeps
+ * failing becomes a case (`test/workflows/proxies.test.ts`).
  */
 const QUICK: LocalActivityOptions = {
   startToCloseTimeout: '5s',
@@ -44,61 +46,132 @@ const LONG: ActivityOptions = {
 
 type OrderActivities = CheckoutActivities & PaymentActivities & SupportActivities
 
+/** A step that is tried without end, in an activity of its own, which support sees pending with its summary. */
+export interface OrderStep<Input, Result> {
+  readonly name: OrderActivity
+  /** Tries it without end. For `Intervention` alone. */
+  readonly patient: (input: Input) => Promise<Result>
+}
+
+/** A step on our own side: it is tried inside the workflow task first (no event, no queue), and then without end. */
+export interface OwnStep<Input, Result> extends OrderStep<Input, Result> {
+  /** Tries it twice. For `Intervention` alone. */
+  readonly quick: (input: Input) => Promise<Result>
+  /** The case that it becomes, and what it waits for, in words for support. */
+  readonly code: Extract<AttentionCase, 'step_failing' | 'undo_failed'>
+  readonly waitsFor: string
+}
+
+type InputOf<N extends OrderActivity> = Parameters<OrderActivities[N]>[0]
+type ResultOf<N extends OrderActivity> = Awaited<ReturnType<OrderActivities[N]>>
+
 const quick = proxyLocalActivities<OrderActivities>(QUICK)
 const patient = (summary: string) => proxyActivities<OrderActivities>({ ...PATIENT, summary })
 
-/** Quick first, then patient under this summary. */
-function step<N extends OrderActivity>(name: N, summary: string): OrderActivities[N] {
-  const fast = quick[name] as (input: never) => Promise<unknown>
-  const slow = patient(summary)[name] as (input: never) => Promise<unknown>
-  return (async (input: never) => {
-    try {
-      return await fast(input)
-    } catch (error) {
-      if (isCancellation(error)) throw error
-      return slow(input)
-    }
-  }) as unknown as OrderActivities[N]
+function step<N extends OrderActivity>(name: N, summary: string): OrderStep<InputOf<N>, ResultOf<N>> {
+  return { name, patient: patient(summary)[name] as OrderStep<InputOf<N>, ResultOf<N>>['patient'] }
 }
 
-export const place = step('place', 'Reserve the stock and write down what is to be paid')
-export const confirm = step('confirm', 'Confirm the order: it is paid')
-export const cancelOrder = step('cancelOrder', 'Cancel the order and give its stock back')
-export const startNextAttempt = step('startNextAttempt', 'Begin the next payment attempt')
-export const openCase = step('openCase', 'Write the case into the attention list')
-export const closeCase = step('closeCase', 'Close the case in the attention list')
-export const recordRepair = step('recordRepair', 'Write down who repaired what')
-export const skipSync = step('skipSync', 'Write down that the provider knows')
-export const readSettlement = step('readSettlement', 'Read what there is to settle')
-export const recordDecision = step('recordDecision', 'Write down what support decided about a charge')
+function ownStep<N extends OrderActivity>(
+  name: N,
+  { summary, ...told }: { summary: string } & Pick<OwnStep<never, never>, 'code' | 'waitsFor'>,
+): OwnStep<InputOf<N>, ResultOf<N>> {
+  return { ...step(name, summary), quick: quick[name] as OwnStep<InputOf<N>, ResultOf<N>>['quick'], ...told }
+}
+
+const doing = (summary: string, waitsFor: string) => ({ summary, waitsFor, code: 'step_failing' }) as const
+const undoing = (summary: string, waitsFor: string) => ({ summary, waitsFor, code: 'undo_failed' }) as const
+
+export const place = ownStep(
+  'place',
+  doing('Reserve the stock and write down what is to be paid', 'the stock to be reserved'),
+)
+export const confirm = ownStep('confirm', doing('Confirm the order: it is paid', 'the paid order to be confirmed'))
+export const cancelOrder = ownStep(
+  'cancelOrder',
+  undoing('Cancel the order and give its stock back', 'the stock to be given back'),
+)
+export const startNextAttempt = ownStep(
+  'startNextAttempt',
+  doing('Begin the next payment attempt', 'the next payment attempt to begin'),
+)
+export const skipSync = ownStep(
+  'skipSync',
+  undoing('Write down that the provider knows', 'it to be written down that the provider knows'),
+)
+export const readSettlement = ownStep(
+  'readSettlement',
+  doing('Read what there is to settle', 'what there is to settle to be read'),
+)
+export const recordDecision = ownStep(
+  'recordDecision',
+  doing('Write down what support decided about a charge', 'the decision about the charge to be written down'),
+)
+
+export const readPaymentWork = ownStep(
+  'readPaymentWork',
+  doing('Read what is to be done with the money of the order', 'what is to be done with the money to be read'),
+)
+export const decideCapture = ownStep(
+  'decideCapture',
+  doing('Write down what support decided about a capture', 'the decision about the capture to be written down'),
+)
+export const decideRefund = ownStep(
+  'decideRefund',
+  doing('Write down what support decided about a refund', 'the decision about the refund to be written down'),
+)
+export const settleElsewhere = ownStep(
+  'settleElsewhere',
+  doing('Write down what support has settled elsewhere', 'it to be written down that support has settled it'),
+)
+export const closeDispute = ownStep(
+  'closeDispute',
+  doing('Write down that support has dealt with the dispute', 'the end of the dispute to be written down'),
+)
 
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
 export const { charge, lookUpCharge } = proxyLocalActivities<PaymentActivities>(ONE_TRY)
-export const retryCharge = patient(
+export const retryCharge = step(
+  'retryCharge',
   'Ask the payment provider what became of the charge, and send it again if it knows nothing',
-).retryCharge
+)
 /** Silence of the provider is an answer here too, but nothing else is: tried until somebody could ask. */
-export const lookUpChargeAgain = patient(
+export const lookUpChargeAgain = step(
+  'lookUpChargeAgain',
   'Ask the payment provider once more before the stock goes back',
-).lookUpChargeAgain
-export const cancelCharge = patient('Cancel the charge at the payment provider').cancelCharge
-export const resolveCharge = patient('Find out whether money came for an order that is over').resolveCharge
-export const syncDecision = patient('Tell the payment provider what was decided about the charge').syncDecision
+)
+export const cancelCharge = step('cancelCharge', 'Cancel the charge at the payment provider')
+export const resolveCharge = step('resolveCharge', 'Find out whether money came for an order that is over')
+export const syncDecision = step('syncDecision', 'Tell the payment provider what was decided about the charge')
 
-export const readPaymentWork = step('readPaymentWork', 'Read what is to be done with the money of the order')
-export const decideCapture = step('decideCapture', 'Write down what support decided about a capture')
-export const decideRefund = step('decideRefund', 'Write down what support decided about a refund')
-export const settleElsewhere = step('settleElsewhere', 'Write down that support has settled it elsewhere')
-export const closeDispute = step('closeDispute', 'Write down that support has dealt with the dispute')
-
-/** What moves money that is held: the first try fails when the provider does not answer it. */
+/** The first try to move money that is held: it fails when the provider does not answer. */
 export const moveOnce = proxyLocalActivities<PaymentActivities>(ONE_TRY)
-export const movePatiently = {
-  capturePayment: patient('Take the money that was asked for').capturePayment,
-  refundPayment: patient('Give the money back').refundPayment,
-  releasePayment: patient('Let go what was authorized and is not needed').releasePayment,
-  refreshPayment: patient('Ask the payment provider what is new').refreshPayment,
-} as const
+export const capturePayment = step('capturePayment', 'Take the money that was asked for')
+export const refundPayment = step('refundPayment', 'Give the money back')
+export const releasePayment = step('releasePayment', 'Let go of what was authorized and is not needed')
+export const refreshPayment = step('refreshPayment', 'Ask the payment provider what is new')
+
+/**
+ * What supervision itself writes. It cannot be supervised: a case about it could not be written either. It is tried without
+ * end, and staff find the workflow by `NeedsAttention`, which is set before.
+ */
+export const openCase = unsupervised('openCase', 'Write the case into the attention list')
+export const closeCase = unsupervised('closeCase', 'Close the case in the attention list')
+export const recordRepair = unsupervised('recordRepair', 'Write down who repaired what')
+
+/** Quick first, then patient. */
+function unsupervised<N extends keyof SupportActivities>(
+  name: N,
+  summary: string,
+): (input: InputOf<N>) => Promise<void> {
+  const fast = quick[name] as (input: InputOf<N>) => Promise<void>
+  const slow = patient(summary)[name] as (input: InputOf<N>) => Promise<void>
+  return (input) =>
+    fast(input).catch((error: unknown) => {
+      if (isCancellation(error)) throw error
+      return slow(input)
+    })
+}
 
 export const sweep = proxyActivities<ExpiryActivities>({
   ...PATIENT,

@@ -22,7 +22,9 @@ interface LateAttempt {
  */
 export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
   const intervention = new Intervention(orderId)
-  const { key, patienceMs, money, needsSync } = await readSettlement({ paymentId })
+  const about = { object: paymentId }
+  const { key, patienceMs, money, needsSync } = await intervention.run(readSettlement, { paymentId }, about)
+  intervention.patienceMs = patienceMs
   intervention.setAmount(money)
   if (needsSync) await syncWithProvider(intervention, { paymentId, key, patienceMs })
   await returnLateMoney(intervention, { orderId, paymentId, key, code: 'provider_unreachable', patienceMs })
@@ -36,12 +38,14 @@ async function syncWithProvider(
   const waitsFor = `the payment provider to hear what was decided about charge \`${key}\``
   intervention.showWaiting(`${waitsFor}.`, 'The order itself is settled.')
   for (;;) {
-    const end = await intervention.supervise(
-      { step: 'syncDecision', code: 'undo_failed', object: paymentId, waitsFor, patienceMs, isOver: true },
-      () => syncDecision({ paymentId }),
+    const end = await intervention.ask(
+      syncDecision,
+      { paymentId },
+      { code: 'undo_failed', object: paymentId, waitsFor, patienceMs, isOver: true },
     )
     if (end.by === 'done') return
-    if (end.by === 'resolved' && end.outcome === 'not_done') return skipSync({ paymentId })
+    if (end.by === 'resolved' && end.outcome === 'not_done')
+      return intervention.run(skipSync, { paymentId }, { object: paymentId })
   }
 }
 
@@ -53,23 +57,21 @@ export async function returnLateMoney(intervention: Intervention, late: LateAtte
   await worker.finish()
 }
 
-async function resolve(
-  intervention: Intervention,
-  { paymentId, key, code, patienceMs }: LateAttempt,
-): Promise<void> {
+async function resolve(intervention: Intervention, { paymentId, key, code, patienceMs }: LateAttempt): Promise<void> {
   intervention.showWaiting(
     `the payment provider to say whether charge \`${key}\` took money.`,
     'The order is over: what was taken goes back.',
   )
   const waitsFor = `the payment provider to say what became of charge \`${key}\`, of an order that is over`
   for (;;) {
-    const end = await intervention.supervise(
-      { step: 'resolveCharge', code, object: paymentId, waitsFor, patienceMs, isOver: true },
-      () => resolveCharge({ paymentId }),
+    const end = await intervention.ask(
+      resolveCharge,
+      { paymentId },
+      { code, object: paymentId, waitsFor, patienceMs, isOver: true },
     )
     if (end.by === 'done') return
     if (end.by === 'resolved') {
-      await recordDecision({ paymentId, happened: end.outcome === 'done' })
+      await intervention.run(recordDecision, { paymentId, happened: end.outcome === 'done' }, { object: paymentId })
       return
     }
   }

@@ -1,90 +1,140 @@
+import { log } from '@temporalio/activity'
 import { closeSettledCase, listSettledCases, openCase } from '../../db/support/attention'
 import { expireDueHolds } from '../../db/inventory/reservation'
 import { dropCart } from '../../db/cart/cache'
 import { cancelOrder } from '../../db/order/cancel'
-import { countRestart, listOrdersAtWork, noteReminder, type OrderAtWork, RESTARTS_MAX } from '../../db/order/sweep'
+import {
+  countRestart,
+  listOrdersAtWork,
+  noteReminder,
+  noteUnmoved,
+  type OrderAtWork,
+  RESTARTS_MAX,
+} from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { OrderId } from '../../domain/ids'
-import { checkoutWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
+import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ActivityDeps, OrderWorkflow } from '../deps'
+import { withHeartbeat } from '../heartbeat'
 
 export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
 
 const HOLDS_PER_BATCH = 500
 const ORDERS_PER_BATCH = 500
-const BATCHES_MAX = 20
 const CASES_PER_ROUND = 200
+/**
+ * How long each part of a round may take. What is left over waits for the next round, which begins where this one ended. All
+ * of them together stay below the timeout of the activity.
+ */
+const PART_MS = 12_000
 
-interface Shard {
+export interface SweepInput {
   readonly shard: number
   /** How many there are: a power of two. */
   readonly shards: number
+  /** Where the round before stopped; '' when it came to the end. */
+  readonly after: string
+}
+type Shard = Pick<SweepInput, 'shard' | 'shards'>
+
+export interface Swept {
+  readonly expired: number
+  readonly restarted: number
+  /** Orders that could not be looked after this time. */
+  readonly failed: number
+  /** In how many milliseconds the next hold is due; null: none is held. */
+  readonly nextDueMs: number | null
+  /** Where the next round has to begin. */
+  readonly after: string
 }
 
 /** Brings back what is past its time, and what nobody works on. */
 export function createExpiryActivities({ pool, redis, settings, orders }: ActivityDeps) {
-  /** One round of one shard. Returns in how many milliseconds the next hold is due (null: none is held). */
-  async function sweep(shard: Shard): Promise<{ expired: number; restarted: number; nextDueMs: number | null }> {
-    const holds = await expireHolds(shard)
-    const restarted = await restartOrphans(shard)
-    await closeSettledCases(shard)
-    if (shard.shard === 0) await reportFailing()
-    return { ...holds, restarted }
+  const attentionSeconds = settings.ATTENTION_AFTER_SECONDS
+
+  /** One round of one shard. One order that cannot be looked after stops no other. */
+  async function sweep({ after, ...shard }: SweepInput, signal: AbortSignal): Promise<Swept> {
+    const holds = await expireHolds(shard, partOf(signal))
+    const looked = await lookAfterOrders(shard, after, partOf(signal))
+    await closeSettledCases(shard, partOf(signal))
+    if (shard.shard === 0) await reportFailing(partOf(signal))
+    return { ...holds, ...looked }
   }
 
-  async function expireHolds(shard: Shard): Promise<{ expired: number; nextDueMs: number | null }> {
+  async function expireHolds(shard: Shard, isOver: IsOver): Promise<Pick<Swept, 'expired' | 'nextDueMs'>> {
     let expired = 0
-    for (;;) {
+    do {
       const batch = await expireDueHolds(pool, { ...shard, limit: HOLDS_PER_BATCH })
       expired += batch.expired
       if (batch.expired < HOLDS_PER_BATCH) return { expired, nextDueMs: batch.nextDueMs }
-    }
+    } while (!isOver())
+    return { expired, nextDueMs: 0 }
   }
 
   /**
-   * Restarts every order at work without an open workflow, and tells the others what they may not know. The list of running
-   * ones only spares most of the looking up.
+   * Restarts every order at work without an open workflow, tells the others what they may not know, and asks for a person
+   * about what does not move. The list of running ones only spares most of the looking up.
    */
-  async function restartOrphans(shard: Shard): Promise<number> {
+  async function lookAfterOrders(
+    shard: Shard,
+    begin: string,
+    isOver: IsOver,
+  ): Promise<Pick<Swept, 'restarted' | 'failed' | 'after'>> {
     const { checkout } = holdSeconds(await storeSettings(pool), settings)
+    const work = { ...shard, limit: ORDERS_PER_BATCH, holdSeconds: checkout, overdueSeconds: attentionSeconds }
     let running: ReadonlySet<OrderId> | null = null
-    let restarted = 0
-    let after = ''
-    for (let batch = 0; batch < BATCHES_MAX; batch++) {
-      const atWork = await listOrdersAtWork(pool, { ...shard, limit: ORDERS_PER_BATCH, after, holdSeconds: checkout })
-      if (atWork.length > 0) running ??= await orders.listRunning()
-      for (const order of atWork) {
-        if (running?.has(order.orderId)) await remind(order)
-        else if (await restart(order)) restarted++
+    const counts = { restarted: 0, failed: 0 }
+    let after = begin
+    for (;;) {
+      const batch = await listOrdersAtWork(pool, { ...work, after })
+      if (batch.length > 0) running ??= await orders.listRunning()
+      for (const order of batch) {
+        if (isOver()) return { ...counts, after }
+        const done = await lookAfter(order, running?.has(order.orderId) ?? false)
+        if (done !== 'nothing') counts[done]++
+        after = order.orderId
       }
-      if (atWork.length < ORDERS_PER_BATCH) break
-      after = atWork.at(-1)?.orderId ?? after
+      if (batch.length < ORDERS_PER_BATCH) return { ...counts, after: '' }
     }
-    return restarted
   }
 
-  async function restart(order: OrderAtWork): Promise<boolean> {
-    const { orderId, number, paymentId, stale } = order
-    if (await orders.isCheckoutOpen(orderId)) {
+  /** Never throws: what fails for one order is not the others' fault. It stays overdue, so that a person hears of it. */
+  async function lookAfter(order: OrderAtWork, isRunning: boolean): Promise<'restarted' | 'failed' | 'nothing'> {
+    const tried = await attempt(order.orderId, () => bringBack(order, isRunning))
+    const asked = await attempt(order.orderId, () => askAboutOverdue(order))
+    if (!tried || !asked) return 'failed'
+    return tried.result ? 'restarted' : 'nothing'
+  }
+
+  /** True when it has started the order's workflow anew. */
+  async function bringBack(order: OrderAtWork, isRunning: boolean): Promise<boolean> {
+    const { orderId, number, owner, object, stale } = order
+    // Whoever works on it has not even placed it. One statement decides between the two.
+    if (stale) {
+      await endStale(orderId)
+      return false
+    }
+    if (isRunning || (await orders.isOpen(checkoutWorkflowId(orderId)))) {
       await remind(order)
       return false
     }
-    if (stale) return endStale(orderId)
-    if (paymentId !== null && (await orders.isSettlementOpen(paymentId))) return false
-    if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
-      const workflowId = paymentId === null ? checkoutWorkflowId(orderId) : settlementWorkflowId(paymentId)
-      await askForHelp({ workflowId, orderId, paymentId })
+    if (owner !== 'checkout' && (await orders.isOpen(workflowOf(order).workflowId))) {
+      await remindOfMoney(order)
       return false
     }
-    return paymentId === null
+    if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
+      await askForHelp(workflowOf(order), `It was started anew ${RESTARTS_MAX} times, and ended each time.`)
+      return false
+    }
+    if (owner === 'fulfillment') return orders.startFulfillment(orderId)
+    return object === null
       ? orders.startCheckout({ orderId, number })
-      : orders.startSettlement({ orderId, paymentId })
+      : orders.startSettlement({ orderId, paymentId: object })
   }
 
-  async function endStale(orderId: OrderId): Promise<boolean> {
+  async function endStale(orderId: OrderId): Promise<void> {
     const cartId = await cancelOrder(pool, { orderId, reason: 'expired' })
     if (cartId !== null) await dropCart(redis, cartId)
-    return cartId !== null
   }
 
   /** Temporal may have been away, or the API killed, between the row and the word of it. */
@@ -95,20 +145,68 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
     await noteReminder(pool, orderId)
   }
 
+  /** Temporal may have been away, or the API killed, when something was asked for. */
+  async function remindOfMoney({ orderId, owner, toldLongAgo }: OrderAtWork): Promise<void> {
+    if (owner !== 'fulfillment' || !toldLongAgo) return
+    await orders.startFulfillment(orderId)
+    await noteReminder(pool, orderId)
+  }
+
+  /**
+   * Its workflow is there, or ought to be, but long after its time nothing has changed and nobody was asked. It is watched for a
+   * while first: after an outage of all workers they need that time to catch up.
+   */
+  async function askAboutOverdue(order: OrderAtWork): Promise<void> {
+    if (!order.overdue) return
+    if (order.unmovedSeconds === null) await noteUnmoved(pool, order.orderId)
+    else if (order.unmovedSeconds > attentionSeconds)
+      await askForHelp(workflowOf(order), `It is past its time, and nothing has changed for ${attentionSeconds} s.`)
+  }
+
   /** An open workflow closes its cases itself. */
-  async function closeSettledCases(shard: Shard): Promise<void> {
+  async function closeSettledCases(shard: Shard, isOver: IsOver): Promise<void> {
     for (const { id, workflowId } of await listSettledCases(pool, { ...shard, limit: CASES_PER_ROUND })) {
-      if (!(await orders.isOpen(workflowId))) await closeSettledCase(pool, id)
+      if (isOver()) return
+      await attempt(workflowId, async () => {
+        if (!(await orders.isOpen(workflowId))) await closeSettledCase(pool, id)
+      })
     }
   }
 
-  async function reportFailing(): Promise<void> {
-    for (const failing of await orders.listFailing()) await askForHelp(failing)
+  async function reportFailing(isOver: IsOver): Promise<void> {
+    for (const failing of await orders.listFailing()) {
+      if (isOver()) return
+      await attempt(failing.workflowId, () => askForHelp(failing, 'Its code fails again and again.'))
+    }
   }
 
-  async function askForHelp({ workflowId, orderId, paymentId }: OrderWorkflow): Promise<void> {
-    await openCase(pool, { workflowId, orderId, code: 'workflow_failing', step: null, object: paymentId })
+  async function askForHelp({ workflowId, orderId, paymentId }: OrderWorkflow, detail: string): Promise<void> {
+    await openCase(pool, { workflowId, orderId, code: 'workflow_failing', step: null, object: paymentId, detail })
   }
 
-  return { sweep }
+  return { sweep: (input: SweepInput): Promise<Swept> => withHeartbeat((signal) => sweep(input, signal)) }
+}
+
+type IsOver = () => boolean
+
+/** A part of a round ends in time, and when nobody waits for it any more. */
+function partOf(signal: AbortSignal): IsOver {
+  const until = Date.now() + PART_MS
+  return () => signal.aborted || Date.now() > until
+}
+
+/** Null when it failed, which is logged. */
+async function attempt<T>(what: string, work: () => Promise<T>): Promise<{ result: T } | null> {
+  try {
+    return { result: await work() }
+  } catch (error) {
+    log.warn(`the sweep could not look after ${what}, and goes on`, { error: String(error) })
+    return null
+  }
+}
+
+function workflowOf({ orderId, owner, object }: OrderAtWork): OrderWorkflow {
+  if (owner === 'fulfillment') return { workflowId: fulfillmentWorkflowId(orderId), orderId, paymentId: null }
+  const workflowId = object === null ? checkoutWorkflowId(orderId) : settlementWorkflowId(object)
+  return { workflowId, orderId, paymentId: object }
 }

@@ -61,8 +61,7 @@ export async function cancelAttempt(deps: PaymentDeps, input: CancelAttempt): Pr
   const charge = await endAtProvider(deps, attempt, outcome)
   if (charge === null) return cancelAttempt(deps, input)
   if (charge === 'dead') return { outcome: 'dead' }
-  if (!isPaid(charge))
-    throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
+  if (!isPaid(charge)) throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
   return keepIfPaid && !mismatchOf(attempt, charge)
     ? { outcome: 'paid', charge: seenOf(charge) }
     : { outcome: 'money_taken' }
@@ -73,7 +72,11 @@ export async function cancelAttempt(deps: PaymentDeps, input: CancelAttempt): Pr
  * cancelled, and it pays for nothing. Returns `dead`, or the charge that the provider refuses to cancel and that may pay
  * again; null when the attempt was over meanwhile.
  */
-export async function endAtProvider(deps: PaymentDeps, attempt: Attempt, outcome: Ended): Promise<Charge | 'dead' | null> {
+export async function endAtProvider(
+  deps: PaymentDeps,
+  attempt: Attempt,
+  outcome: Ended,
+): Promise<Charge | 'dead' | null> {
   const { pool } = deps
   const { id: paymentId, orderId } = attempt
   const begun = await beginCancel(pool, paymentId)

@@ -1,11 +1,6 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
 import { readOrderToPlace } from '../../db/order/place'
-import {
-  type AttemptToCharge,
-  readRequestedAttempt,
-  refuseAttempt,
-  startAttempt,
-} from '../../db/payment/attempt'
+import { type AttemptToCharge, readRequestedAttempt, refuseAttempt, startAttempt } from '../../db/payment/attempt'
 import { isNoAnswer, NotFinal, type PaymentDeps, type SeenCharge } from './charge'
 import { type CancelResult, cancelAttempt } from './cancel'
 

@@ -88,7 +88,7 @@ async function lookUp(deps: PaymentDeps, attempt: Attempt): Promise<ChargeResult
 async function sendOrEnd(deps: PaymentDeps, attempt: Attempt): Promise<ChargeResult> {
   if (!attempt.isHeld) return (await lookUp(deps, attempt)) ?? endAttempt(deps, attempt)
   const charge = await send(deps, attempt)
-  return charge ? recordCharge(deps, attempt, charge) : endAttempt(deps, attempt)
+  return charge ? recordCharge(deps, attempt, charge) : endAttempt(deps, await requireAttempt(deps, attempt.id))
 }
 
 /** Null: the attempt was over, or being cancelled, before any money could move. */

@@ -20,6 +20,21 @@ export const timestamp = z.iso.datetime().meta({ description: 'RFC 3339 in UTC' 
 /** SKUs are compared without regard to case; which exist is for the catalog to say. */
 export const sku = z.string().min(1).max(64).meta({ description: 'compared without regard to case', example: '85123A' })
 
+/** Units of an order's lines. A SKU stands in it once. */
+export const units = z
+  .array(z.strictObject({ sku, quantity: z.int().min(1).max(100_000) }))
+  .min(1)
+  .max(1_000)
+  .refine((lines) => new Set(lines.map((line) => line.sku.toUpperCase())).size === lines.length, {
+    message: 'Send each SKU once.',
+  })
+
+/** A code, never a sentence: nothing personal may come into a history. */
+export const reasonCode = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as customer_request.')
+  .meta({ example: 'customer_request' })
+
 /** Length first: the pattern then runs over a short text only. */
 export const email = z
   .string()

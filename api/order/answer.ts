@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Order, OrderAttempt } from '../../db/order/read'
 import type { Money } from '../../domain/money'
-import { ORDER_STATUSES } from '../../domain/order'
+import { actionsOf, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
 import { ATTEMPT_STATUSES, holdsMoney, PAYMENT_STATUSES } from '../../domain/payment'
+import { MOVE_STATUSES } from '../../domain/payment/books'
 import { address, currency, idOf, money, timestamp } from '../http/schemas'
 
 /** An order as it is answered: its shape, and how it is made from its rows. */
@@ -13,6 +14,7 @@ const orderLine = z
     title: z.string(),
     seller_id: z.string(),
     quantity: z.int(),
+    cancelled: z.int().meta({ description: 'units that will not be delivered' }),
     unit_price: money,
     discount: money,
     tax: money,
@@ -30,6 +32,16 @@ const orderPayment = z
     refunded: money,
   })
   .meta({ id: 'OrderPayment' })
+
+const orderRefund = z
+  .strictObject({
+    id: idOf('refund'),
+    status: z.enum(MOVE_STATUSES),
+    amount: money,
+    reason_code: z.string().nullable(),
+    created_at: timestamp,
+  })
+  .meta({ id: 'OrderRefund' })
 
 export const orderShape = {
   id: idOf('order'),
@@ -50,11 +62,15 @@ export const orderShape = {
     authorized: money,
     captured: money,
     refunded: money,
+    refund_pending: money.meta({ description: 'on its way back' }),
+    cancelled: money.meta({ description: 'of the total, what will not be delivered and is not owed' }),
   }),
   shipping_address: address,
   shipping_method: z.string(),
   payments: z.array(orderPayment),
+  refunds: z.array(orderRefund),
   shipments: z.array(z.unknown()),
+  actions: z.array(z.enum(ORDER_ACTIONS)).meta({ description: 'what may be asked for now' }),
   created_at: timestamp,
   updated_at: timestamp,
 }
@@ -78,6 +94,7 @@ export function presentOrder(order: Order): OrderBody {
       title: line.title,
       seller_id: line.sellerId,
       quantity: line.quantity,
+      cancelled: line.cancelled,
       unit_price: inCurrency(line.unitPrice),
       discount: inCurrency(line.discount),
       tax: inCurrency(line.tax),
@@ -89,9 +106,11 @@ export function presentOrder(order: Order): OrderBody {
       shipping: inCurrency(order.shipping),
       tax: inCurrency(order.tax),
       total: inCurrency(order.total),
-      authorized: inCurrency(total(sent, (attempt) => (holdsMoney(attempt.status) ? (attempt.amount ?? 0) : 0))),
+      authorized: inCurrency(total(sent, authorizedBy)),
       captured: inCurrency(total(sent, (attempt) => attempt.captured)),
       refunded: inCurrency(total(sent, (attempt) => attempt.refunded)),
+      refund_pending: inCurrency(total(sent, (attempt) => attempt.refunding)),
+      cancelled: inCurrency(order.cancelled),
     },
     shipping_address: order.shippingAddress,
     shipping_method: order.shippingMethod,
@@ -103,10 +122,23 @@ export function presentOrder(order: Order): OrderBody {
       captured: inCurrency(attempt.captured),
       refunded: inCurrency(attempt.refunded),
     })),
+    refunds: order.refunds.map((refund) => ({
+      id: refund.id,
+      status: refund.status,
+      amount: inCurrency(refund.amount),
+      reason_code: refund.reasonCode,
+      created_at: new Date(refund.createdAt).toISOString(),
+    })),
     shipments: [],
+    actions: actionsOf(order),
     created_at: order.createdAt.toISOString(),
     updated_at: order.updatedAt.toISOString(),
   }
+}
+
+/** What of an attempt was or may be captured. */
+function authorizedBy({ status, amount, released }: OrderAttempt): number {
+  return holdsMoney(status) || status === 'refunded' ? (amount ?? 0) - released : 0
 }
 
 function total(attempts: readonly OrderAttempt[], amountOf: (attempt: OrderAttempt) => number): number {

@@ -20,7 +20,14 @@ import {
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
-import { ATTENTION_CASES, type AttentionCase, type CaseAtHand, repairChoices, repairsOf } from '../../domain/support'
+import {
+  ATTENTION_CASES,
+  type AttentionCase,
+  type CaseAtHand,
+  isClosedByDecision,
+  repairChoices,
+  repairsOf,
+} from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
@@ -240,7 +247,7 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     await resume(orderId, first, deps)
     return first.code
   }
-  if (first.code === 'reconciliation_difference') {
+  if (isClosedByDecision(first)) {
     await closeCase(deps.pool, first)
     return first.code
   }

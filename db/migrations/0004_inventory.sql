@@ -41,5 +41,5 @@ create table reservation (
 ) with (fillfactor = 70);
 create unique index one_live_reservation on reservation (owner_id, sku, warehouse_id) where state in ('held', 'committed');
 create index reservation_owner on reservation (owner_id);
-create index reservation_due on reservation (expires_at) where state = 'held' and kind = 'soft';
+create index reservation_held on reservation (kind, expires_at) where state = 'held';
 create index reservation_live on reservation (sku, warehouse_id) where state in ('held', 'committed');

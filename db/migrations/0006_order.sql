@@ -41,6 +41,8 @@ create table orders (
   -- What could not be said to the order's workflow while Temporal was away; the sweep says it.
   cancel_wanted_at timestamptz,
   reminded_at timestamptz,
+  -- Since when the sweep has seen it past its time and not changing.
+  unmoved_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   confirmed_at timestamptz,
@@ -51,7 +53,8 @@ create table orders (
   check ((status = 'on_hold') = (held_from is not null))
 ) with (fillfactor = 70);
 create unique index one_live_order_per_cart on orders (cart_id) where status <> 'cancelled';
-create index orders_open on orders (updated_at) where status in ('pending', 'inventory_reserved', 'payment_pending');
+-- What the sweep reads. By id, so that a change of an open order does not touch it.
+create index orders_open on orders (id) where status in ('pending', 'inventory_reserved', 'payment_pending');
 create index orders_email on orders (lower(email), id);
 create index orders_status on orders (status, id);
 create index orders_cart on orders (cart_id, id);

@@ -47,8 +47,6 @@ create table payment (
 ) with (fillfactor = 70);
 create unique index one_unresolved_attempt on payment (order_id) where status in ('sent', 'requires_action', 'pending');
 create unique index one_requested_attempt on payment (order_id) where status = 'requested';
-create index payment_at_work on payment (updated_at) where status in ('sent', 'requires_action', 'pending');
-create index payment_holding on payment (order_id) where status in ('authorized', 'captured');
 create index payment_pending_sync on payment (order_id) where pending_sync is not null;
 create index payment_reference on payment (provider, reference) where reference is not null;
 create index payment_releasing on payment (order_id) where releasing;

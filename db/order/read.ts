@@ -1,7 +1,8 @@
 import type { Refusal } from '../../domain/checkout'
-import type { CartId, OrderId, PaymentId } from '../../domain/ids'
+import type { CartId, OrderId, PaymentId, RefundId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment'
+import type { MoveStatus, RefundCause } from '../../domain/payment/books'
 import type { Address } from '../cart/cart'
 import type { Db } from '../pool'
 import { statement } from '../sql'
@@ -25,6 +26,8 @@ export interface Order {
   readonly shipping: number
   readonly tax: number
   readonly total: number
+  /** The value of what will not be delivered. */
+  readonly cancelled: number
   readonly holdExpiresAt: Date | null
   readonly refusal: Refusal | null
   readonly createdAt: Date
@@ -32,6 +35,19 @@ export interface Order {
   readonly lines: readonly OrderLine[]
   /** Oldest first. */
   readonly attempts: readonly OrderAttempt[]
+  /** The requests, oldest first. */
+  readonly refunds: readonly OrderRefund[]
+}
+
+/** One request to give money back, carried out by as many payments as it takes. Amounts in minor units. */
+export interface OrderRefund {
+  readonly id: RefundId
+  readonly amount: number
+  readonly status: MoveStatus
+  readonly reasonCode: string | null
+  readonly cause: RefundCause
+  /** RFC 3339. */
+  readonly createdAt: string
 }
 
 export interface OrderLine {
@@ -39,6 +55,9 @@ export interface OrderLine {
   readonly title: string
   readonly sellerId: string
   readonly quantity: number
+  /** Units that will not be delivered, and units that have left. */
+  readonly cancelled: number
+  readonly shipped: number
   readonly unitPrice: number
   readonly discount: number
   readonly tax: number
@@ -53,7 +72,9 @@ export interface OrderAttempt {
   readonly outcome: AttemptOutcome | null
   readonly amount: number | null
   readonly captured: number
+  readonly released: number
   readonly refunded: number
+  readonly refunding: number
   readonly declineCode: string | null
   readonly actionUrl: string | null
   /** RFC 3339. */
@@ -62,27 +83,46 @@ export interface OrderAttempt {
 
 /** A cart's limit bounds the lines. No buyer makes more attempts than this during a hold. */
 const ATTEMPTS_MAX = 200
+const REFUNDS_MAX = 200
+
+/** Of order `o`. A refund that is tried again counts by its last try. */
+const REFUND_REQUESTS = `
+             select request_id, sum(amount)::bigint as amount, min(number) as number, min(created_at) as created_at,
+                    min(reason_code) as reason_code, min(cause) as cause,
+                    case when bool_or(status = 'pending') then 'pending' when bool_or(status = 'failed') then 'failed'
+                         else 'succeeded' end as status
+             from refund
+             where order_id = o.id and not exists (select from refund again where again.retries = refund.id)
+             group by request_id
+             order by min(number) desc
+             limit ${REFUNDS_MAX}` as const
 
 const ORDER = `
   select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason",
          o.payment_status as "paymentStatus", o.fulfillment_status as "fulfillmentStatus", o.currency, o.email,
          o.shipping_address as "shippingAddress", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
-         o.subtotal, o.discount, o.shipping, o.tax, o.total, o.hold_expires_at as "holdExpiresAt", o.refusal,
+         o.subtotal, o.discount, o.shipping, o.tax, o.total, o.cancelled, o.hold_expires_at as "holdExpiresAt", o.refusal,
          o.created_at as "createdAt", o.updated_at as "updatedAt",
          coalesce((
            select json_agg(json_build_object('sku', l.sku_written, 'title', l.title, 'sellerId', l.seller_id,
-                    'quantity', l.quantity, 'unitPrice', l.unit_price, 'discount', l.discount, 'tax', l.tax,
+                    'quantity', l.quantity, 'cancelled', l.cancelled, 'shipped', l.shipped, 'unitPrice', l.unit_price, 'discount', l.discount, 'tax', l.tax,
                     'total', l.total) order by l.position)
            from order_line l
            where l.order_id = o.id
          ), '[]') as lines,
          coalesce((
            select json_agg(json_build_object('id', p.id, 'attempt', p.attempt, 'provider', p.provider, 'status', p.status,
-                    'outcome', p.outcome, 'amount', p.amount, 'captured', p.captured, 'refunded', p.refunded,
+                    'outcome', p.outcome, 'amount', p.amount, 'captured', p.captured, 'released', p.released, 'refunded', p.refunded,
+                    'refunding', p.refunding,
                     'declineCode', p.decline_code, 'actionUrl', p.action_url,
                     'createdAt', p.created_at) order by p.attempt)
            from (select * from payment where order_id = o.id order by attempt desc limit ${ATTEMPTS_MAX}) p
-         ), '[]') as attempts
+         ), '[]') as attempts,
+         coalesce((
+           select json_agg(json_build_object('id', r.request_id, 'amount', r.amount, 'status', r.status,
+                    'reasonCode', r.reason_code, 'cause', r.cause, 'createdAt', r.created_at) order by r.number)
+           from (${REFUND_REQUESTS}) r
+         ), '[]') as refunds
   from orders o`
 
 /** The order, to the holder of its cart's token. Null: there is none, or it is somebody else's. */

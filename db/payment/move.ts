@@ -30,6 +30,8 @@ export interface Refund extends Move {
   readonly cause: RefundCause
   readonly reasonCode: string | null
   readonly restock: boolean
+  /** The refused one that it tries again. */
+  readonly retries: RefundId | null
 }
 
 const MOVE = `order_id as "orderId", payment_id as "paymentId", number, key, amount, currency, status, actor, reference,
@@ -47,7 +49,7 @@ export async function readCapture(db: Db, id: CaptureId): Promise<Capture | null
 export async function readRefundRow(db: Db, id: RefundId): Promise<Refund | null> {
   const { rows } = await db.query<Refund>({
     name: 'refund.readRow',
-    text: `select id, request_id as "requestId", reason_code as "reasonCode", restock, ${MOVE} from refund where id = $1`,
+    text: `select id, request_id as "requestId", reason_code as "reasonCode", restock, retries, ${MOVE} from refund where id = $1`,
     values: [id],
   })
   return rows[0] ?? null
@@ -58,7 +60,7 @@ export async function readRefund(db: Db, requestId: RefundId): Promise<Refund[]>
   const { rows } = await db.query<Refund>({
     name: 'refund.read',
     text: `
-      select id, request_id as "requestId", reason_code as "reasonCode", restock, ${MOVE}
+      select id, request_id as "requestId", reason_code as "reasonCode", restock, retries, ${MOVE}
       from refund
       where request_id = (select request_id from refund where id = $1)
       order by number`,
@@ -82,7 +84,7 @@ export async function listRefunds(db: Db, orderId: OrderId): Promise<Refund[]> {
   const { rows } = await db.query<Refund>({
     name: 'refund.ofOrder',
     text: `
-      select id, request_id as "requestId", reason_code as "reasonCode", restock, ${MOVE}
+      select id, request_id as "requestId", reason_code as "reasonCode", restock, retries, ${MOVE}
       from refund
       where order_id = $1
       order by number

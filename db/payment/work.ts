@@ -42,3 +42,43 @@ const READ_WORK = statement(
     from orders o
     where o.id = :orderId`,
 )
+
+/** Whether something is to be done with the money of an order that nobody decides: not what a provider or a person thinks about. */
+export async function isMoneyAtWork(db: Db, orderId: OrderId): Promise<boolean> {
+  const { rows } = await db.query<{ isAtWork: boolean }>(IS_AT_WORK({ orderId }))
+  return rows[0]?.isAtWork ?? false
+}
+
+const IS_AT_WORK = statement(
+  'payment.isAtWork',
+  `
+    select exists (select from payment where order_id = :orderId and releasing)
+        or exists (select from capture where order_id = :orderId and at_work and status = 'pending')
+        or exists (select from refund where order_id = :orderId and at_work and status = 'pending' and reference is null)
+           as "isAtWork"`,
+)
+
+/** An authorization is renewed, or a person is asked, so long before it ends. */
+const RENEW_HOURS_BEFORE = 48
+/** When fulfillment of an order without a date looks at it: there is nothing to see before. */
+const LATEST_FIRST_LOOK_DAYS = 30
+
+/** When fulfillment of these orders has to look at their money by itself, in milliseconds from now. */
+export async function readFirstLooks(
+  db: Db,
+  orderIds: readonly OrderId[],
+): Promise<{ orderId: OrderId; delayMs: number }[]> {
+  const { rows } = await db.query<{ orderId: OrderId; delayMs: number }>(FIRST_LOOKS({ orderIds }))
+  return rows
+}
+
+const FIRST_LOOKS = statement(
+  'payment.firstLooks',
+  `
+    select o.id as "orderId", greatest(0, extract(epoch from least(
+             min(p.capture_before) - make_interval(hours => ${RENEW_HOURS_BEFORE}),
+             now() + make_interval(days => ${LATEST_FIRST_LOOK_DAYS})) - now()) * 1000)::bigint as "delayMs"
+    from unnest(:orderIds::text[]) as o (id)
+    left join payment p on p.order_id = o.id and p.status = 'authorized'
+    group by o.id`,
+)

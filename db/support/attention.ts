@@ -49,7 +49,8 @@ const OPEN_CASE = statement(
     insert into attention (order_id, code, workflow_id, step, object, detail)
     values (:orderId, :code, :workflowId, :step, :object, :detail)
     on conflict (workflow_id, step, object) where closed_at is null
-    do update set code = excluded.code, detail = excluded.detail`,
+    do update set code = excluded.code, detail = excluded.detail
+    where (attention.code, attention.detail) is distinct from (excluded.code, excluded.detail)`,
 )
 
 /** Closes the open case of this step and object, if there is one. False when there is none. */

@@ -32,6 +32,7 @@ test('a card that works is authorized', async () => {
     refunds: [],
     disputes: [],
     action_url: null,
+    updated_at: body.created_at,
   })
   expect(Date.parse(body.capture_before as string) - Date.parse(body.created_at)).toBe(7 * 86_400_000)
   expect(new Date(body.created_at).toISOString()).toBe(body.created_at)

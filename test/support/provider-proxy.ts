@@ -28,11 +28,16 @@ export interface ProviderProxy {
   /** Changes the charges of every order with this amount before Holdfast sees them. */
   alter(amount: number, change: Record<string, unknown>): void
   heal(orderId: string): void
+  /** Keeps the calls of this order that `which` picks, and answers 503: the provider may get them later. */
+  keepBack(orderId: string, which: (call: ProviderCall) => boolean): void
+  /** Lets the calls that were kept back arrive, and keeps no more. */
+  release(orderId: string): Promise<void>
   close(): Promise<void>
 }
 
 export async function startProviderProxy(): Promise<ProviderProxy> {
   const failing = new Map<string, { which: (call: ProviderCall) => boolean; status: number }>()
+  const keeping = new Map<string, { which: (call: ProviderCall) => boolean; kept: (() => Promise<unknown>)[] }>()
   const altered = new Map<number, Record<string, unknown>>()
   const orderOfCharge = new Map<string, string>()
 
@@ -46,6 +51,12 @@ export async function startProviderProxy(): Promise<ProviderProxy> {
     fail: (orderId, which = () => true, status = 503) => void failing.set(orderId, { which, status }),
     alter: (amount, change) => void altered.set(amount, change),
     heal: (orderId) => void failing.delete(orderId),
+    keepBack: (orderId, which) => void keeping.set(orderId, { which, kept: [] }),
+    release: async (orderId) => {
+      const late = keeping.get(orderId)?.kept ?? []
+      keeping.delete(orderId)
+      for (const arrive of late) await arrive()
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -62,11 +73,19 @@ export async function startProviderProxy(): Promise<ProviderProxy> {
       response.writeHead(failure.status, { 'content-type': 'application/json' }).end('{"code":"refused"}')
       return
     }
-    const answer = await fetch(proxy.target + call.path, {
-      method: call.method,
-      headers: forwarded(request),
-      ...(body === '' ? {} : { body }),
-    })
+    const arrive = (): Promise<Response> =>
+      fetch(proxy.target + call.path, {
+        method: call.method,
+        headers: forwarded(request),
+        ...(body === '' ? {} : { body }),
+      })
+    const keeper = keeping.get(call.orderId ?? '')
+    if (keeper?.which(call)) {
+      keeper.kept.push(arrive)
+      response.writeHead(503, { 'content-type': 'application/json' }).end('{"code":"late"}')
+      return
+    }
+    const answer = await arrive()
     const seen = JSON.parse(await answer.text(), (_, value: unknown) => (isCharge(value) ? spoil(value) : value))
     response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(seen))
   }

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client'
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { closeTemporalClient, createTemporalClient } from '../../api/http/temporal'
 import { connectionOptions } from '../../temporal'
 import { BUNDLE_PATH } from '../../workers/bundle'
@@ -20,8 +20,15 @@ export interface StubWorker {
   stop(): Promise<void>
 }
 
-/** @param names every activity that the test's workflows may call */
-export async function startStubWorker(taskQueue: TaskQueue, names: readonly string[]): Promise<StubWorker> {
+/**
+ * @param names every activity that the test's workflows may call
+ * @param workflows those of a test's own, instead of Holdfast's
+ */
+export async function startStubWorker(
+  taskQueue: TaskQueue,
+  names: readonly string[],
+  workflows: Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> = { workflowBundle: { codePath: BUNDLE_PATH } },
+): Promise<StubWorker> {
   const { address, namespace } = await testNamespace()
   const temporal = createTemporalClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace })
   Runtime.install({ logger: new DefaultLogger('ERROR') })
@@ -38,7 +45,7 @@ export async function startStubWorker(taskQueue: TaskQueue, names: readonly stri
     connection,
     namespace,
     taskQueue,
-    workflowBundle: { codePath: BUNDLE_PATH },
+    ...workflows,
     activities: Object.fromEntries(names.map((name) => [name, activity(name)])),
   })
   const running = worker.run()

@@ -1,9 +1,12 @@
+import { ApplicationFailure } from '@temporalio/common'
 import type { PaymentId } from '../../domain/ids'
 import { newId } from '../../db/id'
 import {
+  attemptSignal,
   attemptUpdate,
   cancelSignal,
   checkoutStart,
+  forceCancelUpdate,
   ORDER_ACTIVITIES,
   providerNewsSignal,
   WORKFLOWS,
@@ -126,6 +129,17 @@ it('looks up what waits when the provider has news', async () => {
   expect(worker.calls()).toEqual(['place', 'charge', 'lookUpCharge', 'confirm'])
 })
 
+it('looks up what waits by itself: the word of the provider may be lost, and its silence is no case', async () => {
+  let lookUps = 0
+  const outcome = await outcomeOf({
+    charge: async () => CHALLENGED,
+    lookUpCharge: async () => (lookUps++ === 0 ? { outcome: 'unknown' } : PAID),
+    place: async () => placed({ holdMs: 60_000 }),
+  })
+  expect(outcome).toBe('confirmed')
+  expect(new Set(worker.calls())).toEqual(new Set(['place', 'charge', 'lookUpCharge', 'confirm']))
+})
+
 it('confirms at the end of the hold what turns out to be paid', async () => {
   const outcome = await outcomeOf({ charge: async () => CHALLENGED, cancelCharge: async () => PAID })
   expect(outcome).toBe('confirmed')
@@ -158,6 +172,99 @@ it('is cancelled by hand as by the merchant', async () => {
   await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
   expect(worker.calls()).toEqual(['place', 'charge', 'cancelOrder'])
   expect(worker.inputs('cancelOrder')).toEqual([expect.objectContaining({ reason: 'merchant' })])
+})
+
+it('is cancelled by hand while it is placed: what may have been reserved is given back', async () => {
+  let end: (placed: object) => void = () => undefined
+  const handle = await start({
+    place: () =>
+      new Promise((resolve) => {
+        end = resolve
+      }),
+  })
+  await called('place')
+  await handle.cancel()
+  await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
+  end(placed())
+  expect(worker.calls()).toEqual(['place', 'cancelOrder'])
+  expect(worker.inputs('cancelOrder')).toEqual([expect.objectContaining({ reason: 'merchant' })])
+})
+
+describe('a step of our own that keeps failing', () => {
+  const fails = () => Promise.reject(new Error('a constraint'))
+  /** It becomes a case at once: patience is not known before an order is placed, and long. */
+  const failsForGood = () => Promise.reject(ApplicationFailure.nonRetryable('a constraint'))
+
+  it('is nothing that anybody sees when the second try succeeds', async () => {
+    let tries = 0
+    const outcome = await outcomeOf({ confirm: async () => (++tries < 2 ? fails() : true) })
+    expect(outcome).toBe('confirmed')
+    expect(worker.calls()).not.toContain('openCase')
+  })
+
+  it('becomes a case, is tried on, and closes the case when it succeeds: a paid order is confirmed in the end', async () => {
+    const first = attempt(1)
+    let isMended = false
+    const handle = await start({
+      place: async () => placed({ attempt: first }),
+      confirm: async () => (isMended ? true : fails()),
+    })
+    await called('openCase')
+    const { workflowId } = handle
+    const key = { workflowId, step: 'confirm', object: first.paymentId }
+    expect(worker.inputs('openCase')).toEqual([expect.objectContaining({ ...key, code: 'step_failing' })])
+    isMended = true
+    expect(await handle.result()).toEqual({ outcome: 'confirmed' })
+    expect(worker.inputs('closeCase')).toEqual([key])
+    expect(worker.calls()).not.toContain('cancelOrder')
+  })
+
+  it('when it is an undo, says so', async () => {
+    let isMended = false
+    const handle = await start({
+      charge: async () => DECLINED,
+      cancelOrder: async () => (isMended ? undefined : fails()),
+    })
+    await called('openCase')
+    expect(worker.inputs('openCase')).toEqual([
+      expect.objectContaining({ step: 'cancelOrder', object: null, code: 'undo_failed' }),
+    ])
+    isMended = true
+    expect(await handle.result()).toEqual({ outcome: 'cancelled' })
+    expect(worker.calls()).toContain('closeCase')
+  })
+
+  it('ends at the deadline when it is the next attempt', async () => {
+    const handle = await start({ charge: async () => DECLINED, startNextAttempt: fails })
+    await handle.executeUpdate(attemptUpdate, { args: [{ attempt: 1 }] })
+    await handle.executeUpdate(attemptUpdate, { args: [{ attempt: 2 }] })
+    expect(await handle.result()).toEqual({ outcome: 'cancelled' })
+    expect(worker.inputs('cancelOrder')).toEqual([expect.objectContaining({ reason: 'expired' })])
+  })
+
+  it.each(['place', 'startNextAttempt'])('can be given up by forceCancel when it is %s', async (step) => {
+    const handle = await start({
+      place: step === 'place' ? failsForGood : async () => placed({ holdMs: 60_000 }),
+      charge: async () => DECLINED,
+      startNextAttempt: failsForGood,
+      recordRepair: async () => undefined,
+    })
+    if (step !== 'place') await handle.signal(attemptSignal, { attempt: 2 })
+    await called('openCase')
+    const by = newId('apiKey')
+    await handle.executeUpdate(forceCancelUpdate, { args: [{ step, reason_code: 'checked', by }] })
+    expect(await handle.result()).toEqual({ outcome: 'cancelled' })
+    expect(worker.inputs('cancelOrder')).toEqual([expect.objectContaining({ reason: 'merchant' })])
+    expect(worker.calls()).toContain('closeCase')
+  })
+
+  it('ends when the buyer cancels an order that cannot be placed', async () => {
+    const handle = await start({ place: fails })
+    await until('it is tried on', () => worker.inputs('place').length > 2)
+    await handle.signal(cancelSignal)
+    expect(await handle.result()).toEqual({ outcome: 'cancelled' })
+    expect(worker.inputs('cancelOrder')).toEqual([expect.objectContaining({ reason: 'customer' })])
+  })
 })
 
 function idOf({ paymentId }: { paymentId: PaymentId }): { paymentId: PaymentId } {

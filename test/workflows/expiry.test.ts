@@ -12,7 +12,9 @@ beforeAll(async () => {
 afterAll(() => worker?.stop(), 30_000)
 
 /** Starts one whose sweeps answer what `sweep` says, and returns how it is ended. */
-async function run(sweep: () => Promise<{ nextDueMs: number | null }>): Promise<() => Promise<unknown>> {
+async function run(
+  sweep: () => Promise<{ nextDueMs: number | null; after?: string }>,
+): Promise<() => Promise<unknown>> {
   worker.stub({ sweep })
   const handle = await worker.temporal.workflow.start(WORKFLOWS.expiry, {
     workflowId: expiryWorkflowId(++shard),
@@ -28,7 +30,14 @@ it('sweeps its shard, round after round, soon when a hold is due soon', async ()
   const end = await run(async () => ({ nextDueMs: 1 }))
   await rounds(4)
   await end()
-  expect(worker.inputs('sweep')[0]).toEqual({ shard, shards: EXPIRY_SHARDS })
+  expect(worker.inputs('sweep')[0]).toEqual({ shard, shards: EXPIRY_SHARDS, after: '' })
+})
+
+it('goes on where a round that was too long has stopped', async () => {
+  const end = await run(async () => ({ nextDueMs: 1, after: 'order_5' }))
+  await rounds(2)
+  await end()
+  expect(worker.inputs('sweep')[1]).toMatchObject({ after: 'order_5' })
 })
 
 it('waits no longer than five seconds when no hold is due', async () => {

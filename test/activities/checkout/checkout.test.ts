@@ -125,6 +125,20 @@ describe('placing', () => {
     expect(Object.values(cart?.lines ?? {}).map((line) => line.price_at_add)).toEqual([500, 500])
   })
 
+  it('does not place what was accepted longer ago than a hold lasts: its buyer has left', async () => {
+    const order = await accepted()
+    await database.pool.query(`update orders set created_at = now() - interval '3 hours' where id = $1`, [
+      order.orderId,
+    ])
+    expect(await activities.place(order)).toEqual({ outcome: 'over' })
+    expect(await readOrder(database.pool, order.orderId)).toMatchObject({
+      status: 'cancelled',
+      cancelReason: 'expired',
+      attempts: [{ status: 'failed', outcome: 'expired' }],
+    })
+    expect(await isCached(order)).toBe(false)
+  })
+
   it('cancels what the buyer wants cancelled', async () => {
     const order = await accepted()
     await database.pool.query('update orders set cancel_wanted_at = now() where id = $1', [order.orderId])

@@ -57,6 +57,16 @@ describe('placing', () => {
     expect(await reservedOf(over.sku)).toBe(0)
   })
 
+  it('changes nothing when the order is older than its hold would last', async () => {
+    const order = await accepted()
+    await database.pool.query(`update orders set created_at = now() - interval '61 seconds' where id = $1`, [
+      order.orderId,
+    ])
+    expect(await place(order, 60)).toBeNull()
+    expect(await reservedOf(order.sku)).toBe(0)
+    expect(await place(order, 120)).not.toBeNull()
+  })
+
   it('refused: the cart is free with the new price, the answer is kept', async () => {
     const order = await accepted()
     const old = { amount: 1_000, currency: 'GBP' }

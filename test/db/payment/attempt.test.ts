@@ -84,6 +84,28 @@ describe('attempts', () => {
     expect(await readAttempt(database.pool, second.paymentId)).toMatchObject({ status: 'failed', outcome: 'expired' })
   })
 
+  it('does not bring back a hold that is over', async () => {
+    const order = await placed()
+    await change(order, 'declined')
+    await request(order)
+    await database.pool.query('update orders set hold_expires_at = now() where id = $1', [order.orderId])
+    const next = { orderId: order.orderId, paymentId: await requestedOf(order), answerSeconds: 30 }
+    expect(await startAttempt(database.pool, next)).toBeNull()
+    expect(await readAttempt(database.pool, next.paymentId)).toMatchObject({ status: 'requested', sentAt: null })
+  })
+
+  it('may be sent while the order waits for it and holds its stock', async () => {
+    const [held, over, cancelled] = [await placed(), await placed(), await placed()]
+    await database.pool.query('update orders set hold_expires_at = now() where id = $1', [over.orderId])
+    await cancel(cancelled)
+    for (const [order, isHeld] of [
+      [held, true],
+      [over, false],
+      [cancelled, false],
+    ] as const)
+      expect(await readAttempt(database.pool, order.paymentId)).toMatchObject({ isHeld, sentAt: expect.any(Date) })
+  })
+
   it('what the provider says is noted once, and a decided attempt stays decided', async () => {
     const order = await placed()
     expect(await change(order, 'pending')).toBe(true)

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import { cancelUnits } from '../../db/order/cancel'
+import type { Order } from '../../db/order/read'
+import { isMoneyAtWork } from '../../db/payment/work'
+import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
+import { DomainError } from '../../domain/errors'
+import { type OrderId, skuKey } from '../../domain/ids'
+import { CANCEL_REASONS, type CancelReason, isOpen, orderLabel, type WantedUnits } from '../../domain/order'
+import type { ApiDeps } from '../deps'
+import { type AnswerOf, defineRoute, type Route } from '../http/route'
+import { pathId, reasonCode, units } from '../http/schemas'
+import { orderBody, presentOrder } from '../order/answer'
+import { MOVES_WAIT_MS, requireOrder } from '../payment/amount'
+import { awaitMoney, tellOwner } from '../payment/owner'
+import { requireOwnOrder } from './accept'
+import { cancelCheckout } from './attempt'
+
+/** Cancelling an order: while it is open its checkout ends it, afterwards its units and its money are taken back here. */
+
+const ANSWERS = {
+  200: orderBody,
+  202: orderBody,
+  404: ['not_found'],
+  409: ['already_shipped', 'checkout_in_progress', 'request_in_progress'],
+  422: ['idempotency_key_reused'],
+} as const
+
+const DESCRIPTION =
+  'Until it has been sent. Its stock goes back at once; what was authorized is let go, what was captured is refunded. 202 while the provider has not answered yet. Repeated, it answers how the order stands.'
+
+const postCancel = defineRoute({
+  method: 'post',
+  path: '/v1/admin/orders/{id}/cancel',
+  tag: 'Orders',
+  summary: 'Cancel an order, or units of it',
+  description: DESCRIPTION,
+  caller: { admin: 'orders', access: 'write' },
+  idempotency: 'required',
+  params: pathId('order'),
+  body: z.strictObject({
+    reason_code: reasonCode,
+    lines: units.optional().meta({ description: 'only these units; left out: all that have not been sent' }),
+  }),
+  answers: ANSWERS,
+}).handle(async ({ params, body, idempotency }, deps) => {
+  const order = await requireOrder(params.id, deps)
+  const { reason_code: reasonCode, lines } = body
+  const wanted = lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
+  return cancel(order, { wanted, reason: reasonOf(reasonCode), reasonCode, idempotency }, deps)
+})
+
+const postOwnCancel = defineRoute({
+  method: 'post',
+  path: '/v1/store/orders/{id}/cancel',
+  tag: 'Orders',
+  summary: 'Cancel an order',
+  description: DESCRIPTION,
+  caller: 'cart',
+  idempotency: 'required',
+  params: pathId('order'),
+  body: z.strictObject({}),
+  answers: ANSWERS,
+}).handle(async ({ params, caller, idempotency }, deps) => {
+  const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
+  return cancel(order, { wanted: null, reason: 'customer', reasonCode: 'customer', idempotency }, deps)
+})
+
+interface Cancellation {
+  readonly wanted: WantedUnits
+  readonly reason: CancelReason
+  readonly reasonCode: string
+  readonly idempotency: IdempotencyScope | null
+}
+
+type CancelAnswer = AnswerOf<typeof ANSWERS>
+
+async function cancel(order: Order, cancellation: Cancellation, deps: ApiDeps): Promise<CancelAnswer> {
+  if (!isOpen(order.status)) return cancelConfirmed(order.id, cancellation, deps)
+  if (cancellation.wanted !== null)
+    throw new DomainError('checkout_in_progress', 'The order is not paid yet: it can only be cancelled as a whole.')
+  const now = await cancelCheckout({ orderId: order.id, label: orderLabel(order) }, deps)
+  if (now && !isOpen(now.status) && now.status !== 'cancelled') return cancelConfirmed(order.id, cancellation, deps)
+  return answer(order.id, deps)
+}
+
+async function cancelConfirmed(
+  orderId: OrderId,
+  { wanted, reason, reasonCode, idempotency }: Cancellation,
+  deps: ApiDeps,
+): Promise<CancelAnswer> {
+  const { headers } = await withIdempotency(
+    deps.pool,
+    idempotency,
+    async (tx) => {
+      const cancelled = await cancelUnits(tx, { orderId, wanted, reason, reasonCode })
+      if (cancelled.outcome === 'refused')
+        throw new DomainError('already_shipped', 'More is to be cancelled than is left of the order.', {
+          lines: cancelled.lines,
+        })
+      return { status: 200, resource: orderId }
+    },
+    async () => null,
+  )
+  const { attempts } = await requireOrder(orderId, deps)
+  await tellOwner({ orderId, paymentIds: attempts.map(({ id }) => id) }, deps)
+  await awaitMoney(orderId, MOVES_WAIT_MS, deps)
+  return answer(orderId, deps, headers)
+}
+
+/** How the order stands; 202 while it is not over, or its money is on its way. */
+async function answer(orderId: OrderId, deps: ApiDeps, headers: Record<string, string> = {}): Promise<CancelAnswer> {
+  const [order, isAtWork] = await Promise.all([requireOrder(orderId, deps), isMoneyAtWork(deps.pool, orderId)])
+  const body = presentOrder(order)
+  return isOpen(order.status) || isAtWork ? { status: 202, body, headers } : { status: 200, body, headers }
+}
+
+function reasonOf(code: string): CancelReason {
+  return CANCEL_REASONS.find((reason) => reason === code) ?? 'merchant'
+}
+
+export const cancelRoutes: Route[] = [postCancel, postOwnCancel]

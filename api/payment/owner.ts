@@ -1,0 +1,57 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
+import { isMoneyAtWork } from '../../db/payment/work'
+import { isPostgresUnavailable } from '../../db/pool'
+import type { OrderId, PaymentId } from '../../domain/ids'
+import { fulfillmentStart, paymentWorkSignal, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import type { ApiDeps } from '../deps'
+import { isTemporalUnavailable } from '../http/temporal'
+
+const POLL_MS = 100
+const TELL_MS = 3_000
+
+/**
+ * Tells the workflow that owns the money of an order that there is something to do: fulfillment, or after its end the
+ * settlement of each payment concerned. What cannot be told now the sweep tells.
+ */
+export async function tellOwner(
+  { orderId, paymentIds }: { orderId: OrderId; paymentIds: readonly PaymentId[] },
+  deps: ApiDeps,
+): Promise<void> {
+  const { workflow } = deps.temporal
+  try {
+    await deps.temporal.withDeadline(Date.now() + TELL_MS, async () => {
+      try {
+        await workflow.signalWithStart(WORKFLOWS.fulfillment, {
+          ...fulfillmentStart(orderId),
+          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          signal: paymentWorkSignal,
+          signalArgs: [],
+        })
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+        for (const paymentId of paymentIds) {
+          const start = settlementStart({ orderId, paymentId })
+          await workflow.signalWithStart(WORKFLOWS.settlement, { ...start, signal: paymentWorkSignal, signalArgs: [] })
+        }
+      }
+    })
+  } catch (error) {
+    if (!isTemporalUnavailable(error)) throw error
+    deps.log.debug({ err: error, order_id: orderId }, 'the owner of the money could not be told')
+  }
+}
+
+/** Waits until nothing is at work with the money of an order that the provider could do now; at most `ms`. */
+export async function awaitMoney(orderId: OrderId, ms: number, { pool }: ApiDeps): Promise<void> {
+  const deadline = Date.now() + ms
+  while (Date.now() < deadline) {
+    if (!(await isMoneyAtWork(pool, orderId).catch(trueIfUnavailable))) return
+    await pause(POLL_MS)
+  }
+}
+
+function trueIfUnavailable(error: unknown): true {
+  if (isPostgresUnavailable(error)) return true
+  throw error
+}

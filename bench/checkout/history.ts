@@ -1,0 +1,74 @@
+import { Client } from 'pg'
+
+/**
+ * Writes orders of days gone by with their payments, reservations and closed cases, by SQL alone: those with the numbers from
+ * `from` up to, but without, `to`. Of ten, one was never paid, one was cancelled and its charge voided, two were captured,
+ * and six are confirmed and hold an authorization that nobody captures for weeks. None of them is at work.
+ */
+export async function writeHistory(databaseUrl: string, { from, to }: { from: number; to: number }): Promise<void> {
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    await client.query(SHELF)
+    for (const text of [ORDERS, PAYMENTS, RESERVATIONS, CASES]) await client.query(text, [from, to - 1])
+    // As autovacuum does in time.
+    await client.query('vacuum analyze')
+  } finally {
+    await client.end()
+  }
+}
+
+/** Something for the reservations to stand on. */
+const SHELF = `
+  with w as (insert into warehouse (id, name, country) values (${id('wh')}, 'Past', 'GB') on conflict do nothing returning id),
+  p as (insert into product (id, slug, title) values (${id('prod')}, 'past', 'Past') on conflict do nothing returning id),
+  v as (
+    insert into variant (sku, sku_written, product_id, title) select 'PAST', 'PAST', id, 'Past' from p
+    returning sku
+  )
+  insert into stock_level (sku, warehouse_id) select v.sku, w.id from v, w`
+
+const NUMBERED = 'from generate_series($1::int, $2::int) as n'
+
+const ORDERS = `
+  insert into orders (id, cart_id, token_hash, status, cancel_reason, payment_status, currency, email, shipping_address,
+                      shipping_method, snapshot, cart_version, body_hash, total, created_at, updated_at, confirmed_at, cancelled_at)
+  select ${id('order')}, ${id('cart')}, '', status, case when status = 'cancelled' then 'expired' end,
+         case n % 10 when 0 then 'none' when 1 then 'voided' when 2 then 'captured' when 3 then 'captured' else 'authorized' end,
+         'GBP', 'past@example.com', '{}', 'standard', '{}', 1, '', 500, at, at,
+         case when status <> 'cancelled' then at end, case when status = 'cancelled' then at end
+  ${NUMBERED}
+  cross join lateral (
+    select case when n % 10 < 2 then 'cancelled' else 'confirmed' end as status,
+           now() - interval '1 day' - n * interval '1 second' as at
+  ) as past`
+
+const PAYMENTS = `
+  insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, outcome, reference, captured,
+                       created_at, updated_at)
+  select ${id('pay')}, ${id('order')}, 1, ${id('order')} || '/charge/1', 'sandbox', 'pm_card_visa', 500, 'GBP', status,
+         case status when 'declined' then 'declined' when 'voided' then 'cancelled' else 'completed' end, 'ch_' || n,
+         case when status = 'captured' then 500 else 0 end, at, at
+  ${NUMBERED}
+  cross join lateral (
+    select case n % 10 when 0 then 'declined' when 1 then 'voided' when 2 then 'captured' when 3 then 'captured'
+           else 'authorized' end as status, now() - interval '1 day' - n * interval '1 second' as at
+  ) as past`
+
+const RESERVATIONS = `
+  insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, state, expires_at)
+  select ${id('rsv')}, 'hard', ${id('order')}, 'PAST', ${id('wh', '0')}, 1,
+         case when n % 10 < 2 then 'expired' else 'committed' end, now() - interval '1 day'
+  ${NUMBERED}`
+
+/** One order of a hundred has had one. */
+const CASES = `
+  insert into attention (order_id, code, workflow_id, step, object, closed_at)
+  select ${id('order')}, 'provider_unreachable', 'checkout-' || ${id('order')}, 'retryCharge', ${id('pay')}, now()
+  ${NUMBERED}
+  where n % 100 = 0`
+
+/** A valid id made of a number, which for a thing that is there once is 0. */
+function id(prefix: string, number = prefix === 'wh' || prefix === 'prod' ? '0' : 'n'): string {
+  return `'${prefix}_' || lpad(${number}::text, 26, '0')`
+}

@@ -1,0 +1,172 @@
+import { keepReference, readAttempt } from '../../../db/payment/attempt'
+import { AttemptOver, type PaymentProvider } from '../../../providers/payment/provider'
+import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
+import type { ProviderCall } from '../../support/provider-proxy'
+
+let effects: PaymentEffects
+let activities: PaymentEffects['activities']
+let run: PaymentEffects['run']
+let placed: PaymentEffects['placed']
+let shop: PaymentEffects['shop']
+beforeAll(async () => {
+  effects = await startPaymentEffects()
+  ;({ activities, run, placed, shop } = effects)
+}, 60_000)
+afterAll(() => effects?.stop(), 30_000)
+
+const THREE_D_SECURE = 'pm_card_authenticationRequired'
+const isCancel = ({ path }: ProviderCall): boolean => path.endsWith('/cancel')
+
+const read = ({ attempt }: PlacedByBuyer) => readAttempt(effects.stack.database.pool, attempt.paymentId)
+
+/** Workers were away for so long. */
+const holdEnds = ({ orderId }: PlacedByBuyer) =>
+  effects.stack.database.pool.query(`update orders set hold_expires_at = now() - interval '1 second' where id = $1`, [
+    orderId,
+  ])
+
+async function approved(order: PlacedByBuyer): Promise<void> {
+  await shop.decide((await order.buyer.state(order.orderId)).action.url, 'approve')
+}
+
+/** An order whose card waits for approval, and whose buyer tries another one while the provider does not answer. */
+async function superseded(): Promise<PlacedByBuyer> {
+  const order = await placed(THREE_D_SECURE)
+  const { orderId, buyer, attempt } = order
+  const { paymentId } = attempt
+  expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
+  expect((await buyer.pay(orderId, 'pm_card_visa')).status).toBe(202)
+  effects.proxy.keepBack(orderId, isCancel)
+  const next = { orderId, current: paymentId, supersedes: paymentId }
+  expect(await run(activities.startNextAttempt, next)).toEqual({ outcome: 'refused', attempt: 2 })
+  return order
+}
+
+describe('a cancellation that the provider has not answered', () => {
+  it('may still arrive: what is approved meanwhile pays for nothing, and the buyer may pay again', async () => {
+    const order = await superseded()
+    const { orderId, attempt, buyer } = order
+    const { paymentId } = attempt
+    await approved(order)
+    expect(await run(activities.lookUpCharge, { paymentId })).toEqual({ outcome: 'unknown' })
+    await expect(run(activities.retryCharge, { paymentId })).rejects.toThrow('503')
+    expect(await run(activities.recordDecision, { paymentId, happened: true })).toEqual({ outcome: 'unknown' })
+    expect(await read(order)).toMatchObject({ status: 'requires_action', cancelling: true })
+
+    await effects.proxy.release(orderId)
+    expect(await shop.chargeStates(orderId)).toEqual(['voided'])
+    expect(await run(activities.lookUpCharge, { paymentId })).toEqual({ outcome: 'dead' })
+    expect(await read(order)).toMatchObject({ status: 'voided', outcome: 'superseded' })
+    expect(await buyer.state(orderId)).toMatchObject({ state: 'ready_for_payment' })
+  })
+
+  it('is finished by the next look-up once the provider answers, whichever asks', async () => {
+    for (const ask of [
+      activities.charge,
+      activities.retryCharge,
+      activities.lookUpCharge,
+      activities.lookUpChargeAgain,
+    ]) {
+      const order = await superseded()
+      await approved(order)
+      await effects.proxy.release(order.orderId)
+      expect(await run(ask, { paymentId: order.attempt.paymentId })).toEqual({ outcome: 'dead' })
+      expect(await shop.chargeStates(order.orderId)).toEqual(['voided'])
+    }
+  })
+
+  it('is forgotten once it is refused: the attempt may pay again', async () => {
+    const order = await placed('pm_sandbox_late')
+    const { paymentId } = order.attempt
+    expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
+    effects.proxy.fail(order.orderId, isCancel)
+    const stop = { paymentId, keepIfPaid: true, reason: 'expired' } as const
+    await expect(run(activities.cancelCharge, stop)).rejects.toThrow('503')
+    expect(await read(order)).toMatchObject({ cancelling: true })
+    effects.proxy.heal(order.orderId)
+    expect(await run(activities.lookUpCharge, { paymentId })).toEqual({ outcome: 'waiting', status: 'pending' })
+    expect(await read(order)).toMatchObject({ cancelling: false, status: 'pending' })
+  })
+})
+
+describe('an attempt whose hold is over', () => {
+  it('is never sent: it is ended, and its key is dead', async () => {
+    for (const ask of [activities.charge, activities.retryCharge]) {
+      const order = await placed()
+      await holdEnds(order)
+      expect(await run(ask, { paymentId: order.attempt.paymentId })).toEqual({ outcome: 'dead' })
+      expect(await shop.chargeStates(order.orderId)).toEqual([])
+      expect(await read(order)).toMatchObject({ status: 'voided', outcome: 'expired' })
+    }
+  })
+
+  it('is looked up first: what was charged in time counts', async () => {
+    const order = await placed('pm_sandbox_timeout_after_charge')
+    const { paymentId } = order.attempt
+    expect(await run(activities.charge, { paymentId })).toEqual({ outcome: 'unknown' })
+    await holdEnds(order)
+    expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'paid' })
+  })
+
+  it('begins no other one', async () => {
+    const order = await placed('pm_card_chargeDeclined')
+    const { orderId, attempt, buyer } = order
+    expect(await run(activities.charge, { paymentId: attempt.paymentId })).toEqual({ outcome: 'declined' })
+    expect((await buyer.pay(orderId, 'pm_card_visa')).status).toBe(202)
+    await holdEnds(order)
+    const next = { orderId, current: attempt.paymentId, supersedes: null }
+    expect(await run(activities.startNextAttempt, next)).toEqual({ outcome: 'refused', attempt: 2 })
+    expect(await shop.chargeStates(orderId)).toEqual(['declined'])
+  })
+})
+
+describe('a provider that has to keep its id before money moves', () => {
+  /** The sandbox, asked to keep an id first, as those must that cannot be asked by our key. */
+  function keepingFirst(before: () => Promise<unknown>) {
+    const sandbox = effects.providers.get('sandbox') as PaymentProvider
+    const provider = new Proxy(sandbox, {
+      get(target, name) {
+        if (name !== 'authorize') return (Reflect.get(target, name, target) as () => unknown).bind?.(target)
+        return (async (request, keep, signal) => {
+          await before()
+          if (!(await keep('ch_first'))) throw new AttemptOver('It is over')
+          return sandbox.authorize(request, keep, signal)
+        }) satisfies PaymentProvider['authorize']
+      },
+    })
+    return effects.activitiesWith({ ...effects.providers, get: () => provider })
+  }
+
+  it('goes on while the attempt may pay', async () => {
+    const order = await placed()
+    const { charge } = keepingFirst(async () => undefined)
+    expect(await run(charge, { paymentId: order.attempt.paymentId })).toMatchObject({ outcome: 'paid' })
+    expect(await read(order)).toMatchObject({ reference: 'ch_first' })
+  })
+
+  it('takes nothing once the hold is over, the attempt is being cancelled, or the order has ended', async () => {
+    const { activities: undo } = effects
+    const ends: [string, (order: PlacedByBuyer) => Promise<unknown>][] = [
+      ['expired', holdEnds],
+      [
+        'cancelled',
+        ({ attempt: { paymentId } }) => run(undo.cancelCharge, { paymentId, keepIfPaid: false, reason: 'customer' }),
+      ],
+      ['cancelled', ({ orderId }) => run(undo.cancelOrder, { orderId, reason: 'customer' })],
+    ]
+    for (const [outcome, end] of ends) {
+      const order = await placed()
+      const { charge } = keepingFirst(() => end(order))
+      expect(await run(charge, { paymentId: order.attempt.paymentId })).toEqual({ outcome: 'dead' })
+      expect(await shop.chargeStates(order.orderId)).toEqual([])
+      expect(await read(order)).toMatchObject({ status: 'voided', outcome, reference: null })
+    }
+  })
+
+  it('keeps one id and no other', async () => {
+    const { orderId, attempt } = await placed()
+    const { paymentId } = attempt
+    const keep = (reference: string) => keepReference(effects.stack.database.pool, { orderId, paymentId, reference })
+    expect([await keep('ch_1'), await keep('ch_1'), await keep('ch_2')]).toEqual([true, true, false])
+  })
+})

@@ -1,0 +1,135 @@
+import { newId } from '../../../db/id'
+import {
+  type CaseKey,
+  closeCase,
+  closeSettledCase,
+  listOpenCases,
+  listSettledCases,
+  openCase,
+  readOpenCases,
+} from '../../../db/support/attention'
+import type { OrderId, PaymentId } from '../../../domain/ids'
+import { ATTENTION_CASES, type AttentionCase } from '../../../domain/support'
+import { testDatabase, type TestDatabase } from '../../support/database'
+import { orderStatements } from '../../support/order-statements'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await testDatabase()
+})
+afterAll(() => database.drop())
+
+const { cancel, confirm, placed } = orderStatements(() => database.pool)
+
+const open = (orderId: OrderId | null, key: Partial<CaseKey>, code: AttentionCase = 'undo_failed', detail?: string) =>
+  openCase(database.pool, { orderId, code, workflowId: 'settlement-1', step: null, object: null, detail, ...key })
+
+const casesOf = (orderId: OrderId) => readOpenCases(database.pool, orderId)
+
+/** The workflows of settled cases of this order. */
+async function settledOf(orderId: OrderId): Promise<string[]> {
+  const ids = new Set((await casesOf(orderId)).map(({ id }) => id))
+  const settled = await listSettledCases(database.pool, { shard: 0, shards: 1, limit: 1_000 })
+  return settled.filter(({ id }) => ids.has(id)).map(({ workflowId }) => workflowId)
+}
+
+const become = (paymentId: PaymentId, status: string) =>
+  database.pool.query('update payment set status = $2 where id = $1', [paymentId, status])
+
+describe('a case', () => {
+  it('of one kind may be open for two attempts of an order; closing one leaves the other', async () => {
+    const { orderId } = await placed()
+    const [first, second] = [newId('payment'), newId('payment')]
+    for (const object of [first, second])
+      await open(orderId, { workflowId: `settlement-${object}`, step: 'resolveCharge', object })
+    expect((await casesOf(orderId)).map(({ object }) => object)).toEqual([first, second])
+    const key = { workflowId: `settlement-${first}`, step: 'resolveCharge', object: first }
+    expect(await closeCase(database.pool, key)).toBe(true)
+    expect(await closeCase(database.pool, key)).toBe(false)
+    expect((await casesOf(orderId)).map(({ object }) => object)).toEqual([second])
+  })
+
+  it.each([
+    ['the whole order', null],
+    ['a payment', newId('payment')],
+  ])('about %s, opened twice, is one, says what is known now, and is closed', async (_what, object) => {
+    const { orderId } = await placed()
+    await open(orderId, { object }, 'amount_mismatch', 'GBP 1 and GBP 2')
+    const [before] = await casesOf(orderId)
+    await open(orderId, { object }, 'amount_mismatch', 'GBP 1 and GBP 3')
+    expect(await casesOf(orderId)).toEqual([{ ...before, detail: 'GBP 1 and GBP 3' }])
+    expect(await closeCase(database.pool, { workflowId: 'settlement-1', step: null, object })).toBe(true)
+    expect(await casesOf(orderId)).toEqual([])
+  })
+
+  it('may be about no order', async () => {
+    await open(null, { workflowId: 'reconciliation-1', object: 'ch_stray' }, 'reconciliation_difference', 'GBP 1')
+    const found = await listOpenCases(database.pool, { limit: 1_000, after: 0 })
+    expect(found.find(({ object }) => object === 'ch_stray')).toMatchObject({
+      orderId: null,
+      number: null,
+      atStake: null,
+      currency: null,
+      detail: 'GBP 1',
+    })
+  })
+
+  it('takes every kind that the domain knows', async () => {
+    const { orderId } = await placed()
+    const codes = Object.keys(ATTENTION_CASES) as AttentionCase[]
+    for (const code of codes) await open(orderId, { step: code }, code)
+    expect((await casesOf(orderId)).map(({ code }) => code)).toEqual(codes)
+  })
+})
+
+describe('the sweep may close a case', () => {
+  it('of an attempt, once that is settled, whatever another one of the order is', async () => {
+    const order = await placed()
+    const { orderId, paymentId } = order
+    const [later] = (
+      await database.pool.query<{ id: PaymentId }>(
+        `insert into payment (id, order_id, attempt, key, provider, method, currency)
+         values ($1::text, $2, 2, $1::text || '/2', 'sandbox', 'pm', 'GBP') returning id`,
+        [newId('payment'), orderId],
+      )
+    ).rows
+    await open(orderId, { workflowId: 'first', object: paymentId })
+    await open(orderId, { workflowId: 'second', object: later?.id as string })
+    expect(await settledOf(orderId)).toEqual([])
+    await cancel(order)
+    expect(await settledOf(orderId)).toEqual(['second'])
+    await become(paymentId, 'authorized')
+    expect(await settledOf(orderId)).toEqual(['second'])
+    await become(paymentId, 'voided')
+    expect(await settledOf(orderId)).toEqual(['first', 'second'])
+    const [first] = await listSettledCases(database.pool, { shard: 0, shards: 1, limit: 1 })
+    await closeSettledCase(database.pool, first?.id as number)
+    expect(await settledOf(orderId)).toEqual(['second'])
+  })
+
+  it('of a whole order, once nothing of it is left to do', async () => {
+    const order = await placed()
+    await open(order.orderId, { step: 'confirm' }, 'step_failing')
+    expect(await settledOf(order.orderId)).toEqual([])
+    await confirm(order)
+    expect(await settledOf(order.orderId)).toHaveLength(1)
+  })
+
+  it('of these kinds only, and of nothing but a payment or a whole order', async () => {
+    const order = await placed()
+    const codes = Object.keys(ATTENTION_CASES) as AttentionCase[]
+    for (const code of codes) {
+      await open(order.orderId, { workflowId: code, object: order.paymentId }, code)
+      await open(order.orderId, { workflowId: `${code} of a refund`, object: 'ref_1' }, code)
+    }
+    await confirm(order)
+    expect(await settledOf(order.orderId)).toEqual([
+      'provider_unreachable',
+      'step_failing',
+      'undo_failed',
+      'amount_mismatch',
+      'late_money',
+      'workflow_failing',
+    ])
+  })
+})

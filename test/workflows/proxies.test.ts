@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../config'
+import { ORDER_ACTIVITIES } from '../../workflows/contract'
+import * as proxies from '../../workflows/proxies'
+
+/**
+ * Every step of an order that must succeed can be seen by a person: it is an object that only `Intervention` runs. These can
+ * be called, and why.
+ */
+const CALLABLE: Readonly<Record<string, string>> = {
+  charge: 'What it does not learn is unknown: then `retryCharge` finds out.',
+  lookUpCharge: 'The same.',
+  openCase: 'It writes the case: one about it could not be written either.',
+  closeCase: 'The same.',
+  recordRepair: 'The same.',
+}
+
+it('lets nobody call a step of an order, but for these', () => {
+  const exported = Object.entries<unknown>({ ...proxies }).filter(([name]) =>
+    (ORDER_ACTIVITIES as readonly string[]).includes(name),
+  )
+  expect(exported.map(([name]) => name).sort()).toEqual([...ORDER_ACTIVITIES].sort())
+  const callable = exported.filter(([, step]) => typeof step === 'function').map(([name]) => name)
+  expect(callable.sort()).toEqual(Object.keys(CALLABLE).sort())
+})
+
+it('lets only the intervention run a step', () => {
+  const folder = join(ROOT, 'workflows')
+  const running = readdirSync(folder).filter((file) =>
+    /\.(quick|patient)\(/.test(readFileSync(join(folder, file), 'utf8')),
+  )
+  expect(running).toEqual(['intervention.ts'])
+})
