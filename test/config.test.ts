@@ -33,10 +33,10 @@ describe('Stripe', () => {
   })
 
   it('needs the secrets of its webhooks', () => {
-    expect(refused({ STRIPE_SECRET_KEY: 'sk_test_canary' })).toBe(
+    expect(refused({ STRIPE_SECRET_KEY: 'sk_test_a' })).toBe(
       'STRIPE_SECRET_KEY is set: STRIPE_WEBHOOK_SECRETS is missing.',
     )
-    const settings = readSettings({ STRIPE_SECRET_KEY: 'sk_test_canary', STRIPE_WEBHOOK_SECRETS: 'whsec_a, whsec_b' })
+    const settings = readSettings({ STRIPE_SECRET_KEY: 'sk_test_a', STRIPE_WEBHOOK_SECRETS: 'whsec_a, whsec_b' })
     expect(settings.STRIPE_WEBHOOK_SECRETS).toEqual(['whsec_a', 'whsec_b'])
   })
 })

@@ -1,7 +1,7 @@
 import { type Settings, SettingsError, readSettings } from '../../../config'
 import { createPaymentProviders, type PaymentProviders } from '../../../providers/payment'
 
-const STRIPE = { STRIPE_SECRET_KEY: 'sk_test_canary', STRIPE_WEBHOOK_SECRETS: 'whsec_canary' }
+const STRIPE = { STRIPE_SECRET_KEY: 'sk_test_a', STRIPE_WEBHOOK_SECRETS: 'whsec_a' }
 const PRODUCTION = { NODE_ENV: 'production', TOKEN_SECRET: 'a secret of its own, long enough' }
 
 let providers: PaymentProviders | undefined

@@ -13,8 +13,8 @@ import {
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { startStripeStub, type StripeStub, type StripeStubOptions } from '../../support/stripe-stub'
 
-const SECRET_KEY = 'sk_test_CanaryOfTheSecretKey'
-const WEBHOOK_SECRET = 'whsec_CanaryOfTheWebhookSecret'
+const SECRET_KEY = 'sk_test_MustNotBeSeen'
+const WEBHOOK_SECRET = 'whsec_MustNotBeSeen'
 const DAY_MS = 86_400_000
 
 let stub: StripeStub
@@ -762,7 +762,7 @@ describe('what is said', () => {
     const error: unknown = await act().catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(ProviderRejected)
     expect(error).toMatchObject({ code })
-    expect(all(error)).not.toMatch(/Canary|4242|Xt5EWLLDS7FJjR1c|pi_secret/)
+    expect(all(error)).not.toMatch(/MustNotBeSeen|4242|Xt5EWLLDS7FJjR1c|pi_secret/)
   })
 
   test('no error and no charge holds a secret, a card or what lets a browser pay', async () => {
@@ -773,7 +773,7 @@ describe('what is said', () => {
     }
     expect(heard).toHaveLength(3)
     expect(heard.join('\n')).toMatch(/answered 500/)
-    expect(heard.join('\n')).not.toMatch(/Canary|4242|Xt5EWLLDS7FJjR1c|pi_secret/)
+    expect(heard.join('\n')).not.toMatch(/MustNotBeSeen|4242|Xt5EWLLDS7FJjR1c|pi_secret/)
   })
 })
 
