@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import type Stripe from 'stripe'
-import type { Charge, ChargeState, SeenCapture, SeenDispute, SeenRefund } from '../provider'
+import {
+  type Charge,
+  type ChargeState,
+  ProviderRejected,
+  type SeenCapture,
+  type SeenDispute,
+  type SeenRefund,
+} from '../provider'
 import { fromStripeAmount } from './amount'
 
 /** What has to be expanded for {@link chargeOf}. */
@@ -90,7 +97,10 @@ export function hasMulticapture(intent: Stripe.PaymentIntent): boolean {
   return paidBy(intent)?.payment_method_details?.card?.multicapture?.status === 'available'
 }
 
-/** The captures that we asked for, by key, and what somebody else took, as one. In our minor units. */
+/**
+ * The captures that we asked for, by key, and what somebody else took, as one. In our minor units. Throws
+ * {@link ProviderRejected} when less was taken than was written down: no capture is believed then.
+ */
 export function capturesOf(intent: Stripe.PaymentIntent): SeenCapture[] {
   const charge = chargeIdOf(intent)
   const ours = (amount: number): number => fromStripeAmount(amount, intent.currency).amount
@@ -102,6 +112,8 @@ export function capturesOf(intent: Stripe.PaymentIntent): SeenCapture[] {
     })
     .sort((a, b) => (String(a.key) < String(b.key) ? -1 : 1))
   const others = ours(intent.amount_received) - sum(asked)
+  if (others < 0)
+    throw new ProviderRejected('captures_disagree', `stripe: ${intent.id} tells of more captures than it took`)
   return others > 0 ? [...asked, { reference: charge, key: null, amount: others }] : asked
 }
 

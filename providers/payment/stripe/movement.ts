@@ -19,20 +19,25 @@ export async function movementOf(
   transaction: Stripe.BalanceTransaction,
   siblingsOf: SiblingsOf,
 ): Promise<Movement | null> {
-  const { source } = transaction
-  if (source === null || typeof source === 'string' || NO_MONEY_OF_ORDERS.has(transaction.reporting_category))
-    return null
+  const { source, type, reporting_category: category } = transaction
+  if (source === null || typeof source === 'string' || !TYPES.has(type) || NO_MONEY_OF_ORDERS.has(category)) return null
   if (source.object === 'charge') return captureMovement(transaction, source as Stripe.Charge, siblingsOf)
   if (source.object === 'refund') {
     const refund = source as Stripe.Refund
-    const type = transaction.amount < 0 ? 'refund' : 'refund_failed'
-    return movement(transaction, type, refund, refund.metadata?.['key'] ?? null)
+    const key = refund.metadata?.['key'] ?? null
+    return movement(transaction, transaction.amount < 0 ? 'refund' : 'refund_failed', refund, key)
   }
   if (source.object === 'dispute') {
     return movement(transaction, transaction.amount < 0 ? 'dispute' : 'dispute_won', source as Stripe.Dispute, null)
   }
   return null
 }
+
+/** Types of what customers pay and get back. A dispute is an adjustment; a payment that is not by card has its own names. */
+const TYPES: ReadonlySet<string> = new Set([
+  ...['charge', 'refund', 'refund_failure', 'adjustment'],
+  ...['payment', 'payment_refund', 'payment_failure_refund', 'payment_reversal'],
+])
 
 /** The first only takes back what the charge's own transaction had counted too much: see {@link capturedBy}. */
 const NO_MONEY_OF_ORDERS = new Set(['partial_capture_reversal', 'fee', 'tax'])
@@ -46,7 +51,7 @@ async function captureMovement(
   const intent = intentOf(charge)
   const captures = intent === null ? [] : capturesOf({ ...intent, latest_charge: charge.id })
   const capture = await captureOf(transaction, charge, captures, siblingsOf)
-  const amount = capturedBy(transaction, charge, captures.length === 1 ? captures[0] : capture)
+  const amount = capturedBy(transaction, charge, capture)
   return {
     ...movement(transaction, 'capture', charge, capture?.key ?? null),
     reference: capture?.reference ?? charge.id,
@@ -65,15 +70,13 @@ async function captureOf(
   siblingsOf: SiblingsOf,
 ): Promise<SeenCapture | undefined> {
   if (captures.length < 2) return captures[0]
-  const isLike = (other: Stripe.BalanceTransaction): boolean =>
-    other.currency !== charge.currency || other.amount === transaction.amount
   const isConverted = transaction.currency !== charge.currency
   const amount = isConverted ? null : fromStripeAmount(transaction.amount, transaction.currency).amount
   const likely = captures.filter((capture) => isConverted || capture.amount === amount)
   if (likely.length < 2) return likely[0]
-  const siblings = (await siblingsOf(charge.id))
-    .filter(({ type }) => type === 'charge' || type === 'payment')
-    .filter(isLike)
+  const siblings = (await siblingsOf(charge.id)).filter(
+    (sibling) => sibling.type === transaction.type && (isConverted || sibling.amount === transaction.amount),
+  )
   return likely[siblings.findIndex(({ id }) => id === transaction.id)]
 }
 

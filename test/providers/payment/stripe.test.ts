@@ -456,6 +456,14 @@ describe('capture', () => {
   })
 })
 
+test('an intent that tells of more captures than it took is believed in nothing', async () => {
+  const charge = await authorized()
+  await capture(charge, 300, false, 'capture/1')
+  stub.account.get(charge.reference)['amount_received'] = 299
+  for (const act of [() => stripe.find(charge), () => capture(charge, 300, false, 'capture/1')])
+    await expect(act()).rejects.toMatchObject({ code: 'captures_disagree' })
+})
+
 describe('release', () => {
   test('of what was never captured voids it', async () => {
     const charge = await authorized()
