@@ -3,7 +3,7 @@ import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
 import { type AttentionCase, SWEPT_CASES } from '../../domain/support'
 import type { Db } from '../pool'
-import { HOLDING, OPEN, statement, UNDECIDED } from '../sql'
+import { OPEN, statement, UNDECIDED } from '../sql'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
 
@@ -77,7 +77,7 @@ export interface SettledCase {
 /**
  * Open cases, of one shard (`shards` a power of two), for which nothing is left to do by the rows: their attempt is settled,
  * or all of their order is. Whoever opened one may have been ended before it could close it. Only kinds that say so in
- * `ATTENTION_CASES`, and only of a payment or of a whole order: nobody else knows when another thing is settled.
+ * `ATTENTION_CASES`, and only of a payment, a capture, a refund or a whole order: nobody else knows when another thing is settled.
  */
 export async function listSettledCases(
   db: Db,
@@ -87,9 +87,11 @@ export async function listSettledCases(
   return rows
 }
 
-/** An attempt `p` of the order `o` for which its checkout or its settlement still has something to do. */
+/** A payment `p` with which something is still to be done. */
 const UNSETTLED = `(
-  p.status in ${UNDECIDED} or p.status in ${HOLDING} and o.status = 'cancelled' or p.pending_sync is not null)`
+  p.status in ${UNDECIDED} or p.pending_sync is not null or p.releasing
+  or exists (select from capture m where m.payment_id = p.id and m.at_work)
+  or exists (select from refund m where m.payment_id = p.id and m.at_work))`
 
 const SETTLED_CASES = statement(
   'attention.settled',
@@ -98,13 +100,16 @@ const SETTLED_CASES = statement(
     from attention a
     join orders o on o.id = a.order_id
     left join payment about on about.id = a.object and about.order_id = o.id
+    left join (
+      select id, at_work from capture union all select id, at_work from refund
+    ) as move on move.id = a.object
     where a.closed_at is null and a.code = any (:codes::text[])
       and hashtext(a.order_id) & (:shards - 1) = :shard
       and o.status not in ${OPEN}
-      and (a.object is null or about.id is not null)
+      and (a.object is null or about.id is not null or not move.at_work)
       and not exists (
         select from payment p
-        where p.order_id = o.id and (a.object is null or p.id = a.object) and ${UNSETTLED})
+        where p.order_id = o.id and (a.object is null or p.id = about.id) and ${UNSETTLED})
     order by a.id
     limit :limit`,
 )
@@ -121,7 +126,8 @@ const CLOSE_SETTLED = statement(
 
 const OPEN_CASES = `
   select a.id, a.order_id as "orderId", o.number, a.code, a.step, a.object, a.detail, a.workflow_id as "workflowId", a.since,
-         coalesce(p.amount, o.total) as "atStake", o.currency, o.status as "orderStatus"
+         coalesce(p.amount, (select amount from capture where id = a.object), (select amount from refund where id = a.object),
+           o.total) as "atStake", o.currency, o.status as "orderStatus"
   from attention a
   left join orders o on o.id = a.order_id
   left join payment p on p.id = a.object
