@@ -49,8 +49,11 @@ export interface OrderWorkflows {
   startFulfillment(orderId: OrderId): Promise<boolean>
   /** Starts fulfillment of an order that has just been confirmed. It begins by itself in `delayMs`. Again without harm. */
   awaitFulfillment(orderId: OrderId, delayMs: number): Promise<void>
-  /** Tells the workflow that owns the money of this payment that its provider has news. */
-  tellNews(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<void>
+  /**
+   * Tells the workflow that owns the money of this payment that its provider has news: fulfillment when it pays for its
+   * order, unless that has ended; else its settlement.
+   */
+  tellNews(payment: { orderId: OrderId; paymentId: PaymentId; pays: boolean }): Promise<void>
   /** False when it is running already. */
   startSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
 }

@@ -1,11 +1,11 @@
 import { type AcceptRefusal, attemptToJoin } from '../domain/checkout'
 import { DomainError } from '../domain/errors'
 import type { CartId, OrderId, PaymentId } from '../domain/ids'
-import { chargeKey } from '../domain/payment'
+import { ATTEMPTS_PER_CART_MAX, chargeKey } from '../domain/payment'
 import { type Cart, type CartKey, readCart, requireOpen } from './cart/cart'
 import { newId } from './id'
 import { type Order, readOwnOrder } from './order/read'
-import { type RequestAttempt, requestAttempt } from './payment/attempt'
+import { ATTEMPTS_SENT_FOR, type RequestAttempt, requestAttempt } from './payment/attempt'
 import { type IdempotencyScope, requireSameBody } from './platform/idempotency'
 import type { Db } from './pool'
 import { statement } from './sql'
@@ -63,7 +63,10 @@ export async function readCheckoutKey(
   return { kind: 'names', orderId: row.order_id, attempt: row.attempt ?? 1 }
 }
 
-/** Makes an order of the cart as it was read. Null: the cart has changed, or the key was used meanwhile. Read again. */
+/**
+ * Makes an order of the cart as it was read. Null: the cart has changed, the key was used meanwhile, or the cart was tried
+ * too often. Read again.
+ */
 export async function acceptCart(
   db: Db,
   input: Omit<AcceptOrder, 'orderId' | 'paymentId' | 'paymentKey'>,
@@ -104,7 +107,7 @@ export interface AcceptOrder {
 /**
  * Commit 1: one statement that locks the cart's row, stamps the order on it, and writes the order as `pending` with the
  * snapshot of its lines, the attempt that was asked for, the first event and the idempotency key.
- * Null when the cart is not as it was read: changed, locked, closed or gone. Look again.
+ * Null when the cart is not as it was read: changed, locked, closed or gone; or was tried too often. Look again.
  */
 export async function acceptOrder(db: Db, { idempotency, ...order }: AcceptOrder): Promise<{ number: string } | null> {
   const { rows } = await db.query<{ number: string }>(
@@ -114,6 +117,7 @@ export async function acceptOrder(db: Db, { idempotency, ...order }: AcceptOrder
       operation: idempotency.operation,
       key: idempotency.key,
       keyBodyHash: idempotency.bodyHash,
+      attemptsMax: ATTEMPTS_PER_CART_MAX,
       eventId: newId('event'),
     }),
   )
@@ -133,6 +137,7 @@ const ACCEPT = statement(
         and order_id is null
         and expires_at > now()
         and lines <> '{}'
+        and (${ATTEMPTS_SENT_FOR} cart.id) < :attemptsMax
       returning id, token_hash, version, currency, lines
     ),
     accepted as (
@@ -161,7 +166,10 @@ const ACCEPT = statement(
     select number from accepted`,
 )
 
-/** Asks for another attempt. Null: the order does not wait for one any more, or the key was used meanwhile. Read again. */
+/**
+ * Asks for another attempt. Null: the order does not wait for one any more, the key was used meanwhile, or its cart was
+ * tried too often. Read again.
+ */
 export async function requestNextAttempt(
   db: Db,
   input: Omit<RequestAttempt, 'paymentId'>,

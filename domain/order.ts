@@ -21,13 +21,13 @@ export type OrderStatus = (typeof ORDER_STATUSES)[number]
 export const ORDER_TRANSITIONS: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
   pending: ['inventory_reserved', 'cancelled'],
   inventory_reserved: ['payment_pending', 'cancelled'],
-  payment_pending: ['confirmed', 'on_hold', 'cancelled'],
+  payment_pending: ['confirmed', 'cancelled'],
   confirmed: ['processing', 'on_hold', 'cancelled'],
   processing: ['shipped', 'on_hold', 'cancelled'],
   shipped: ['delivered'],
   delivered: ['completed'],
   completed: [],
-  on_hold: ['payment_pending', 'confirmed', 'processing', 'cancelled'],
+  on_hold: ['confirmed', 'processing', 'cancelled'],
   cancelled: [],
 }
 

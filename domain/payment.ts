@@ -47,6 +47,9 @@ export function isUnresolved(status: AttemptStatus): boolean {
   return (UNRESOLVED_STATUSES as readonly AttemptStatus[]).includes(status)
 }
 
+/** So many attempts of one cart may be sent to a provider, those of its cancelled orders included: a shop is no card tester. */
+export const ATTEMPTS_PER_CART_MAX = 10
+
 /** True while the provider holds money of the customer for this attempt. */
 export function holdsMoney(status: AttemptStatus): boolean {
   return (HOLDING_STATUSES as readonly AttemptStatus[]).includes(status)

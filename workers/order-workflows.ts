@@ -83,12 +83,12 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
         }),
       )
     },
-    async tellNews(payment) {
-      if (await unlessRunning(() => signalFulfillment(payment.orderId, payment.paymentId))) return
+    async tellNews({ orderId, paymentId, pays }) {
+      if (pays && (await unlessRunning(() => signalFulfillment(orderId, paymentId)))) return
       await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
-        ...settlementStart(payment),
+        ...settlementStart({ orderId, paymentId }),
         signal: providerNewsSignal,
-        signalArgs: [payment],
+        signalArgs: [{ paymentId }],
       })
     },
     startSettlement: (payment) =>

@@ -221,6 +221,8 @@ export const ORDER_ACTIVITIES = [
   'refundPayment',
   'releasePayment',
   'refreshPayment',
+  'renewPayment',
+  'letLapse',
   'decideCapture',
   'decideRefund',
   'settleElsewhere',

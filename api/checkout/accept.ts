@@ -11,6 +11,7 @@ import {
   requestNextAttempt,
 } from '../../db/checkout'
 import { type Order, readOwnOrder } from '../../db/order/read'
+import { hasTriedTooOften } from '../../db/payment/attempt'
 import type { IdempotencyScope } from '../../db/platform/idempotency'
 import { storeSettings } from '../../db/platform/settings'
 import { readPriceInputs } from '../../db/pricing'
@@ -33,7 +34,7 @@ import type { ApiDeps } from '../deps'
 import { hashOfJson } from '../http/body'
 import { type FieldError, invalid } from '../http/problem'
 import type { CheckoutDemand } from './admission'
-import { REPLAYED, refused, refusedByOrder } from './answer'
+import { REPLAYED, refused, refusedByOrder, triedTooOften } from './answer'
 import type { CheckoutRequest, PaymentRequest } from './request'
 
 /** A cart or an order that changes while it is read is read again this often. */
@@ -139,7 +140,8 @@ async function followOrder(
   if (decision !== 'pay') return { problem: refusedByOrder(decision, order, deps) }
   requireProvider(payment.provider, deps)
   const next = await requestNextAttempt(deps.pool, { orderId, tokenHash, ...payment, idempotency })
-  return next ? { ...known, attempt: next.attempt, fresh: true } : 'changed'
+  if (next) return { ...known, attempt: next.attempt, fresh: true }
+  return (await hasTriedTooOften(deps.pool, order.cartId)) ? { problem: triedTooOften(order, deps) } : 'changed'
 }
 
 /** Accepts the cart as it was read, or refuses it; or waits in line, while those admitted may take all that is left. */
@@ -159,7 +161,7 @@ async function tryCart(cart: Cart, call: CheckoutCall, deps: ApiDeps): Promise<T
   })
   if (accepted) return { ...accepted, leave }
   leave()
-  return 'changed'
+  return (await hasTriedTooOften(deps.pool, cart.id)) ? { problem: triedTooOften(null, deps) } : 'changed'
 }
 
 /** Who buys, and where the goods go. */

@@ -4,7 +4,8 @@ import { type Capture, readCapture } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import type { CaptureId } from '../../domain/ids'
-import { MOVE_STATUSES } from '../../domain/payment/books'
+import type { Currency } from '../../domain/money'
+import { type BoundRefusal, type HoldRefusal, MOVE_STATUSES } from '../../domain/payment/books'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, money, pathId, timestamp } from '../http/schemas'
@@ -37,7 +38,7 @@ const postCapture = defineRoute({
   answers: {
     201: captureBody,
     404: ['not_found'],
-    409: ['amount_exceeds_available', 'request_in_progress'],
+    409: ['amount_exceeds_available', 'order_on_hold', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
@@ -48,12 +49,17 @@ const postCapture = defineRoute({
     idempotency,
     async (tx) => {
       const capture = await inBooks(tx, order.id, (books) => books.claimCapture({ amount, actor: caller.keyId }))
-      if ('refused' in capture) throw exceeds('captured', capture.available, order.currency)
+      if ('refused' in capture) throw refusalOf(capture, order.currency)
       return { status: 201, resource: capture.id }
     },
     (id) => carryOut(id, deps),
   )
 })
+
+function refusalOf(refusal: BoundRefusal | HoldRefusal, currency: Currency): DomainError {
+  if (refusal.refused === 'amount_exceeds_available') return exceeds('captured', refusal.available, currency)
+  return new DomainError('order_on_hold', 'The order is on hold: nothing is captured meanwhile.')
+}
 
 /** The capture, once the provider has answered or the wait is over. */
 async function carryOut(id: CaptureId, deps: ApiDeps): Promise<z.input<typeof captureBody>> {

@@ -47,6 +47,12 @@ const WORK = {
     from refund m
     join payment p on p.id = m.payment_id
     where m.at_work`,
+  /** `payment_expiring`: fulfillment renews an authorization 48 hours before it ends. */
+  expiring: `
+    select 'fulfillment', p.order_id, null, p.capture_before - interval '48 hours', p.capture_before - interval '47 hours'
+    from payment p
+    where p.status = 'authorized' and p.capture_before < now() + interval '47 hours' and p.outcome = 'completed'
+      and not p.may_lapse`,
   /** `dispute_at_work` */
   dispute: `
     select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at, m.updated_at + interval '90 days'

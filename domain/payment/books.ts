@@ -21,13 +21,15 @@ export interface OrderMoney {
   cancelled: number
   /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
   stage: 'open' | 'won' | 'over'
+  /** Nothing is captured meanwhile; what was claimed before goes on. */
+  readonly isHeld: boolean
 }
 
 export interface PaymentBook {
   readonly id: PaymentId
   readonly attempt: number
   /** It pays for the order. Whatever another one took goes back. */
-  readonly pays: boolean
+  pays: boolean
   status: AttemptStatus
   /** What it authorizes; 0 for an attempt that was never sent. */
   amount: number
@@ -133,9 +135,14 @@ export interface BoundRefusal {
   readonly available: number
 }
 
+export interface HoldRefusal {
+  readonly refused: 'order_on_hold'
+}
+
 /** An event of the order that its books ask for, by its type's last word. */
 export interface BookEvent {
   readonly type:
+    | 'payment.authorized'
     | 'payment.received'
     | 'payment.capture_requested'
     | 'payment.captured'
@@ -230,7 +237,8 @@ export class Books {
    * Claims a capture of `amount`, to be carried out by the order's workflow. Of a payment that can be captured only once, all
    * that is due is claimed.
    */
-  claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal {
+  claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal | HoldRefusal {
+    if (this.order.isHeld) return { refused: 'order_on_hold' }
     const payment = this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
     const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
     if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
@@ -357,6 +365,20 @@ export class Books {
     for (const refund of seen.refunds) this.seeRefund(payment, refund)
     for (const dispute of seen.disputes) this.seeDispute(payment, dispute)
     this.settle()
+  }
+
+  /**
+   * What is due has been authorized anew, by `renewalId`, before the authorization of `paymentId` ends: that one is let go.
+   */
+  renew(paymentId: PaymentId, renewalId: PaymentId, seen: SeenPayment): void {
+    const [old, renewal] = [this.payment(paymentId), this.payment(renewalId)]
+    if (HOLDING.has(renewal.status)) return
+    renewal.status = 'authorized'
+    renewal.pays = true
+    this.post('authorize', renewal, 1, renewal.amount)
+    this.tell('payment.authorized', renewal, { amount: renewal.amount })
+    if (capturableOf(old) > 0) old.releasing = true
+    this.see(renewalId, seen)
   }
 
   /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */

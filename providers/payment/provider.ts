@@ -180,6 +180,17 @@ export interface WebhookEvent {
   readonly orderId: string | null
   /** As it was when the hint was sent; null where the event is not about the charge's state. */
   readonly state: ChargeState | null
+  /** Its sums then, where the event carries them: who knows them already need not look. */
+  readonly sums?: ChargeSums
+}
+
+/** Minor units: `refunding` is on its way back, `disputed` in disputes that are open or lost. */
+export interface ChargeSums {
+  readonly captured: number
+  readonly released: number
+  readonly refunded: number
+  readonly refunding: number
+  readonly disputed: number
 }
 
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -193,6 +204,9 @@ export interface PaymentProvider {
   readonly name: string
   /** How long it knows a key, in milliseconds; null: for ever. */
   readonly keyLifetimeMs: number | null
+
+  /** Whether it authorizes an amount again by the same method, without the customer. */
+  readonly renews: boolean
 
   /** Whether it can be asked to charge this method. */
   takes(method: string): boolean

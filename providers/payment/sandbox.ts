@@ -9,6 +9,7 @@ import {
   type CaptureRequest,
   type Charge,
   type ChargeListPage,
+  type ChargeSums,
   type ChargeRequest,
   type ChargeState,
   type KeepReference,
@@ -35,6 +36,7 @@ export class SandboxProvider implements PaymentProvider {
   readonly name = 'sandbox'
   /** It never forgets a key. */
   readonly keyLifetimeMs = null
+  readonly renews = true
   readonly #pool: Pool
   readonly #webhook: Webhook
   readonly #timeoutMs: number
@@ -161,6 +163,7 @@ export class SandboxProvider implements PaymentProvider {
       chargeKey: charge.key,
       orderId: charge.reference,
       state: charge.status,
+      sums: sumsOf(charge),
     }
   }
 
@@ -359,6 +362,16 @@ function toMovement(wire: WireMovement): Movement {
     amount: { amount: wire.amount, currency: wire.currency },
     at: wire.created_at,
   }
+}
+
+function sumsOf({ captured, released, refunded, refunds, disputes }: WireCharge): ChargeSums {
+  const pending = refunds.filter(({ status }) => status === 'pending')
+  const standing = disputes.filter(({ status }) => status !== 'won')
+  return { captured, released, refunded, refunding: sumOf(pending), disputed: sumOf(standing) }
+}
+
+function sumOf(rows: readonly { readonly amount: number }[]): number {
+  return rows.reduce((sum, { amount }) => sum + amount, 0)
 }
 
 function codeOf(answer: Answer): string {

@@ -3,6 +3,7 @@ import { newId } from '../../../db/id'
 import { readOrder } from '../../../db/order/read'
 import {
   changeAttempt,
+  hasTriedTooOften,
   readAttempt,
   recordLateMoney,
   recordReturn,
@@ -22,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const { cancel, confirm, followsTheTable, placed } = orderStatements(() => database.pool)
+const { accept, cancel, cartOfTwo, confirm, followsTheTable, placed } = orderStatements(() => database.pool)
 
 describe('attempts', () => {
   const request = (order: AcceptedOrder) =>
@@ -82,6 +83,31 @@ describe('attempts', () => {
     expect(await startAttempt(database.pool, second)).toBeNull()
     await refuseAttempt(database.pool, second.paymentId, 'expired')
     expect(await readAttempt(database.pool, second.paymentId)).toMatchObject({ status: 'failed', outcome: 'expired' })
+  })
+
+  it('ten are sent for a cart, those of its cancelled orders included, and no more', async () => {
+    const order = await placed()
+    const declineNext = async () => {
+      const next = { orderId: order.orderId, paymentId: await requestedOf(order), answerSeconds: 1 }
+      expect(await startAttempt(database.pool, next)).not.toBeNull()
+      await changeAttempt(database.pool, { ...next, change: { to: 'declined', reference: null, declineCode: 'no' } })
+    }
+    await change(order, 'declined')
+    for (let attempt = 2; attempt < 10; attempt++) {
+      expect(await request(order)).toEqual({ attempt })
+      await declineNext()
+    }
+    // What was never sent does not count.
+    await request(order)
+    await refuseAttempt(database.pool, await requestedOf(order), 'refused')
+    expect(await hasTriedTooOften(database.pool, order.cartId)).toBe(false)
+    expect(await request(order)).toEqual({ attempt: 11 })
+    await declineNext()
+    expect(await hasTriedTooOften(database.pool, order.cartId)).toBe(true)
+    expect(await request(order)).toBeNull()
+    await cancel(order)
+    expect(await accept(order)).toBeNull()
+    expect(await accept(await cartOfTwo())).not.toBeNull()
   })
 
   it('does not bring back a hold that is over', async () => {

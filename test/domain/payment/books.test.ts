@@ -246,7 +246,7 @@ function booksOf({
   capturesInParts?: boolean
 }): Books {
   const rows: BooksRows = {
-    order: { id: ORDER, total, cancelled: 0, stage },
+    order: { id: ORDER, total, cancelled: 0, stage, isHeld: false },
     payments: [
       {
         id: PAYMENT,
@@ -287,7 +287,7 @@ function captured({ total }: { total: number }): Books {
 
 function claimed(books: Books, amount: number) {
   const capture = books.claimCapture({ amount, actor: null })
-  if ('refused' in capture) throw new Error(`refused: ${capture.available}`)
+  if ('refused' in capture) throw new Error(capture.refused)
   return capture
 }
 
