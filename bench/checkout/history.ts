@@ -69,9 +69,10 @@ const PAYMENTS = `
   ) as past`
 
 const CAPTURES = `
-  insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, cause, reference)
+  insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, cause, reference,
+                       updated_at)
   select ${id('cap')}, ${id('order')}, ${id('pay')}, 1, ${id('order')} || '/capture/1', 500, 'GBP', 'succeeded', false, 'staff',
-         'mv_' || n
+         'mv_' || n, now() - interval '1 day'
   ${NUMBERED}
   where n % 10 in (2, 3)`
 

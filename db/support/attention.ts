@@ -1,9 +1,10 @@
-import type { OrderId } from '../../domain/ids'
+import { ID_PREFIXES, type OrderId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
 import { type AttentionCase, SWEPT_CASES } from '../../domain/support'
 import type { Db } from '../pool'
-import { HOLDING, OPEN, statement, UNDECIDED } from '../sql'
+import { ORDERS_AT_WORK } from '../order/sweep'
+import { statement } from '../sql'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
 
@@ -83,28 +84,24 @@ export async function listSettledCases(
   db: Db,
   { shard, shards, limit }: { shard: number; shards: number; limit: number },
 ): Promise<SettledCase[]> {
-  const { rows } = await db.query<SettledCase>(SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES }))
+  const { rows } = await db.query<SettledCase>(
+    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, paymentIds: `${ID_PREFIXES.payment}\\_%` }),
+  )
   return rows
 }
-
-/** An attempt `p` of the order `o` for which its checkout or its settlement still has something to do. */
-const UNSETTLED = `(
-  p.status in ${UNDECIDED} or p.status in ${HOLDING} and o.status = 'cancelled' or p.pending_sync is not null)`
 
 const SETTLED_CASES = statement(
   'attention.settled',
   `
+    with work as materialized (${ORDERS_AT_WORK})
     select a.id, a.workflow_id as "workflowId"
     from attention a
-    join orders o on o.id = a.order_id
-    left join payment about on about.id = a.object and about.order_id = o.id
     where a.closed_at is null and a.code = any (:codes::text[])
       and hashtext(a.order_id) & (:shards - 1) = :shard
-      and o.status not in ${OPEN}
-      and (a.object is null or about.id is not null)
+      and (a.object is null or a.object like :paymentIds)
       and not exists (
-        select from payment p
-        where p.order_id = o.id and (a.object is null or p.id = a.object) and ${UNSETTLED})
+        select from work
+        where work.order_id = a.order_id and (a.object is null or work.object = a.object or work.owner = 'checkout'))
     order by a.id
     limit :limit`,
 )

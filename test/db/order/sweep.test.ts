@@ -35,11 +35,7 @@ const workOf = async ({ orderId }: { orderId: OrderId }, more: Partial<typeof AL
   (await listOrdersAtWork(database.pool, { ...ALL, ...more })).filter((order) => order.orderId === orderId)
 
 /** A movement of a payment that its workflow has yet to see to, as a row. */
-async function asked(
-  table: 'capture' | 'refund' | 'dispute',
-  order: AcceptedOrder,
-  pool = database.pool,
-): Promise<void> {
+async function asked(table: 'capture' | 'refund' | 'dispute', order: AcceptedOrder): Promise<void> {
   const id = `${{ capture: 'cap', refund: 'ref', dispute: 'dp' }[table]}_${newId('event').slice('evt_'.length)}`
   const values: Record<string, unknown> = {
     order_id: order.orderId,
@@ -181,7 +177,10 @@ describe('what a round costs', () => {
     try {
       const costs = await costsOfHistory(past.url, 500, 20_000)
       expect(costs.map(({ statement }) => statement)).toContain('order.atWork')
-      expect(costs.filter(({ few, many }) => !(many / few <= 1.2))).toEqual([])
+      // A statement that reads five pages may read one more.
+      expect(costs.filter(({ few, many }) => !(many <= Math.max(few * 1.2, few + 2)))).toEqual([])
+      const sum = (of: 'few' | 'many') => costs.reduce((pages, cost) => pages + cost[of], 0)
+      expect(sum('many') / sum('few')).toBeLessThanOrEqual(1.2)
     } finally {
       await past.drop()
     }
