@@ -320,7 +320,10 @@ export class Books {
     const amount = Math.min(failed.amount, refundableOf(payment))
     if (amount === 0) return null
     const again = this.addRefund(payment, amount, { ...failed, retries: failed.id, requestId: failed.requestId })
-    if (decision === 'elsewhere') this.completeRefund(again, 'elsewhere')
+    if (decision === 'elsewhere') {
+      this.completeRefund(again, 'elsewhere')
+      this.settle()
+    }
     return again
   }
 

@@ -54,7 +54,7 @@ export function orderStatements(pool: () => Pool) {
       method: 'pm_card_visa',
       paymentKey: `${orderId}/charge/1`,
       bodyHash: Buffer.alloc(32),
-      idempotency: { scope: 'test', operation: cartId, key, bodyHash: Buffer.alloc(32) },
+      idempotency: { scope: `cart:${tokenHash.toString('base64url')}`, operation: cartId, key, bodyHash: Buffer.alloc(32) },
     })
   }
 
@@ -96,7 +96,10 @@ export function orderStatements(pool: () => Pool) {
   }
 
   const confirm = ({ orderId, paymentId }: AcceptedOrder) =>
-    confirmOrder(pool(), { orderId, paid: { paymentId, status: 'authorized', reference: 'ch_1' } })
+    confirmOrder(pool(), {
+      orderId,
+      paid: { paymentId, status: 'authorized', reference: 'ch_1', capturesInParts: true, captureBefore: null },
+    })
 
   const cancel = ({ orderId }: AcceptedOrder) => cancelOrder(pool(), { orderId, reason: 'customer' })
 

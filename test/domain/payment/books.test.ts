@@ -96,7 +96,7 @@ describe('refund', () => {
     const [refund] = refunded(books, 500)
     books.answerRefund(refund.id, { outcome: 'failed', code: 'refused', reference: null })
     books.decideRefund(refund.id, 'elsewhere')
-    expect(books.payments[0]).toMatchObject({ refunded: 500, refunding: 0 })
+    expect(books.payments[0]).toMatchObject({ status: 'refunded', refunded: 500, refunding: 0 })
     expect(balance(books, 'psp_clearing')).toBe(500)
     expect(balance(books, 'settled_elsewhere')).toBe(-500)
   })
