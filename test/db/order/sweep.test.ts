@@ -2,7 +2,8 @@ import { buffersOf } from '../../../bench/checkout/buffers'
 import { writeHistory } from '../../../bench/checkout/history'
 import { expireDueHolds } from '../../../db/inventory/reservation'
 import { listOrdersAtWork, noteUnmoved } from '../../../db/order/sweep'
-import { recordLateMoney, requireSync } from '../../../db/payment/attempt'
+import { requireSync } from '../../../db/payment/attempt'
+import { withBooks } from '../../../db/payment/books'
 import { readGauges } from '../../../db/platform/gauges'
 import type { Db, Pool } from '../../../db/pool'
 import type { Query } from '../../../db/sql'
@@ -10,6 +11,7 @@ import { listOpenCases, listSettledCases, openCase } from '../../../db/support/a
 import type { OrderId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
+import { seenPayment } from '../../support/seen'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -40,7 +42,7 @@ const workOf = async ({ orderId }: { orderId: OrderId }, more: Partial<typeof AL
 
 const late = async (order: AcceptedOrder) => {
   await cancel(order)
-  await recordLateMoney(database.pool, { ...order, status: 'authorized', reference: 'ch_1' })
+  await withBooks(database.pool, order.orderId, (books) => books.receive(order.paymentId, seenPayment({})))
 }
 
 describe('what is at work', () => {
