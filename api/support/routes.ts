@@ -133,8 +133,9 @@ const getTimeline = defineRoute({
   },
   example: { answer: 200 },
 }).handle(async ({ params }, deps) => {
-  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
-  const { entries, complete } = await readTimeline(params.id, deps)
+  const order = await readOrder(deps.pool, params.id)
+  if (!order) throw new DomainError('not_found', 'There is no such order.')
+  const { entries, complete } = await readTimeline(order, deps)
   return {
     status: 200,
     body: { ...wholeList(entries), workflow_steps: complete ? 'included' : 'unavailable' },

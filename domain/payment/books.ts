@@ -91,12 +91,15 @@ export interface RefundBook {
   readonly retries: RefundId | null
 }
 
+export const DISPUTE_STATUSES = ['open', 'won', 'lost'] as const
+export type DisputeStatus = (typeof DISPUTE_STATUSES)[number]
+
 export interface DisputeBook {
   readonly paymentId: PaymentId
   readonly reference: string
   readonly number: number
   readonly amount: number
-  status: 'open' | 'won' | 'lost'
+  status: DisputeStatus
   atWork: boolean
 }
 
@@ -119,7 +122,7 @@ export interface SeenPayment {
   readonly disputes: readonly {
     readonly reference: string
     readonly amount: number
-    readonly status: 'open' | 'won' | 'lost'
+    readonly status: DisputeStatus
   }[]
 }
 
