@@ -616,6 +616,7 @@ create table payment (
   captures_in_parts boolean default true not null,
   capture_before timestamp with time zone,
   renews typeid,
+  may_lapse boolean default false not null,
   captured bigint default 0 not null,
   capturing bigint default 0 not null,
   released bigint default 0 not null,

@@ -143,7 +143,7 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
     ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
       runRelay({ settings, consumers, log }, partition, signal),
     ),
-    runInbox({ pool, providers, temporal, orders, log }, signal),
+    runInbox({ settings, pool, providers, temporal, orders, log }, signal),
     runExpiry({ temporal, log }, signal),
     runImports({ pool, temporal, log }, signal),
     ...search.engines.flatMap((engine) => [

@@ -29,6 +29,8 @@ create table payment (
   capture_before timestamptz,
   -- The attempt whose authorization it takes over before that one ends; null for an attempt that a buyer made.
   renews typeid references payment,
+  -- Somebody has decided that it need not be renewed.
+  may_lapse boolean not null default false,
   -- Sums of its captures and refunds: `capturing` and `refunding` of those that are still on their way. `released` was
   -- authorized and let go. `disputed`: in disputes that are open or lost.
   captured bigint not null default 0 check (captured >= 0),

@@ -10,6 +10,7 @@ import {
   type CaptureRequest,
   type Charge,
   type ChargeListPage,
+  type ChargeSums,
   type ChargeRequest,
   type ChargeState,
   type KeepReference,
@@ -31,11 +32,23 @@ export interface SandboxProviderOptions {
   readonly timeoutMs: number
 }
 
+/** Those that a shopper tries first; the sandbox knows more. */
+const OFFERED_METHODS = [
+  'pm_card_visa',
+  'pm_card_mastercard',
+  'pm_card_authenticationRequired',
+  'pm_card_chargeDeclined',
+  'pm_card_chargeDeclinedInsufficientFunds',
+  'pm_card_chargeDeclinedExpiredCard',
+] as const
+
 /** The sandbox of `sandbox/`, over HTTP. */
 export class SandboxProvider implements PaymentProvider {
   readonly name = 'sandbox'
   /** It never forgets a key. */
   readonly keyLifetimeMs = null
+  readonly offer = { type: 'card', methods: OFFERED_METHODS, publishableKey: null } as const
+  readonly renews = true
   readonly #pool: Pool
   readonly #webhook: Webhook
   readonly #timeoutMs: number
@@ -162,6 +175,7 @@ export class SandboxProvider implements PaymentProvider {
       chargeKey: charge.key,
       orderId: charge.reference,
       state: charge.status,
+      sums: sumsOf(charge),
     }
   }
 
@@ -364,6 +378,16 @@ function toMovement(wire: WireMovement): Movement {
     amount: { amount: wire.amount, currency: wire.currency },
     at: wire.created_at,
   }
+}
+
+function sumsOf({ captured, released, refunded, refunds, disputes }: WireCharge): ChargeSums {
+  const pending = refunds.filter(({ status }) => status === 'pending')
+  const standing = disputes.filter(({ status }) => status !== 'won')
+  return { captured, released, refunded, refunding: sumOf(pending), disputed: sumOf(standing) }
+}
+
+function sumOf(rows: readonly { readonly amount: number }[]): number {
+  return rows.reduce((sum, { amount }) => sum + amount, 0)
 }
 
 function codeOf(answer: Answer): string {

@@ -38,6 +38,12 @@ const orders: OrderWorkflows = {
     started.push(paymentId)
     return true
   },
+  startFulfillment: async ({ orderId }) => {
+    started.push(orderId)
+    return true
+  },
+  awaitFulfillment: async () => undefined,
+  tellNews: async () => undefined,
 }
 
 beforeAll(async () => {
