@@ -5,7 +5,7 @@ import { isMoneyAtWork } from '../../db/payment/work'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import { type OrderId, skuKey } from '../../domain/ids'
-import { type CancelReason, isOpen, orderLabel, type WantedUnits } from '../../domain/order'
+import { type CancelReason, isOpen, isOver, orderLabel, type WantedUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { type AnswerOf, defineRoute, type Route } from '../http/route'
 import { pathId, reasonCode, units } from '../http/schemas'
@@ -107,9 +107,9 @@ async function cancelConfirmed(
     },
     async () => null,
   )
-  const { attempts, confirmedAt } = await requireOrder(orderId, deps)
+  const { status, attempts, confirmedAt } = await requireOrder(orderId, deps)
   // The money of an order that never won is its checkout's, and then its settlements'.
-  if (confirmedAt) await tellOwner({ orderId, paymentIds: attempts.map(({ id }) => id) }, deps)
+  if (confirmedAt) await tellOwner({ orderId, isOver: isOver(status), paymentIds: attempts.map(({ id }) => id) }, deps)
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   return answer(orderId, deps, headers)
 }

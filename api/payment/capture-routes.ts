@@ -5,6 +5,7 @@ import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import type { CaptureId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
+import { isOver } from '../../domain/order'
 import type { BoundRefusal, HoldRefusal } from '../../domain/payment/books'
 import type { ApiDeps } from '../deps'
 import { listPageFrom, readCursor } from '../http/pagination'
@@ -72,7 +73,8 @@ function refusalOf(refusal: BoundRefusal | HoldRefusal, currency: Currency): Dom
 async function carryOut(id: CaptureId, deps: ApiDeps): Promise<z.input<typeof captureBody>> {
   const { orderId, paymentId, status } = await requireCapture(id, deps)
   if (status === 'pending') {
-    await tellOwner({ orderId, paymentIds: [paymentId] }, deps)
+    const order = await requireOrder(orderId, deps)
+    await tellOwner({ orderId, isOver: isOver(order.status), paymentIds: [paymentId] }, deps)
     await awaitMove(async () => (await requireCapture(id, deps)).status !== 'pending', MOVES_WAIT_MS)
   }
   return presentCapture(await requireCapture(id, deps))

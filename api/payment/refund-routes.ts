@@ -6,7 +6,7 @@ import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import { type OrderId, type RefundId, skuKey } from '../../domain/ids'
 import { sum } from '../../domain/money'
-import { valueOfUnits } from '../../domain/order'
+import { isOver, valueOfUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
@@ -115,7 +115,8 @@ async function carryOut(id: RefundId, deps: ApiDeps): Promise<z.input<typeof ref
   const rows = await requireRefund(id, deps)
   const [{ orderId }] = rows
   if (rows.some(isToBeSent)) {
-    await tellOwner({ orderId, paymentIds: rows.map(({ paymentId }) => paymentId) }, deps)
+    const { status } = await requireOrder(orderId, deps)
+    await tellOwner({ orderId, isOver: isOver(status), paymentIds: rows.map(({ paymentId }) => paymentId) }, deps)
     await awaitMove(async () => !(await requireRefund(id, deps)).some(isToBeSent), MOVES_WAIT_MS)
   }
   return presentRefund(await requireRefund(id, deps))
