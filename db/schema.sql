@@ -236,6 +236,42 @@ create table brand (
 );
 CREATE UNIQUE INDEX brand_spelling ON public.brand USING btree (lower(name));
 
+create table capture (
+  id typeid not null,
+  order_id typeid not null,
+  payment_id typeid not null,
+  number integer not null,
+  key text not null,
+  amount bigint not null,
+  currency currency not null,
+  status text default 'pending'::text not null,
+  at_work boolean default true not null,
+  sent_at timestamp with time zone,
+  final boolean,
+  cause text not null,
+  actor text,
+  reference text,
+  failure_code text,
+  retries typeid,
+  movement text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint capture_pkey PRIMARY KEY (id),
+  constraint capture_amount_check CHECK ((amount > 0)),
+  constraint capture_cause_check CHECK ((cause = ANY (ARRAY['staff'::text, 'authorization'::text, 'provider'::text]))),
+  constraint capture_key_key UNIQUE (key),
+  constraint capture_number_check CHECK ((number > 0)),
+  constraint capture_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint capture_order_id_number_key UNIQUE (order_id, number),
+  constraint capture_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
+  constraint capture_retries_fkey FOREIGN KEY (retries) REFERENCES capture(id),
+  constraint capture_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+) with (fillfactor=70);
+CREATE INDEX capture_at_work ON public.capture USING btree (order_id) WHERE at_work;
+CREATE INDEX capture_payment ON public.capture USING btree (payment_id);
+CREATE UNIQUE INDEX capture_reference ON public.capture USING btree (payment_id, reference) WHERE (reference IS NOT NULL);
+CREATE INDEX capture_unmatched ON public.capture USING btree (id) WHERE ((status = 'succeeded'::text) AND (movement IS NULL));
+
 create table cart (
   id typeid not null,
   token_hash bytea not null,
@@ -308,6 +344,27 @@ create table category_bestseller (
 );
 CREATE INDEX category_bestseller_product ON public.category_bestseller USING btree (product_id);
 
+create table dispute (
+  payment_id typeid not null,
+  reference text not null,
+  order_id typeid not null,
+  number integer not null,
+  amount bigint not null,
+  currency currency not null,
+  status text not null,
+  at_work boolean default true not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint dispute_pkey PRIMARY KEY (payment_id, reference),
+  constraint dispute_amount_check CHECK ((amount > 0)),
+  constraint dispute_number_check CHECK ((number > 0)),
+  constraint dispute_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint dispute_order_id_number_key UNIQUE (order_id, number),
+  constraint dispute_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
+  constraint dispute_status_check CHECK ((status = ANY (ARRAY['open'::text, 'won'::text, 'lost'::text])))
+);
+CREATE INDEX dispute_at_work ON public.dispute USING btree (order_id) WHERE at_work;
+
 create table idempotency (
   scope text not null,
   operation text not null,
@@ -378,6 +435,7 @@ create table inbox (
   type text not null,
   charge_reference text not null,
   payment_key text,
+  reference text,
   payload jsonb not null,
   received_at timestamp with time zone default now() not null,
   due_at timestamp with time zone default now() not null,
@@ -392,16 +450,16 @@ create table ledger_entry (
   order_id typeid not null,
   payment_id typeid not null,
   operation text not null,
-  seq integer default 1 not null,
+  seq bigint not null,
   account text not null,
   seller_id text default 'house'::text not null,
   amount bigint not null,
   currency currency not null,
   created_at timestamp with time zone default now() not null,
   constraint ledger_entry_pkey PRIMARY KEY (id),
-  constraint ledger_entry_account_check CHECK ((account = ANY (ARRAY['authorized'::text, 'authorized_contra'::text, 'psp_clearing'::text, 'customer_deposits'::text, 'refunds_payable'::text]))),
+  constraint ledger_entry_account_check CHECK ((account = ANY (ARRAY['authorized'::text, 'authorized_contra'::text, 'psp_clearing'::text, 'customer_deposits'::text, 'refunds_payable'::text, 'disputed'::text, 'dispute_losses'::text, 'settled_elsewhere'::text]))),
   constraint ledger_entry_amount_check CHECK ((amount <> 0)),
-  constraint ledger_entry_operation_check CHECK ((operation = ANY (ARRAY['authorize'::text, 'capture'::text, 'void'::text, 'refund_request'::text, 'refund'::text]))),
+  constraint ledger_entry_operation_check CHECK ((operation = ANY (ARRAY['authorize'::text, 'capture'::text, 'release'::text, 'refund_request'::text, 'refund'::text, 'refund_return'::text, 'refund_failure'::text, 'refund_elsewhere'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text]))),
   constraint ledger_entry_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint ledger_entry_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
   constraint ledger_entry_payment_id_operation_seq_account_key UNIQUE (payment_id, operation, seq, account)
@@ -449,11 +507,16 @@ create table order_line (
   discount bigint default 0 not null,
   tax bigint default 0 not null,
   total bigint not null,
+  cancelled integer default 0 not null,
+  shipped integer default 0 not null,
   constraint order_line_pkey PRIMARY KEY (order_id, "position"),
+  constraint order_line_cancelled_check CHECK ((cancelled >= 0)),
+  constraint order_line_check CHECK (((cancelled + shipped) <= quantity)),
   constraint order_line_discount_check CHECK ((discount >= 0)),
   constraint order_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint order_line_order_id_sku_key UNIQUE (order_id, sku),
   constraint order_line_quantity_check CHECK ((quantity > 0)),
+  constraint order_line_shipped_check CHECK ((shipped >= 0)),
   constraint order_line_tax_check CHECK ((tax >= 0)),
   constraint order_line_total_check CHECK ((total >= 0)),
   constraint order_line_unit_price_check CHECK ((unit_price >= 0))
@@ -483,6 +546,7 @@ create table orders (
   shipping bigint default 0 not null,
   tax bigint default 0 not null,
   total bigint default 0 not null,
+  cancelled bigint default 0 not null,
   hold_expires_at timestamp with time zone,
   hold_extended boolean default false not null,
   refusal jsonb,
@@ -495,10 +559,14 @@ create table orders (
   updated_at timestamp with time zone default now() not null,
   confirmed_at timestamp with time zone,
   cancelled_at timestamp with time zone,
+  held_from text,
   constraint orders_pkey PRIMARY KEY (id),
   constraint orders_cancel_reason_check CHECK ((cancel_reason = ANY (ARRAY['out_of_stock'::text, 'price_changed'::text, 'payment_failed'::text, 'expired'::text, 'fraud'::text, 'customer'::text, 'merchant'::text, 'unavailable'::text]))),
-  constraint orders_check CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),
+  constraint orders_check CHECK (((cancelled >= 0) AND (cancelled <= total))),
+  constraint orders_check1 CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),
+  constraint orders_check2 CHECK (((status = 'on_hold'::text) = (held_from IS NOT NULL))),
   constraint orders_discount_check CHECK ((discount >= 0)),
+  constraint orders_held_from_check CHECK ((held_from = ANY (ARRAY['confirmed'::text, 'processing'::text]))),
   constraint orders_number_key UNIQUE (number),
   constraint orders_payment_status_check CHECK ((payment_status = ANY (ARRAY['none'::text, 'pending'::text, 'requires_action'::text, 'authorized'::text, 'partially_captured'::text, 'captured'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text, 'failed'::text, 'disputed'::text]))),
   constraint orders_shipping_check CHECK ((shipping >= 0)),
@@ -548,29 +616,44 @@ create table payment (
   late boolean default false not null,
   sent_at timestamp with time zone,
   expires_at timestamp with time zone,
+  captures_in_parts boolean default true not null,
+  capture_before timestamp with time zone,
+  renews typeid,
   captured bigint default 0 not null,
+  capturing bigint default 0 not null,
+  released bigint default 0 not null,
   refunded bigint default 0 not null,
+  refunding bigint default 0 not null,
+  disputed bigint default 0 not null,
+  releasing boolean default false not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint payment_pkey PRIMARY KEY (id),
-  constraint never_captured_twice CHECK ((captured <= amount)),
-  constraint never_refunded_twice CHECK ((refunded <= captured)),
+  constraint never_captured_twice CHECK ((((captured + capturing) + released) <= amount)),
+  constraint never_refunded_twice CHECK (((refunded + refunding) <= captured)),
   constraint payment_amount_check CHECK ((amount > 0)),
   constraint payment_attempt_check CHECK ((attempt > 0)),
   constraint payment_captured_check CHECK ((captured >= 0)),
+  constraint payment_capturing_check CHECK ((capturing >= 0)),
+  constraint payment_disputed_check CHECK ((disputed >= 0)),
   constraint payment_key_key UNIQUE (key),
   constraint payment_order_id_attempt_key UNIQUE (order_id, attempt),
   constraint payment_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint payment_outcome_check CHECK ((outcome = ANY (ARRAY['completed'::text, 'declined'::text, 'superseded'::text, 'refused'::text, 'cancelled'::text, 'expired'::text]))),
   constraint payment_pending_sync_check CHECK ((pending_sync = ANY (ARRAY['cancel'::text, 'reference'::text]))),
   constraint payment_refunded_check CHECK ((refunded >= 0)),
+  constraint payment_refunding_check CHECK ((refunding >= 0)),
+  constraint payment_released_check CHECK ((released >= 0)),
+  constraint payment_renews_fkey FOREIGN KEY (renews) REFERENCES payment(id),
   constraint payment_status_check CHECK ((status = ANY (ARRAY['requested'::text, 'sent'::text, 'requires_action'::text, 'pending'::text, 'authorized'::text, 'captured'::text, 'voided'::text, 'refunded'::text, 'declined'::text, 'failed'::text])))
 ) with (fillfactor=70);
 CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_id) WHERE (status = 'requested'::text);
 CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
+CREATE INDEX payment_expiring ON public.payment USING btree (capture_before) WHERE (status = 'authorized'::text);
 CREATE INDEX payment_late ON public.payment USING btree (order_id) WHERE (late AND (status = ANY (ARRAY['authorized'::text, 'captured'::text])));
 CREATE INDEX payment_pending_sync ON public.payment USING btree (order_id) WHERE (pending_sync IS NOT NULL);
 CREATE INDEX payment_reference ON public.payment USING btree (provider, reference) WHERE (reference IS NOT NULL);
+CREATE INDEX payment_releasing ON public.payment USING btree (order_id) WHERE releasing;
 
 create table price (
   sku sku not null,
@@ -711,6 +794,111 @@ create table recommendation_feature_count (
   products integer not null,
   constraint recommendation_feature_count_pkey PRIMARY KEY (feature)
 );
+
+create table reconciliation (
+  id typeid not null,
+  state text default 'requested'::text not null,
+  payments bigint default 0 not null,
+  moves bigint default 0 not null,
+  healed bigint default 0 not null,
+  waiting bigint default 0 not null,
+  failure text,
+  requested_at timestamp with time zone default now() not null,
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  constraint reconciliation_pkey PRIMARY KEY (id),
+  constraint reconciliation_check CHECK (((state = ANY (ARRAY['completed'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
+  constraint reconciliation_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'running'::text, 'completed'::text, 'failed'::text])))
+);
+CREATE UNIQUE INDEX one_reconciliation ON public.reconciliation USING btree ((true)) WHERE (ended_at IS NULL);
+
+create table reconciliation_difference (
+  id typeid not null,
+  provider text not null,
+  kind text not null,
+  object text not null,
+  payment_id typeid,
+  charge_reference text,
+  order_id typeid,
+  ours bigint not null,
+  theirs bigint not null,
+  currency currency not null,
+  state text not null,
+  first_seen timestamp with time zone default now() not null,
+  last_seen timestamp with time zone default now() not null,
+  closed_at timestamp with time zone,
+  accepted_by text,
+  reason_code text,
+  note text,
+  constraint reconciliation_difference_pkey PRIMARY KEY (id),
+  constraint reconciliation_difference_check CHECK (((payment_id IS NOT NULL) OR (charge_reference IS NOT NULL))),
+  constraint reconciliation_difference_check1 CHECK (((state = ANY (ARRAY['accepted'::text, 'gone'::text])) = (closed_at IS NOT NULL))),
+  constraint reconciliation_difference_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint reconciliation_difference_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
+  constraint reconciliation_difference_provider_kind_object_key UNIQUE (provider, kind, object),
+  constraint reconciliation_difference_state_check CHECK ((state = ANY (ARRAY['suspected'::text, 'open'::text, 'accepted'::text, 'gone'::text])))
+);
+CREATE INDEX difference_charge ON public.reconciliation_difference USING btree (provider, charge_reference) WHERE (charge_reference IS NOT NULL);
+CREATE INDEX difference_open ON public.reconciliation_difference USING btree (id) WHERE (state = ANY (ARRAY['suspected'::text, 'open'::text]));
+CREATE INDEX difference_payment ON public.reconciliation_difference USING btree (payment_id) WHERE (payment_id IS NOT NULL);
+CREATE INDEX difference_seen ON public.reconciliation_difference USING btree (last_seen, id);
+
+create table reconciliation_provider (
+  reconciliation_id typeid not null,
+  provider text not null,
+  since timestamp with time zone not null,
+  until timestamp with time zone not null,
+  watermark_before timestamp with time zone,
+  movements bigint default 0 not null,
+  charges bigint default 0 not null,
+  constraint reconciliation_provider_pkey PRIMARY KEY (reconciliation_id, provider),
+  constraint reconciliation_provider_reconciliation_id_fkey FOREIGN KEY (reconciliation_id) REFERENCES reconciliation(id)
+);
+
+create table reconciliation_watermark (
+  provider text not null,
+  at timestamp with time zone not null,
+  constraint reconciliation_watermark_pkey PRIMARY KEY (provider)
+);
+
+create table refund (
+  id typeid not null,
+  request_id typeid not null,
+  order_id typeid not null,
+  payment_id typeid not null,
+  number integer not null,
+  key text not null,
+  amount bigint not null,
+  currency currency not null,
+  status text default 'pending'::text not null,
+  at_work boolean default true not null,
+  cause text not null,
+  reason_code text,
+  restock boolean default false not null,
+  actor text,
+  reference text,
+  failure_code text,
+  retries typeid,
+  movement text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint refund_pkey PRIMARY KEY (id),
+  constraint refund_amount_check CHECK ((amount > 0)),
+  constraint refund_cause_check CHECK ((cause = ANY (ARRAY['staff'::text, 'cancel'::text, 'late'::text, 'provider'::text]))),
+  constraint refund_key_key UNIQUE (key),
+  constraint refund_number_check CHECK ((number > 0)),
+  constraint refund_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint refund_order_id_number_key UNIQUE (order_id, number),
+  constraint refund_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
+  constraint refund_request_id_fkey FOREIGN KEY (request_id) REFERENCES refund(id),
+  constraint refund_retries_fkey FOREIGN KEY (retries) REFERENCES refund(id),
+  constraint refund_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+) with (fillfactor=70);
+CREATE INDEX refund_at_work ON public.refund USING btree (order_id) WHERE at_work;
+CREATE INDEX refund_payment ON public.refund USING btree (payment_id);
+CREATE UNIQUE INDEX refund_reference ON public.refund USING btree (payment_id, reference) WHERE (reference IS NOT NULL);
+CREATE INDEX refund_request ON public.refund USING btree (request_id);
+CREATE INDEX refund_unmatched ON public.refund USING btree (id) WHERE ((status = 'succeeded'::text) AND (movement IS NULL));
 
 create table relay_partition (
   partition smallint not null,
