@@ -2,6 +2,7 @@ import type { Settings } from '../config'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { OrderId, PaymentId } from '../domain/ids'
+import type { OurOrder } from '../domain/payment/reconciliation'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
@@ -25,6 +26,15 @@ export interface OrderWorkflow {
   readonly paymentId: PaymentId | null
 }
 
+/** Of a payment there is something new: for its order's workflow to look up, or to carry out. */
+export interface PaymentWithNews {
+  readonly orderId: OrderId
+  readonly paymentId: PaymentId
+  readonly stage: OurOrder['stage']
+  /** The provider had decided about it before: what is new is about money that it holds, or held. */
+  readonly isResolved: boolean
+}
+
 /** For code that must know whether an order's workflow runs, or must start it again. */
 export interface OrderWorkflows {
   /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. */
@@ -42,6 +52,11 @@ export interface OrderWorkflows {
   remindOfAttempt(order: { orderId: OrderId; attempt: number }): Promise<void>
   /** Tells a checkout that is running that the buyer wants it cancelled. Again without harm. */
   remindOfCancel(orderId: OrderId): Promise<void>
+  /**
+   * Tells whoever owns the money of a payment that there is news of it: the checkout while it is at work, the order's
+   * fulfillment once it was confirmed, else the payment's settlement. Again without harm.
+   */
+  tellOfMoney(payment: PaymentWithNews): Promise<void>
   /** False when it is running already. */
   startSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
 }

@@ -1,11 +1,14 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflow, OrderWorkflows } from '../activities/deps'
-import { checkoutWorkflowId, expiryWorkflowId, orderIdOf } from '../domain/workflow-id'
+import { checkoutWorkflowId, expiryWorkflowId, fulfillmentWorkflowId, orderIdOf } from '../domain/workflow-id'
 import {
   attemptSignal,
   cancelSignal,
   checkoutStart,
   EXPIRY_SHARDS,
+  fulfillmentStart,
+  paymentWorkSignal,
+  providerNewsSignal,
   type SettlementInput,
   settlementStart,
   WORKFLOWS,
@@ -53,6 +56,23 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(attemptSignal, { attempt })),
     remindOfCancel: (orderId) =>
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
+    async tellOfMoney({ orderId, paymentId, stage, isResolved }) {
+      const checkout = temporal.workflow.getHandle(checkoutWorkflowId(orderId))
+      if (await isThere(() => checkout.signal(providerNewsSignal, { paymentId }))) return
+      // The sweep takes up an open order whose checkout is gone.
+      if (stage === 'open') return
+      const work = { signal: paymentWorkSignal, signalArgs: [] as [] }
+      if (isResolved && stage === 'won') {
+        await temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, { ...fulfillmentStart(orderId), ...work })
+        return
+      }
+      const fulfillment = temporal.workflow.getHandle(fulfillmentWorkflowId(orderId))
+      if (isResolved && (await isThere(() => fulfillment.signal(paymentWorkSignal)))) return
+      await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
+        ...settlementStart({ orderId, paymentId }),
+        ...work,
+      })
+    },
     startSettlement: (payment) =>
       unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),
   }
@@ -69,9 +89,16 @@ async function unlessRunning(start: () => Promise<unknown>): Promise<boolean> {
 }
 
 async function unlessGone(tell: () => Promise<void>): Promise<void> {
+  await isThere(tell)
+}
+
+/** False when there is no such workflow, or it has ended. */
+async function isThere(tell: () => Promise<void>): Promise<boolean> {
   try {
     await tell()
+    return true
   } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error
+    if (error instanceof WorkflowNotFoundError) return false
+    throw error
   }
 }

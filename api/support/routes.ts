@@ -18,6 +18,8 @@ import {
   type RepairedCase,
 } from '../../db/support/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
+import { acceptDifference } from '../../db/payment/reconciliation'
+import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
 import { ATTENTION_CASES, type AttentionCase, type CaseAtHand, repairChoices, repairsOf } from '../../domain/support'
@@ -241,13 +243,26 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     return first.code
   }
   if (first.code === 'reconciliation_difference') {
-    await closeCase(deps.pool, first)
+    await acceptOpenDifference(first, input, deps)
     return first.code
   }
   for (const { code, workflowId } of fitting) {
     if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
   }
   throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
+}
+
+/** No workflow waits for it: a person knows why our rows and the provider differ. */
+async function acceptOpenDifference(
+  { workflowId, step, object }: OpenCase,
+  { body, by }: RepairInput,
+  { pool }: ApiDeps,
+): Promise<void> {
+  await withTransaction(pool, async (tx) => {
+    const accepted = { by, reasonCode: body.reason_code, note: body.note ?? null }
+    if (object !== null && isId('difference', object)) await acceptDifference(tx, { id: object, ...accepted })
+    await closeCase(tx, { workflowId, step, object })
+  })
 }
 
 function isNamed(open: RepairedCase, { step, object }: RepairRequest): boolean {

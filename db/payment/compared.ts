@@ -193,4 +193,3 @@ export async function isOrder(db: Db, id: string): Promise<boolean> {
   const { rows } = await db.query({ name: 'compared.isOrder', text: 'select from orders where id = $1', values: [id] })
   return rows.length > 0
 }
-

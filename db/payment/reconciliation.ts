@@ -194,7 +194,8 @@ export async function writeDifferences(
 }
 
 const WRITTEN = `d.id, d.kind, d.object, d.ours, d.theirs, d.currency, d.state` as const
-const ABOUT = `(d.payment_id = :paymentId::text or d.provider = :provider and d.charge_reference = :reference::text)` as const
+const ABOUT =
+  `(d.payment_id = :paymentId::text or d.provider = :provider and d.charge_reference = :reference::text)` as const
 
 const WRITE = statement(
   'difference.write',

@@ -235,27 +235,38 @@ function compareMoved(payment: OurPayment, charge: TheirCharge): Difference[] {
   const { currency } = charge
   return movedIn(charge)
     .filter((movement) => !findMoved(payment, movement))
-    .map(({ reference, amount }) => ({ kind: 'movement_unknown', object: reference, ours: 0, theirs: amount, currency }))
+    .map(({ reference, amount }) => ({
+      kind: 'movement_unknown',
+      object: reference,
+      ours: 0,
+      theirs: amount,
+      currency,
+    }))
 }
 
-function movedIn({ captures, refunds, disputes, currency }: TheirCharge): TheirMovement[] {
+/** What a charge shows as moved. A refund that came back has moved nothing in the end. */
+export function movedIn({ captures, refunds, disputes, currency }: TheirCharge): TheirMovement[] {
   const gone = refunds.filter(({ status }) => status === 'succeeded')
   return [
     ...captures.map((capture): TheirMovement => ({ ...capture, type: 'capture', currency })),
-    ...gone.map(({ reference, key, amount }): TheirMovement => ({
-      type: 'refund',
-      reference,
-      key,
-      amount: -amount,
-      currency,
-    })),
-    ...disputes.map(({ reference, amount, status }): TheirMovement => ({
-      type: status === 'won' ? 'dispute_won' : 'dispute',
-      reference,
-      key: null,
-      amount: status === 'won' ? amount : -amount,
-      currency,
-    })),
+    ...gone.map(
+      ({ reference, key, amount }): TheirMovement => ({
+        type: 'refund',
+        reference,
+        key,
+        amount: -amount,
+        currency,
+      }),
+    ),
+    ...disputes.map(
+      ({ reference, amount, status }): TheirMovement => ({
+        type: status === 'won' ? 'dispute_won' : 'dispute',
+        reference,
+        key: null,
+        amount: status === 'won' ? amount : -amount,
+        currency,
+      }),
+    ),
   ]
 }
 
