@@ -2,7 +2,6 @@ import type { Settings } from '../config'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { OrderId, PaymentId } from '../domain/ids'
-import type { OurOrder } from '../domain/payment/reconciliation'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
@@ -26,15 +25,6 @@ export interface OrderWorkflow {
   readonly paymentId: PaymentId | null
 }
 
-/** Of a payment there is something new: for its order's workflow to look up, or to carry out. */
-export interface PaymentWithNews {
-  readonly orderId: OrderId
-  readonly paymentId: PaymentId
-  readonly stage: OurOrder['stage']
-  /** The provider had decided about it before: what is new is about money that it holds, or held. */
-  readonly isResolved: boolean
-}
-
 /** For code that must know whether an order's workflow runs, or must start it again. */
 export interface OrderWorkflows {
   /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. */
@@ -52,11 +42,19 @@ export interface OrderWorkflows {
   remindOfAttempt(order: { orderId: OrderId; attempt: number }): Promise<void>
   /** Tells a checkout that is running that the buyer wants it cancelled. Again without harm. */
   remindOfCancel(orderId: OrderId): Promise<void>
+  /** Tells a checkout that is running that the provider has news of a payment; false when it is not. Again without harm. */
+  tellCheckout(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
   /**
-   * Tells whoever owns the money of a payment that there is news of it: the checkout while it is at work, the order's
-   * fulfillment once it was confirmed, else the payment's settlement. Again without harm.
+   * Starts fulfillment of a confirmed order, or tells the one that runs that something is to be done. False when it has ended: then
+   * settlements own the order's money.
    */
-  tellOfMoney(payment: PaymentWithNews): Promise<void>
+  startFulfillment(orderId: OrderId): Promise<boolean>
+  /** Starts fulfillment of an order that has just been confirmed. It begins by itself in `delayMs`. Again without harm. */
+  awaitFulfillment(orderId: OrderId, delayMs: number): Promise<void>
+  /** Tells the workflow that owns the money of this payment that its provider has news. */
+  tellNews(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<void>
+  /** Tells the settlement of a payment that there is news of it, and starts it if need be. Again without harm. */
+  tellSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<void>
   /** False when it is running already. */
   startSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
 }

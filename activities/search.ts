@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/activity'
 import { listProductIds } from '../db/catalog/product'
 import { projectDocuments } from '../db/search/document'
-import { advanceRebuild, beginRebuild, endRebuild, findRebuild, type Rebuild } from '../db/search/rebuild'
+import { advanceRebuild, beginRebuild, dropRequest, endRebuild, findRebuild, type Rebuild } from '../db/search/rebuild'
 import { readSearchRules } from '../db/search/rule'
 import type { ProductId } from '../domain/ids'
 import { IndexBuildLost, type SearchEngine } from '../providers/search/port'
@@ -87,8 +87,9 @@ export function createSearchActivities({ pool, search }: Pick<ActivityDeps, 'poo
     })
   }
 
-  async function abandonIndex({ engine, state, failure }: RebuildInput & AbandonInput): Promise<void> {
+  async function abandonIndex({ engine, build, state, failure }: RebuildInput & AbandonInput): Promise<void> {
     await withHeartbeat(async () => {
+      await dropRequest(pool, { engine, build })
       const rebuild = await findRebuild(pool, engine)
       if (rebuild?.state === 'running') await abandon(rebuild, { state, failure })
     })

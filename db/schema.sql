@@ -613,7 +613,6 @@ create table payment (
   action_url text,
   cancelling boolean default false not null,
   pending_sync text,
-  late boolean default false not null,
   sent_at timestamp with time zone,
   expires_at timestamp with time zone,
   captures_in_parts boolean default true not null,

@@ -101,7 +101,11 @@ export interface OrderUnits {
  * What units `first` to `last` of a line are worth, in minor units: unit k of q is worth ⌊k·total/q⌋ − ⌊(k−1)·total/q⌋, so
  * that all of them together are worth the line (design §5, payment).
  */
-export function valueOfUnits({ total, quantity }: Pick<OrderUnits, 'total' | 'quantity'>, first: number, last: number): number {
+export function valueOfUnits(
+  { total, quantity }: Pick<OrderUnits, 'total' | 'quantity'>,
+  first: number,
+  last: number,
+): number {
   const upTo = (unit: number): number => Number((BigInt(unit) * BigInt(total)) / BigInt(quantity))
   return upTo(last) - upTo(first - 1)
 }
@@ -137,7 +141,9 @@ export function decideUnits(lines: readonly OrderUnits[], wanted: WantedUnits): 
       ],
     }
   }
-  const units = lines.map((line) => ({ sku: line.sku, quantity: wantedOf(line) })).filter(({ quantity }) => quantity > 0)
+  const units = lines
+    .map((line) => ({ sku: line.sku, quantity: wantedOf(line) }))
+    .filter(({ quantity }) => quantity > 0)
   const amount = sum(
     lines.map((line) => {
       const last = line.quantity - line.cancelled

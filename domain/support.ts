@@ -19,6 +19,9 @@ interface AttentionKind {
   readonly alsoClosedBy: 'sweep' | 'nobody'
 }
 
+/** Stands for the step of a case that no workflow waits for: money at the provider that no payment of ours asked for. */
+export const UNKNOWN_MONEY = 'unknownMoney'
+
 /** Cases that wait for a person, and what that person may do about each. Read at night by people who write no code. */
 export const ATTENTION_CASES = {
   provider_unreachable: {
@@ -74,15 +77,26 @@ export const ATTENTION_CASES = {
     ],
   },
   amount_mismatch: {
-    title: 'The provider names another amount, currency or order',
+    title: 'The provider names another amount, currency or order, or holds money that nobody here asked for',
     alsoClosedBy: 'sweep',
     choices: [
       {
         repair: 'resolveStep',
         outcome: 'done',
         when: 'You accept the payment as it is: the order is confirmed. The books keep the amount that was asked for.',
+        steps: ['charge'],
       },
-      { repair: 'forceCancel', when: 'You do not: the order is cancelled, the charge too, and the stock goes back.' },
+      {
+        repair: 'forceCancel',
+        when: 'You do not: the order is cancelled, the charge too, and the stock goes back.',
+        steps: ['charge'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "You have given the money back on the provider's own pages, or know why it is there. The order goes on as it is.",
+        steps: [UNKNOWN_MONEY],
+      },
     ],
   },
   late_money: {
@@ -206,6 +220,11 @@ export interface CaseAtHand {
   readonly step: string | null
   /** The order is over: it cannot be cancelled once more. */
   readonly isOver: boolean
+}
+
+/** No workflow waits for what a person decides: the decision just closes the case. */
+export function isClosedByDecision({ code, step }: Pick<CaseAtHand, 'code' | 'step'>): boolean {
+  return code === 'reconciliation_difference' || step === UNKNOWN_MONEY
 }
 
 /** What a person can do about a case, each with when it is right. */

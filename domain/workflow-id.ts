@@ -6,15 +6,16 @@ import { ID_PREFIXES, type ImportId, type OrderId, type PaymentId } from './ids'
  */
 
 const CHECKOUT = 'checkout-'
+const FULFILLMENT = 'fulfillment-'
 
 export function checkoutWorkflowId(orderId: OrderId): string {
   return `${CHECKOUT}${orderId}`
 }
 
-/** The order of a checkout's workflow id; null for any other id. */
+/** The order of the id of a checkout or a fulfillment; null for any other id. */
 export function orderIdOf(workflowId: string): OrderId | null {
-  if (!workflowId.startsWith(`${CHECKOUT}${ID_PREFIXES.order}_`)) return null
-  return workflowId.slice(CHECKOUT.length) as OrderId
+  const prefix = [CHECKOUT, FULFILLMENT].find((each) => workflowId.startsWith(`${each}${ID_PREFIXES.order}_`))
+  return prefix === undefined ? null : (workflowId.slice(prefix.length) as OrderId)
 }
 
 export function settlementWorkflowId(paymentId: PaymentId): string {
@@ -22,7 +23,7 @@ export function settlementWorkflowId(paymentId: PaymentId): string {
 }
 
 export function fulfillmentWorkflowId(orderId: OrderId): string {
-  return `fulfillment-${orderId}`
+  return `${FULFILLMENT}${orderId}`
 }
 
 export function expiryWorkflowId(shard: number): string {

@@ -11,13 +11,14 @@ import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
 import { statementName, withFaultPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
-import { createPaymentProviders } from '../providers/payment'
+import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { connectionOptions, guardConnection } from '../temporal'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { BUNDLE_PATH } from './bundle'
 import type { Consumer } from './consumers/consumer'
+import { fulfillmentConsumer } from './consumers/fulfillment'
 import { pageConsumer } from './consumers/page'
 import { searchConsumer } from './consumers/search'
 import { streamConsumer } from './consumers/stream'
@@ -76,7 +77,7 @@ async function main(): Promise<void> {
 
   const stopping = new AbortController()
   const loops = queues.includes('platform')
-    ? startLoops({ settings, pool, redis, temporal, search, orders, log }, stopping.signal)
+    ? startLoops({ settings, pool, redis, providers, temporal, search, orders, log }, stopping.signal)
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -114,6 +115,7 @@ function createWorker(queue: TaskQueue, { connection, settings, activities }: Wo
     shutdownGraceTime: GRACE,
     shutdownForceTime: FORCE,
     ...TUNING,
+    maxCachedWorkflows: CACHED_WORKFLOWS[queue] ?? TUNING.maxCachedWorkflows,
   })
 }
 
@@ -121,21 +123,25 @@ interface LoopDeps {
   readonly settings: Settings
   readonly pool: Pool
   readonly redis: Redis
+  readonly providers: PaymentProviders
   readonly temporal: Client
   readonly search: Search
   readonly orders: OrderWorkflows
   readonly log: Log
 }
 
+/** Most orders wait for weeks in nobody's cache; those that were woken leave it again soon. */
+const CACHED_WORKFLOWS: Partial<Record<TaskQueue, number>> = { fulfillment: 20 }
+
 /** What runs beside the workflows until `signal` is aborted. Any number of processes may do so at a time. */
 function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
-  const { settings, pool, redis, temporal, search, orders, log } = deps
+  const { settings, pool, redis, providers, temporal, search, orders, log } = deps
   const consumers = createConsumers(deps)
   return [
     ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
       runRelay({ settings, consumers, log }, partition, signal),
     ),
-    runInbox({ pool, temporal, orders, log }, signal),
+    runInbox({ pool, providers, temporal, orders, log }, signal),
     runExpiry({ temporal, log }, signal),
     runImports({ pool, temporal, log }, signal),
     ...search.engines.flatMap((engine) => [
@@ -155,11 +161,14 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
 }
 
 /** Those that need Postgres alone come first: one that waits for something that is away delays those behind it. */
-function createConsumers({ settings, pool, redis, search }: LoopDeps): Consumer[] {
+function createConsumers({ settings, pool, redis, search, orders }: LoopDeps): Consumer[] {
   const engines = search.engines.map(({ name }) => name)
-  return [searchConsumer(pool, engines), pageConsumer({ pool, redis }), streamConsumer(redis)].map((consumer) =>
-    withFaultPoints(consumer, settings.FAULT_DIR, (call) => `${consumer.name}.${call}`),
-  )
+  return [
+    searchConsumer(pool, engines),
+    pageConsumer({ pool, redis }),
+    streamConsumer(redis),
+    fulfillmentConsumer(pool, orders),
+  ].map((consumer) => withFaultPoints(consumer, settings.FAULT_DIR, (call) => `${consumer.name}.${call}`))
 }
 
 function indexing(call: string): string | null {

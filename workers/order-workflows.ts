@@ -1,6 +1,7 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflow, OrderWorkflows } from '../activities/deps'
-import { checkoutWorkflowId, expiryWorkflowId, fulfillmentWorkflowId, orderIdOf } from '../domain/workflow-id'
+import type { OrderId, PaymentId } from '../domain/ids'
+import { checkoutWorkflowId, expiryWorkflowId, orderIdOf } from '../domain/workflow-id'
 import {
   attemptSignal,
   cancelSignal,
@@ -17,7 +18,7 @@ import {
 const RUNNING = `ExecutionStatus = 'Running'`
 const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ${RUNNING}`
 /** The server sets the attribute on a workflow whose tasks failed five times on end. */
-const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
+const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}', '${WORKFLOWS.fulfillment}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
 
 export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   async function list(query: string): Promise<OrderWorkflow[]> {
@@ -38,6 +39,30 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     }
   }
 
+  /** Throws when it has ended: what comes afterwards is for settlements. */
+  function signalFulfillment(orderId: OrderId, news: PaymentId | null) {
+    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: 'REJECT_DUPLICATE' } as const
+    return news === null
+      ? temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
+          ...start,
+          signal: paymentWorkSignal,
+          signalArgs: [],
+        })
+      : temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
+          ...start,
+          signal: providerNewsSignal,
+          signalArgs: [{ paymentId: news }],
+        })
+  }
+
+  async function signalSettlement(payment: SettlementInput): Promise<void> {
+    await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
+      ...settlementStart(payment),
+      signal: providerNewsSignal,
+      signalArgs: [payment],
+    })
+  }
+
   return {
     listRunning: async () => new Set((await list(RUNNING_CHECKOUTS)).map(({ orderId }) => orderId)),
     listFailing: () => list(FAILING),
@@ -56,23 +81,23 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(attemptSignal, { attempt })),
     remindOfCancel: (orderId) =>
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
-    async tellOfMoney({ orderId, paymentId, stage, isResolved }) {
-      const checkout = temporal.workflow.getHandle(checkoutWorkflowId(orderId))
-      if (await isThere(() => checkout.signal(providerNewsSignal, { paymentId }))) return
-      // The sweep takes up an open order whose checkout is gone.
-      if (stage === 'open') return
-      const work = { signal: paymentWorkSignal, signalArgs: [] as [] }
-      if (isResolved && stage === 'won') {
-        await temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, { ...fulfillmentStart(orderId), ...work })
-        return
-      }
-      const fulfillment = temporal.workflow.getHandle(fulfillmentWorkflowId(orderId))
-      if (isResolved && (await isThere(() => fulfillment.signal(paymentWorkSignal)))) return
-      await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
-        ...settlementStart({ orderId, paymentId }),
-        ...work,
-      })
+    tellCheckout: ({ orderId, paymentId }) =>
+      isThere(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(providerNewsSignal, { paymentId })),
+    startFulfillment: (orderId) => unlessRunning(() => signalFulfillment(orderId, null)),
+    async awaitFulfillment(orderId, delayMs) {
+      await unlessRunning(() =>
+        temporal.workflow.start(WORKFLOWS.fulfillment, {
+          ...fulfillmentStart(orderId),
+          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          startDelay: delayMs,
+        }),
+      )
     },
+    async tellNews(payment) {
+      if (await unlessRunning(() => signalFulfillment(payment.orderId, payment.paymentId))) return
+      await signalSettlement(payment)
+    },
+    tellSettlement: signalSettlement,
     startSettlement: (payment) =>
       unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),
   }

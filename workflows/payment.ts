@@ -171,11 +171,13 @@ export class MoneyWorker {
       await this.run(settleElsewhere, { orderId: this.scope.orderId, object: move.object }, move)
   }
 
-  private askProvider(move: Move, about: Omit<SupervisedStep, 'step'>, isGone: () => boolean): Promise<StepEnd<unknown>> {
-    if (move.kind === 'release')
-      return this.intervention.ask(releasePayment, { paymentId: move.object }, about, isGone)
-    if (move.kind === 'capture')
-      return this.intervention.ask(capturePayment, { captureId: move.object }, about, isGone)
+  private askProvider(
+    move: Move,
+    about: Omit<SupervisedStep, 'step'>,
+    isGone: () => boolean,
+  ): Promise<StepEnd<unknown>> {
+    if (move.kind === 'release') return this.intervention.ask(releasePayment, { paymentId: move.object }, about, isGone)
+    if (move.kind === 'capture') return this.intervention.ask(capturePayment, { captureId: move.object }, about, isGone)
     return this.intervention.ask(refundPayment, { refundId: move.object }, about, isGone)
   }
 
@@ -219,8 +221,7 @@ export class MoneyWorker {
       },
       () => atWork.isGone,
     )
-    if (end.by === 'resolved')
-      await this.run(closeDispute, { paymentId: task.paymentId, reference: task.object }, task)
+    if (end.by === 'resolved') await this.run(closeDispute, { paymentId: task.paymentId, reference: task.object }, task)
   }
 
   private run<Input>(step: OwnStep<Input, void>, input: Input, { object }: Task): Promise<void> {

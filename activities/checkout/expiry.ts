@@ -13,7 +13,7 @@ import {
 } from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { OrderId } from '../../domain/ids'
-import { checkoutWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
+import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ActivityDeps, OrderWorkflow } from '../deps'
 import { withHeartbeat } from '../heartbeat'
 
@@ -118,11 +118,15 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       await remind(order)
       return false
     }
-    if (owner === 'settlement' && (await orders.isOpen(workflowOf(order).workflowId))) return false
+    if (owner !== 'checkout' && (await orders.isOpen(workflowOf(order).workflowId))) {
+      await remindOfMoney(order)
+      return false
+    }
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
       await askForHelp(workflowOf(order), `It was started anew ${RESTARTS_MAX} times, and ended each time.`)
       return false
     }
+    if (owner === 'fulfillment') return orders.startFulfillment(orderId)
     return object === null
       ? orders.startCheckout({ orderId, number })
       : orders.startSettlement({ orderId, paymentId: object })
@@ -138,6 +142,13 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
     if (attempt === null && !cancelWanted) return
     if (cancelWanted) await orders.remindOfCancel(orderId)
     else if (attempt !== null) await orders.remindOfAttempt({ orderId, attempt })
+    await noteReminder(pool, orderId)
+  }
+
+  /** Temporal may have been away, or the API killed, when something was asked for. */
+  async function remindOfMoney({ orderId, owner, toldLongAgo }: OrderAtWork): Promise<void> {
+    if (owner !== 'fulfillment' || !toldLongAgo) return
+    await orders.startFulfillment(orderId)
     await noteReminder(pool, orderId)
   }
 
@@ -194,7 +205,8 @@ async function attempt<T>(what: string, work: () => Promise<T>): Promise<{ resul
   }
 }
 
-function workflowOf({ orderId, object }: OrderAtWork): OrderWorkflow {
+function workflowOf({ orderId, owner, object }: OrderAtWork): OrderWorkflow {
+  if (owner === 'fulfillment') return { workflowId: fulfillmentWorkflowId(orderId), orderId, paymentId: null }
   const workflowId = object === null ? checkoutWorkflowId(orderId) : settlementWorkflowId(object)
   return { workflowId, orderId, paymentId: object }
 }

@@ -1,12 +1,6 @@
 import type { PaymentId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment'
-import {
-  type Attempt,
-  beginCancel,
-  changeAttempt,
-  completeSync,
-  requireSync,
-} from '../../db/payment/attempt'
+import { type Attempt, beginCancel, changeAttempt, completeSync, requireSync } from '../../db/payment/attempt'
 import type { Charge } from '../../providers/payment/provider'
 import { receiveMoney } from './books'
 import {
@@ -108,7 +102,6 @@ async function cancelOrReceive(deps: PaymentDeps, attempt: Attempt): Promise<voi
   const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf(attempt))
   if (cancelled.outcome !== 'refused') return
   const { charge } = cancelled
-  if (!isPaid(charge))
-    throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
+  if (!isPaid(charge)) throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
   await receiveMoney(deps, attempt, charge)
 }

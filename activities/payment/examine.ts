@@ -8,8 +8,8 @@ import {
 import { readAttempt } from '../../db/payment/attempt'
 import { forgetSuspected, type Subject, writeDifferences } from '../../db/payment/reconciliation'
 import { readPaymentWork } from '../../db/payment/work'
-import { withTransaction } from '../../db/pool'
-import { closeCase, openCase } from '../../db/support/attention'
+import { type Tx, withTransaction } from '../../db/pool'
+import { closeCase, isCaseOpen, openCase } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment'
 import {
@@ -24,7 +24,8 @@ import {
   type OurPayment,
   type TheirCharge,
 } from '../../domain/payment/reconciliation'
-import { RECONCILIATION_ID } from '../../domain/workflow-id'
+import { UNKNOWN_MONEY } from '../../domain/support'
+import { checkoutWorkflowId, RECONCILIATION_ID } from '../../domain/workflow-id'
 import type { Charge, PaymentProvider } from '../../providers/payment/provider'
 import type { ActivityDeps } from '../deps'
 import { receiveMoney, seeCharge } from './books'
@@ -123,14 +124,20 @@ async function record(
     const written = { subject, orderId, chargeReference: charge?.reference ?? null, differences, state }
     const { found, gone } = await writeDifferences(tx, written)
     for (const difference of found) {
-      if (difference.state !== 'open') continue
       const { id: object, kind: step } = difference
+      if (difference.state !== 'open' || (await isKnownCase(tx, orderId, difference))) continue
       const detail = describeDifference(difference)
       const code = 'reconciliation_difference'
       await openCase(tx, { orderId, code, workflowId: RECONCILIATION_ID, step, object, detail })
     }
     for (const { id, kind } of gone) await closeCase(tx, { workflowId: RECONCILIATION_ID, step: kind, object: id })
   })
+}
+
+/** A webhook of a charge that nobody asked for may have come before: one case is enough. */
+async function isKnownCase(tx: Tx, orderId: OrderId | null, { kind, object }: Difference): Promise<boolean> {
+  if (kind !== 'unknown_charge' || orderId === null) return false
+  return isCaseOpen(tx, { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object })
 }
 
 async function readOurs({ pool, settings }: ReconciliationDeps, subject: Subject): Promise<OurPayment | null> {
@@ -178,17 +185,26 @@ async function heal(deps: ReconciliationDeps, ours: OurPayment, charge: Charge):
   const { id: paymentId, orderId, status, currency } = ours
   const theirs = theirChargeOf(charge)
   if (theirs.currency !== currency || theirs.orderId !== orderId) return 'nothing'
-  const news = { orderId, paymentId, stage: ours.order.stage, isResolved: !isUnresolved(status) }
-  if (!news.isResolved) {
-    await deps.orders.tellOfMoney(news)
+  if (isUnresolved(status)) {
+    await tellOwner(deps, ours)
     return 'told'
   }
   const attempt = await requireAttempt(deps, paymentId)
   if (NEVER_HELD.has(status) && moneyIn(theirs) > 0) await receiveMoney(deps, attempt, charge)
   else await seeCharge(deps, attempt, charge)
   const work = await readPaymentWork(deps.pool, { orderId, paymentId: null })
-  if (work && work.items.length > 0) await deps.orders.tellOfMoney(news)
+  if (work && work.items.length > 0) await tellOwner(deps, ours)
   return 'seen'
+}
+
+/** The checkout as long as that is at work; fulfillment once the order was confirmed; else, or of a late attempt, settlement. */
+async function tellOwner({ orders }: ReconciliationDeps, { orderId, id, status, order }: OurPayment): Promise<void> {
+  const news = { orderId, paymentId: id }
+  if (await orders.tellCheckout(news)) return
+  // The sweep takes up an open order whose checkout is gone.
+  if (order.stage === 'open') return
+  if (order.wasConfirmed && !isUnresolved(status)) await orders.tellNews(news)
+  else await orders.tellSettlement(news)
 }
 
 const NEVER_HELD: ReadonlySet<string> = new Set(['declined', 'failed', 'voided'])

@@ -17,9 +17,10 @@ const AMOUNT_MAX = 1_000_000_000_000
 const minorUnits = z.int().min(1).max(AMOUNT_MAX)
 
 /** Money, or its minor units in the currency of the order. */
-export const wantedAmount = z
-  .union([minorUnits, z.strictObject({ amount: minorUnits, currency })])
-  .meta({ description: 'minor units of the currency of the order; or money', example: { amount: 255, currency: 'GBP' } })
+export const wantedAmount = z.union([minorUnits, z.strictObject({ amount: minorUnits, currency })]).meta({
+  description: 'minor units of the currency of the order; or money',
+  example: { amount: 255, currency: 'GBP' },
+})
 
 /** In minor units. Throws 400 for another currency than that of the order. */
 export function amountIn(expected: Currency, wanted: z.output<typeof wantedAmount>): number {

@@ -24,17 +24,12 @@ const postPaymentWebhook = defineRoute({
   const provider = deps.providers.get(params.provider)
   if (!provider) throw new DomainError('not_found', 'There is no such payment provider.')
   const event = verify(provider, body, headers)
-  await receiveEvent(deps.pool, {
-    provider: provider.name,
-    eventId: event.eventId,
-    type: event.type,
-    paymentKey: event.chargeKey,
-    payload: { order_id: event.orderId, state: event.state },
-  })
+  if (event) await receiveEvent(deps.pool, { provider: provider.name, ...event })
   return { status: 204 }
 })
 
-function verify(provider: PaymentProvider, body: Buffer, headers: WebhookHeaders): WebhookEvent {
+/** Null: it is of no charge, and nothing has to be kept. */
+function verify(provider: PaymentProvider, body: Buffer, headers: WebhookHeaders): WebhookEvent | null {
   try {
     return provider.verifyWebhook(body, headers)
   } catch (error) {

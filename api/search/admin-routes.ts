@@ -132,7 +132,8 @@ const postReindex = defineRoute({
   path: '/v1/admin/search/reindex',
   tag: TAG,
   summary: 'Rebuild search indexes from the catalog',
-  description: 'Searches go on meanwhile. One that runs already is left at it. Read the same address for its progress.',
+  description:
+    'Searches go on meanwhile. One that runs already is left at it. While Temporal is away it stays `requested` and begins later. Read the same address for its progress.',
   caller: { admin: 'catalog', access: 'write' },
   body: z.strictObject({ engine: z.string().max(50).optional().meta({ description: 'left out: all of them' }) }),
   answers: { 202: rebuilds, 404: ['not_found'], 409: ['request_in_progress'], 422: ['idempotency_key_reused'] },

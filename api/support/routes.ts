@@ -22,7 +22,14 @@ import { acceptDifference } from '../../db/payment/reconciliation'
 import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
-import { ATTENTION_CASES, type AttentionCase, type CaseAtHand, repairChoices, repairsOf } from '../../domain/support'
+import {
+  ATTENTION_CASES,
+  type AttentionCase,
+  type CaseAtHand,
+  isClosedByDecision,
+  repairChoices,
+  repairsOf,
+} from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
@@ -242,8 +249,8 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     await resume(orderId, first, deps)
     return first.code
   }
-  if (first.code === 'reconciliation_difference') {
-    await acceptOpenDifference(first, input, deps)
+  if (isClosedByDecision(first)) {
+    await closeByDecision(first, input, deps)
     return first.code
   }
   for (const { code, workflowId } of fitting) {
@@ -252,8 +259,8 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
   throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
 }
 
-/** No workflow waits for it: a person knows why our rows and the provider differ. */
-async function acceptOpenDifference(
+/** No workflow waits for it: a person knows why, which is kept with a difference of the reconciliation. */
+async function closeByDecision(
   { workflowId, step, object }: OpenCase,
   { body, by }: RepairInput,
   { pool }: ApiDeps,

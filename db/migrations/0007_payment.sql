@@ -20,8 +20,6 @@ create table payment (
   -- What a person decided while the provider was away, and the provider has yet to hear: that the attempt is dead
   -- (`cancel`); or we have yet to ask it by what reference it knows the charge (`reference`).
   pending_sync text check (pending_sync in ('cancel', 'reference')),
-  -- It took money when its order was over: that goes back. A fact, never changed again.
-  late boolean not null default false,
   -- When it was made ready to be sent, and until when its stock was held then. The provider is told both, and a repetition
   -- says the same, word for word. What has no `sent_at` never reached the provider.
   sent_at timestamptz,
@@ -49,7 +47,6 @@ create table payment (
 ) with (fillfactor = 70);
 create unique index one_unresolved_attempt on payment (order_id) where status in ('sent', 'requires_action', 'pending');
 create unique index one_requested_attempt on payment (order_id) where status = 'requested';
-create index payment_late on payment (order_id) where late and status in ('authorized', 'captured');
 create index payment_pending_sync on payment (order_id) where pending_sync is not null;
 create index payment_reference on payment (provider, reference) where reference is not null;
 create index payment_releasing on payment (order_id) where releasing;

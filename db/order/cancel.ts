@@ -77,13 +77,18 @@ export interface CancelUnits {
 }
 
 /** `nothing_left`: all of it was cancelled before, or the order was never confirmed. */
-export type CancelledUnits = { readonly outcome: 'cancelled' | 'nothing_left' } | Extract<UnitsDecision, { outcome: 'refused' }>
+export type CancelledUnits =
+  | { readonly outcome: 'cancelled' | 'nothing_left' }
+  | Extract<UnitsDecision, { outcome: 'refused' }>
 
 /**
  * Cancels units of a confirmed order, in the transaction `tx`: their stock goes back, and the books let go of, or give back,
  * what they cost. The last unit ends the order, unless something has left. Nothing changes when more is wanted than is left.
  */
-export async function cancelUnits(tx: Tx, { orderId, wanted, reason, reasonCode }: CancelUnits): Promise<CancelledUnits> {
+export async function cancelUnits(
+  tx: Tx,
+  { orderId, wanted, reason, reasonCode }: CancelUnits,
+): Promise<CancelledUnits> {
   return inBooks(tx, orderId, async (books) => {
     const decision = decideUnits(await readUnits(tx, orderId), wanted)
     if (decision.outcome === 'refused') return decision

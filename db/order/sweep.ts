@@ -1,7 +1,11 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
-import { HOLDING, OPEN, statement, UNRESOLVED } from '../sql'
+import { OPEN, statement, UNRESOLVED } from '../sql'
+
+/** Fulfillment owns the money of the payment that its order was confirmed by, settlement that of every other. */
+const OWNER_OF_MONEY = `case when p.outcome = 'completed' then 'fulfillment' else 'settlement' end` as const
+const SETTLED_OBJECT = `case when p.outcome = 'completed' then null else p.id end` as const
 
 /**
  * Who does a kind of work: the workflow that ought to be open for it, and of which object. Each is found by a partial index
@@ -20,16 +24,35 @@ const WORK = {
     select 'settlement', p.order_id, p.id, p.updated_at, p.updated_at
     from payment p
     where p.status in ${UNRESOLVED} and (select status from orders where id = p.order_id) = 'cancelled'`,
-  /** `payment_late`: money of an order that is over has to go back. */
-  late: `
-    select 'settlement', p.order_id, p.id, p.updated_at, p.updated_at
-    from payment p
-    where p.late and p.status in ${HOLDING}`,
   /** `payment_pending_sync`: the provider has yet to hear what a person decided. */
   unsynced: `
     select 'settlement', p.order_id, p.id, p.updated_at, p.updated_at
     from payment p
     where p.pending_sync is not null`,
+  /** `payment_releasing`: what is authorized and not needed has to be let go. */
+  releasing: `
+    select ${OWNER_OF_MONEY}, p.order_id, ${SETTLED_OBJECT}, p.updated_at, p.updated_at
+    from payment p
+    where p.releasing`,
+  /** `capture_at_work` */
+  capture: `
+    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at, m.updated_at
+    from capture m
+    join payment p on p.id = m.payment_id
+    where m.at_work`,
+  /** `refund_at_work`: a refund that the provider has taken, and not decided, is not late for days. */
+  refund: `
+    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at,
+           m.updated_at + case when m.status = 'pending' and m.reference is not null then interval '14 days' else interval '0' end
+    from refund m
+    join payment p on p.id = m.payment_id
+    where m.at_work`,
+  /** `dispute_at_work` */
+  dispute: `
+    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at, m.updated_at + interval '90 days'
+    from dispute m
+    join payment p on p.id = m.payment_id
+    where m.at_work`,
 } as const
 
 /** Something that a workflow ought to be at work on. */
@@ -37,7 +60,7 @@ export interface OrderAtWork {
   readonly orderId: OrderId
   readonly status: OrderStatus
   readonly number: string
-  readonly owner: 'checkout' | 'settlement'
+  readonly owner: 'checkout' | 'settlement' | 'fulfillment'
   /** Of a settlement: its payment. */
   readonly object: PaymentId | null
   /** Accepted so long ago that its stock was never reserved in time. */
@@ -46,6 +69,8 @@ export interface OrderAtWork {
   readonly attempt: number | null
   /** The buyer wants it cancelled, and its workflow may not know. */
   readonly cancelWanted: boolean
+  /** Its workflow was not told of it lately. */
+  readonly toldLongAgo: boolean
   /** It is long past its time, and no person has been asked. */
   readonly overdue: boolean
   /** For how long the sweep has seen it overdue and unchanged; null: not yet. */
@@ -97,6 +122,7 @@ const AT_WORK = statement(
                and p.created_at < now() - make_interval(secs => :quietSeconds)
            ) end as attempt,
            told.long_ago and work.owner = 'checkout' and o.cancel_wanted_at is not null as "cancelWanted",
+           told.long_ago as "toldLongAgo",
            work.due_at < now() - make_interval(secs => :overdueSeconds)
              and not exists (select from attention a where a.order_id = o.id and a.closed_at is null) as overdue,
            case when o.unmoved_since >= work.moved_at

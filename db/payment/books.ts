@@ -17,7 +17,11 @@ import { statement } from '../sql'
  */
 
 /** Lets `work` decide in the order's books, and saves what it changed, in one transaction. Throws when there is no such order. */
-export async function withBooks<T>(pool: Pool, orderId: OrderId, work: (books: Books, tx: Tx) => T): Promise<Awaited<T>> {
+export async function withBooks<T>(
+  pool: Pool,
+  orderId: OrderId,
+  work: (books: Books, tx: Tx) => T,
+): Promise<Awaited<T>> {
   return withTransaction(pool, (tx) => inBooks(tx, orderId, work))
 }
 

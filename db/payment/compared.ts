@@ -29,10 +29,11 @@ const OUR_PAYMENT = `
   (select coalesce(json_agg(json_build_object('reference', d.reference, 'amount', d.amount, 'status', d.status)), '[]')
    from dispute d where d.payment_id = p.id) as disputes,
   json_build_object('authorized', coalesce(l.authorized, 0), 'clearing', coalesce(l.clearing, 0),
-    'payable', coalesce(l.payable, 0), 'disputed', coalesce(l.disputed, 0)) as ledger,
+    'payable', coalesce(-l.payable, 0), 'disputed', coalesce(l.disputed, 0)) as ledger,
   json_build_object(
     'stage', case when o.status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
                   when o.status in ('cancelled', 'completed') then 'over' else 'won' end,
+    'wasConfirmed', o.confirmed_at is not null,
     'owed', case when o.status = 'cancelled' then 0 else o.total - o.cancelled end,
     'kept', (select sum(q.captured - q.refunded - q.refunding - q.disputed) from payment q where q.order_id = o.id)
       - coalesce((

@@ -1,6 +1,8 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
+import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
+import { statement } from '../sql'
 
 /** What providers told us. A row is acted upon until what it tells of is in the rows of the order. */
 
@@ -11,37 +13,65 @@ const AGAIN_SECONDS = 5
 const EAGER_TRIES = 12
 const AGAIN_SECONDS_MAX = 600
 
+/** A hint that a charge changed, as its provider gave it. */
 export interface InboxEvent {
   readonly provider: string
   readonly eventId: string
   readonly type: string
-  readonly paymentKey: string
-  readonly payload: { readonly order_id: string; readonly state: string }
+  readonly chargeReference: string
+  /** Null where the provider did not say. */
+  readonly chargeKey: string | null
+  readonly orderId: string | null
+  readonly state: string | null
 }
 
+/** The attempts, of the row `i` of the inbox, that asked for the charge: known by its key, or by the provider's id. */
+const ASKED_FOR = `(
+  select id from payment where key = i.payment_key
+  union
+  select id from payment where provider = i.provider and reference = i.charge_reference)`
+
 /** Keeps an event; due at once when its attempt waits for it. False when it was here before. */
-export async function receiveEvent(db: Db, event: InboxEvent): Promise<boolean> {
-  const { rowCount } = await db.query({
-    name: 'inbox.receive',
-    text: `
-      insert into inbox (provider, event_id, type, payment_key, payload, due_at)
-      select $1, $2, $3, $4, $5,
-             now() + make_interval(secs => case
-               when exists (select from payment where key = $4 and status in ('requires_action', 'pending')) then 0
-               else $6 end)
-      on conflict do nothing`,
-    values: [event.provider, event.eventId, event.type, event.paymentKey, JSON.stringify(event.payload), CALM_SECONDS],
-  })
+export async function receiveEvent(
+  db: Db,
+  { provider, eventId, type, chargeReference, chargeKey, orderId, state }: InboxEvent,
+): Promise<boolean> {
+  const payload = JSON.stringify({ order_id: orderId, state })
+  const { rowCount } = await db.query(
+    RECEIVE({ provider, eventId, type, chargeReference, chargeKey, payload, calmSeconds: CALM_SECONDS }),
+  )
   return rowCount === 1
 }
 
+const RECEIVE = statement(
+  'inbox.receive',
+  `
+    insert into inbox (provider, event_id, type, charge_reference, payment_key, payload, due_at)
+    select i.provider, i.event_id, :type, i.charge_reference, i.payment_key, :payload,
+           now() + make_interval(secs => case
+             when exists (
+               select from ${ASKED_FOR} as asked join payment p using (id) where p.status in ('requires_action', 'pending')
+             ) then 0
+             else :calmSeconds end)
+    from (values (:provider, :eventId, :chargeReference, :chargeKey::text))
+      as i (provider, event_id, charge_reference, payment_key)
+    on conflict do nothing`,
+)
+
+/** What {@link takeDueEvents} has taken. */
 export interface DueEvent {
   readonly provider: string
   readonly eventId: string
-  readonly paymentId: PaymentId
+  readonly chargeReference: string
+  readonly chargeKey: string | null
+  /** The attempt that asked for the charge; null: none of ours did, though it names an order of ours. */
+  readonly paymentId: PaymentId | null
   readonly orderId: OrderId
   readonly orderStatus: OrderStatus
   readonly number: string
+  /** Of the order, in minor units. */
+  readonly total: number
+  readonly currency: Currency
 }
 
 /** News of this attempt may still change something: it is not final, or its money has to go back. */
@@ -50,50 +80,80 @@ const UNDECIDED = `
    or o.status = 'cancelled' and p.status in ('authorized', 'captured'))`
 
 /**
- * Ends what needs nothing more: the row says so already, the key is not ours, or it told of a charge that was still
- * waiting, and its workflow has heard of that once. Then takes up to `limit` of the others
+ * Ends what needs nothing more: the row says so already, neither the charge nor its order is ours, or it told of a charge
+ * that was still waiting, and its workflow has heard of that once. Then takes up to `limit` of the others
  * that are due; each is due again in five seconds, until its effect is committed.
  */
 export async function takeDueEvents(db: Db, limit: number): Promise<DueEvent[]> {
-  await db.query({
-    name: 'inbox.settle',
-    text: `
-      update inbox i
-      set done_at = now()
-      where i.done_at is null
-        and i.due_at <= now()
-        and not exists (
-          select from payment p
-          join orders o on o.id = p.order_id
-          where p.key = i.payment_key and ${UNDECIDED}
-            and not (i.payload ->> 'state' in ('requires_action', 'pending')
-                     and (i.tries > 0 or i.payload ->> 'state' = p.status)))`,
-  })
-  const { rows } = await db.query<DueEvent>({
-    name: 'inbox.due',
-    text: `
-      with due as (
-        select provider, event_id
-        from inbox
-        where done_at is null and due_at <= now()
-        order by due_at
-        limit $1
-        for update skip locked
-      ),
-      taken as (
-        update inbox i
-        set due_at = now() + make_interval(secs => least(${AGAIN_SECONDS_MAX}, $2 * power(2, greatest(0, i.tries - ${EAGER_TRIES})))),
-            tries = i.tries + 1
-        from due
-        where i.provider = due.provider and i.event_id = due.event_id
-        returning i.provider, i.event_id, i.payment_key
-      )
-      select t.provider, t.event_id as "eventId", p.id as "paymentId", o.id as "orderId", o.status as "orderStatus", o.number
-      from taken t
-      join payment p on p.key = t.payment_key
-      join orders o on o.id = p.order_id
-      where ${UNDECIDED}`,
-    values: [limit, AGAIN_SECONDS],
-  })
+  await db.query(SETTLE({}))
+  const { rows } = await db.query<DueEvent>(
+    TAKE({ limit, againSeconds: AGAIN_SECONDS, eagerTries: EAGER_TRIES, againSecondsMax: AGAIN_SECONDS_MAX }),
+  )
   return rows
+}
+
+const SETTLE = statement(
+  'inbox.settle',
+  `
+    update inbox i
+    set done_at = now()
+    where i.done_at is null
+      and i.due_at <= now()
+      and not exists (
+        select from ${ASKED_FOR} as asked
+        join payment p using (id)
+        join orders o on o.id = p.order_id
+        where ${UNDECIDED}
+          and not (coalesce(i.payload ->> 'state', '') in ('requires_action', 'pending')
+                   and (i.tries > 0 or i.payload ->> 'state' = p.status)))
+      and (exists ${ASKED_FOR} or not exists (select from orders where id = i.payload ->> 'order_id'))`,
+)
+
+const TAKE = statement(
+  'inbox.due',
+  `
+    with due as (
+      select provider, event_id
+      from inbox
+      where done_at is null and due_at <= now()
+      order by due_at
+      limit :limit
+      for update skip locked
+    ),
+    taken as (
+      update inbox
+      set due_at = now() + make_interval(
+            secs => least(:againSecondsMax, :againSeconds * power(2, greatest(0, inbox.tries - :eagerTries)))),
+          tries = inbox.tries + 1
+      from due
+      where inbox.provider = due.provider and inbox.event_id = due.event_id
+      returning inbox.provider, inbox.event_id, inbox.charge_reference, inbox.payment_key, inbox.payload
+    )
+    select i.provider, i.event_id as "eventId", i.charge_reference as "chargeReference", i.payment_key as "chargeKey",
+           p.id as "paymentId", o.id as "orderId", o.status as "orderStatus", o.number, o.total, o.currency
+    from taken i
+    left join lateral ${ASKED_FOR} as asked on true
+    left join payment p on p.id = asked.id
+    join orders o on o.id = coalesce(p.order_id, i.payload ->> 'order_id')
+    where p.id is null or ${UNDECIDED}`,
+)
+
+type TakenEvent = Pick<DueEvent, 'provider' | 'eventId'>
+
+/** Writes down under which key the provider knows the charge, which the event did not say. It is due at once. */
+export async function learnChargeKey(db: Db, { provider, eventId }: TakenEvent, chargeKey: string): Promise<void> {
+  await db.query({
+    name: 'inbox.learnKey',
+    text: `update inbox set payment_key = $3, due_at = now() where provider = $1 and event_id = $2`,
+    values: [provider, eventId, chargeKey],
+  })
+}
+
+/** Nothing more has to be done about the event. */
+export async function endEvent(db: Db, { provider, eventId }: TakenEvent): Promise<void> {
+  await db.query({
+    name: 'inbox.end',
+    text: `update inbox set done_at = now() where provider = $1 and event_id = $2 and done_at is null`,
+    values: [provider, eventId],
+  })
 }

@@ -57,3 +57,28 @@ const IS_AT_WORK = statement(
         or exists (select from refund where order_id = :orderId and at_work and status = 'pending' and reference is null)
            as "isAtWork"`,
 )
+
+/** An authorization is renewed, or a person is asked, so long before it ends. */
+const RENEW_HOURS_BEFORE = 48
+/** When fulfillment of an order without a date looks at it: there is nothing to see before. */
+const LATEST_FIRST_LOOK_DAYS = 30
+
+/** When fulfillment of these orders has to look at their money by itself, in milliseconds from now. */
+export async function readFirstLooks(
+  db: Db,
+  orderIds: readonly OrderId[],
+): Promise<{ orderId: OrderId; delayMs: number }[]> {
+  const { rows } = await db.query<{ orderId: OrderId; delayMs: number }>(FIRST_LOOKS({ orderIds }))
+  return rows
+}
+
+const FIRST_LOOKS = statement(
+  'payment.firstLooks',
+  `
+    select o.id as "orderId", greatest(0, extract(epoch from least(
+             min(p.capture_before) - make_interval(hours => ${RENEW_HOURS_BEFORE}),
+             now() + make_interval(days => ${LATEST_FIRST_LOOK_DAYS})) - now()) * 1000)::bigint as "delayMs"
+    from unnest(:orderIds::text[]) as o (id)
+    left join payment p on p.order_id = o.id and p.status = 'authorized'
+    group by o.id`,
+)

@@ -24,6 +24,7 @@ export interface Done<S extends number, R> {
  * killed process gives up at once; a refusal (anything thrown) stores nothing. A repetition answers the same status with
  * the resource as it stands now. Without a key `work` just runs in its transaction.
  *
+ * @param work statements on `tx`, nothing else: what it wants of Redis, Temporal or a store follows after the commit
  * @param present turns the resource into the answer's body, after the commit
  * @throws `request_in_progress` while the same key runs elsewhere, `idempotency_key_reused` for another body
  */

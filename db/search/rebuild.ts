@@ -69,6 +69,11 @@ export async function dropOvertakenRequest(db: Db, { engine, build }: RebuildReq
   )
 }
 
+/** For a request whose workflow has ended before its rebuild began: nobody starts it again. */
+export async function dropRequest(db: Db, { engine, build }: RebuildRequest): Promise<void> {
+  await db.query('delete from search_rebuild_request where engine = $1 and build = $2', [engine, build])
+}
+
 /** A name for a rebuild. */
 export function newBuild(): string {
   return randomUUID()

@@ -468,7 +468,14 @@ export class Books {
   private seeDispute(payment: PaymentBook, { reference, amount, status }: SeenPayment['disputes'][number]): void {
     let known = this.disputes.find((dispute) => dispute.paymentId === payment.id && dispute.reference === reference)
     if (!known) {
-      known = { paymentId: payment.id, reference, number: this.nextNumber(this.disputes), amount, status: 'open', atWork: true }
+      known = {
+        paymentId: payment.id,
+        reference,
+        number: this.nextNumber(this.disputes),
+        amount,
+        status: 'open',
+        atWork: true,
+      }
       this.disputes.push(known)
       payment.disputed += amount
       this.post('dispute', payment, known.number, amount)

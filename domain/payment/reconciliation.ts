@@ -94,16 +94,18 @@ export interface OurDispute {
   readonly status: 'open' | 'won' | 'lost'
 }
 
-/** Balances of a payment's accounts: debits positive. */
+/** Balances of a payment's accounts. */
 export interface OurLedger {
   readonly authorized: number
   readonly clearing: number
+  /** What is owed to the customer: of this account credits are positive. */
   readonly payable: number
   readonly disputed: number
 }
 
 export interface OurOrder {
   readonly stage: 'open' | 'won' | 'over'
+  readonly wasConfirmed: boolean
   /** What it costs now. */
   readonly owed: number
   /** What was captured for it and will not go back. */
@@ -182,7 +184,7 @@ export function compareBooks(payment: OurPayment): Difference[] {
   const pairs: [DifferenceKind, number, number][] = [
     ['ledger_authorized', authorizedOf(payment), ledger.authorized],
     ['ledger_clearing', clearing, ledger.clearing],
-    ['ledger_payable', refunding, -ledger.payable],
+    ['ledger_payable', refunding, ledger.payable],
     ['ledger_disputed', disputed, ledger.disputed],
     ['order_total', order.owed, order.stage === 'open' ? order.owed : Math.max(order.owed, order.kept)],
   ]

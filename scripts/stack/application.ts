@@ -23,7 +23,11 @@ export function sandboxProgram({ folder, env, programs }: ApplicationOptions, po
 export function workerProgram({ env, programs }: ApplicationOptions, name: string, port: number): Program {
   const ready = `http://127.0.0.1:${port}/readyz`
   const settings = { ...env, WORKER_PORT: String(port) }
-  return nodeProgram(name, 'workers/main.js', ['--queues', 'checkout,platform'], { env: settings, programs, ready })
+  return nodeProgram(name, 'workers/main.js', ['--queues', 'checkout,fulfillment,platform'], {
+    env: settings,
+    programs,
+    ready,
+  })
 }
 
 export function apiProgram({ env, programs }: ApplicationOptions, name: string, port: number): Program {

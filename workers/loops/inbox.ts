@@ -1,12 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../../activities/deps'
-import { type DueEvent, takeDueEvents } from '../../db/payment/inbox'
+import { type DueEvent, endEvent, learnChargeKey, takeDueEvents } from '../../db/payment/inbox'
 import { countRestart, RESTARTS_MAX } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
+import { closeCase, openCase } from '../../db/support/attention'
+import type { PaymentId } from '../../domain/ids'
+import { formatMajor } from '../../domain/money'
 import { isOpen } from '../../domain/order'
+import { UNKNOWN_MONEY } from '../../domain/support'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
 import type { Log } from '../../log'
+import type { PaymentProviders } from '../../providers/payment'
+import type { Charge, ChargeRequest } from '../../providers/payment/provider'
 import { providerNewsSignal } from '../../workflows/contract'
 
 const BATCH = 100
@@ -15,6 +21,7 @@ const AFTER_FAILURE_MS = 1_000
 
 interface InboxDeps {
   readonly pool: Pool
+  readonly providers: Pick<PaymentProviders, 'get'>
   readonly temporal: Client
   readonly orders: OrderWorkflows
   readonly log: Log
@@ -35,13 +42,19 @@ export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<vo
   }
 }
 
+async function actOn(deps: InboxDeps, event: DueEvent): Promise<void> {
+  const { paymentId } = event
+  if (paymentId !== null) await tellWorkflow(deps, { ...event, paymentId })
+  else await reportStranger(deps, event)
+}
+
 /**
  * The order's own workflow hears of it; without one, an open order's is started anew, and one that is over is settled.
  * As often as the sweep would: then the sweep asks for a person.
  */
-async function actOn(
+async function tellWorkflow(
   { pool, temporal, orders }: InboxDeps,
-  { orderId, orderStatus, paymentId, number }: DueEvent,
+  { orderId, orderStatus, paymentId, number }: DueEvent & { paymentId: PaymentId },
 ): Promise<void> {
   try {
     await temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(providerNewsSignal, { paymentId })
@@ -51,6 +64,48 @@ async function actOn(
     if (isOpen(orderStatus)) await orders.startCheckout({ orderId, number })
     else await orders.startSettlement({ orderId, paymentId })
   }
+}
+
+/**
+ * A charge for an order of ours that none of its payments asked for. While the provider holds money by it, that is a case
+ * for a person. As long as the provider cannot be asked, the event stays.
+ */
+async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEvent): Promise<void> {
+  const { provider, orderId, chargeReference } = event
+  const charge = await providers
+    .get(provider)
+    ?.find(requestOf(event))
+    .catch((error: unknown) => void log.warn({ err: error, order_id: orderId }, 'a charge nobody asked for waits'))
+  if (charge === undefined) return
+  if (charge?.key && event.chargeKey === null) return learnChargeKey(pool, event, charge.key)
+  const strange = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: chargeReference }
+  const held = charge?.orderId === orderId ? heldBy(charge) : 0
+  if (charge && held > 0) {
+    const amount = `${charge.amount.currency} ${formatMajor({ ...charge.amount, amount: held })}`
+    const detail = `The provider holds ${amount} by charge ${chargeReference}, for which no payment of this order asked`
+    await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
+  } else await closeCase(pool, strange)
+  await endEvent(pool, event)
+}
+
+/** All that is known is by what reference to ask: what was asked for, nobody here knows. */
+function requestOf({ orderId, chargeReference, chargeKey, total, currency }: DueEvent): ChargeRequest {
+  return {
+    key: chargeKey ?? chargeReference,
+    orderId,
+    amount: { amount: total, currency },
+    method: '',
+    returnUrl: null,
+    expiresAt: null,
+    requestedAt: new Date().toISOString(),
+    reference: chargeReference,
+  }
+}
+
+/** What the provider has of the customer's money: taken and not given back, or set aside. */
+function heldBy({ state, amount, captured, released, refunded }: Charge): number {
+  const setAside = state === 'authorized' ? amount.amount - captured - released : 0
+  return captured - refunded + setAside
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -132,8 +132,10 @@ describe('settlement of an order that has won', () => {
       provider: 'sandbox',
       eventId: 'evt_late',
       type: 'charge.updated',
-      paymentKey: key,
-      payload: { order_id: orderId, state: 'authorized' },
+      chargeReference: result.charge.reference,
+      chargeKey: key,
+      orderId,
+      state: 'authorized',
     })
     await pool.query(
       `update inbox set due_at = now() + interval '50 milliseconds', done_at = null where payment_key = $1`,

@@ -5,6 +5,7 @@ import { forgetStoreSettings } from '../../../db/platform/settings'
 import type { CartId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { startApi, type TestApi } from '../../support/http'
+import { holdTable } from '../../support/lock'
 
 let api: TestApi
 beforeAll(async () => {
@@ -338,10 +339,15 @@ describe('many holds at once', () => {
         buyers.push(body)
       }
       forgetStoreSettings(small.deps.pool)
-      const began = Date.now()
-      const answers = await Promise.all(
+      // Every connection of the pool is inside a transaction, and the other requests wait for one.
+      const held = await holdTable(small.database.pool, 'cart')
+      const answered = Promise.all(
         buyers.map(({ id, token }) => small.call('post', `/v1/store/carts/${id}/hold`, { token })),
       )
+      await held.waitedForBy(4)
+      await held.release()
+      const began = Date.now()
+      const answers = await answered
       expect(answers.map(({ status }) => status)).toEqual(buyers.map(() => 200))
       expect(Date.now() - began).toBeLessThan(5_000)
     } finally {

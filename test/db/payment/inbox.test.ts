@@ -35,8 +35,10 @@ describe('news from the provider', () => {
       provider: 'sandbox',
       eventId: randomUUID(),
       type: 'charge.updated',
-      paymentKey,
-      payload: { order_id: order.orderId, state: 'authorized' },
+      chargeReference: 'ch_1',
+      chargeKey: paymentKey,
+      orderId: order.orderId,
+      state: 'authorized',
     })
     const waits = await waitsOf(paymentKey, 22)
     expect(waits.slice(0, 12).every((wait) => wait <= 5)).toBe(true)

@@ -1,12 +1,6 @@
 import fc from 'fast-check'
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../../../domain/ids'
-import {
-  Books,
-  type BooksRows,
-  capturableOf,
-  type PaymentBook,
-  type SeenPayment,
-} from '../../../domain/payment/books'
+import { Books, type BooksRows, capturableOf, type PaymentBook, type SeenPayment } from '../../../domain/payment/books'
 
 const ORDER = 'order_1' as OrderId
 const PAYMENT = 'pay_1' as PaymentId
@@ -215,13 +209,19 @@ function expectSound(books: Books): void {
     expect(Math.min(captured, capturing, released, refunded, refunding)).toBeGreaterThanOrEqual(0)
     expect(captured + capturing + released).toBeLessThanOrEqual(amount)
     expect(refunded + refunding).toBeLessThanOrEqual(captured)
-    const of = <T extends { paymentId: PaymentId; status: string; amount: number }>(rows: readonly T[], status: string) =>
-      rows.filter((row) => row.paymentId === payment.id && row.status === status).reduce((sum, row) => sum + row.amount, 0)
+    const of = <T extends { paymentId: PaymentId; status: string; amount: number }>(
+      rows: readonly T[],
+      status: string,
+    ) =>
+      rows
+        .filter((row) => row.paymentId === payment.id && row.status === status)
+        .reduce((sum, row) => sum + row.amount, 0)
     expect([captured, capturing]).toEqual([of(books.captures, 'succeeded'), of(books.captures, 'pending')])
     expect([refunded, refunding]).toEqual([of(books.refunds, 'succeeded'), of(books.refunds, 'pending')])
     expect(balance(books, 'authorized')).toBe(0 - captured - released)
     expect(balance(books, 'refunds_payable')).toBe(0 - refunding)
-    if (books.order.stage === 'over') expect(payment.releasing || capturableOf(payment) === 0 || capturing > 0).toBe(true)
+    if (books.order.stage === 'over')
+      expect(payment.releasing || capturableOf(payment) === 0 || capturing > 0).toBe(true)
   }
   expect(books.postings.reduce((sum, { amount }) => sum + amount, 0)).toBe(0)
   const keys = [...books.captures, ...books.refunds].map(({ key }) => key)
