@@ -649,7 +649,6 @@ create table payment (
 CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_id) WHERE (status = 'requested'::text);
 CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
 CREATE INDEX payment_expiring ON public.payment USING btree (capture_before) WHERE (status = 'authorized'::text);
-CREATE INDEX payment_late ON public.payment USING btree (order_id) WHERE (late AND (status = ANY (ARRAY['authorized'::text, 'captured'::text])));
 CREATE INDEX payment_pending_sync ON public.payment USING btree (order_id) WHERE (pending_sync IS NOT NULL);
 CREATE INDEX payment_reference ON public.payment USING btree (provider, reference) WHERE (reference IS NOT NULL);
 CREATE INDEX payment_releasing ON public.payment USING btree (order_id) WHERE releasing;

@@ -30,9 +30,11 @@ beforeEach(async () => {
   activities = activitiesAfter(0)
   told = []
   await reconcile()
-  await pool().query(
-    `delete from reconciliation_difference; update attention set closed_at = now() where closed_at is null`,
-  )
+  // What earlier tests have left is known.
+  await pool().query(`
+    update reconciliation_difference set state = 'accepted', closed_at = now(), accepted_by = 'an earlier test'
+    where state in ('open', 'accepted');
+    update attention set closed_at = now() where closed_at is null`)
 })
 
 const pool = () => effects.stack.database.pool
@@ -77,9 +79,12 @@ async function reconcile(): Promise<Reconciliation> {
   return (await readReconciliation(pool(), id)) as Reconciliation
 }
 
+/** What a run finds that no earlier test has left. */
 async function differences(): Promise<RecordedDifference[]> {
   const run = await reconcile()
-  return listDifferences(pool(), { id: run.id, after: '', limit: 100 })
+  const found = await listDifferences(pool(), { id: run.id, after: '', limit: 100 })
+  expect(run.differences).toBe(found.length)
+  return found.filter(({ state, acceptedBy }) => state === 'open' || acceptedBy !== 'an earlier test')
 }
 
 const figures = (found: readonly RecordedDifference[]) => found.map(({ kind, ours, theirs }) => [kind, ours, theirs])
@@ -131,11 +136,12 @@ it('finds nothing where nothing differs, and matches each movement once', async 
   const { paymentId } = await captured(400)
   await captured(1_000)
   const run = await reconcile()
-  expect(run).toMatchObject({ state: 'completed', differences: 0, healed: 0, waiting: 0 })
+  expect(run).toMatchObject({ state: 'completed', healed: 0, waiting: 0 })
+  expect(await cases()).toEqual([])
   expect(run.providers).toMatchObject([{ provider: 'sandbox', movements: expect.any(Number) }])
   const { rows } = await pool().query(`select movement from capture where payment_id = $1`, [paymentId])
   expect(rows).toEqual([{ movement: expect.stringMatching(/./) }])
-  expect(await reconcile()).toMatchObject({ differences: 0, moves: 0 })
+  expect(await reconcile()).toMatchObject({ moves: 0 })
 })
 
 it('heals a lost webhook of an attempt by its workflow, and says that it differs when nothing comes of it', async () => {
@@ -165,10 +171,10 @@ it.each([
 ] as const)('takes over %s that was made at the pages of the provider', async (_what, expected, act) => {
   const { paymentId, charge } = expected.refunded > 0 ? await captured(400) : await paid()
   await act(charge)
-  expect(await reconcile()).toMatchObject({ differences: 0, healed: 1 })
+  expect(await reconcile()).toMatchObject({ healed: 1 })
   expect(await statusOf(paymentId)).toMatchObject(expected)
   expect(await cases()).toEqual([])
-  expect(await reconcile()).toMatchObject({ differences: 0, healed: 0 })
+  expect(await reconcile()).toMatchObject({ healed: 0 })
 })
 
 it('opens a case for a charge that nobody asked for, once, until its money has gone back', async () => {
@@ -229,11 +235,6 @@ it('finds a capture of ours that the provider never made, also when that was lon
     expect(figures(await differences())).toContainEqual(expected)
   } finally {
     await pool().query(`update reconciliation_watermark set at = now()`)
-    await pool().query(`update capture set movement = 'by the test' where payment_id = $1`, [paymentId])
-    await pool().query(
-      `update reconciliation_difference set state = 'accepted', closed_at = now() where payment_id = $1`,
-      [paymentId],
-    )
   }
 })
 
