@@ -222,7 +222,7 @@ it('finds what was changed in our rows by hand, and closes the case when it is m
 })
 
 it('finds a capture of ours that the provider never made, also when that was long ago', async () => {
-  const { orderId, paymentId } = await paid()
+  const { orderId } = await paid()
   await withBooks(pool(), orderId, (books) => {
     const { id } = books.claimCapture({ amount: 250, actor: null }) as CaptureBook
     books.sendCapture(id)
