@@ -1,5 +1,5 @@
 import CircuitBreaker from 'opossum'
-import { type PaymentProvider, ProviderUnavailable } from './provider'
+import { type MethodOffer, type PaymentProvider, ProviderUnavailable } from './provider'
 
 /** `half_open`: one call is let through, and decides. */
 export type BreakerState = 'closed' | 'open' | 'half_open'
@@ -23,6 +23,8 @@ const WINDOW_MS = 10_000
 export class BreakingProvider implements PaymentProvider {
   readonly name: string
   readonly keyLifetimeMs: number | null
+  readonly renews: boolean
+  readonly offer: MethodOffer
   readonly #provider: PaymentProvider
   readonly #breaker: CircuitBreaker<[() => Promise<unknown>], unknown>
 
@@ -33,6 +35,8 @@ export class BreakingProvider implements PaymentProvider {
   ) {
     this.name = provider.name
     this.keyLifetimeMs = provider.keyLifetimeMs
+    this.renews = provider.renews
+    this.offer = provider.offer
     this.#provider = provider
     this.#breaker = new CircuitBreaker((call: () => Promise<unknown>) => call(), {
       // The provider keeps its own deadlines.

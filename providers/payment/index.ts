@@ -64,6 +64,7 @@ function stripe(settings: Settings): PaymentProvider | null {
   const { StripeProvider } = require('./stripe/provider') as typeof import('./stripe/provider')
   return new StripeProvider({
     secretKey: settings.STRIPE_SECRET_KEY,
+    publishableKey: settings.STRIPE_PUBLISHABLE_KEY || null,
     webhookSecrets: settings.STRIPE_WEBHOOK_SECRETS,
     url: settings.STRIPE_API_URL,
     timeoutMs: settings.PAYMENT_TIMEOUT_MS,

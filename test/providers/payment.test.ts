@@ -111,6 +111,7 @@ function stripeRig(): ProviderRig {
     provider: () => registeredProvider('stripe'),
     withTimeout: (timeoutMs) =>
       new StripeProvider({
+        publishableKey: null,
         secretKey: STRIPE_KEYS.STRIPE_SECRET_KEY,
         webhookSecrets: [secret],
         url: stripeStub.url,
@@ -155,7 +156,7 @@ function stripeRig(): ProviderRig {
 function liveStripeRig(secretKey: string): ProviderRig {
   const secret = 'whsec_of_a_test'
   const adapter = (timeoutMs: number, url = 'https://api.stripe.com') =>
-    new StripeProvider({ secretKey, webhookSecrets: [secret], url, timeoutMs })
+    new StripeProvider({ publishableKey: null, secretKey, webhookSecrets: [secret], url, timeoutMs })
   const [live, dead] = [adapter(20_000), adapter(20_000, 'http://127.0.0.1:9')]
   const stripe = new Stripe(secretKey)
   const since = Math.floor(Date.now() / 1_000)

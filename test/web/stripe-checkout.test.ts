@@ -44,8 +44,6 @@ beforeEach(async () => {
   await page.route('https://js.stripe.com/v3', (route) =>
     route.fulfill({ contentType: 'text/javascript', body: FAKE_STRIPE_JS }),
   )
-  const methods = [{ provider: 'stripe', type: 'card', publishable_key: PUBLISHABLE_KEY }]
-  await page.route('**/v1/store/payment-methods?*', (route) => route.fulfill({ json: { data: methods } }))
 })
 afterEach(async () => {
   await page.context().close()

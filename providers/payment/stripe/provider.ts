@@ -9,6 +9,7 @@ import {
   type ChargeListPage,
   type ChargeRequest,
   type KeepReference,
+  type MethodOffer,
   type MovementPage,
   type PaymentProvider,
   ProviderRejected,
@@ -40,6 +41,8 @@ import { readWindow } from './windows'
 
 export interface StripeProviderOptions {
   readonly secretKey: string
+  /** Null: browsers are given none, and the demo storefront cannot take cards. */
+  readonly publishableKey: string | null
   /** Those that sign webhooks: several while one is being replaced. */
   readonly webhookSecrets: readonly string[]
   readonly url: string
@@ -74,10 +77,14 @@ const CHANGES = [
 export class StripeProvider implements PaymentProvider {
   readonly name = 'stripe'
   readonly keyLifetimeMs = KEY_LIFETIME_MS
+  /** A card is charged again only with a Customer of Stripe's, who has agreed to it: we make none. */
+  readonly renews = false
+  readonly offer: MethodOffer
   readonly #api: StripeApi
   readonly #webhookSecrets: readonly string[]
 
-  constructor({ webhookSecrets, ...api }: StripeProviderOptions) {
+  constructor({ webhookSecrets, publishableKey, ...api }: StripeProviderOptions) {
+    this.offer = { type: 'card', methods: null, publishableKey }
     this.#api = new StripeApi(api)
     this.#webhookSecrets = webhookSecrets
   }

@@ -24,7 +24,15 @@ function rig(): {
     asked++
     return error ? Promise.reject(error) : Promise.resolve(null)
   }
-  const inner = { name: 'inner', keyLifetimeMs: 5, find, close: () => Promise.resolve() } as unknown as PaymentProvider
+  const offer = { type: 'card', methods: null, publishableKey: 'pk_1' }
+  const inner = {
+    name: 'inner',
+    keyLifetimeMs: 5,
+    renews: true,
+    offer,
+    find,
+    close: () => Promise.resolve(),
+  } as unknown as PaymentProvider
   const provider = new BreakingProvider(inner, (state) => states.push(state), {
     volumeThreshold: 4,
     resetTimeoutMs: RESET_MS,
@@ -85,5 +93,10 @@ test('when it is not, the provider is left alone again', async () => {
 })
 
 test('it is the provider in all else', () => {
-  expect(current.provider).toMatchObject({ name: 'inner', keyLifetimeMs: 5 })
+  expect(current.provider).toMatchObject({
+    name: 'inner',
+    keyLifetimeMs: 5,
+    renews: true,
+    offer: { publishableKey: 'pk_1' },
+  })
 })

@@ -40,6 +40,7 @@ async function restart(options: Partial<StripeStubOptions>): Promise<void> {
 
 function adapter(change: { secretKey?: string; timeoutMs?: number } = {}): StripeProvider {
   return new StripeProvider({
+    publishableKey: null,
     secretKey: SECRET_KEY,
     webhookSecrets: ['whsec_the_next_one', WEBHOOK_SECRET],
     url: stub.url,

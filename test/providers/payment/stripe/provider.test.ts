@@ -89,7 +89,13 @@ function kindOf({ name }: StubRequest): string {
 
 /** All that the adapter can do, in every way that changes what it sends. */
 async function useEverything({ url, account }: StripeStub): Promise<void> {
-  const stripe = new StripeProvider({ secretKey: SECRET_KEY, webhookSecrets: [], url, timeoutMs: 2_000 })
+  const stripe = new StripeProvider({
+    publishableKey: null,
+    secretKey: SECRET_KEY,
+    webhookSecrets: [],
+    url,
+    timeoutMs: 2_000,
+  })
   const made = async (change: Partial<ChargeRequest> = {}): Promise<ChargeRequest> => {
     const orderId = `order_${randomUUID()}` as OrderId
     const asked = {
