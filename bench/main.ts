@@ -11,6 +11,7 @@ import { benchCheckout } from './checkout/rate'
 import { benchSweep } from './checkout/sweep'
 import { benchImport } from './import'
 import { benchPage } from './page/product'
+import { benchWebhook } from './payment/webhook'
 import { benchRecovery } from './process/recovery'
 import { benchReservation } from './inventory/reservation'
 import { benchLargeSearch, benchSearch } from './search/search'
@@ -27,6 +28,7 @@ const PROGRAMS = join(ROOT, 'dist')
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
   'checkout-cpu': benchCheckoutCpu,
+  webhook: benchWebhook,
   reservation: benchReservation,
   cart: benchCart,
   page: benchPage,
