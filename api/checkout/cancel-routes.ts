@@ -64,7 +64,7 @@ const postOwnCancel = defineRoute({
   idempotency: 'required',
   params: pathId('order'),
   body: z.strictObject({}),
-  answers: ANSWERS,
+  answers: { 200: orderBody, 202: orderBody, 404: ['not_found'], 409: ['request_in_progress'] },
   example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)

@@ -166,7 +166,7 @@ export class SandboxProvider implements PaymentProvider {
     const { id, type, charge } = (event ?? {}) as Partial<WireEvent>
     if (!id || !type) throw new InvalidSignature('The webhook is not an event of the sandbox')
     if (charge === undefined) return null
-    if (!charge?.id || !charge.key || !charge.reference || !charge.status)
+    if (!charge?.id || !charge.key || !charge.reference || !charge.status || !hasMoves(charge))
       throw new InvalidSignature('The webhook does not name its charge')
     return {
       eventId: id,
@@ -378,6 +378,10 @@ function toMovement(wire: WireMovement): Movement {
     amount: { amount: wire.amount, currency: wire.currency },
     at: wire.created_at,
   }
+}
+
+function hasMoves({ refunds, disputes }: Partial<WireCharge>): boolean {
+  return Array.isArray(refunds) && Array.isArray(disputes)
 }
 
 function sumsOf({ captured, released, refunded, refunds, disputes }: WireCharge): ChargeSums {

@@ -554,6 +554,63 @@ describe('cancelling a confirmed order', () => {
   )
 })
 
+describe('with nothing to pay', () => {
+  /** Without a payment. */
+  const buy = (buyer: Buyer) => buyer.checkout({ body: { payment: undefined } })
+
+  it('no payment is asked for, and nothing of it can be captured or refunded', async () => {
+    const buyer = await shop.buyerOf({ price: 0 })
+    const { body } = await until(
+      'it is bought',
+      () => buy(buyer),
+      ({ status }) => status === 201,
+      30_000,
+    )
+    expect(body).toMatchObject({ status: 'confirmed', payment_status: 'none', payments: [], actions: ['cancel'] })
+    expect((await command(body.id, 'captures', { amount: 1 })).status).toBe(409)
+    expect((await command(body.id, 'refunds', { all: true, ...GOODWILL })).status).toBe(409)
+    expect(await done(body.id, 'cancel', GOODWILL)).toMatchObject({ status: 'cancelled', payment_status: 'none' })
+    expect((await shop.stock(buyer.sku)).reserved).toBe(0)
+    await until(
+      'its workflow ends',
+      async () => (await order(body.id)).workflow.status,
+      (status) => status === 'COMPLETED',
+      30_000,
+    )
+  }, 60_000)
+
+  it('a payment that is there does no harm', async () => {
+    const buyer = await shop.buyerOf({ price: 0 })
+    const { body } = await until(
+      'it is bought',
+      () => buyer.checkout(),
+      ({ status }) => status === 201,
+      30_000,
+    )
+    expect(body).toMatchObject({ payment_status: 'none', payments: [] })
+  }, 60_000)
+
+  it('where there is something to pay, a payment is required', async () => {
+    const buyer = await shop.buyerOf({ price: 1 })
+    const required = { status: 400, body: { errors: [{ pointer: '/payment', code: 'required' }] } }
+    expect(await buy(buyer)).toMatchObject(required)
+    expect(await buyer.checkout({ body: { payment: null } })).toMatchObject(required)
+    expect(await buyer.checkout({ body: { payment: { method: 'cash' } } })).toMatchObject({
+      status: 400,
+      body: { errors: [{ pointer: '/payment/method' }] },
+    })
+    expect(await buyer.checkout({ body: { payment: { provider: 'nobody', method: 'pm_card_visa' } } })).toMatchObject({
+      status: 400,
+      body: { errors: [{ pointer: '/payment/provider' }] },
+    })
+    const { body } = await buyer.checkout({ body: { payment: { method: 'pm_card_chargeDeclined' } } })
+    expect(body.code).toBe('payment_declined')
+    expect(await buy(buyer)).toMatchObject(required)
+    const paid = await buyer.checkout({ body: { payment: { method: 'pm_card_visa' } } })
+    expect(paid).toMatchObject({ status: 201, body: { payments: [{ status: 'declined' }, { provider: 'sandbox' }] } })
+  }, 60_000)
+})
+
 describe('webhooks', () => {
   let paid: Paid
   let charge: Record<string, unknown>
@@ -622,6 +679,17 @@ describe('webhooks', () => {
     for (const without of ['webhook-id', 'webhook-timestamp', 'webhook-signature'])
       expect(await send({ change, without })).toEqual(refused)
     for (const raw of ['', '{', 'null', '[]', '{"id":"evt_x"}']) expect(await send({ raw })).toEqual(refused)
+  })
+
+  it('signed, and not readable as an event of the provider: refused', async () => {
+    for (const change of [
+      { id: '' },
+      { key: null },
+      { reference: undefined },
+      { refunds: null },
+      { disputes: undefined },
+    ])
+      expect(await send({ change })).toEqual({ status: 401, kept: 0 })
   })
 
   it('stale, or from the future: refused', async () => {

@@ -120,12 +120,18 @@ it('an order and its money', async () => {
   expect((await shop.admin('post', `${path}/cancel`, { reason_code: 'customer' }, key)).status).toBe(422)
   provider.fail(order.id)
   expect((await shop.admin('post', `${path}/cancel`, { reason_code: 'customer' })).status).toBe(202)
+
   const own = await shop.buyerOf()
   const left = await eventually(201, () => own.checkout())
-  const cancel = (body: object, token = own.token, of: string = left.id) =>
-    shop.call('post', `/v1/store/orders/${of}/cancel`, { token, idempotencyKey: key, body })
-  expect((await cancel({}, paid.token)).status).toBe(404)
-  await eventually(200, () => cancel({}))
+  const cancel = (token = own.token) =>
+    shop.call('post', `/v1/store/orders/${left.id}/cancel`, { token, idempotencyKey: key, body: {} })
+  expect((await cancel(paid.token)).status).toBe(404)
+  provider.fail(left.id)
+  expect((await cancel()).status).toBe(202)
+  provider.heal(left.id)
+  await eventually(200, cancel)
+  const atOnce = () => Promise.all(Array.from({ length: 8 }, () => cancel()))
+  await until('one finds the key in use', atOnce, (answers) => answers.some(({ status }) => status === 409))
   expect(unseen('Orders')).toEqual([])
 })
 
@@ -168,7 +174,10 @@ it('webhooks', async () => {
       status: 'authorized',
       decline_code: null,
       captured: 0,
+      released: 0,
       refunded: 0,
+      refunds: [],
+      disputes: [],
       action_url: null,
       created_at: new Date().toISOString(),
     },
