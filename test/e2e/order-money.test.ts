@@ -554,6 +554,43 @@ describe('cancelling a confirmed order', () => {
   )
 })
 
+describe('a dispute', () => {
+  it("is shown with what the customer's bank takes; that cannot be refunded, and nothing more is captured", async () => {
+    const paid = await paidOrder()
+    await done(paid.id, 'captures', { amount: 600 })
+    const [charge] = await shop.charges(paid.id)
+    const disputed = await fetch(`${shop.address.sandbox}/v1/charges/${charge?.id}/dispute`, {
+      method: 'post',
+      headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+      body: JSON.stringify({ amount: 400 }),
+    })
+    expect(disputed.status).toBeLessThan(300)
+    const seen = await until(
+      'it is seen',
+      () => order(paid.id),
+      ({ payment_status }) => payment_status === 'disputed',
+      30_000,
+    )
+    expect(seen).toMatchObject({
+      disputes: [{ status: 'open', amount: { amount: 400, currency: 'GBP' } }],
+    })
+    expect(await command(paid.id, 'refunds', { amount: 201, ...GOODWILL })).toMatchObject({
+      status: 409,
+      body: { available: { amount: 200 } },
+    })
+    await until(
+      'it is on hold',
+      () => command(paid.id, 'captures', { amount: 1 }),
+      ({ body }) => body.code === 'order_on_hold',
+    )
+    const { body } = await shop.admin('get', `/v1/admin/orders/${paid.id}/timeline`)
+    expect(body.data.map(({ title }: { title: string }) => title)).toContain(
+      "The customer's bank takes GBP 4.00 back: a dispute",
+    )
+    expect((await paid.buyer.order(paid.id)).body).not.toHaveProperty('disputes')
+  }, 90_000)
+})
+
 describe('with nothing to pay', () => {
   /** Without a payment. */
   const buy = (buyer: Buyer) => buyer.checkout({ body: { payment: undefined } })
