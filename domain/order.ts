@@ -58,6 +58,11 @@ export function isOpen(status: OrderStatus): boolean {
   return (OPEN_STATUSES as readonly OrderStatus[]).includes(status)
 }
 
+/** True once nothing more happens to the order itself. */
+export function isOver(status: OrderStatus): boolean {
+  return ORDER_TRANSITIONS[status].length === 0
+}
+
 /** True once the order has won: it can no longer be undone by its checkout. */
 export function isCompleted(status: OrderStatus): boolean {
   return !isOpen(status) && status !== 'cancelled'

@@ -7,6 +7,7 @@ import {
   cancelSignal,
   checkoutStart,
   EXPIRY_SHARDS,
+  fulfillmentReuse,
   fulfillmentStart,
   paymentWorkSignal,
   providerNewsSignal,
@@ -39,9 +40,9 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     }
   }
 
-  /** Throws when it has ended: what comes afterwards is for settlements. */
-  function signalFulfillment(orderId: OrderId, news: PaymentId | null) {
-    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: 'REJECT_DUPLICATE' } as const
+  /** Throws when the order is over and its fulfillment has ended: what comes afterwards is for settlements. */
+  function signalFulfillment({ orderId, isOver }: { orderId: OrderId; isOver: boolean }, news: PaymentId | null) {
+    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: fulfillmentReuse(isOver) }
     return news === null
       ? temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
           ...start,
@@ -73,7 +74,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(attemptSignal, { attempt })),
     remindOfCancel: (orderId) =>
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
-    startFulfillment: (orderId) => unlessRunning(() => signalFulfillment(orderId, null)),
+    startFulfillment: (order) => unlessRunning(() => signalFulfillment(order, null)),
     async awaitFulfillment(orderId, delayMs) {
       await unlessRunning(() =>
         temporal.workflow.start(WORKFLOWS.fulfillment, {
@@ -83,8 +84,8 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
         }),
       )
     },
-    async tellNews({ orderId, paymentId, pays }) {
-      if (pays && (await unlessRunning(() => signalFulfillment(orderId, paymentId)))) return
+    async tellNews({ orderId, isOver, paymentId, pays }) {
+      if (pays && (await unlessRunning(() => signalFulfillment({ orderId, isOver }, paymentId)))) return
       await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
         ...settlementStart({ orderId, paymentId }),
         signal: providerNewsSignal,

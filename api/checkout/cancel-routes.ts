@@ -5,7 +5,7 @@ import { isMoneyAtWork } from '../../db/payment/work'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import { type OrderId, skuKey } from '../../domain/ids'
-import { CANCEL_REASONS, type CancelReason, isOpen, orderLabel, type WantedUnits } from '../../domain/order'
+import { CANCEL_REASONS, type CancelReason, isOpen, isOver, orderLabel, type WantedUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { type AnswerOf, defineRoute, type Route } from '../http/route'
 import { pathId, reasonCode, units } from '../http/schemas'
@@ -101,8 +101,8 @@ async function cancelConfirmed(
     },
     async () => null,
   )
-  const { attempts } = await requireOrder(orderId, deps)
-  await tellOwner({ orderId, paymentIds: attempts.map(({ id }) => id) }, deps)
+  const { status, attempts } = await requireOrder(orderId, deps)
+  await tellOwner({ orderId, isOver: isOver(status), paymentIds: attempts.map(({ id }) => id) }, deps)
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   return answer(orderId, deps, headers)
 }

@@ -5,6 +5,7 @@ import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import type { CaptureId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
+import { isOver } from '../../domain/order'
 import { type BoundRefusal, type HoldRefusal, MOVE_STATUSES } from '../../domain/payment/books'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
@@ -64,7 +65,8 @@ function refusalOf(refusal: BoundRefusal | HoldRefusal, currency: Currency): Dom
 /** The capture, once the provider has answered or the wait is over. */
 async function carryOut(id: CaptureId, deps: ApiDeps): Promise<z.input<typeof captureBody>> {
   const { orderId, paymentId } = await requireCapture(id, deps)
-  await tellOwner({ orderId, paymentIds: [paymentId] }, deps)
+  const { status } = await requireOrder(orderId, deps)
+  await tellOwner({ orderId, isOver: isOver(status), paymentIds: [paymentId] }, deps)
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   return presentCapture(await requireCapture(id, deps))
 }

@@ -3,7 +3,13 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import { isMoneyAtWork } from '../../db/payment/work'
 import { isPostgresUnavailable } from '../../db/pool'
 import type { OrderId, PaymentId } from '../../domain/ids'
-import { fulfillmentStart, paymentWorkSignal, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import {
+  fulfillmentReuse,
+  fulfillmentStart,
+  paymentWorkSignal,
+  settlementStart,
+  WORKFLOWS,
+} from '../../workflows/contract'
 import type { ApiDeps } from '../deps'
 import { isTemporalUnavailable } from '../http/temporal'
 
@@ -15,7 +21,7 @@ const TELL_MS = 3_000
  * settlement of each payment concerned. What cannot be told now the sweep tells.
  */
 export async function tellOwner(
-  { orderId, paymentIds }: { orderId: OrderId; paymentIds: readonly PaymentId[] },
+  { orderId, isOver, paymentIds }: { orderId: OrderId; isOver: boolean; paymentIds: readonly PaymentId[] },
   deps: ApiDeps,
 ): Promise<void> {
   const { workflow } = deps.temporal
@@ -24,7 +30,7 @@ export async function tellOwner(
       try {
         await workflow.signalWithStart(WORKFLOWS.fulfillment, {
           ...fulfillmentStart(orderId),
-          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          workflowIdReusePolicy: fulfillmentReuse(isOver),
           signal: paymentWorkSignal,
           signalArgs: [],
         })

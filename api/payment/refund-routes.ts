@@ -6,7 +6,7 @@ import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import { type OrderId, type RefundId, skuKey } from '../../domain/ids'
 import { sum } from '../../domain/money'
-import { valueOfUnits } from '../../domain/order'
+import { isOver, valueOfUnits } from '../../domain/order'
 import { MOVE_STATUSES, type MoveStatus } from '../../domain/payment/books'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
@@ -111,7 +111,9 @@ async function carryOut(id: RefundId, deps: ApiDeps): Promise<z.input<typeof ref
   const rows = await readRefund(deps.pool, id)
   const [first] = rows
   if (!first) throw new Error(`${id} has lost its row`)
-  await tellOwner({ orderId: first.orderId, paymentIds: rows.map(({ paymentId }) => paymentId) }, deps)
+  const { status } = await requireOrder(first.orderId, deps)
+  const paymentIds = rows.map(({ paymentId }) => paymentId)
+  await tellOwner({ orderId: first.orderId, isOver: isOver(status), paymentIds }, deps)
   await awaitMoney(first.orderId, MOVES_WAIT_MS, deps)
   return presentRefund(first, await readRefund(deps.pool, id))
 }

@@ -31,7 +31,8 @@ import {
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
-import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { checkoutStart, fulfillmentStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
@@ -335,8 +336,10 @@ async function resume(orderId: OrderId, failing: OpenCase, deps: ApiDeps): Promi
   const order = await readOrder(deps.pool, orderId)
   if (!order) return
   await resetRestarts(deps.pool, orderId)
-  const { object } = failing
-  if (object !== null && isId('payment', object))
+  const { object, workflowId } = failing
+  if (workflowId === fulfillmentWorkflowId(orderId))
+    await replace(WORKFLOWS.fulfillment, fulfillmentStart(orderId), deps)
+  else if (object !== null && isId('payment', object))
     await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId: object }), deps)
   else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, orderLabel(order)), deps)
   else await settleAll(order, deps)

@@ -5,7 +5,6 @@ import { OPEN, statement, UNRESOLVED } from '../sql'
 
 /** Fulfillment owns the money of the payment that its order was confirmed by, settlement that of every other. */
 const OWNER_OF_MONEY = `case when p.outcome = 'completed' then 'fulfillment' else 'settlement' end` as const
-const SETTLED_OBJECT = `case when p.outcome = 'completed' then null else p.id end` as const
 
 /**
  * Work on an order's money beside its checkout: the workflow that ought to be open for it, and of which object. Each kind is
@@ -26,31 +25,31 @@ const WORK = {
     where p.pending_sync is not null`,
   /** `payment_releasing`: what is authorized and not needed has to be let go. */
   releasing: `
-    select ${OWNER_OF_MONEY}, p.order_id, ${SETTLED_OBJECT}, p.updated_at, p.updated_at
+    select ${OWNER_OF_MONEY}, p.order_id, p.id, p.updated_at, p.updated_at
     from payment p
     where p.releasing`,
   /** `capture_at_work` */
   capture: `
-    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at, m.updated_at
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at, m.updated_at
     from capture m
     join payment p on p.id = m.payment_id
     where m.at_work`,
   /** `refund_at_work`: a refund that the provider has taken, and not decided, is not late for days. */
   refund: `
-    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at,
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at,
            m.updated_at + case when m.status = 'pending' and m.reference is not null then interval '14 days' else interval '0' end
     from refund m
     join payment p on p.id = m.payment_id
     where m.at_work`,
   /** `payment_expiring`: fulfillment renews an authorization 48 hours before it ends. */
   expiring: `
-    select 'fulfillment', p.order_id, null, p.capture_before - interval '48 hours', p.capture_before - interval '47 hours'
+    select 'fulfillment', p.order_id, p.id, p.capture_before - interval '48 hours', p.capture_before - interval '47 hours'
     from payment p
     where p.status = 'authorized' and p.capture_before < now() + interval '47 hours' and p.outcome = 'completed'
       and not p.may_lapse`,
   /** `dispute_at_work` */
   dispute: `
-    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at, m.updated_at + interval '90 days'
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at, m.updated_at + interval '90 days'
     from dispute m
     join payment p on p.id = m.payment_id
     where m.at_work`,
@@ -72,7 +71,7 @@ export interface OrderAtWork {
   readonly status: OrderStatus
   readonly number: string
   readonly owner: 'checkout' | 'settlement' | 'fulfillment'
-  /** Of a settlement: its payment. */
+  /** The payment; null where it is about the whole order. */
   readonly object: PaymentId | null
   /** Accepted so long ago that its stock was never reserved in time. */
   readonly stale: boolean

@@ -78,14 +78,15 @@ export interface SettledCase {
 /**
  * Open cases, of one shard (`shards` a power of two), for which nothing is left to do by the rows: their attempt is settled,
  * or all of their order is. Whoever opened one may have been ended before it could close it. Only kinds that say so in
- * `ATTENTION_CASES`, and only of a payment or of a whole order: nobody else knows when another thing is settled.
+ * `ATTENTION_CASES`, and only of a payment, a capture, a refund or a whole order: nobody else knows when another thing is settled.
  */
 export async function listSettledCases(
   db: Db,
   { shard, shards, limit }: { shard: number; shards: number; limit: number },
 ): Promise<SettledCase[]> {
+  const { payment, capture, refund } = ID_PREFIXES
   const { rows } = await db.query<SettledCase>(
-    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, paymentIds: `${ID_PREFIXES.payment}\\_%` }),
+    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, payment, capture, refund }),
   )
   return rows
 }
@@ -93,15 +94,22 @@ export async function listSettledCases(
 const SETTLED_CASES = statement(
   'attention.settled',
   `
-    with work as materialized (${ORDERS_AT_WORK})
+    with work as materialized (${ORDERS_AT_WORK}),
+    move as materialized (
+      select id from capture where at_work
+      union all
+      select id from refund where at_work
+    )
     select a.id, a.workflow_id as "workflowId"
     from attention a
     where a.closed_at is null and a.code = any (:codes::text[])
       and hashtext(a.order_id) & (:shards - 1) = :shard
-      and (a.object is null or a.object like :paymentIds)
-      and not exists (
-        select from work
-        where work.order_id = a.order_id and (a.object is null or work.object = a.object or work.owner = 'checkout'))
+      and case when a.object is null or split_part(a.object, '_', 1) = :payment
+            then not exists (
+              select from work
+              where work.order_id = a.order_id and (a.object is null or work.object is null or work.object = a.object))
+            else split_part(a.object, '_', 1) in (:capture, :refund) and a.object not in (select id from move)
+          end
     order by a.id
     limit :limit`,
 )
@@ -118,7 +126,8 @@ const CLOSE_SETTLED = statement(
 
 const OPEN_CASES = `
   select a.id, a.order_id as "orderId", o.number, a.code, a.step, a.object, a.detail, a.workflow_id as "workflowId", a.since,
-         coalesce(p.amount, o.total) as "atStake", o.currency, o.status as "orderStatus"
+         coalesce(p.amount, (select amount from capture where id = a.object), (select amount from refund where id = a.object),
+           o.total) as "atStake", o.currency, o.status as "orderStatus"
   from attention a
   left join orders o on o.id = a.order_id
   left join payment p on p.id = a.object

@@ -7,7 +7,7 @@ import type { Pool } from '../../db/pool'
 import { closeCase, openCase } from '../../db/support/attention'
 import type { PaymentId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
-import { isOpen } from '../../domain/order'
+import { isOpen, isOver } from '../../domain/order'
 import { UNKNOWN_MONEY } from '../../domain/support'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
 import type { Settings } from '../../config'
@@ -47,9 +47,9 @@ export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<vo
 }
 
 async function actOn(deps: InboxDeps, event: DueEvent): Promise<void> {
-  const { paymentId, orderId, pays } = event
+  const { paymentId, orderId, orderStatus, pays } = event
   if (paymentId !== null && event.isDecided) {
-    await deps.orders.tellNews({ orderId, paymentId, pays })
+    await deps.orders.tellNews({ orderId, isOver: isOver(orderStatus), paymentId, pays })
     // Temporal keeps what it was told.
     await endEvent(deps.pool, event)
   } else if (paymentId !== null) await tellWorkflow(deps, { ...event, paymentId })

@@ -34,7 +34,7 @@ const orders: OrderWorkflows = {
   },
   remindOfAttempt: async () => undefined,
   remindOfCancel: async () => undefined,
-  startFulfillment: async (orderId) => {
+  startFulfillment: async ({ orderId }) => {
     started.push(orderId)
     return true
   },
