@@ -8,7 +8,7 @@ import { Client } from 'pg'
 export async function writeHistory(databaseUrl: string, { from, to }: { from: number; to: number }): Promise<void> {
   const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, CASES]
   const between = [from, to - 1]
-  await run(databaseUrl, [{ text: SHELF }, ...texts.map((text) => ({ text, values: between }))])
+  await run(databaseUrl, [{ text: STOCK }, ...texts.map((text) => ({ text, values: between }))])
 }
 
 /**
@@ -35,7 +35,7 @@ async function run(databaseUrl: string, queries: readonly { text: string; values
 }
 
 /** Something for the reservations to stand on. */
-const SHELF = `
+const STOCK = `
   with w as (insert into warehouse (id, name, country) values (${id('wh')}, 'Past', 'GB') on conflict do nothing returning id),
   p as (insert into product (id, slug, title) values (${id('prod')}, 'past', 'Past') on conflict do nothing returning id),
   v as (

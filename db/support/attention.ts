@@ -69,6 +69,20 @@ const CLOSE_CASE = statement(
       and closed_at is null`,
 )
 
+export async function isCaseOpen(db: Db, { workflowId, step, object }: CaseKey): Promise<boolean> {
+  const { rows } = await db.query(IS_OPEN({ workflowId, step, object }))
+  return rows.length > 0
+}
+
+const IS_OPEN = statement(
+  'attention.isOpen',
+  `
+    select
+    from attention
+    where workflow_id = :workflowId and step is not distinct from :step and object is not distinct from :object
+      and closed_at is null`,
+)
+
 /** A case that may have outlived its workflow. */
 export interface SettledCase {
   readonly id: number
@@ -84,9 +98,8 @@ export async function listSettledCases(
   db: Db,
   { shard, shards, limit }: { shard: number; shards: number; limit: number },
 ): Promise<SettledCase[]> {
-  const { payment, capture, refund } = ID_PREFIXES
   const { rows } = await db.query<SettledCase>(
-    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, payment, capture, refund }),
+    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, paymentIds: `${ID_PREFIXES.payment}\\_%` }),
   )
   return rows
 }
@@ -94,22 +107,18 @@ export async function listSettledCases(
 const SETTLED_CASES = statement(
   'attention.settled',
   `
-    with work as materialized (${ORDERS_AT_WORK}),
-    move as materialized (
-      select id from capture where at_work
-      union all
-      select id from refund where at_work
-    )
+    with work as materialized (${ORDERS_AT_WORK})
     select a.id, a.workflow_id as "workflowId"
     from attention a
     where a.closed_at is null and a.code = any (:codes::text[])
       and hashtext(a.order_id) & (:shards - 1) = :shard
-      and case when a.object is null or split_part(a.object, '_', 1) = :payment
-            then not exists (
-              select from work
-              where work.order_id = a.order_id and (a.object is null or work.object is null or work.object = a.object))
-            else split_part(a.object, '_', 1) in (:capture, :refund) and a.object not in (select id from move)
-          end
+      and case
+        when a.object is null then not exists (select from work where work.order_id = a.order_id)
+        when a.object like :paymentIds then not exists (
+          select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))
+        else exists (select from capture where id = a.object and not at_work)
+          or exists (select from refund where id = a.object and not at_work)
+      end
     order by a.id
     limit :limit`,
 )
