@@ -52,7 +52,7 @@ async function loadBooks(tx: Tx, orderId: OrderId): Promise<Books> {
 const LOCK_ORDER = statement(
   'books.lockOrder',
   `
-    select id, total, cancelled,
+    select id, total, cancelled, status = 'on_hold' as "isHeld",
            case when status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
                 when status = 'cancelled' then 'over' else 'won' end as stage
     from orders
@@ -139,8 +139,9 @@ const SAVE_PAYMENTS = statement(
     set status = r.status, amount = nullif(r.amount, 0), reference = r.reference, captures_in_parts = r."capturesInParts", capture_before = r."captureBefore",
         captured = r.captured, capturing = r.capturing, released = r.released, refunded = r.refunded,
         refunding = r.refunding, disputed = r.disputed, releasing = r.releasing, updated_at = now(),
-        outcome = coalesce(outcome, case when r.status in ('authorized', 'captured', 'voided', 'refunded') then 'cancelled' end)
-    from json_to_recordset(:rows::json) as r (id text, status text, amount bigint, reference text, "capturesInParts" boolean,
+        outcome = coalesce(outcome, case when r.pays then 'completed'
+          when r.status in ('authorized', 'captured', 'voided', 'refunded') then 'cancelled' end)
+    from json_to_recordset(:rows::json) as r (id text, pays boolean, status text, amount bigint, reference text, "capturesInParts" boolean,
       "captureBefore" timestamptz, captured bigint, capturing bigint, released bigint, refunded bigint, refunding bigint,
       disputed bigint, releasing boolean)
     where p.id = r.id`,

@@ -21,13 +21,15 @@ export interface OrderMoney {
   cancelled: number
   /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
   stage: 'open' | 'won' | 'over'
+  /** Nothing is captured meanwhile; what was claimed before goes on. */
+  readonly isHeld: boolean
 }
 
 export interface PaymentBook {
   readonly id: PaymentId
   readonly attempt: number
   /** It pays for the order. Whatever another one took goes back. */
-  readonly pays: boolean
+  pays: boolean
   status: AttemptStatus
   /** What it authorizes; 0 for an attempt that was never sent. */
   amount: number
@@ -89,12 +91,15 @@ export interface RefundBook {
   readonly retries: RefundId | null
 }
 
+export const DISPUTE_STATUSES = ['open', 'won', 'lost'] as const
+export type DisputeStatus = (typeof DISPUTE_STATUSES)[number]
+
 export interface DisputeBook {
   readonly paymentId: PaymentId
   readonly reference: string
   readonly number: number
   readonly amount: number
-  status: 'open' | 'won' | 'lost'
+  status: DisputeStatus
   atWork: boolean
 }
 
@@ -117,7 +122,7 @@ export interface SeenPayment {
   readonly disputes: readonly {
     readonly reference: string
     readonly amount: number
-    readonly status: 'open' | 'won' | 'lost'
+    readonly status: DisputeStatus
   }[]
 }
 
@@ -133,9 +138,14 @@ export interface BoundRefusal {
   readonly available: number
 }
 
+export interface HoldRefusal {
+  readonly refused: 'order_on_hold'
+}
+
 /** An event of the order that its books ask for, by its type's last word. */
 export interface BookEvent {
   readonly type:
+    | 'payment.authorized'
     | 'payment.received'
     | 'payment.capture_requested'
     | 'payment.captured'
@@ -214,12 +224,15 @@ export class Books {
     return sumOf(this.payments, refundableOf)
   }
 
-  /** The first that fits (design §5, payment); null: the attempts themselves say it. */
+  /**
+   * The first that fits (design §5, payment); null: the attempts themselves say it. What came by an attempt that pays for
+   * nothing says nothing of an order that another one pays for, unless it is disputed.
+   */
   get paymentStatus(): PaymentStatus | null {
-    const { payments } = this
+    if (this.payments.some(({ disputed }) => disputed > 0)) return 'disputed'
+    const payments = this.paying.length > 0 ? this.paying : this.payments
     const captured = sumOf(payments, (payment) => payment.captured)
     const refunded = sumOf(payments, (payment) => payment.refunded)
-    if (payments.some(({ disputed }) => disputed > 0)) return 'disputed'
     if (refunded > 0) return refunded === captured ? 'refunded' : 'partially_refunded'
     if (captured > 0) return captured >= this.owed ? 'captured' : 'partially_captured'
     if (payments.some(({ status }) => status === 'authorized')) return 'authorized'
@@ -230,7 +243,8 @@ export class Books {
    * Claims a capture of `amount`, to be carried out by the order's workflow. Of a payment that can be captured only once, all
    * that is due is claimed.
    */
-  claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal {
+  claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal | HoldRefusal {
+    if (this.order.isHeld) return { refused: 'order_on_hold' }
     const payment = this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
     const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
     if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
@@ -306,11 +320,12 @@ export class Books {
   decideRefund(id: RefundId, decision: 'retry' | 'elsewhere' | 'leave'): RefundBook | null {
     const failed = this.refund(id)
     if (failed.status !== 'failed' || !failed.atWork) return null
-    failed.atWork = false
-    if (decision === 'leave') return null
     const payment = this.payment(failed.paymentId)
     const amount = Math.min(failed.amount, refundableOf(payment))
-    if (amount === 0) return null
+    // While a dispute holds all of it, the decision is still to come.
+    if (amount === 0 && decision !== 'leave') return null
+    failed.atWork = false
+    if (decision === 'leave') return null
     const again = this.addRefund(payment, amount, { ...failed, retries: failed.id, requestId: failed.requestId })
     if (decision === 'elsewhere') {
       this.completeRefund(again, 'elsewhere')
@@ -362,12 +377,27 @@ export class Books {
     this.settle()
   }
 
+  /**
+   * What is due has been authorized anew, by `renewalId`, before the authorization of `paymentId` ends: that one is let go.
+   */
+  renew(paymentId: PaymentId, renewalId: PaymentId, seen: SeenPayment): void {
+    const [old, renewal] = [this.payment(paymentId), this.payment(renewalId)]
+    if (HOLDING.has(renewal.status)) return
+    renewal.status = 'authorized'
+    renewal.pays = true
+    this.post('authorize', renewal, 1, renewal.amount)
+    this.tell('payment.authorized', renewal, { amount: renewal.amount })
+    if (capturableOf(old) > 0) old.releasing = true
+    this.see(renewalId, seen)
+  }
+
   /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
   settleElsewhere(id: PaymentId | RefundId): void {
     const payment = this.payments.find((each) => each.id === id)
     const refund = this.refunds.find((each) => each.id === id)
     if (payment?.releasing) this.release(payment, capturableOf(payment))
-    if (refund?.status === 'pending') this.completeRefund(refund, 'elsewhere')
+    // The provider may still refuse the one that it was asked for: that changes nothing any more.
+    if (refund?.status === 'pending') this.failRefund(refund, 'settled_elsewhere')
     if (refund?.status === 'failed') this.decideRefund(refund.id, 'elsewhere')
     this.settle()
   }
@@ -412,8 +442,7 @@ export class Books {
       (capture) =>
         capture.key === key ||
         (capture.paymentId === payment.id &&
-          (capture.reference === reference ||
-            (capture.cause === 'authorization' && capture.reference === null && capture.amount === amount))),
+          (capture.reference === reference || (capture.cause === 'authorization' && capture.reference === null))),
     )
     if (known?.status === 'succeeded') {
       known.reference ??= reference

@@ -33,6 +33,7 @@ const NOT_OUTCOMES = new Set([
   'cart_closed',
   'cart_locked',
   'checkout_expired',
+  'too_many_attempts',
 ])
 
 export interface OracleDeps {

@@ -45,7 +45,7 @@ const refused = (): MoveAnswer => ({ outcome: 'failed', code: 'refused', referen
 
 async function capture(order: AcceptedOrder, amount: number, answer = done()): Promise<CaptureId> {
   const claimed = await inBooks(order, (books) => books.claimCapture({ amount, actor: null }))
-  if ('refused' in claimed) throw new Error(`Only ${claimed.available} can be captured`)
+  if ('refused' in claimed) throw new Error(claimed.refused)
   await inBooks(order, (books) => books.sendCapture(claimed.id))
   await inBooks(order, (books) => books.answerCapture(claimed.id, answer))
   return claimed.id
