@@ -263,7 +263,10 @@ export class Books {
     return capture
   }
 
-  /** Writes down what became of a capture. A late answer to one that is decided changes nothing. */
+  /**
+   * Writes down what became of a capture. A late answer to one that is decided changes nothing. What the last one has left is
+   * to be let go, until the provider shows that it was.
+   */
   answerCapture(id: CaptureId, answer: MoveAnswer): void {
     const capture = this.capture(id)
     if (capture.status !== 'pending' || answer.outcome === 'pending') return
@@ -533,7 +536,6 @@ export class Books {
     payment.captured += capture.amount
     this.post('capture', payment, capture.number, capture.amount)
     this.tell('payment.captured', payment, { capture_id: capture.id, amount: capture.amount })
-    if (capture.final) this.release(payment, capturableOf(payment))
   }
 
   /** What nobody waits for any more needs no decision. */
