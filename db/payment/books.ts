@@ -38,15 +38,21 @@ async function loadBooks(tx: Tx, orderId: OrderId): Promise<Books> {
   const { rows } = await tx.query<OrderMoney>(LOCK_ORDER({ orderId }))
   const order = rows[0]
   if (!order) throw new Error(`There is no order ${orderId}`)
-  const payments = await tx.query<PaymentBook>(LOCK_PAYMENTS({ orderId }))
+  const payments = await tx.query<StoredPayment>(LOCK_PAYMENTS({ orderId }))
   const moves = await tx.query<{ captures: CaptureBook[]; refunds: RefundBook[]; disputes: DisputeBook[] }>(
     READ_MOVES({ orderId }),
   )
   const { captures = [], refunds = [], disputes = [] } = moves.rows[0] ?? {}
   return new Books(
-    { order, payments: payments.rows, captures, refunds, disputes },
+    { order, payments: payments.rows.map(paymentOf), captures, refunds, disputes },
     { capture: () => newId('capture'), refund: () => newId('refund') },
   )
+}
+
+type StoredPayment = Omit<PaymentBook, 'captureBefore'> & { readonly captureBefore: Date | null }
+
+function paymentOf({ captureBefore, ...payment }: StoredPayment): PaymentBook {
+  return { ...payment, captureBefore: captureBefore?.toISOString() ?? null }
 }
 
 const LOCK_ORDER = statement(
@@ -93,8 +99,9 @@ const READ_MOVES = statement(
 /** Each row as text, to see which of them changed. */
 type Snapshot = ReadonlyMap<string, string>
 
-function rowsOf({ payments, captures, refunds, disputes }: Books): [string, object][] {
+function rowsOf({ order, payments, captures, refunds, disputes }: Books): [string, object][] {
   return [
+    [order.id, order],
     ...payments.map((row): [string, object] => [row.id, row]),
     ...captures.map((row): [string, object] => [row.id, row]),
     ...refunds.map((row): [string, object] => [row.id, row]),
