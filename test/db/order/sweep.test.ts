@@ -8,7 +8,8 @@ import { readGauges } from '../../../db/platform/gauges'
 import type { Db, Pool } from '../../../db/pool'
 import type { Query } from '../../../db/sql'
 import { listOpenCases, listSettledCases, openCase } from '../../../db/support/attention'
-import type { OrderId } from '../../../domain/ids'
+import type { CaptureId, OrderId, RefundId } from '../../../domain/ids'
+import type { Books } from '../../../domain/payment/books'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
 import { seenPayment } from '../../support/seen'
@@ -28,6 +29,9 @@ async function rest({ orderId }: { orderId: OrderId }, seconds = 60, { pool } = 
   for (const [table, key] of [
     ['orders', 'id'],
     ['payment', 'order_id'],
+    ['capture', 'order_id'],
+    ['refund', 'order_id'],
+    ['dispute', 'order_id'],
   ]) {
     await pool.query(
       `update ${table} set updated_at = now() - make_interval(secs => $2), created_at = now() - make_interval(secs => $2)
@@ -43,6 +47,19 @@ const workOf = async ({ orderId }: { orderId: OrderId }, more: Partial<typeof AL
 const late = async (order: AcceptedOrder) => {
   await cancel(order)
   await withBooks(database.pool, order.orderId, (books) => books.receive(order.paymentId, seenPayment({})))
+}
+
+function capture(books: Books): CaptureId {
+  const claimed = books.claimCapture({ amount: 100, actor: null })
+  if ('refused' in claimed) throw new Error(claimed.refused)
+  return claimed.id
+}
+
+/** Of what was captured for it. */
+function refund(books: Books): RefundId {
+  books.answerCapture(capture(books), { outcome: 'succeeded', reference: 'ca_1' })
+  books.claimRefund({ amount: 10, cause: 'staff', reasonCode: null, restock: false, actor: null })
+  return books.refunds[0]?.id as RefundId
 }
 
 describe('what is at work', () => {
@@ -70,6 +87,50 @@ describe('what is at work', () => {
     await become(order)
     await rest(order)
     expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'settlement', object: order.paymentId })])
+  })
+
+  it.each<[string, (books: Books, order: AcceptedOrder) => unknown]>([
+    ['an authorization that is to be let go', (books) => books.cancel({ amount: 0, isAll: true })],
+    ['a capture', (books) => void books.claimCapture({ amount: 100, actor: null })],
+    [
+      'a capture that was refused',
+      (books) => books.answerCapture(capture(books), { outcome: 'failed', code: 'no', reference: null }),
+    ],
+    ['a refund', (books) => void refund(books)],
+    [
+      'a refund that the provider has taken',
+      (books) => books.answerRefund(refund(books), { outcome: 'pending', reference: 're_1' }),
+    ],
+    [
+      'a refund that failed',
+      (books) => books.answerRefund(refund(books), { outcome: 'failed', code: 'no', reference: null }),
+    ],
+    [
+      'a dispute',
+      (books, { paymentId }) => {
+        books.answerCapture(capture(books), { outcome: 'succeeded', reference: 'ca_1' })
+        books.see(paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'open' }] }))
+      },
+    ],
+  ])('is %s of a confirmed order, for its fulfillment, once', async (_what, become) => {
+    const order = await placed()
+    await confirm(order)
+    await withBooks(database.pool, order.orderId, (books) => become(books, order))
+    await rest(order)
+    expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'fulfillment', object: null })])
+  })
+
+  it('is not late while the provider takes its days for a refund, or a bank for a dispute', async () => {
+    const order = await placed()
+    await confirm(order)
+    await withBooks(database.pool, order.orderId, (books) => {
+      books.answerRefund(refund(books), { outcome: 'pending', reference: 're_1' })
+      books.see(order.paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'open' }] }))
+    })
+    await rest(order, 13 * 86_400)
+    expect((await workOf(order)).map(({ overdue }) => overdue)).toEqual([false, false])
+    await rest(order, 15 * 86_400)
+    expect((await workOf(order)).map(({ overdue }) => overdue).sort()).toEqual([false, true])
   })
 
   it('is neither a confirmed order that holds its money nor a cancelled one that was never sent', async () => {
