@@ -228,19 +228,28 @@ export class MoneyWorld {
 
 const ROUNDS_MAX = 20
 
-/** Holds after every step. */
+/** Holds after every step. (One check by `expect` for each of thousands of steps would take most of the time.) */
 export function expectBounds({ payments, captures, refunds, postings }: Books): void {
+  const wrong: string[] = []
+  const must = (holds: boolean, what: string): void => void (holds || wrong.push(what))
   for (const payment of payments) {
-    const { id, amount, captured, capturing, released, refunded, refunding } = payment
-    expect(Math.min(captured, capturing, released, refunded, refunding, payment.disputed)).toBeGreaterThanOrEqual(0)
-    expect(captured + capturing + released).toBeLessThanOrEqual(amount)
-    expect(refunded + refunding).toBeLessThanOrEqual(captured)
-    expect([captured, capturing]).toEqual([sumOf(captures, id, 'succeeded'), sumOf(captures, id, 'pending')])
-    expect([refunded, refunding]).toEqual([sumOf(refunds, id, 'succeeded'), sumOf(refunds, id, 'pending')])
+    const { id, amount, captured, capturing, released, refunded, refunding, disputed } = payment
+    must(Math.min(captured, capturing, released, refunded, refunding, disputed) >= 0, 'a sum is below 0')
+    must(captured + capturing + released <= amount, 'more is claimed than was authorized')
+    must(refunded + refunding <= captured, 'more goes back than was captured')
+    must(captured === sumOf(captures, id, 'succeeded'), 'captured')
+    must(capturing === sumOf(captures, id, 'pending'), 'capturing')
+    must(refunded === sumOf(refunds, id, 'succeeded'), 'refunded')
+    must(refunding === sumOf(refunds, id, 'pending'), 'refunding')
   }
-  expect(postings.reduce((sum, { amount }) => sum + amount, 0)).toBe(0)
-  const once = postings.map(({ paymentId, operation, seq, account }) => [paymentId, operation, seq, account].join())
-  expect(new Set(once).size).toBe(once.length)
+  must(postings.reduce((total, posting) => total + posting.amount, 0) === 0, 'the ledger does not balance')
+  must(areUnique(postings.map((one) => [one.paymentId, one.operation, one.seq, one.account].join())), 'posted twice')
+  must(areUnique([...captures, ...refunds].map(({ key }) => key)), 'a key has two meanings')
+  if (wrong.length > 0) throw new Error(`${wrong.join('; ')}: ${JSON.stringify({ payments, captures, refunds })}`)
+}
+
+function areUnique(values: readonly string[]): boolean {
+  return new Set(values).size === values.length
 }
 
 /** Books and provider say the same of these payments; nothing is left that has to go back. */

@@ -32,6 +32,8 @@ describe('capture', () => {
     const capture = claimed(books, 300)
     expect(books.sendCapture(capture.id)?.final).toBe(true)
     books.answerCapture(capture.id, { outcome: 'succeeded', reference: 'c' })
+    expect(books.payments[0]).toMatchObject({ status: 'authorized', captured: 300, releasing: true })
+    books.see(PAYMENT, seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 300 }], released: 200 }))
     expect(books.payments[0]).toMatchObject({ status: 'captured', captured: 300, released: 200, releasing: false })
     expect(balance(books, 'authorized')).toBe(-500)
   })
@@ -164,7 +166,7 @@ test('no order of captures, refunds, cancels, answers, disputes and refusals bre
     fc.record({ do: fc.constant('foreign' as const), amount: fc.integer({ min: 1, max: 100 }) }),
   )
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, capturesInParts) => {
+    fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, capturesInParts) => {
       const books = booksOf({ total: 500, capturesInParts })
       let serial = 0
       const disputes: SeenPayment['disputes'][number][] = []
@@ -207,7 +209,7 @@ test('no order of captures, refunds, cancels, answers, disputes and refusals bre
 
 test('books and provider agree in the end, whatever came in between; what an order that is over took has gone back', () => {
   fc.assert(
-    fc.property(fc.array(moneyStep, { maxLength: 40 }), fc.boolean(), (steps, capturesInParts) => {
+    fc.property(fc.array(moneyStep, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, capturesInParts) => {
       const world = new MoneyWorld(capturesInParts)
       for (const step of steps) {
         world.apply(step)
@@ -224,29 +226,17 @@ test('books and provider agree in the end, whatever came in between; what an ord
   )
 })
 
+/** Beside the bounds: the ledger says what the sums say, and an order that is over lets go of what it does not need. */
 function expectSound(books: Books): void {
-  for (const payment of books.payments) {
-    const { amount, captured, capturing, released, refunded, refunding } = payment
-    expect(Math.min(captured, capturing, released, refunded, refunding)).toBeGreaterThanOrEqual(0)
-    expect(captured + capturing + released).toBeLessThanOrEqual(amount)
-    expect(refunded + refunding).toBeLessThanOrEqual(captured)
-    const of = <T extends { paymentId: PaymentId; status: string; amount: number }>(
-      rows: readonly T[],
-      status: string,
-    ) =>
-      rows
-        .filter((row) => row.paymentId === payment.id && row.status === status)
-        .reduce((sum, row) => sum + row.amount, 0)
-    expect([captured, capturing]).toEqual([of(books.captures, 'succeeded'), of(books.captures, 'pending')])
-    expect([refunded, refunding]).toEqual([of(books.refunds, 'succeeded'), of(books.refunds, 'pending')])
-    expect(balance(books, 'authorized')).toBe(0 - captured - released)
-    expect(balance(books, 'refunds_payable')).toBe(0 - refunding)
-    if (books.order.stage === 'over')
-      expect(payment.releasing || capturableOf(payment) === 0 || capturing > 0).toBe(true)
-  }
-  expect(books.postings.reduce((sum, { amount }) => sum + amount, 0)).toBe(0)
-  const keys = [...books.captures, ...books.refunds].map(({ key }) => key)
-  expect(new Set(keys).size).toBe(keys.length)
+  expectBounds(books)
+  const payment = books.payments[0] as PaymentBook
+  const { captured, released, refunding, releasing, capturing } = payment
+  const isLetGo = releasing || capturableOf(payment) === 0 || capturing > 0
+  const sound =
+    balance(books, 'authorized') === 0 - captured - released &&
+    balance(books, 'refunds_payable') === 0 - refunding &&
+    (books.order.stage !== 'over' || isLetGo)
+  if (!sound) throw new Error(JSON.stringify([payment, books.postings]))
 }
 
 function balance(books: Books, account: string): number {
