@@ -12,6 +12,7 @@ import { benchSweep } from './checkout/sweep'
 import { benchImport } from './import'
 import { benchPage } from './page/product'
 import { benchRecovery } from './process/recovery'
+import { benchReconciliation } from './payment/reconciliation'
 import { benchReservation } from './inventory/reservation'
 import { benchLargeSearch, benchSearch } from './search/search'
 import { benchScale } from './catalog/scale'
@@ -28,6 +29,7 @@ const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
   'checkout-cpu': benchCheckoutCpu,
   reservation: benchReservation,
+  reconciliation: benchReconciliation,
   cart: benchCart,
   page: benchPage,
   sweep: benchSweep,
