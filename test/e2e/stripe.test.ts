@@ -40,7 +40,7 @@ function intentOf(orderId: string) {
 }
 
 async function send({ rawBody, headers }: Delivery): Promise<number> {
-  const url = `${shop.address.apis[0]}/v1/webhooks/payments/stripe`
+  const url = `${shop.address.apis[0]}/webhooks/payments/stripe`
   const sent = { 'content-type': 'application/json', ...headers }
   return (await fetch(url, { method: 'POST', headers: sent, body: new Uint8Array(rawBody) })).status
 }
