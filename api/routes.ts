@@ -15,6 +15,7 @@ import { pageRoutes } from './page/routes'
 import { productRoutes } from './catalog/product-routes'
 import { searchAdminRoutes } from './search/admin-routes'
 import { searchRoutes } from './search/routes'
+import { reconciliationRoutes } from './payment/reconciliation-routes'
 import { recommendationRoutes } from './recommendation/routes'
 import { reviewRoutes } from './review/routes'
 import { settingsRoutes } from './platform/settings-routes'
@@ -50,6 +51,7 @@ export const routes: readonly Route[] = [
   ...refundRoutes,
   ...supportRoutes,
   ...invariantRoutes,
+  ...reconciliationRoutes,
   ...productRoutes,
   ...inventoryRoutes,
   ...warehouseRoutes,

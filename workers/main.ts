@@ -9,7 +9,7 @@ import { readSettings, type Settings, SettingsError } from '../config'
 import { RELAY_PARTITIONS } from '../db/platform/outbox'
 import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
-import { statementName, withFaultPoints } from '../fault-point'
+import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
 import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   const connection = await connect(settings, log)
   await requireSearchAttributes(connection, settings)
   const temporal = new Client({ connection: guardConnection(connection), namespace: settings.TEMPORAL_NAMESPACE })
-  const pool = withFaultPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR, statementName)
+  const pool = withStatementPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR)
   const redis = createRedis(settings)
   const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)

@@ -18,6 +18,8 @@ import {
   type RepairedCase,
 } from '../../db/support/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
+import { acceptDifference } from '../../db/payment/reconciliation'
+import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
 import {
@@ -36,7 +38,7 @@ import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, listPageOf, listPageQuery, money, orNull, pathId, timestamp } from '../http/schemas'
 import { readTimeline, timelineEntry } from '../order/timeline'
 import { isTemporalUnavailable } from '../http/temporal'
 import { workflowUrl } from '../order/workflow-link'
@@ -54,7 +56,7 @@ const attentionCase = z
       .meta({ description: 'the payment, capture or refund that it is about; null: the whole order' }),
     detail: z.string().nullable().meta({ description: 'figures and reasons, in words' }),
     since: timestamp,
-    at_stake: money.nullable(),
+    at_stake: orNull(money),
     allowed_repairs: z.array(z.string()),
     choices: z
       .array(z.strictObject({ action: z.string(), outcome: z.string().nullable(), when: z.string() }))
@@ -250,13 +252,26 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     return first.code
   }
   if (isClosedByDecision(first)) {
-    await closeCase(deps.pool, first)
+    await closeByDecision(first, input, deps)
     return first.code
   }
   for (const { code, workflowId } of fitting) {
     if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
   }
   throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
+}
+
+/** No workflow waits for it: a person knows why, which is kept with a difference of the reconciliation. */
+async function closeByDecision(
+  { workflowId, step, object }: OpenCase,
+  { body, by }: RepairInput,
+  { pool }: ApiDeps,
+): Promise<void> {
+  await withTransaction(pool, async (tx) => {
+    const accepted = { by, reasonCode: body.reason_code, note: body.note ?? null }
+    if (object !== null && isId('difference', object)) await acceptDifference(tx, { id: object, ...accepted })
+    await closeCase(tx, { workflowId, step, object })
+  })
 }
 
 function isNamed(open: RepairedCase, { step, object }: RepairRequest): boolean {

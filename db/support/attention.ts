@@ -69,6 +69,20 @@ const CLOSE_CASE = statement(
       and closed_at is null`,
 )
 
+export async function isCaseOpen(db: Db, { workflowId, step, object }: CaseKey): Promise<boolean> {
+  const { rows } = await db.query(IS_OPEN({ workflowId, step, object }))
+  return rows.length > 0
+}
+
+const IS_OPEN = statement(
+  'attention.isOpen',
+  `
+    select
+    from attention
+    where workflow_id = :workflowId and step is not distinct from :step and object is not distinct from :object
+      and closed_at is null`,
+)
+
 /** A case that may have outlived its workflow. */
 export interface SettledCase {
   readonly id: number

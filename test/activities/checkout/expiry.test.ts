@@ -44,6 +44,8 @@ const orders: OrderWorkflows = {
   },
   awaitFulfillment: async () => undefined,
   tellNews: async () => undefined,
+  tellCheckout: async () => false,
+  tellSettlement: async () => undefined,
 }
 
 beforeAll(async () => {
