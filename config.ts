@@ -95,6 +95,12 @@ export const settingsSchema = z.object({
     .min(1)
     .default(120)
     .describe('how long a payment or an undo may fail before a person is asked'),
+  RECONCILIATION_QUIET_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(600)
+    .describe('the reconciliation waits with what changed less than so long ago'),
   CART_HOLD_SECONDS: z.coerce
     .number()
     .int()

@@ -42,6 +42,8 @@ export interface OrderWorkflows {
   remindOfAttempt(order: { orderId: OrderId; attempt: number }): Promise<void>
   /** Tells a checkout that is running that the buyer wants it cancelled. Again without harm. */
   remindOfCancel(orderId: OrderId): Promise<void>
+  /** Tells a checkout that is running that the provider has news of a payment; false when it is not. Again without harm. */
+  tellCheckout(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
   /**
    * Tells fulfillment of a confirmed order that something is to be done, and starts it when it is gone. False when the order is
    * over and its fulfillment has ended: then settlements own the money.
@@ -54,6 +56,8 @@ export interface OrderWorkflows {
    * order, unless that has ended; else its settlement.
    */
   tellNews(payment: { orderId: OrderId; isOver: boolean; paymentId: PaymentId; pays: boolean }): Promise<void>
+  /** Tells the settlement of a payment that there is news of it, and starts it if need be. Again without harm. */
+  tellSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<void>
   /** False when it is running already. */
   startSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
 }

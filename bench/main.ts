@@ -8,6 +8,7 @@ import { benchChange } from './page/change'
 import { benchCheckoutCpu } from './checkout/cpu'
 import { benchCheckoutFiles } from './checkout/files'
 import { benchCheckout } from './checkout/rate'
+import { benchSweep } from './checkout/sweep'
 import { benchImport } from './import'
 import { benchPage } from './page/product'
 import { benchRecovery } from './process/recovery'
@@ -29,6 +30,7 @@ const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   reservation: benchReservation,
   cart: benchCart,
   page: benchPage,
+  sweep: benchSweep,
 }
 /** Those that start and kill stacks of their own, beside nothing else. */
 const ALONE: Record<string, (programs: string) => Promise<Figure[]>> = {

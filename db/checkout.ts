@@ -91,8 +91,9 @@ export interface AcceptOrder {
   readonly shippingMethod: string
   readonly returnUrl: string | null
   readonly expectedTotal: number | null
-  readonly provider: string
-  readonly method: string
+  /** Of the attempt that is asked for; both null when nothing is due. */
+  readonly provider: string | null
+  readonly method: string | null
   readonly paymentKey: string
   /** Of the body without its payment. */
   readonly bodyHash: Buffer
@@ -106,7 +107,7 @@ export interface AcceptOrder {
 
 /**
  * Commit 1: one statement that locks the cart's row, stamps the order on it, and writes the order as `pending` with the
- * snapshot of its lines, the attempt that was asked for, the first event and the idempotency key.
+ * snapshot of its lines, the attempt that was asked for, if any, the first event and the idempotency key.
  * Null when the cart is not as it was read: changed, locked, closed or gone; or was tried too often. Look again.
  */
 export async function acceptOrder(db: Db, { idempotency, ...order }: AcceptOrder): Promise<{ number: string } | null> {
@@ -143,7 +144,7 @@ const ACCEPT = statement(
     accepted as (
       insert into orders (id, cart_id, token_hash, status, payment_status, currency, email, shipping_address,
         billing_address, shipping_method, return_url, snapshot, cart_version, expected_total, body_hash, event_seq)
-      select :orderId, id, token_hash, 'pending', 'pending', currency, :email, :shippingAddress,
+      select :orderId, id, token_hash, 'pending', case when :provider::text is null then 'none' else 'pending' end, currency, :email, :shippingAddress,
              :billingAddress, :shippingMethod, :returnUrl, lines, version, :expectedTotal, :bodyHash, 1
       from taken
       returning id, number, currency
@@ -152,6 +153,7 @@ const ACCEPT = statement(
       insert into payment (id, order_id, attempt, key, provider, method, currency)
       select :paymentId, id, 1, :paymentKey, :provider, :method, currency
       from accepted
+      where :provider::text is not null
     ),
     named as (
       insert into idempotency (scope, operation, key, body_hash, order_id, attempt)

@@ -40,6 +40,7 @@ export const ERROR_CODES = {
   too_many_attempts: { status: 409, title: 'Too many payments were tried' },
   order_completed: { status: 409, title: 'The order is complete' },
   amount_exceeds_available: { status: 409, title: 'More than is available' },
+  move_limit: { status: 409, title: 'The order has as many captures or refunds as it may have' },
   order_on_hold: { status: 409, title: 'The order is on hold' },
   cancel_instead: { status: 409, title: 'What has not been sent is cancelled, not refunded' },
   already_shipped: { status: 409, title: 'It has left already' },

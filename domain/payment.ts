@@ -38,7 +38,7 @@ export type PaymentStatus = (typeof PAYMENT_STATUSES)[number]
 export const UNRESOLVED_STATUSES = ['sent', 'requires_action', 'pending'] as const satisfies readonly AttemptStatus[]
 
 /** Statuses in which the provider holds money of the customer. */
-export const HOLDING_STATUSES = ['authorized', 'captured'] as const satisfies readonly AttemptStatus[]
+const HOLDING_STATUSES = ['authorized', 'captured'] as const satisfies readonly AttemptStatus[]
 
 /** What an attempt came to, decided once: the answer to every key that names it. */
 export type AttemptOutcome = 'completed' | 'declined' | 'superseded' | 'refused' | 'cancelled' | 'expired'

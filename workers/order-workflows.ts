@@ -56,6 +56,14 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
         })
   }
 
+  async function signalSettlement(payment: SettlementInput): Promise<void> {
+    await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
+      ...settlementStart(payment),
+      signal: providerNewsSignal,
+      signalArgs: [payment],
+    })
+  }
+
   return {
     listRunning: async () => new Set((await list(RUNNING_CHECKOUTS)).map(({ orderId }) => orderId)),
     listFailing: () => list(FAILING),
@@ -75,6 +83,8 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     remindOfCancel: (orderId) =>
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
     startFulfillment: (order) => unlessRunning(() => signalFulfillment(order, null)),
+    tellCheckout: ({ orderId, paymentId }) =>
+      isThere(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(providerNewsSignal, { paymentId })),
     async awaitFulfillment(orderId, delayMs) {
       await unlessRunning(() =>
         temporal.workflow.start(WORKFLOWS.fulfillment, {
@@ -86,12 +96,9 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     },
     async tellNews({ orderId, isOver, paymentId, pays }) {
       if (pays && (await unlessRunning(() => signalFulfillment({ orderId, isOver }, paymentId)))) return
-      await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
-        ...settlementStart({ orderId, paymentId }),
-        signal: providerNewsSignal,
-        signalArgs: [{ paymentId }],
-      })
+      await signalSettlement({ orderId, paymentId })
     },
+    tellSettlement: signalSettlement,
     startSettlement: (payment) =>
       unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),
   }
@@ -108,9 +115,16 @@ async function unlessRunning(start: () => Promise<unknown>): Promise<boolean> {
 }
 
 async function unlessGone(tell: () => Promise<void>): Promise<void> {
+  await isThere(tell)
+}
+
+/** False when there is no such workflow, or it has ended. */
+async function isThere(tell: () => Promise<void>): Promise<boolean> {
   try {
     await tell()
+    return true
   } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error
+    if (error instanceof WorkflowNotFoundError) return false
+    throw error
   }
 }

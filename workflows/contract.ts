@@ -7,6 +7,7 @@ import {
   fulfillmentWorkflowId,
   importWorkflowId,
   RECOMMENDATIONS_ID,
+  RECONCILIATION_ID,
   reindexWorkflowId,
   settlementWorkflowId,
 } from '../domain/workflow-id'
@@ -205,6 +206,19 @@ export function recommendationsStart() {
   } as const
 }
 
+/** Every night, and whenever it is asked for, by a schedule of the same id: there is one at a time. */
+export function reconciliationStart() {
+  return {
+    type: 'startWorkflow',
+    workflowType: WORKFLOWS.reconciliation,
+    workflowId: RECONCILIATION_ID,
+    taskQueue: TASK_QUEUES.platform,
+    args: [] as [],
+    workflowTaskTimeout: '5s',
+    staticSummary: 'Compares our books with those of the payment providers',
+  } as const
+}
+
 /** The activities of an order's workflows. A step that waits for a person is named by its activity. */
 export const ORDER_ACTIVITIES = [
   'place',
@@ -248,4 +262,5 @@ export const WORKFLOWS = {
   reindex: 'reindex',
   audit: 'audit',
   recommendations: 'recommendations',
+  reconciliation: 'reconciliation',
 } as const

@@ -53,40 +53,44 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
   }
 
   async function auditCharges(): Promise<Check[]> {
-    const wrong: string[] = []
-    const missing: string[] = []
-    const sums: string[] = []
-    const wanted = new Map<string, number>()
-    for (const name of providers.names) {
-      const provider = providers.get(name) as PaymentProvider
-      const seen = new Set<string>()
-      const chargeSums = new Map<string, number>()
-      for (let cursor: string | null = null; ; ) {
-        const page = await provider.list(BEGINNING, cursor)
-        const attemptOf = await findAttempts(name, page.charges)
-        for (const charge of page.charges) {
-          const attempt = attemptOf(charge)
-          const fault = faultOf(charge, attempt)
-          if (fault !== null) wrong.push(`${charge.key ?? charge.reference}: ${fault}`)
-          if (holdsWanted(charge) && !attempt?.isUnwanted)
-            wanted.set(charge.orderId, (wanted.get(charge.orderId) ?? 0) + 1)
-          if (!attempt) continue
-          if (tookMoney(charge.state)) seen.add(attempt.key)
-          if (!attempt.hasCase) addTo(chargeSums, charge)
-        }
-        cursor = page.nextCursor
-        if (cursor === null) break
-      }
-      missing.push(...(await listMissing(name, seen)))
-      sums.push(...differences(chargeSums, await sumLedger(pool, name)))
-    }
-    const twice = [...wanted].filter(([, count]) => count > 1).map(([orderId, count]) => `${orderId}: ${count} charges`)
+    const faults: ChargeFaults = { twice: new Set(), wrong: [], missing: [], sums: [] }
+    const payers = new Map<string, string>()
+    for (const name of providers.names) await compareCharges(name, payers, faults)
     return [
-      checkOf('an_order_is_charged_once', 'always', twice),
-      checkOf('charges_agree_with_the_payments', 'at_rest', wrong),
-      checkOf('payments_are_known_to_the_provider', 'at_rest', missing),
-      checkOf('ledger_agrees_with_the_provider', 'at_rest', sums),
+      checkOf('an_order_is_charged_once', 'always', [...faults.twice]),
+      checkOf('charges_agree_with_the_payments', 'at_rest', faults.wrong),
+      checkOf('payments_are_known_to_the_provider', 'at_rest', faults.missing),
+      checkOf('ledger_agrees_with_the_provider', 'at_rest', faults.sums),
     ]
+  }
+
+  /** `payers`: of each order the charge that pays for it, as far as the providers were read. */
+  async function compareCharges(name: string, payers: Map<string, string>, faults: ChargeFaults): Promise<void> {
+    const provider = providers.get(name) as PaymentProvider
+    const seen = new Set<string>()
+    const chargeSums = new Map<string, number>()
+    for (let cursor: string | null = null; ; ) {
+      const page = await provider.list(BEGINNING, cursor)
+      const attemptOf = await findAttempts(name, page.charges)
+      for (const charge of page.charges) {
+        const attempt = attemptOf(charge)
+        const fault = faultOf(charge, attempt)
+        if (fault !== null) faults.wrong.push(`${charge.key ?? charge.reference}: ${fault}`)
+        if (holdsMoney(charge) && !attempt?.isUnwanted) {
+          // The same charge is listed again when it changes meanwhile.
+          const payer = payers.get(charge.orderId) ?? charge.reference
+          if (payer !== charge.reference) faults.twice.add(`${charge.orderId}: ${payer} and ${charge.reference}`)
+          payers.set(charge.orderId, payer)
+        }
+        if (!attempt) continue
+        if (tookMoney(charge.state)) seen.add(attempt.key)
+        if (!attempt.hasCase) addTo(chargeSums, charge)
+      }
+      cursor = page.nextCursor
+      if (cursor === null) break
+    }
+    faults.missing.push(...(await listMissing(name, seen)))
+    faults.sums.push(...differences(chargeSums, await sumLedger(pool, name)))
   }
 
   /** The attempt behind each of these charges: by our key, or where the provider does not know of one, by its own id. */
@@ -223,6 +227,14 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
   return { audit: () => withHeartbeat(audit) }
 }
 
+/** What is wrong between providers and us, in words and ids. */
+interface ChargeFaults {
+  readonly twice: Set<string>
+  readonly wrong: string[]
+  readonly missing: string[]
+  readonly sums: string[]
+}
+
 interface StreamedEvent {
   readonly id: string
   readonly aggregate: string
@@ -261,7 +273,7 @@ function tookMoney(state: ChargeState | AttemptStatus): boolean {
 }
 
 /** The account is, or may still be, richer by this charge. */
-function holdsWanted({ state, captured, refunded }: Charge): boolean {
+function holdsMoney({ state, captured, refunded }: Charge): boolean {
   return state === 'authorized' || (state === 'captured' && captured > refunded)
 }
 

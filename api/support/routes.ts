@@ -18,6 +18,8 @@ import {
   type RepairedCase,
 } from '../../db/support/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
+import { acceptDifference } from '../../db/payment/reconciliation'
+import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
 import {
@@ -133,8 +135,9 @@ const getTimeline = defineRoute({
   },
   example: { answer: 200 },
 }).handle(async ({ params }, deps) => {
-  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
-  const { entries, complete } = await readTimeline(params.id, deps)
+  const order = await readOrder(deps.pool, params.id)
+  if (!order) throw new DomainError('not_found', 'There is no such order.')
+  const { entries, complete } = await readTimeline(order, deps)
   return {
     status: 200,
     body: { ...wholeList(entries), workflow_steps: complete ? 'included' : 'unavailable' },
@@ -249,13 +252,26 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     return first.code
   }
   if (isClosedByDecision(first)) {
-    await closeCase(deps.pool, first)
+    await closeByDecision(first, input, deps)
     return first.code
   }
   for (const { code, workflowId } of fitting) {
     if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
   }
   throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
+}
+
+/** No workflow waits for it: a person knows why, which is kept with a difference of the reconciliation. */
+async function closeByDecision(
+  { workflowId, step, object }: OpenCase,
+  { body, by }: RepairInput,
+  { pool }: ApiDeps,
+): Promise<void> {
+  await withTransaction(pool, async (tx) => {
+    const accepted = { by, reasonCode: body.reason_code, note: body.note ?? null }
+    if (object !== null && isId('difference', object)) await acceptDifference(tx, { id: object, ...accepted })
+    await closeCase(tx, { workflowId, step, object })
+  })
 }
 
 function isNamed(open: RepairedCase, { step, object }: RepairRequest): boolean {

@@ -6,11 +6,24 @@ import { Client } from 'pg'
  * and six are confirmed and hold an authorization that nobody captures for weeks. None of them is at work.
  */
 export async function writeHistory(databaseUrl: string, { from, to }: { from: number; to: number }): Promise<void> {
+  const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, CASES]
+  const between = [from, to - 1]
+  await run(databaseUrl, [{ text: SHELF }, ...texts.map((text) => ({ text, values: between }))])
+}
+
+/** Makes work of some of the first hundred past orders: some open, some to be settled, some to be captured, each with a case. */
+export async function writeWork(databaseUrl: string): Promise<void> {
+  await run(
+    databaseUrl,
+    [OPENED, WAITING, UNRESOLVED, TO_CAPTURE, WITH_CASE].map((text) => ({ text })),
+  )
+}
+
+async function run(databaseUrl: string, queries: readonly { text: string; values?: number[] }[]): Promise<void> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
   try {
-    await client.query(SHELF)
-    for (const text of [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, CASES]) await client.query(text, [from, to - 1])
+    for (const query of queries) await client.query(query)
     // As autovacuum does in time.
     await client.query('vacuum analyze')
   } finally {
@@ -56,9 +69,10 @@ const PAYMENTS = `
   ) as past`
 
 const CAPTURES = `
-  insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, cause, reference)
+  insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, cause, reference,
+                       updated_at)
   select ${id('cap')}, ${id('order')}, ${id('pay')}, 1, ${id('order')} || '/capture/1', 500, 'GBP', 'succeeded', false, 'staff',
-         'mv_' || n
+         'mv_' || n, now() - interval '1 day'
   ${NUMBERED}
   where n % 10 in (2, 3)`
 
@@ -74,6 +88,25 @@ const CASES = `
   select ${id('order')}, 'provider_unreachable', 'checkout-' || ${id('order')}, 'retryCharge', ${id('pay')}, now()
   ${NUMBERED}
   where n % 100 = 0`
+
+const SOME = 'from generate_series(0, 99) as n'
+
+const OPENED = `
+  update orders o set status = 'payment_pending', confirmed_at = null, hold_expires_at = now()
+  ${SOME} where o.id = ${id('order')} and n % 10 = 5`
+const WAITING = `
+  update payment p set status = 'requires_action', outcome = null
+  ${SOME} where p.id = ${id('pay')} and n % 10 = 5`
+const UNRESOLVED = `
+  update payment p set status = 'sent'
+  ${SOME} where p.id = ${id('pay')} and n % 10 = 0`
+const TO_CAPTURE = `
+  update capture m set at_work = true, status = 'pending'
+  ${SOME} where m.id = ${id('cap')} and n % 10 = 3`
+const WITH_CASE = `
+  insert into attention (order_id, code, workflow_id, step, object)
+  select ${id('order')}, 'provider_unreachable', 'checkout-' || ${id('order')}, 'retryCharge', ${id('pay')}
+  ${SOME} where n % 10 in (0, 3, 5)`
 
 /** A valid id made of a number, which for a thing that is there once is 0. */
 function id(prefix: string, number = prefix === 'wh' || prefix === 'prod' ? '0' : 'n'): string {

@@ -93,8 +93,9 @@ const READ_MOVES = statement(
 /** Each row as text, to see which of them changed. */
 type Snapshot = ReadonlyMap<string, string>
 
-function rowsOf({ payments, captures, refunds, disputes }: Books): [string, object][] {
+function rowsOf({ order, payments, captures, refunds, disputes }: Books): [string, object][] {
   return [
+    [order.id, order],
     ...payments.map((row): [string, object] => [row.id, row]),
     ...captures.map((row): [string, object] => [row.id, row]),
     ...refunds.map((row): [string, object] => [row.id, row]),

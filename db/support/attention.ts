@@ -1,9 +1,10 @@
-import type { OrderId } from '../../domain/ids'
+import { ID_PREFIXES, type OrderId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
 import { type AttentionCase, SWEPT_CASES } from '../../domain/support'
 import type { Db } from '../pool'
-import { OPEN, statement, UNDECIDED } from '../sql'
+import { ORDERS_AT_WORK } from '../order/sweep'
+import { statement } from '../sql'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
 
@@ -68,6 +69,20 @@ const CLOSE_CASE = statement(
       and closed_at is null`,
 )
 
+export async function isCaseOpen(db: Db, { workflowId, step, object }: CaseKey): Promise<boolean> {
+  const { rows } = await db.query(IS_OPEN({ workflowId, step, object }))
+  return rows.length > 0
+}
+
+const IS_OPEN = statement(
+  'attention.isOpen',
+  `
+    select
+    from attention
+    where workflow_id = :workflowId and step is not distinct from :step and object is not distinct from :object
+      and closed_at is null`,
+)
+
 /** A case that may have outlived its workflow. */
 export interface SettledCase {
   readonly id: number
@@ -83,33 +98,27 @@ export async function listSettledCases(
   db: Db,
   { shard, shards, limit }: { shard: number; shards: number; limit: number },
 ): Promise<SettledCase[]> {
-  const { rows } = await db.query<SettledCase>(SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES }))
+  const { rows } = await db.query<SettledCase>(
+    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, paymentIds: `${ID_PREFIXES.payment}\\_%` }),
+  )
   return rows
 }
-
-/** A payment `p` with which something is still to be done. */
-const UNSETTLED = `(
-  p.status in ${UNDECIDED} or p.pending_sync is not null or p.releasing
-  or exists (select from capture m where m.payment_id = p.id and m.at_work)
-  or exists (select from refund m where m.payment_id = p.id and m.at_work))`
 
 const SETTLED_CASES = statement(
   'attention.settled',
   `
+    with work as materialized (${ORDERS_AT_WORK})
     select a.id, a.workflow_id as "workflowId"
     from attention a
-    join orders o on o.id = a.order_id
-    left join payment about on about.id = a.object and about.order_id = o.id
-    left join (
-      select id, at_work from capture union all select id, at_work from refund
-    ) as move on move.id = a.object
     where a.closed_at is null and a.code = any (:codes::text[])
       and hashtext(a.order_id) & (:shards - 1) = :shard
-      and o.status not in ${OPEN}
-      and (a.object is null or about.id is not null or not move.at_work)
-      and not exists (
-        select from payment p
-        where p.order_id = o.id and (a.object is null or p.id = about.id) and ${UNSETTLED})
+      and case
+        when a.object is null then not exists (select from work where work.order_id = a.order_id)
+        when a.object like :paymentIds then not exists (
+          select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))
+        else exists (select from capture where id = a.object and not at_work)
+          or exists (select from refund where id = a.object and not at_work)
+      end
     order by a.id
     limit :limit`,
 )

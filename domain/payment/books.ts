@@ -91,12 +91,15 @@ export interface RefundBook {
   readonly retries: RefundId | null
 }
 
+export const DISPUTE_STATUSES = ['open', 'won', 'lost'] as const
+export type DisputeStatus = (typeof DISPUTE_STATUSES)[number]
+
 export interface DisputeBook {
   readonly paymentId: PaymentId
   readonly reference: string
   readonly number: number
   readonly amount: number
-  status: 'open' | 'won' | 'lost'
+  status: DisputeStatus
   atWork: boolean
 }
 
@@ -119,7 +122,7 @@ export interface SeenPayment {
   readonly disputes: readonly {
     readonly reference: string
     readonly amount: number
-    readonly status: 'open' | 'won' | 'lost'
+    readonly status: DisputeStatus
   }[]
 }
 
@@ -221,12 +224,15 @@ export class Books {
     return sumOf(this.payments, refundableOf)
   }
 
-  /** The first that fits (design §5, payment); null: the attempts themselves say it. */
+  /**
+   * The first that fits (design §5, payment); null: the attempts themselves say it. What came by an attempt that pays for
+   * nothing says nothing of an order that another one pays for, unless it is disputed.
+   */
   get paymentStatus(): PaymentStatus | null {
-    const { payments } = this
+    if (this.payments.some(({ disputed }) => disputed > 0)) return 'disputed'
+    const payments = this.paying.length > 0 ? this.paying : this.payments
     const captured = sumOf(payments, (payment) => payment.captured)
     const refunded = sumOf(payments, (payment) => payment.refunded)
-    if (payments.some(({ disputed }) => disputed > 0)) return 'disputed'
     if (refunded > 0) return refunded === captured ? 'refunded' : 'partially_refunded'
     if (captured > 0) return captured >= this.owed ? 'captured' : 'partially_captured'
     if (payments.some(({ status }) => status === 'authorized')) return 'authorized'
@@ -314,13 +320,17 @@ export class Books {
   decideRefund(id: RefundId, decision: 'retry' | 'elsewhere' | 'leave'): RefundBook | null {
     const failed = this.refund(id)
     if (failed.status !== 'failed' || !failed.atWork) return null
-    failed.atWork = false
-    if (decision === 'leave') return null
     const payment = this.payment(failed.paymentId)
     const amount = Math.min(failed.amount, refundableOf(payment))
-    if (amount === 0) return null
+    // While a dispute holds all of it, the decision is still to come.
+    if (amount === 0 && decision !== 'leave') return null
+    failed.atWork = false
+    if (decision === 'leave') return null
     const again = this.addRefund(payment, amount, { ...failed, retries: failed.id, requestId: failed.requestId })
-    if (decision === 'elsewhere') this.completeRefund(again, 'elsewhere')
+    if (decision === 'elsewhere') {
+      this.completeRefund(again, 'elsewhere')
+      this.settle()
+    }
     return again
   }
 
@@ -386,7 +396,8 @@ export class Books {
     const payment = this.payments.find((each) => each.id === id)
     const refund = this.refunds.find((each) => each.id === id)
     if (payment?.releasing) this.release(payment, capturableOf(payment))
-    if (refund?.status === 'pending') this.completeRefund(refund, 'elsewhere')
+    // The provider may still refuse the one that it was asked for: that changes nothing any more.
+    if (refund?.status === 'pending') this.failRefund(refund, 'settled_elsewhere')
     if (refund?.status === 'failed') this.decideRefund(refund.id, 'elsewhere')
     this.settle()
   }
@@ -431,8 +442,7 @@ export class Books {
       (capture) =>
         capture.key === key ||
         (capture.paymentId === payment.id &&
-          (capture.reference === reference ||
-            (capture.cause === 'authorization' && capture.reference === null && capture.amount === amount))),
+          (capture.reference === reference || (capture.cause === 'authorization' && capture.reference === null))),
     )
     if (known?.status === 'succeeded') {
       known.reference ??= reference

@@ -195,6 +195,15 @@ export interface ChargeSums {
 
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
+/** The payment methods of a provider, as far as they are the same for every buyer. */
+export interface MethodOffer {
+  readonly type: 'card'
+  /** The names that a checkout may send; null: the provider's own page or field in the storefront makes one for each buyer. */
+  readonly methods: readonly string[] | null
+  /** The provider's key for browsers, which is no secret; null where there is none. */
+  readonly publishableKey: string | null
+}
+
 /**
  * A payment provider in the words of the shop. Every call has a deadline and throws {@link ProviderUnavailable} when no
  * answer came or the answer said nothing (timeout, broken connection, 5xx, 429, a key in flight): what became of the request
@@ -207,6 +216,9 @@ export interface PaymentProvider {
 
   /** Whether it authorizes an amount again by the same method, without the customer. */
   readonly renews: boolean
+
+  /** What a storefront has to know of it. */
+  readonly offer: MethodOffer
 
   /** Whether it can be asked to charge this method. */
   takes(method: string): boolean

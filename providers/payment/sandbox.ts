@@ -31,11 +31,22 @@ export interface SandboxProviderOptions {
   readonly timeoutMs: number
 }
 
+/** Those that a shopper tries first; the sandbox knows more. */
+const OFFERED_METHODS = [
+  'pm_card_visa',
+  'pm_card_mastercard',
+  'pm_card_authenticationRequired',
+  'pm_card_chargeDeclined',
+  'pm_card_chargeDeclinedInsufficientFunds',
+  'pm_card_chargeDeclinedExpiredCard',
+] as const
+
 /** The sandbox of `sandbox/`, over HTTP. */
 export class SandboxProvider implements PaymentProvider {
   readonly name = 'sandbox'
   /** It never forgets a key. */
   readonly keyLifetimeMs = null
+  readonly offer = { type: 'card', methods: OFFERED_METHODS, publishableKey: null } as const
   readonly renews = true
   readonly #pool: Pool
   readonly #webhook: Webhook

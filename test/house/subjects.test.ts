@@ -38,6 +38,7 @@ const GROUPED: House['grouped'] = {
       settlement: 'payment',
       reindex: 'search',
       recommendations: 'recommendation',
+      reconciliation: 'payment',
       expiry: 'checkout',
       audit: 'support',
     },

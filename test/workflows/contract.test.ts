@@ -13,8 +13,14 @@ describe('names that running workflows depend on', () => {
     const platform = [
       'abandonIndex',
       'audit',
+      'beginReconciling',
+      'compareCharges',
+      'compareLedger',
+      'compareMovements',
+      'compareMoves',
       'countSales',
       'endImportJob',
+      'endReconciling',
       'fillIndex',
       'forgetGathered',
       'gatherFeatures',
@@ -23,6 +29,7 @@ describe('names that running workflows depend on', () => {
       'prepareIndex',
       'rankCategories',
       'rankVelocity',
+      'recheckDifferences',
       'recommendProducts',
       'swapIndex',
       'sweep',
@@ -34,13 +41,15 @@ describe('names that running workflows depend on', () => {
     expect(contract.WORKFLOWS).toEqual({
       checkout: 'checkout',
       settlement: 'settlement',
+      fulfillment: 'fulfillment',
       expiry: 'expiry',
       import: 'importCatalog',
       reindex: 'reindex',
       audit: 'audit',
       recommendations: 'recommendations',
+      reconciliation: 'reconciliation',
     })
-    expect(contract.TASK_QUEUES).toEqual({ checkout: 'checkout', platform: 'platform' })
+    expect(contract.TASK_QUEUES).toEqual({ checkout: 'checkout', fulfillment: 'fulfillment', platform: 'platform' })
   })
 
   it('are these signals, updates and search attributes', () => {
@@ -51,6 +60,7 @@ describe('names that running workflows depend on', () => {
     expect(messages.map(({ type, name }) => `${type} ${name}`).sort()).toEqual([
       'signal attemptRequested',
       'signal cancel',
+      'signal paymentWork',
       'signal providerNews',
       'update attempt',
       'update forceCancel',

@@ -23,6 +23,17 @@ export interface Check {
 /** A person has been asked about the order `o`: what is wrong with it is known. */
 export const HAS_CASE = 'exists (select from attention a where a.order_id = o.id and a.closed_at is null)'
 
+/** The order that the row `i` of the inbox is about has a case: known by the attempt that asked for the charge, or by its own name. */
+export const INBOX_HAS_CASE = `
+  exists (
+    select from attention a
+    where a.closed_at is null and a.order_id in (
+      select order_id from payment where key = i.payment_key
+      union
+      select order_id from payment where provider = i.provider and reference = i.charge_reference
+      union
+      select i.payload ->> 'order_id'))`
+
 /** Of a payment `p`: a provider holds money for it, or did once. What was authorized is in the ledger then. */
 export const HELD = `(p.status in ('authorized', 'captured', 'refunded') or p.status = 'voided' and p.released > 0)`
 

@@ -1,7 +1,7 @@
 import type { Pool, Tx } from '../../pool'
 import { OPEN, UNRESOLVED } from '../../sql'
 import { CATALOG_INVARIANTS } from './catalog'
-import { ASKED_WITHIN_SECONDS, type Check, check, MONEY_WORK, onSnapshot } from './check'
+import { ASKED_WITHIN_SECONDS, type Check, check, INBOX_HAS_CASE, MONEY_WORK, onSnapshot } from './check'
 import { DELIVERY_INVARIANTS } from './delivery'
 import { LEDGER_INVARIANTS } from './ledger'
 import { MOVE_INVARIANTS } from './move'
@@ -9,9 +9,10 @@ import { ORDER_INVARIANTS } from './order'
 import { PAYMENT_INVARIANTS } from './payment'
 import { STOCK_INVARIANTS } from './stock'
 
-export { type Check, checkOf } from './check'
+export { type Check, check, checkOf } from './check'
 
-const INVARIANTS = [
+/** All that Postgres alone can tell. */
+export const INVARIANTS = [
   ...STOCK_INVARIANTS,
   ...ORDER_INVARIANTS,
   ...PAYMENT_INVARIANTS,
@@ -32,13 +33,13 @@ export async function auditDatabase(pool: Pool): Promise<DatabaseAudit> {
   return onSnapshot(pool, async (tx) => ({ checks: await checkDatabase(tx), inFlight: await countInFlight(tx) }))
 }
 
-export async function checkDatabase(tx: Tx): Promise<Check[]> {
+async function checkDatabase(tx: Tx): Promise<Check[]> {
   const checks: Check[] = []
   for (const invariant of INVARIANTS) checks.push(await check(tx, invariant))
   return checks
 }
 
-async function countInFlight(tx: Tx): Promise<number> {
+export async function countInFlight(tx: Tx): Promise<number> {
   const { rows } = await tx.query<{ count: number }>(`
     with with_case as (
       select distinct order_id from attention where closed_at is null and order_id is not null
@@ -54,7 +55,6 @@ async function countInFlight(tx: Tx): Promise<number> {
     )
     select (select count(*) from open where id not in (select order_id from with_case))
          + (select count(*) from outbox where published_at is null)
-         + (select count(*) from inbox i left join payment p on p.key = i.payment_key
-            where i.done_at is null and (p.order_id is null or p.order_id not in (select order_id from with_case))) as count`)
+         + (select count(*) from inbox i where i.done_at is null and not ${INBOX_HAS_CASE}) as count`)
   return rows[0]?.count ?? 0
 }

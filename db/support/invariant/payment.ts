@@ -38,7 +38,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
     name: 'attempts_ask_for_the_total',
     holds: 'always',
     text: `
-      select p.key || ' asks ' || coalesce(l.amount, p.amount) || ' ' || p.currency || ' for ' || o.total || ' ' || o.currency as what
+      select p.key || ' asks ' || coalesce(l.amount, p.amount, 0) || ' ' || p.currency || ' for ' || o.total || ' ' || o.currency as what
       from payment p
       join orders o on o.id = p.order_id
       left join ledger_entry l

@@ -34,16 +34,18 @@ const orders: OrderWorkflows = {
   },
   remindOfAttempt: async () => undefined,
   remindOfCancel: async () => undefined,
-  startFulfillment: async (orderId) => {
+  startSettlement: async ({ paymentId }) => {
+    started.push(paymentId)
+    return true
+  },
+  startFulfillment: async ({ orderId }) => {
     started.push(orderId)
     return true
   },
   awaitFulfillment: async () => undefined,
   tellNews: async () => undefined,
-  startSettlement: async ({ paymentId }) => {
-    started.push(paymentId)
-    return true
-  },
+  tellCheckout: async () => false,
+  tellSettlement: async () => undefined,
 }
 
 beforeAll(async () => {

@@ -5,16 +5,17 @@ import {
   changeAttempt,
   hasTriedTooOften,
   readAttempt,
-  recordLateMoney,
-  recordReturn,
   refuseAttempt,
   requestAttempt,
   startAttempt,
 } from '../../../db/payment/attempt'
+import { withBooks } from '../../../db/payment/books'
 import { readLedger } from '../../../db/payment/ledger'
-import type { PaymentId } from '../../../domain/ids'
+import { listRefunds } from '../../../db/payment/move'
+import type { PaymentId, RefundId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
+import { seenPayment } from '../../support/seen'
 import { until } from '../../support/wait'
 
 let database: TestDatabase
@@ -171,25 +172,25 @@ describe('attempts', () => {
 
   it('late money of a cancelled order is seen once and goes back once', async () => {
     const order = await placed()
-    const late = {
-      orderId: order.orderId,
-      paymentId: order.paymentId,
-      status: 'captured' as const,
-      reference: 'ch_1',
-    }
-    expect(await recordLateMoney(database.pool, late)).toBe(false)
+    const { orderId, paymentId } = order
+    const shown = seenPayment({ state: 'captured', captures: [{ reference: 'ca_1', key: null, amount: 1_000 }] })
+    const arrive = () => withBooks(database.pool, orderId, (books) => books.receive(paymentId, shown))
     await cancel(order)
-    expect([await recordLateMoney(database.pool, late), await recordLateMoney(database.pool, late)]).toEqual([
-      true,
-      false,
-    ])
-    expect([await recordReturn(database.pool, order), await recordReturn(database.pool, order)]).toEqual([true, false])
-    const ledger = await readLedger(database.pool, order.orderId)
-    expect(ledger.reduce((sum, entry) => sum + entry.amount, 0)).toBe(0)
+    expect(await Promise.all([arrive(), arrive(), arrive()])).toEqual(expect.arrayContaining([true, false, false]))
+    const refunds = await listRefunds(database.pool, { orderId, after: 0, limit: 10 })
+    expect(refunds.flat()).toHaveLength(1)
+    const refund = refunds.flat()[0]
+    expect(refund).toMatchObject({ amount: 1_000, cause: 'late', status: 'pending', key: `${orderId}/refund/1` })
+    for (let times = 0; times < 2; times++)
+      await withBooks(database.pool, orderId, (books) =>
+        books.answerRefund(refund?.id as RefundId, { outcome: 'succeeded', reference: 're_1' }),
+      )
+    const ledger = await readLedger(database.pool, orderId)
     const balances = new Map<string, number>()
     for (const { account, amount } of ledger) balances.set(account, (balances.get(account) ?? 0) + amount)
+    expect(balances.size).toBe(5)
     expect([...balances.values()].every((balance) => balance === 0)).toBe(true)
-    expect(await readAttempt(database.pool, order.paymentId)).toMatchObject({ status: 'refunded' })
-    await followsTheTable(order.orderId)
+    expect(await readAttempt(database.pool, paymentId)).toMatchObject({ status: 'refunded', outcome: 'cancelled' })
+    await followsTheTable(orderId)
   })
 })
