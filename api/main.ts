@@ -26,6 +26,8 @@ const STOP_DEADLINE_MS = 15_000
 
 async function main(): Promise<void> {
   const settings = readSettings()
+  // First of all: a shop in which nobody can pay opens nothing.
+  const providers = createPaymentProviders(settings)
   const pool = withStatementPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR)
   const redis = withFaultPoints(createRedis(settings), settings.FAULT_DIR, catalogFaultPoint)
   const metrics = createMetrics()
@@ -36,7 +38,7 @@ async function main(): Promise<void> {
     redis,
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
-    providers: createPaymentProviders(settings),
+    providers,
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics,

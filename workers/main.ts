@@ -54,6 +54,9 @@ async function main(): Promise<void> {
   const settings = readSettings()
   const queues = readQueues()
   const log = createLog(settings.LOG_LEVEL, 'worker')
+  const providers = createPaymentProviders(settings, (provider, state) =>
+    log.warn({ provider, state }, 'the payment provider is left alone, or asked again'),
+  )
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.info({ level, ...pick(meta) }, message)),
   })
@@ -63,7 +66,6 @@ async function main(): Promise<void> {
   const temporal = new Client({ connection: guardConnection(connection), namespace: settings.TEMPORAL_NAMESPACE })
   const pool = withStatementPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR)
   const redis = createRedis(settings)
-  const providers = createPaymentProviders(settings)
   const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)
   const activities = withFaultPoints(
@@ -72,7 +74,7 @@ async function main(): Promise<void> {
     (activity) => activity,
   )
   const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
-  const server = createWorkerServer({ pool, workers, settings })
+  const server = createWorkerServer({ pool, workers, providers, settings })
   await listen(server, settings)
 
   const stopping = new AbortController()

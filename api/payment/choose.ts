@@ -6,7 +6,7 @@ export function findProvider(
   { provider: name, method }: { provider?: string | undefined; method: string },
   providers: PaymentProviders,
 ): PaymentProvider | undefined {
-  return name === undefined ? providersInOrder(providers).find((each) => each.takes(method)) : providers.get(name)
+  return name === undefined ? providers.forMethod(method) : providers.get(name)
 }
 
 /** In the order in which they are chosen. */
