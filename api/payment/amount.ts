@@ -39,17 +39,19 @@ export function pointerOf(wanted: WantedAmount): string {
   return typeof wanted === 'number' ? '/amount' : '/amount/amount'
 }
 
-/**
- * Throws 400 for an amount that a provider of the order cannot move: some take no single minor units of currencies with
- * three decimals. All that is `left` can be moved always.
- */
+/** Amounts of an order can be moved in multiples of so many minor units: of some currencies providers take no single ones. */
+export function amountStepOf(
+  { attempts, currency }: Pick<Order, 'attempts' | 'currency'>,
+  { providers }: Pick<ApiDeps, 'providers'>,
+): number {
+  return Math.max(1, ...attempts.map(({ provider }) => providers.get(provider)?.amountStep(currency) ?? 1))
+}
+
+/** Throws 400 for an amount that is no multiple of `step`, unless it is all that is `left`. */
 export function requireStep(
   amount: number,
-  { left, pointer, order }: { left: number; pointer: string; order: Pick<Order, 'attempts' | 'currency'> },
-  { providers }: Pick<ApiDeps, 'providers'>,
+  { step, left, pointer }: { step: number; left: number; pointer: string },
 ): void {
-  const stepOf = (name: string): number => providers.get(name)?.amountStep(order.currency) ?? 1
-  const step = Math.max(1, ...order.attempts.map(({ provider }) => stepOf(provider)))
   if (amount % step === 0 || amount === left) return
   const message = `The payment provider takes multiples of ${step}, or all that is left.`
   throw invalid([{ in: 'body', pointer, code: 'not_multiple_of', message }])

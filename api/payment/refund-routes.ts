@@ -13,6 +13,7 @@ import { defineRoute, type Route } from '../http/route'
 import { idOf, listPageOf, listPageQuery, pathId, reasonCode, units } from '../http/schemas'
 import {
   amountIn,
+  amountStepOf,
   exceeds,
   isMoveNumber,
   MOVES_WAIT_MS,
@@ -62,6 +63,7 @@ const postRefund = defineRoute({
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const amount = await amountOf(order, body, deps)
+  const step = amountStepOf(order, deps)
   const { body: refund, headers } = await withIdempotency(
     deps.pool,
     idempotency,
@@ -70,7 +72,7 @@ const postRefund = defineRoute({
       const request = { amount, cause: 'staff', reasonCode: reason_code, restock, actor: caller.keyId } as const
       const refunds = await inBooks(tx, order.id, (books) => {
         requireRoom(books.refunds.length, 'refunds')
-        if (amount !== 'all') requireStep(amount, { left: books.refundable, pointer: placeOf(body), order }, deps)
+        if (amount !== 'all') requireStep(amount, { step, left: books.refundable, pointer: placeOf(body) })
         return books.claimRefund(request)
       })
       if ('refused' in refunds) throw exceeds('refunded', refunds.available, order.currency)
