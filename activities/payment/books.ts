@@ -37,7 +37,7 @@ export async function seeCharge({ pool }: PaymentDeps, attempt: Attempt, charge:
   const seen = seenPaymentOf(attempt, charge)
   await withBooks(pool, attempt.orderId, async (books, tx) => {
     const wasDisputed = isDisputed(books)
-    books.see(attempt.id, seen)
+    books.observe(attempt.id, seen)
     if (!wasDisputed && isDisputed(books)) await holdOrder(tx, attempt.orderId, 'dispute')
     if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, attempt.orderId, 'dispute_won')
   })

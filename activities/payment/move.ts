@@ -31,7 +31,7 @@ export async function capturePayment(deps: PaymentDeps, { captureId }: { capture
   const seen = outcome.outcome === 'captured' ? seenPaymentOf(attempt, outcome.charge) : null
   await withBooks(deps.pool, orderId, (books) => {
     books.answerCapture(captureId, answerToCapture(outcome))
-    if (seen) books.see(paymentId, seen)
+    if (seen) books.observe(paymentId, seen)
   })
   return statusOfCapture(deps, captureId)
 }

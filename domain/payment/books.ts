@@ -1,5 +1,5 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
-import type { AttemptStatus, PaymentStatus } from '../payment'
+import type { AttemptStatus, PaymentStatus } from './attempt'
 import { type LedgerOperation, type Posting, postingsOf } from './ledger'
 
 /**
@@ -361,7 +361,7 @@ export class Books {
       this.post('authorize', payment, 1, payment.amount)
       this.tell('payment.received', payment, { amount: payment.amount, status: seen.state })
     }
-    this.see(paymentId, seen)
+    this.observe(paymentId, seen)
     return isNew
   }
 
@@ -369,7 +369,7 @@ export class Books {
    * Brings the books to what the provider shows: captures and refunds of ours that it has decided, those that nobody here
    * asked for, what was let go, disputes. Nothing older undoes what is known: a sum only grows, and only a refund may fail late.
    */
-  see(paymentId: PaymentId, seen: SeenPayment): void {
+  observe(paymentId: PaymentId, seen: SeenPayment): void {
     const payment = this.payment(paymentId)
     if (!HOLDING.has(payment.status) && payment.released === 0) return
     payment.reference = seen.reference
@@ -393,7 +393,7 @@ export class Books {
     this.post('authorize', renewal, 1, renewal.amount)
     this.tell('payment.authorized', renewal, { amount: renewal.amount })
     if (capturableOf(old) > 0) old.releasing = true
-    this.see(renewalId, seen)
+    this.observe(renewalId, seen)
   }
 
   /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */

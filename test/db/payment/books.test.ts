@@ -72,7 +72,7 @@ describe('books that are saved', () => {
         books.answerRefund(books.refunds[0]?.id as RefundId, { outcome: 'failed', code: 'no', reference: null }),
       (books) => void books.decideRefund(books.refunds[0]?.id as RefundId, 'elsewhere'),
       (books) =>
-        books.see(
+        books.observe(
           order.paymentId,
           seenPayment({
             captureBefore: '2099-01-02T03:04:05.678Z',
@@ -177,7 +177,7 @@ describe('ledger and events', () => {
       refunds: [{ reference: 're_1', key: refund?.key as string, amount: 300, status: 'succeeded', failureCode: null }],
       disputes: [{ reference: 'dp_1', amount: 200, status: 'lost' }],
     })
-    await Promise.all(Array.from({ length: 6 }, () => inBooks(order, (books) => books.see(order.paymentId, shown))))
+    await Promise.all(Array.from({ length: 6 }, () => inBooks(order, (books) => books.observe(order.paymentId, shown))))
     await inBooks(order, (books) =>
       books.answerRefund(refund?.id as RefundId, { outcome: 'succeeded', reference: 're_1' }),
     )
