@@ -13,6 +13,7 @@ import { benchImport } from './import'
 import { benchPage } from './page/product'
 import { benchWebhook } from './payment/webhook'
 import { benchRecovery } from './process/recovery'
+import { benchReconciliation } from './payment/reconciliation'
 import { benchReservation } from './inventory/reservation'
 import { benchLargeSearch, benchSearch } from './search/search'
 import { benchScale } from './catalog/scale'
@@ -30,6 +31,7 @@ const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   'checkout-cpu': benchCheckoutCpu,
   webhook: benchWebhook,
   reservation: benchReservation,
+  reconciliation: benchReconciliation,
   cart: benchCart,
   page: benchPage,
   sweep: benchSweep,

@@ -140,7 +140,7 @@ async function takeNextAttempt(checkout: Checkout, saga: CheckoutSaga): Promise<
   return false
 }
 
-/** It could not be placed, and nobody waits any longer. Nothing was asked of the provider. */
+/** It could not be placed, and nobody waits any longer. What an earlier run asked of the provider is settled by the sweep. */
 async function endUnplaced(checkout: Checkout, saga: CheckoutSaga): Promise<CheckoutEnd['outcome']> {
   await saga.compensate()
   checkout.messages.answerAll()

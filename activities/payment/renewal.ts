@@ -1,6 +1,7 @@
 import type { PaymentId } from '../../domain/ids'
 import { withBooks } from '../../db/payment/books'
 import { claimRenewal, failRenewal, keepRenewalReference, letLapse as writeLapse } from '../../db/payment/work'
+import type { Attempt } from '../../db/payment/attempt'
 import { newId } from '../../db/id'
 import { AttemptOver, type Charge } from '../../providers/payment/provider'
 import { seenPaymentOf } from './books'
@@ -20,33 +21,30 @@ export async function renewPayment(deps: PaymentDeps, { paymentId }: { paymentId
     books.due === 0 ? null : claimRenewal(tx, { paymentId, renewalId: newId('payment'), amount: books.due }),
   )
   if (renewalId === null) return { outcome: 'renewed' }
-  const charge = await authorize(deps, renewalId)
+  const renewal = await requireAttempt(deps, renewalId)
+  const charge = await authorize(deps, renewal)
   if (charge !== null && isPaid(charge)) {
-    await withBooks(deps.pool, old.orderId, (books) => books.renew(paymentId, renewalId, seenPaymentOf(charge)))
+    const seen = seenPaymentOf(renewal, charge)
+    await withBooks(deps.pool, old.orderId, (books) => books.renew(paymentId, renewalId, seen))
     return { outcome: 'renewed' }
   }
-  if (charge?.state === 'requires_action' || charge?.state === 'pending') await cancel(deps, renewalId)
+  // What waits for the customer would authorize in vain, should they approve it some day.
+  if (charge?.state === 'requires_action' || charge?.state === 'pending')
+    await providerOf(deps, renewal).cancel(chargeRequestOf(renewal))
   const reason = charge?.declineCode ?? charge?.state ?? 'it was over'
   await failRenewal(deps.pool, renewalId, reason)
   return { outcome: 'refused', reason }
 }
 
 /** Null: it was over before any money could move. */
-async function authorize(deps: PaymentDeps, renewalId: PaymentId): Promise<Charge | null> {
-  const renewal = await requireAttempt(deps, renewalId)
-  const keep = (reference: string): Promise<boolean> => keepRenewalReference(deps.pool, renewalId, reference)
+async function authorize(deps: PaymentDeps, renewal: Attempt): Promise<Charge | null> {
+  const keep = (reference: string): Promise<boolean> => keepRenewalReference(deps.pool, renewal.id, reference)
   try {
     return await providerOf(deps, renewal).authorize(chargeRequestOf(renewal), keep)
   } catch (error) {
     if (error instanceof AttemptOver) return null
     throw error
   }
-}
-
-/** What waits for the customer would authorize in vain, should they approve it some day. */
-async function cancel(deps: PaymentDeps, renewalId: PaymentId): Promise<void> {
-  const renewal = await requireAttempt(deps, renewalId)
-  await providerOf(deps, renewal).cancel(chargeRequestOf(renewal))
 }
 
 /** Somebody has decided that the authorization need not be renewed. */

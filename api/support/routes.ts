@@ -38,7 +38,7 @@ import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, listPageOf, listPageQuery, money, orNull, pathId, timestamp } from '../http/schemas'
 import { readTimeline, timelineEntry } from '../order/timeline'
 import { isTemporalUnavailable } from '../http/temporal'
 import { workflowUrl } from '../order/workflow-link'
@@ -56,7 +56,7 @@ const attentionCase = z
       .meta({ description: 'the payment, capture or refund that it is about; null: the whole order' }),
     detail: z.string().nullable().meta({ description: 'figures and reasons, in words' }),
     since: timestamp,
-    at_stake: money.nullable(),
+    at_stake: orNull(money),
     allowed_repairs: z.array(z.string()),
     choices: z
       .array(z.strictObject({ action: z.string(), outcome: z.string().nullable(), when: z.string() }))

@@ -8,10 +8,13 @@ import { Client } from 'pg'
 export async function writeHistory(databaseUrl: string, { from, to }: { from: number; to: number }): Promise<void> {
   const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, CASES]
   const between = [from, to - 1]
-  await run(databaseUrl, [{ text: SHELF }, ...texts.map((text) => ({ text, values: between }))])
+  await run(databaseUrl, [{ text: STOCK }, ...texts.map((text) => ({ text, values: between }))])
 }
 
-/** Makes work of some of the first hundred past orders: some open, some to be settled, some to be captured, each with a case. */
+/**
+ * Makes work of some of the first 400 past orders, as a busy shop has it: 40 are open and wait for their buyers, a few are to
+ * be settled or captured, and every other one has a case.
+ */
 export async function writeWork(databaseUrl: string): Promise<void> {
   await run(
     databaseUrl,
@@ -32,7 +35,7 @@ async function run(databaseUrl: string, queries: readonly { text: string; values
 }
 
 /** Something for the reservations to stand on. */
-const SHELF = `
+const STOCK = `
   with w as (insert into warehouse (id, name, country) values (${id('wh')}, 'Past', 'GB') on conflict do nothing returning id),
   p as (insert into product (id, slug, title) values (${id('prod')}, 'past', 'Past') on conflict do nothing returning id),
   v as (
@@ -89,7 +92,7 @@ const CASES = `
   ${NUMBERED}
   where n % 100 = 0`
 
-const SOME = 'from generate_series(0, 99) as n'
+const SOME = 'from generate_series(0, 399) as n'
 
 const OPENED = `
   update orders o set status = 'payment_pending', confirmed_at = null, hold_expires_at = now()
@@ -99,14 +102,14 @@ const WAITING = `
   ${SOME} where p.id = ${id('pay')} and n % 10 = 5`
 const UNRESOLVED = `
   update payment p set status = 'sent'
-  ${SOME} where p.id = ${id('pay')} and n % 10 = 0`
+  ${SOME} where p.id = ${id('pay')} and n % 100 = 0`
 const TO_CAPTURE = `
   update capture m set at_work = true, status = 'pending'
-  ${SOME} where m.id = ${id('cap')} and n % 10 = 3`
+  ${SOME} where m.id = ${id('cap')} and n % 100 = 3`
 const WITH_CASE = `
   insert into attention (order_id, code, workflow_id, step, object)
   select ${id('order')}, 'provider_unreachable', 'checkout-' || ${id('order')}, 'retryCharge', ${id('pay')}
-  ${SOME} where n % 10 in (0, 3, 5)`
+  ${SOME} where n % 20 = 5 or n % 200 in (0, 3)`
 
 /** A valid id made of a number, which for a thing that is there once is 0. */
 function id(prefix: string, number = prefix === 'wh' || prefix === 'prod' ? '0' : 'n'): string {

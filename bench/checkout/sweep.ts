@@ -5,7 +5,7 @@ import { listOrdersAtWork } from '../../db/order/sweep'
 import { readGauges } from '../../db/platform/gauges'
 import { migrate } from '../../db/platform/migrate'
 import { createPool, type Db } from '../../db/pool'
-import { listOpenCases, listSettledCases } from '../../db/support/attention'
+import { listSettledCases } from '../../db/support/attention'
 import type { Query } from '../../db/sql'
 import type { Stack } from '../../scripts/stack/supervisor'
 import type { Figure } from '../figure'
@@ -16,7 +16,7 @@ const FEW = 1_000
 const MANY = 200_000
 const BAR = 1.2
 
-/** What a round of the sweep, the gauges and the list of cases read of Postgres: with many past orders against few. */
+/** What a round of the sweep and the gauges read of Postgres: with many past orders against few. */
 export async function benchSweep({ services }: Stack): Promise<Figure[]> {
   const name = `bench_sweep_${randomUUID().slice(0, 8)}`
   const url = new URL(services.DATABASE_URL)
@@ -76,7 +76,6 @@ async function statementsOf(databaseUrl: string): Promise<Map<string, Query>> {
   await listOrdersAtWork(noting, { ...shard, limit: 500, after: '', holdSeconds: 900, overdueSeconds: 120 })
   await listSettledCases(noting, { ...shard, limit: 200 })
   await readGauges(noting)
-  await listOpenCases(noting, { limit: 50, after: 0 })
   await pool.end()
   return sent
 }

@@ -30,6 +30,7 @@ export interface InboxEvent {
     readonly refunded: number
     readonly refunding: number
     readonly disputed: number
+    readonly lost: number
   }
 }
 
@@ -46,7 +47,8 @@ const ASKED_FOR = `(
 const TELLS_NEWS = `
   case when i.payload ? 'sums' then
     (i.payload -> 'sums') <> jsonb_build_object('captured', p.captured, 'released', p.released, 'refunded', p.refunded,
-      'refunding', p.refunding, 'disputed', p.disputed)
+      'refunding', p.refunding, 'disputed', p.disputed,
+      'lost', (select coalesce(sum(d.amount), 0) from dispute d where d.payment_id = p.id and d.status = 'lost'))
   else i.payload ->> 'state' is distinct from p.status end`
 
 /** Something of the payment `p` is being done now: the provider tells of that, and its answer comes first. */

@@ -184,13 +184,14 @@ export interface WebhookEvent {
   readonly sums?: ChargeSums
 }
 
-/** Minor units: `refunding` is on its way back, `disputed` in disputes that are open or lost. */
+/** Minor units: `refunding` is on its way back, `disputed` in disputes that are open or lost, `lost` in lost ones. */
 export interface ChargeSums {
   readonly captured: number
   readonly released: number
   readonly refunded: number
   readonly refunding: number
   readonly disputed: number
+  readonly lost: number
 }
 
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>

@@ -387,7 +387,9 @@ function hasMoves({ refunds, disputes }: Partial<WireCharge>): boolean {
 function sumsOf({ captured, released, refunded, refunds, disputes }: WireCharge): ChargeSums {
   const pending = refunds.filter(({ status }) => status === 'pending')
   const standing = disputes.filter(({ status }) => status !== 'won')
-  return { captured, released, refunded, refunding: sumOf(pending), disputed: sumOf(standing) }
+  const lost = disputes.filter(({ status }) => status === 'lost')
+  const disputed = { disputed: sumOf(standing), lost: sumOf(lost) }
+  return { captured, released, refunded, refunding: sumOf(pending), ...disputed }
 }
 
 function sumOf(rows: readonly { readonly amount: number }[]): number {

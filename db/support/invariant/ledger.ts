@@ -1,4 +1,4 @@
-import { type LedgerOperation, postingsOf } from '../../../domain/payment/ledger'
+import { type LedgerOperation, type Posting, postingsOf } from '../../../domain/payment/ledger'
 import { HELD, type Invariant } from './check'
 
 const OPERATIONS = [
@@ -15,21 +15,39 @@ const OPERATIONS = [
   'dispute_lost',
 ] as const satisfies readonly LedgerOperation[]
 
-/** Which accounts each operation touches, as rows of SQL: its name, the account, and 1 for a debit or -1 for a credit. */
-const LINES = OPERATIONS.flatMap((operation) => postingsOf(operation, { paymentId: 'pay_', seq: 1, amount: 1 }))
-  .map(({ operation, account, amount }) => `('${operation}', '${account}', ${amount})`)
-  .join(', ')
+const POSTINGS = OPERATIONS.map((operation) => postingsOf(operation, { paymentId: 'pay_', seq: 1, amount: 1 }))
+const rowsOf = (postings: readonly (readonly Posting[])[]): string =>
+  postings
+    .flatMap((lines) =>
+      lines.map(({ operation, account, amount }) => [operation, account, amount, lines.length] as const),
+    )
+    .map(([operation, account, sign, lines]) => `('${operation}', '${account}', ${sign}, ${lines})`)
+    .join(', ')
+
+/**
+ * Which accounts each operation touches, as rows of SQL: its name, the account, 1 for a debit or -1 for a credit, and how many
+ * lines it has.
+ */
+const LINES = rowsOf(POSTINGS)
+/** Of each operation one line, which stands for all of them. */
+const FIRST_LINES = rowsOf(POSTINGS.map((lines) => lines.slice(0, 1)))
 
 /** Of the double-entry book (reliability 5). */
 export const LEDGER_INVARIANTS: readonly Invariant[] = [
   {
+    // Each transaction sums to zero, and has the lines of its operation: each once, of one amount, on its side.
     name: 'ledger_balances',
     holds: 'always',
     text: `
-      select payment_id || ' ' || operation || ' #' || seq || ': ' || sum(amount) || ' ' || currency as what
-      from ledger_entry
-      group by payment_id, operation, seq, currency
-      having sum(amount) <> 0`,
+      with line (operation, account, sign, lines) as (values ${LINES})
+      select l.payment_id || ' ' || l.operation || ' #' || l.seq || ': ' || count(*) || ' lines, together ' || sum(l.amount) || ' ' || l.currency as what
+      from ledger_entry l
+      left join line on line.operation = l.operation and line.account = l.account and line.sign = sign(l.amount)
+      group by l.payment_id, l.operation, l.seq, l.currency, l.order_id
+      having sum(l.amount) <> 0
+          or count(*) <> count(line.account)
+          or count(*) <> max(line.lines)
+          or min(abs(l.amount)) <> max(abs(l.amount))`,
   },
   {
     // Account by account. What a person gave back in another way is still at the provider: `settled_elsewhere` says so.
@@ -59,14 +77,14 @@ export const LEDGER_INVARIANTS: readonly Invariant[] = [
   },
   {
     /*
-     * Each line is there because a row demands it, and each row has its lines. Only the ledger knows whether a refund that
+     * Each transaction is there because a row demands it, and each row has its transactions. Only the ledger knows whether a refund that
      * failed had succeeded before, and whether the money went back in another way; authorizations and releases are known by
      * their sums, each numbered with the sum up to it, but for the first authorization.
      */
-    name: 'ledger_has_the_lines_of_every_operation',
+    name: 'ledger_has_every_operation',
     holds: 'always',
     text: `
-      with line (operation, account, sign) as (values ${LINES}),
+      with line (operation, account, sign, lines) as (values ${FIRST_LINES}),
       turn as (
         select payment_id, seq, bool_or(operation = 'refund_elsewhere') as elsewhere, bool_or(operation = 'refund_return') as came_back
         from ledger_entry
@@ -103,15 +121,19 @@ export const LEDGER_INVARIANTS: readonly Invariant[] = [
         union all
         select payment_id, 'dispute_' || status, number, amount from dispute where status <> 'open'
       )
-      select payment_id || ' ' || operation || ' #' || seq || ': ' || coalesce(l.amount::text, 'nothing') || ' in ' || account ||
-             ', not ' || coalesce(d.amount::text, 'nothing') as what
+      select payment_id || ' ' || operation || ' #' || seq || ': ' || coalesce(l.amount::text, 'nothing') || ', not ' ||
+             coalesce(d.amount::text, 'nothing') as what
       from (
-        select d.payment_id, d.operation, d.seq::bigint as seq, line.account, line.sign * d.amount as amount, p.order_id, p.currency
+        select d.payment_id, d.operation, d.seq::bigint as seq, line.sign * d.amount as amount, p.order_id, p.currency
         from demanded d
         join line using (operation)
         join payment p on p.id = d.payment_id
       ) as d
-      full join ledger_entry l using (payment_id, operation, seq, account)
+      full join (
+        select payment_id, operation, seq, amount, order_id, currency
+        from ledger_entry
+        join line using (operation, account)
+      ) as l using (payment_id, operation, seq)
       where l.amount is distinct from d.amount or l.order_id <> d.order_id or l.currency <> d.currency`,
   },
 ]

@@ -113,13 +113,18 @@ export const ORDER_INVARIANTS: readonly Invariant[] = [
     text: `
       select o.id || ' is ' || o.status || ' with ' || o.cancelled || ' cancelled of ' || o.total || '; of its units ' ||
              coalesce(l.units, 0) || ', worth ' || coalesce(l.worth, 0) as what
-      from orders o
-      left join (
-        select order_id, sum(cancelled) as units, bool_and(cancelled = quantity) as is_all,
+      from (
+        select id from orders where cancelled > 0 or status = 'cancelled' and confirmed_at is not null
+        union
+        select order_id from order_line where cancelled > 0
+      ) as touched
+      join orders o using (id)
+      cross join lateral (
+        select sum(cancelled) as units, bool_and(cancelled = quantity) as is_all,
                sum(total - div(total::numeric * (quantity - cancelled), quantity)) as worth
         from order_line
-        group by order_id
-      ) as l on l.order_id = o.id
+        where order_id = o.id
+      ) as l
       where case when o.confirmed_at is null then o.cancelled > 0 or l.units > 0
                  else o.cancelled <> case when l.is_all then o.total else l.worth end
                       or (o.status = 'cancelled') <> l.is_all end`,

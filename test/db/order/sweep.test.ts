@@ -99,7 +99,7 @@ describe('what is at work', () => {
     await confirm(order)
     await ask(order)
     await rest(order)
-    expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'fulfillment', object: null })])
+    expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'fulfillment' })])
     for (const text of [
       'update capture set at_work = false where order_id = $1',
       'update refund set at_work = false where order_id = $1',

@@ -117,12 +117,12 @@ describe('the sweep may close a case', () => {
     expect(await settledOf(order.orderId)).toHaveLength(1)
   })
 
-  it('of these kinds only, and of nothing but a payment or a whole order', async () => {
+  it('of these kinds only, and of nothing whose end the rows do not tell', async () => {
     const order = await placed()
     const codes = Object.keys(ATTENTION_CASES) as AttentionCase[]
     for (const code of codes) {
       await open(order.orderId, { workflowId: code, object: order.paymentId }, code)
-      await open(order.orderId, { workflowId: `${code} of a refund`, object: 'ref_1' }, code)
+      await open(order.orderId, { workflowId: `${code} of a dispute`, object: 'dp_1' }, code)
     }
     await confirm(order)
     expect(await settledOf(order.orderId)).toEqual([

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { createApiKey } from '../../../db/platform/api-key'
 import { newId } from '../../../db/id'
 import { cancelUnits } from '../../../db/order/cancel'
@@ -75,8 +76,8 @@ const cancelUnitsOf = (order: AcceptedOrder, quantity: number) =>
     }),
   )
 
-const see = (order: AcceptedOrder, change: Partial<SeenPayment>) =>
-  inBooks(order, (books) => books.see(order.paymentId, seenWith(change)))
+const observe = (order: AcceptedOrder, change: Partial<SeenPayment>) =>
+  inBooks(order, (books) => books.observe(order.paymentId, seenWith(change)))
 
 function seenWith(change: Partial<SeenPayment>): SeenPayment {
   return {
@@ -139,7 +140,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
     const order = await won()
     const id = await capture(order, 1_000, refused())
     const key = await inBooks(order, (books) => books.captures.find((each) => each.id === id)?.key ?? null)
-    await see(order, { captures: [{ reference: 'cap_late', key, amount: 1_000 }] })
+    await observe(order, { captures: [{ reference: 'cap_late', key, amount: 1_000 }] })
     return order
   },
   refundedInPart: async () => {
@@ -162,7 +163,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
   voided: async () => {
     const order = await won()
     await cancelUnitsOf(order, 2)
-    await see(order, { state: 'voided', released: 1_000 })
+    await observe(order, { state: 'voided', released: 1_000 })
     return order
   },
   givenBack: async () => {
@@ -207,8 +208,8 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
     await capture(order, 1_000)
     const dispute = (number: number, status: 'open' | 'won' | 'lost') =>
       ({ reference: `dp_${number}`, amount: 10 * number, status }) as const
-    await see(order, { disputes: [dispute(1, 'open'), dispute(2, 'open'), dispute(3, 'open')] })
-    await see(order, { disputes: [dispute(1, 'open'), dispute(2, 'won'), dispute(3, 'lost')] })
+    await observe(order, { disputes: [dispute(1, 'open'), dispute(2, 'open'), dispute(3, 'open')] })
+    await observe(order, { disputes: [dispute(1, 'open'), dispute(2, 'won'), dispute(3, 'lost')] })
     await askAPerson(order, 'dp_1')
     return order
   },
@@ -227,7 +228,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
   renewed: async () => {
     const order = await won()
     await capture(order, 400)
-    await see(order, { released: 600 })
+    await observe(order, { released: 600 })
     const renewal = newId('payment')
     for (const text of [
       `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, outcome, reference, sent_at, renews)
@@ -423,6 +424,10 @@ const TAMPERED: readonly (readonly [invariant: string, ...statements: string[]])
      select '${newId('capture')}', order_id, id, 2, order_id || '/capture/2', 601, currency, 'staff'
      from payment where order_id = ${order('renewed')} and attempt = 2`,
   ],
+  [
+    'orders_are_not_captured_beyond_what_is_owed',
+    `update payment set capturing = 1 where id = ${paymentOf('declined')}`,
+  ],
   ['final_attempts_have_an_outcome', `update payment set outcome = null where status = 'declined'`],
   [
     'attempts_are_called_what_their_sums_make',
@@ -606,6 +611,17 @@ const TAMPERED: readonly (readonly [invariant: string, ...statements: string[]])
     `update dispute set updated_at = now() - interval '1 minute'`,
   ],
   ['ledger_balances', OPEN_LEDGER, aLine('authorized', `'capture', 1, 'psp_clearing', 1`)],
+  ['ledger_balances', OPEN_LEDGER, 'update ledger_entry set amount = -amount'],
+  [
+    'ledger_balances',
+    OPEN_LEDGER,
+    `delete from ledger_entry where operation = 'capture' and account in ('authorized', 'authorized_contra')`,
+  ],
+  [
+    'ledger_balances',
+    OPEN_LEDGER,
+    `update ledger_entry set amount = amount * 2 where operation = 'capture' and account in ('authorized', 'authorized_contra')`,
+  ],
   ['ledger_agrees_with_the_payments', `update payment set status = 'failed' where id = ${paymentOf('authorized')}`],
   ...['captured', 'released', 'refunded', 'refunding', 'disputed'].map(
     (sum) =>
@@ -630,33 +646,33 @@ const TAMPERED: readonly (readonly [invariant: string, ...statements: string[]])
   ).flatMap(([name, operation]) => {
     const where = `where operation = '${operation}' and order_id = ${order(name)}`
     return [
-      ['ledger_has_the_lines_of_every_operation', OPEN_LEDGER, `delete from ledger_entry ${where}`],
-      ['ledger_has_the_lines_of_every_operation', OPEN_LEDGER, `update ledger_entry set amount = amount * 2 ${where}`],
-      ['ledger_has_the_lines_of_every_operation', OPEN_LEDGER, `update ledger_entry set seq = seq + 7 ${where}`],
-      ['ledger_has_the_lines_of_every_operation', OPEN_LEDGER, `update ledger_entry set currency = 'EUR' ${where}`],
+      ['ledger_has_every_operation', OPEN_LEDGER, `delete from ledger_entry ${where}`],
+      ['ledger_has_every_operation', OPEN_LEDGER, `update ledger_entry set amount = amount * 2 ${where}`],
+      ['ledger_has_every_operation', OPEN_LEDGER, `update ledger_entry set seq = seq + 7 ${where}`],
+      ['ledger_has_every_operation', OPEN_LEDGER, `update ledger_entry set currency = 'EUR' ${where}`],
     ] as const
   }),
   [
-    'ledger_has_the_lines_of_every_operation',
+    'ledger_balances',
     OPEN_LEDGER,
     `update ledger_entry set account = 'settled_elsewhere' where operation = 'refund' and account = 'psp_clearing'`,
   ],
   [
-    'ledger_has_the_lines_of_every_operation',
+    'ledger_has_every_operation',
     OPEN_LEDGER,
     `update ledger_entry set seq = 2 where operation = 'release' and order_id = ${order('fewer')}`,
   ],
   [
-    'ledger_has_the_lines_of_every_operation',
+    'ledger_balances',
     OPEN_LEDGER,
     `update ledger_entry set account = 'disputed' where operation = 'release' and order_id = ${order('fewer')} and amount > 0`,
   ],
   [
-    'ledger_has_the_lines_of_every_operation',
+    'ledger_has_every_operation',
     OPEN_LEDGER,
     `update ledger_entry set seq = 2 where operation = 'authorize' and order_id = ${order('authorized')}`,
   ],
-  ['ledger_has_the_lines_of_every_operation', OPEN_LEDGER, aLine('authorized', `'dispute', 1, 'disputed', 1`)],
+  ['ledger_has_every_operation', OPEN_LEDGER, aLine('authorized', `'dispute', 1, 'disputed', 1`)],
   ['every_event_is_in_the_outbox', 'delete from outbox'],
   [
     'the_outbox_holds_only_events',
@@ -780,4 +796,93 @@ describe('what is in flight', () => {
       tx.release()
     }
   })
+})
+
+/** What may be done with the money of an order, or seen of it; `n` chooses of what, and how much. */
+const MOVES: Readonly<Record<string, (order: AcceptedOrder, n: number) => Promise<unknown>>> = {
+  claim: (order, n) => inBooks(order, (books) => books.claimCapture({ amount: 1 + (n % 1_000), actor: null })),
+  send: (order, n) => inBooks(order, (books) => oneOf(books.captures, n, ({ id }) => books.sendCapture(id))),
+  answerCapture: (order, n) =>
+    inBooks(order, (books) =>
+      oneOf(books.captures, n, ({ id, wasSent }) => wasSent && books.answerCapture(id, answer(n))),
+    ),
+  decideCapture: (order, n) =>
+    inBooks(order, (books) => oneOf(books.captures, n, ({ id }) => books.decideCapture(id, n % 2 ? 'retry' : 'leave'))),
+  refund: (order, n) => {
+    const request = { cause: 'staff', reasonCode: null, restock: false, actor: null } as const
+    return inBooks(order, (books) => books.claimRefund({ ...request, amount: n % 3 ? 1 + (n % 600) : 'all' }))
+  },
+  answerRefund: (order, n) =>
+    inBooks(order, (books) => oneOf(books.refunds, n, ({ id }) => books.answerRefund(id, answer(n)))),
+  decideRefund: (order, n) =>
+    inBooks(order, (books) =>
+      oneOf(books.refunds, n, ({ id }) =>
+        books.decideRefund(id, (['retry', 'elsewhere', 'leave'] as const)[n % 3] ?? 'leave'),
+      ),
+    ),
+  cancel: (order, n) => cancelUnitsOf(order, 1 + (n % 2)),
+  seeReleased: (order, n) => observe(order, { released: n % 1_001 }),
+  seeCaptured: (order, n) =>
+    inBooks(order, (books) => {
+      const key = oneOf(books.captures, n, (each) => each.key) ?? null
+      books.observe(
+        order.paymentId,
+        seenWith({
+          captures: [
+            n % 2
+              ? { reference: `own_${key}`, key, amount: books.captures.find((each) => each.key === key)?.amount ?? 1 }
+              : { reference: `seen_${n}`, key: null, amount: 1 + (n % 300) },
+          ],
+        }),
+      )
+    }),
+  seeRefunded: (order, n) =>
+    observe(order, {
+      refunds: [
+        {
+          reference: `seen_${n % 3}`,
+          key: null,
+          amount: 50,
+          status: (['pending', 'succeeded', 'failed'] as const)[n % 3] ?? 'failed',
+          failureCode: null,
+        },
+      ],
+    }),
+  seeDispute: (order, n) =>
+    observe(order, {
+      disputes: [{ reference: `dp_${n % 2}`, amount: 70, status: (['open', 'won', 'lost'] as const)[n % 3] ?? 'open' }],
+    }),
+}
+
+function oneOf<T, R>(rows: readonly T[], n: number, use: (row: T) => R): R | undefined {
+  const row = rows[n % Math.max(1, rows.length)]
+  return row && use(row)
+}
+
+function answer(n: number): MoveAnswer {
+  return n % 5 === 0 ? refused() : n % 5 === 1 ? accepts() : done()
+}
+
+describe('whatever is done with the money of an order', () => {
+  let other: TestDatabase
+  beforeAll(async () => {
+    ;[other, database] = [database, await testDatabase()]
+  })
+  afterAll(async () => {
+    await database.drop()
+    database = other
+  })
+
+  it('what holds always holds', async () => {
+    const move = fc.tuple(fc.constantFrom(...Object.keys(MOVES)), fc.nat(10_000))
+    await fc.assert(
+      fc.asyncProperty(fc.array(move, { minLength: 6, maxLength: 20 }), async (moves) => {
+        const order = await won()
+        for (const [name, n] of moves) await MOVES[name]?.(order, n)
+        const { checks } = await auditDatabase(database.pool)
+        expect(checks.filter(({ ok, holds }) => !ok && holds === 'always')).toEqual([])
+      }),
+      { numRuns: 25, endOnFailure: true },
+    )
+  }, 60_000)
 })
