@@ -39,17 +39,19 @@ export function pointerOf(wanted: WantedAmount): string {
   return typeof wanted === 'number' ? '/amount' : '/amount/amount'
 }
 
-/**
- * Throws 400 for an amount that a provider of the order cannot move: some take no single minor units of currencies with
- * three decimals. All that is `left` can be moved always.
- */
+/** Of what amounts of the order have to be multiples: some providers take no single minor units of currencies with three decimals. */
+export function stepOf(
+  { attempts, currency }: Pick<Order, 'attempts' | 'currency'>,
+  { providers }: Pick<ApiDeps, 'providers'>,
+): number {
+  return Math.max(1, ...attempts.map(({ provider }) => providers.get(provider)?.amountStep(currency) ?? 1))
+}
+
+/** Throws 400 for an amount that a provider of the order cannot move. All that is `left` can be moved always. */
 export function requireStep(
   amount: number,
-  { left, pointer, order }: { left: number; pointer: string; order: Pick<Order, 'attempts' | 'currency'> },
-  { providers }: Pick<ApiDeps, 'providers'>,
+  { left, pointer, step }: { left: number; pointer: string; step: number },
 ): void {
-  const stepOf = (name: string): number => providers.get(name)?.amountStep(order.currency) ?? 1
-  const step = Math.max(1, ...order.attempts.map(({ provider }) => stepOf(provider)))
   if (amount % step === 0 || amount === left) return
   const message = `The payment provider takes multiples of ${step}, or all that is left.`
   throw invalid([{ in: 'body', pointer, code: 'not_multiple_of', message }])

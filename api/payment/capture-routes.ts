@@ -20,6 +20,7 @@ import {
   requireOrder,
   requireRoom,
   requireStep,
+  stepOf,
   wantedAmount,
 } from './amount'
 import { captureBody, presentCapture } from './answer'
@@ -46,13 +47,14 @@ const postCapture = defineRoute({
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const amount = amountIn(order.currency, body.amount)
+  const step = stepOf(order, deps)
   return withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
       const capture = await inBooks(tx, order.id, (books) => {
         requireRoom(books.captures.length, 'captures')
-        requireStep(amount, { left: books.due, pointer: pointerOf(body.amount), order }, deps)
+        requireStep(amount, { left: books.due, pointer: pointerOf(body.amount), step })
         return books.claimCapture({ amount, actor: caller.keyId })
       })
       if ('refused' in capture) throw refusalOf(capture, order.currency)

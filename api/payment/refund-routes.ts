@@ -21,6 +21,7 @@ import {
   requireOrder,
   requireRoom,
   requireStep,
+  stepOf,
   wantedAmount,
 } from './amount'
 import { presentRefund, refundBody } from './answer'
@@ -62,6 +63,7 @@ const postRefund = defineRoute({
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const amount = await amountOf(order, body, deps)
+  const step = stepOf(order, deps)
   const { body: refund, headers } = await withIdempotency(
     deps.pool,
     idempotency,
@@ -70,7 +72,7 @@ const postRefund = defineRoute({
       const request = { amount, cause: 'staff', reasonCode: reason_code, restock, actor: caller.keyId } as const
       const refunds = await inBooks(tx, order.id, (books) => {
         requireRoom(books.refunds.length, 'refunds')
-        if (amount !== 'all') requireStep(amount, { left: books.refundable, pointer: placeOf(body), order }, deps)
+        if (amount !== 'all') requireStep(amount, { left: books.refundable, pointer: placeOf(body), step })
         return books.claimRefund(request)
       })
       if ('refused' in refunds) throw exceeds('refunded', refunds.available, order.currency)
