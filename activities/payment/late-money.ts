@@ -1,6 +1,7 @@
 import type { PaymentId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment'
 import { changeAttempt } from '../../db/payment/attempt'
+import type { Charge } from '../../providers/payment/provider'
 import { isPaid, NotFinal, type PaymentDeps, chargeRequestOf, providerOf, requireAttempt } from './charge'
 import { receiveMoney } from './books'
 
@@ -13,10 +14,10 @@ export async function resolveCharge(deps: PaymentDeps, { paymentId }: { paymentI
   if (!isUnresolved(attempt.status)) return
   const provider = providerOf(deps, attempt)
   const known = await provider.find(chargeRequestOf(attempt))
-  if (known && isPaid(known)) return receiveMoney(deps, attempt, known)
+  if (known && tookMoney(known)) return receiveMoney(deps, attempt, known)
   const cancelled = await provider.cancel(chargeRequestOf(attempt))
   if (cancelled.outcome === 'refused') {
-    if (isPaid(cancelled.charge)) return receiveMoney(deps, attempt, cancelled.charge)
+    if (tookMoney(cancelled.charge)) return receiveMoney(deps, attempt, cancelled.charge)
     throw new NotFinal(`Charge ${attempt.key} is ${cancelled.charge.state} and cannot be cancelled yet`)
   }
   await changeAttempt(deps.pool, {
@@ -24,4 +25,9 @@ export async function resolveCharge(deps: PaymentDeps, { paymentId }: { paymentI
     paymentId,
     change: { to: 'voided', reference: cancelled.charge?.reference ?? null, outcome: 'cancelled' },
   })
+}
+
+/** It holds money, or took some, which may have gone back by itself. */
+function tookMoney(charge: Charge): boolean {
+  return isPaid(charge) || charge.captured > 0
 }
