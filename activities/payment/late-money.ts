@@ -1,8 +1,7 @@
 import type { PaymentId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment'
 import { changeAttempt } from '../../db/payment/attempt'
-import type { Charge } from '../../providers/payment/provider'
-import { isPaid, NotFinal, type PaymentDeps, chargeRequestOf, providerOf, requireAttempt } from './charge'
+import { chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt, tookMoney } from './charge'
 import { receiveMoney } from './books'
 
 /**
@@ -25,9 +24,4 @@ export async function resolveCharge(deps: PaymentDeps, { paymentId }: { paymentI
     paymentId,
     change: { to: 'voided', reference: cancelled.charge?.reference ?? null, outcome: 'cancelled' },
   })
-}
-
-/** It holds money, or took some, which may have gone back by itself. */
-function tookMoney(charge: Charge): boolean {
-  return isPaid(charge) || charge.captured > 0
 }
