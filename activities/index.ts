@@ -4,6 +4,7 @@ import type { ActivityDeps } from './deps'
 import { createExpiryActivities } from './checkout/expiry'
 import { createImportActivities } from './import'
 import { createPaymentActivities } from './payment'
+import { createReconciliationActivities } from './payment/reconciliation'
 import { createSearchActivities } from './search'
 import { createRecommendationActivities } from './recommendation'
 import { createSupportActivities } from './support/attention'
@@ -14,6 +15,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createAuditActivities(deps),
     ...createCheckoutActivities(deps),
     ...createPaymentActivities(deps),
+    ...createReconciliationActivities(deps),
     ...createExpiryActivities(deps),
     ...createImportActivities(deps),
     ...createSearchActivities(deps),

@@ -15,6 +15,7 @@ import { pageRoutes } from './page/routes'
 import { productRoutes } from './catalog/product-routes'
 import { searchAdminRoutes } from './search/admin-routes'
 import { searchRoutes } from './search/routes'
+import { reconciliationRoutes } from './payment/reconciliation-routes'
 import { recommendationRoutes } from './recommendation/routes'
 import { reviewRoutes } from './review/routes'
 import { settingsRoutes } from './platform/settings-routes'
@@ -23,6 +24,7 @@ import { supportRoutes } from './support/routes'
 import { systemRoutes } from './platform/system-routes'
 import { warehouseRoutes } from './fulfillment/routes'
 import { captureRoutes } from './payment/capture-routes'
+import { paymentMethodRoutes } from './payment/method-routes'
 import { refundRoutes } from './payment/refund-routes'
 import { webhookRoutes } from './payment/routes'
 import { cancelRoutes } from './checkout/cancel-routes'
@@ -41,6 +43,7 @@ export const routes: readonly Route[] = [
   ...cartRoutes,
   ...checkoutRoutes,
   ...checkoutEventRoutes,
+  ...paymentMethodRoutes,
   ...webhookRoutes,
   ...orderRoutes,
   ...cancelRoutes,
@@ -48,6 +51,7 @@ export const routes: readonly Route[] = [
   ...refundRoutes,
   ...supportRoutes,
   ...invariantRoutes,
+  ...reconciliationRoutes,
   ...productRoutes,
   ...inventoryRoutes,
   ...warehouseRoutes,

@@ -253,6 +253,7 @@ create table capture (
   reference text,
   failure_code text,
   retries typeid,
+  movement text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint capture_pkey PRIMARY KEY (id),
@@ -269,6 +270,7 @@ create table capture (
 CREATE INDEX capture_at_work ON public.capture USING btree (order_id) WHERE at_work;
 CREATE INDEX capture_payment ON public.capture USING btree (payment_id);
 CREATE UNIQUE INDEX capture_reference ON public.capture USING btree (payment_id, reference) WHERE (reference IS NOT NULL);
+CREATE INDEX capture_unmatched ON public.capture USING btree (id) WHERE ((status = 'succeeded'::text) AND (movement IS NULL));
 
 create table cart (
   id typeid not null,
@@ -433,7 +435,6 @@ create table inbox (
   type text not null,
   charge_reference text not null,
   payment_key text,
-  reference text,
   payload jsonb not null,
   received_at timestamp with time zone default now() not null,
   due_at timestamp with time zone default now() not null,
@@ -616,6 +617,7 @@ create table payment (
   captures_in_parts boolean default true not null,
   capture_before timestamp with time zone,
   renews typeid,
+  may_lapse boolean default false not null,
   captured bigint default 0 not null,
   capturing bigint default 0 not null,
   released bigint default 0 not null,
@@ -791,6 +793,72 @@ create table recommendation_feature_count (
   constraint recommendation_feature_count_pkey PRIMARY KEY (feature)
 );
 
+create table reconciliation (
+  id typeid not null,
+  state text default 'requested'::text not null,
+  payments bigint default 0 not null,
+  moves bigint default 0 not null,
+  healed bigint default 0 not null,
+  waiting bigint default 0 not null,
+  failure text,
+  requested_at timestamp with time zone default now() not null,
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  constraint reconciliation_pkey PRIMARY KEY (id),
+  constraint reconciliation_check CHECK (((state = ANY (ARRAY['completed'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
+  constraint reconciliation_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'running'::text, 'completed'::text, 'failed'::text])))
+);
+CREATE UNIQUE INDEX one_reconciliation ON public.reconciliation USING btree ((true)) WHERE (ended_at IS NULL);
+
+create table reconciliation_difference (
+  id typeid not null,
+  provider text not null,
+  kind text not null,
+  object text not null,
+  payment_id typeid,
+  charge_reference text,
+  order_id typeid,
+  ours bigint not null,
+  theirs bigint not null,
+  currency currency not null,
+  state text not null,
+  first_seen timestamp with time zone default now() not null,
+  last_seen timestamp with time zone default now() not null,
+  closed_at timestamp with time zone,
+  accepted_by text,
+  reason_code text,
+  note text,
+  constraint reconciliation_difference_pkey PRIMARY KEY (id),
+  constraint reconciliation_difference_check CHECK (((payment_id IS NOT NULL) OR (charge_reference IS NOT NULL))),
+  constraint reconciliation_difference_check1 CHECK (((state = ANY (ARRAY['accepted'::text, 'gone'::text])) = (closed_at IS NOT NULL))),
+  constraint reconciliation_difference_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint reconciliation_difference_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
+  constraint reconciliation_difference_provider_kind_object_key UNIQUE (provider, kind, object),
+  constraint reconciliation_difference_state_check CHECK ((state = ANY (ARRAY['suspected'::text, 'open'::text, 'accepted'::text, 'gone'::text])))
+);
+CREATE INDEX difference_charge ON public.reconciliation_difference USING btree (provider, charge_reference) WHERE (charge_reference IS NOT NULL);
+CREATE INDEX difference_open ON public.reconciliation_difference USING btree (id) WHERE (state = ANY (ARRAY['suspected'::text, 'open'::text]));
+CREATE INDEX difference_payment ON public.reconciliation_difference USING btree (payment_id) WHERE (payment_id IS NOT NULL);
+CREATE INDEX difference_seen ON public.reconciliation_difference USING btree (last_seen, id);
+
+create table reconciliation_provider (
+  reconciliation_id typeid not null,
+  provider text not null,
+  since timestamp with time zone not null,
+  until timestamp with time zone not null,
+  watermark_before timestamp with time zone,
+  movements bigint default 0 not null,
+  charges bigint default 0 not null,
+  constraint reconciliation_provider_pkey PRIMARY KEY (reconciliation_id, provider),
+  constraint reconciliation_provider_reconciliation_id_fkey FOREIGN KEY (reconciliation_id) REFERENCES reconciliation(id)
+);
+
+create table reconciliation_watermark (
+  provider text not null,
+  at timestamp with time zone not null,
+  constraint reconciliation_watermark_pkey PRIMARY KEY (provider)
+);
+
 create table refund (
   id typeid not null,
   request_id typeid not null,
@@ -806,9 +874,11 @@ create table refund (
   reason_code text,
   restock boolean default false not null,
   actor text,
+  elsewhere boolean default false not null,
   reference text,
   failure_code text,
   retries typeid,
+  movement text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint refund_pkey PRIMARY KEY (id),
@@ -827,6 +897,7 @@ CREATE INDEX refund_at_work ON public.refund USING btree (order_id) WHERE at_wor
 CREATE INDEX refund_payment ON public.refund USING btree (payment_id);
 CREATE UNIQUE INDEX refund_reference ON public.refund USING btree (payment_id, reference) WHERE (reference IS NOT NULL);
 CREATE INDEX refund_request ON public.refund USING btree (request_id);
+CREATE INDEX refund_unmatched ON public.refund USING btree (id) WHERE ((status = 'succeeded'::text) AND (movement IS NULL));
 
 create table relay_partition (
   partition smallint not null,

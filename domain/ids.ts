@@ -16,6 +16,8 @@ export const ID_PREFIXES = {
   apiKey: 'key',
   import: 'imp',
   repair: 'rep',
+  reconciliation: 'rec',
+  difference: 'dif',
   review: 'rev',
   image: 'img',
 } as const
@@ -30,6 +32,8 @@ export type OrderId = Id<'order'>
 export type PaymentId = Id<'payment'>
 export type CaptureId = Id<'capture'>
 export type RefundId = Id<'refund'>
+export type ReconciliationId = Id<'reconciliation'>
+export type DifferenceId = Id<'difference'>
 export type WarehouseId = Id<'warehouse'>
 export type ApiKeyId = Id<'apiKey'>
 export type ImportId = Id<'import'>

@@ -45,3 +45,6 @@ export function auditWorkflowId(id: string): string {
 
 /** Of the workflow, and of the schedule that starts it. */
 export const RECOMMENDATIONS_ID = 'recommendations'
+
+/** Of the schedule that starts it, and of the cases that it opens. */
+export const RECONCILIATION_ID = 'reconciliation'

@@ -7,6 +7,7 @@ import {
   cancelSignal,
   checkoutStart,
   EXPIRY_SHARDS,
+  fulfillmentReuse,
   fulfillmentStart,
   paymentWorkSignal,
   providerNewsSignal,
@@ -39,9 +40,9 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     }
   }
 
-  /** Throws when it has ended: what comes afterwards is for settlements. */
-  function signalFulfillment(orderId: OrderId, news: PaymentId | null) {
-    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: 'REJECT_DUPLICATE' } as const
+  /** Throws when the order is over and its fulfillment has ended: what comes afterwards is for settlements. */
+  function signalFulfillment({ orderId, isOver }: { orderId: OrderId; isOver: boolean }, news: PaymentId | null) {
+    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: fulfillmentReuse(isOver) }
     return news === null
       ? temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
           ...start,
@@ -53,6 +54,14 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
           signal: providerNewsSignal,
           signalArgs: [{ paymentId: news }],
         })
+  }
+
+  async function signalSettlement(payment: SettlementInput): Promise<void> {
+    await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
+      ...settlementStart(payment),
+      signal: providerNewsSignal,
+      signalArgs: [payment],
+    })
   }
 
   return {
@@ -73,7 +82,9 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(attemptSignal, { attempt })),
     remindOfCancel: (orderId) =>
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
-    startFulfillment: (orderId) => unlessRunning(() => signalFulfillment(orderId, null)),
+    startFulfillment: (order) => unlessRunning(() => signalFulfillment(order, null)),
+    tellCheckout: ({ orderId, paymentId }) =>
+      isThere(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(providerNewsSignal, { paymentId })),
     async awaitFulfillment(orderId, delayMs) {
       await unlessRunning(() =>
         temporal.workflow.start(WORKFLOWS.fulfillment, {
@@ -83,14 +94,11 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
         }),
       )
     },
-    async tellNews(payment) {
-      if (await unlessRunning(() => signalFulfillment(payment.orderId, payment.paymentId))) return
-      await temporal.workflow.signalWithStart(WORKFLOWS.settlement, {
-        ...settlementStart(payment),
-        signal: providerNewsSignal,
-        signalArgs: [payment],
-      })
+    async tellNews({ orderId, isOver, paymentId, pays }) {
+      if (pays && (await unlessRunning(() => signalFulfillment({ orderId, isOver }, paymentId)))) return
+      await signalSettlement({ orderId, paymentId })
     },
+    tellSettlement: signalSettlement,
     startSettlement: (payment) =>
       unlessRunning(() => temporal.workflow.start(WORKFLOWS.settlement, settlementStart(payment))),
   }
@@ -107,9 +115,16 @@ async function unlessRunning(start: () => Promise<unknown>): Promise<boolean> {
 }
 
 async function unlessGone(tell: () => Promise<void>): Promise<void> {
+  await isThere(tell)
+}
+
+/** False when there is no such workflow, or it has ended. */
+async function isThere(tell: () => Promise<void>): Promise<boolean> {
   try {
     await tell()
+    return true
   } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error
+    if (error instanceof WorkflowNotFoundError) return false
+    throw error
   }
 }

@@ -7,6 +7,7 @@ import {
   fulfillmentWorkflowId,
   importWorkflowId,
   RECOMMENDATIONS_ID,
+  RECONCILIATION_ID,
   reindexWorkflowId,
   settlementWorkflowId,
 } from '../domain/workflow-id'
@@ -151,6 +152,11 @@ export function fulfillmentStart(orderId: OrderId) {
   } as const
 }
 
+/** A run that was ended by hand is followed by another one, as long as the order is not over. */
+export function fulfillmentReuse(isOver: boolean): 'ALLOW_DUPLICATE' | 'REJECT_DUPLICATE' {
+  return isOver ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE'
+}
+
 /** A second start joins the run that is open. Once a run has ended, for whatever reason, no other one begins. */
 export function importStart(importId: ImportId) {
   return {
@@ -200,6 +206,19 @@ export function recommendationsStart() {
   } as const
 }
 
+/** Every night, and whenever it is asked for, by a schedule of the same id: there is one at a time. */
+export function reconciliationStart() {
+  return {
+    type: 'startWorkflow',
+    workflowType: WORKFLOWS.reconciliation,
+    workflowId: RECONCILIATION_ID,
+    taskQueue: TASK_QUEUES.platform,
+    args: [] as [],
+    workflowTaskTimeout: '5s',
+    staticSummary: 'Compares our books with those of the payment providers',
+  } as const
+}
+
 /** The activities of an order's workflows. A step that waits for a person is named by its activity. */
 export const ORDER_ACTIVITIES = [
   'place',
@@ -221,6 +240,8 @@ export const ORDER_ACTIVITIES = [
   'refundPayment',
   'releasePayment',
   'refreshPayment',
+  'renewPayment',
+  'letLapse',
   'decideCapture',
   'decideRefund',
   'settleElsewhere',
@@ -241,4 +262,5 @@ export const WORKFLOWS = {
   reindex: 'reindex',
   audit: 'audit',
   recommendations: 'recommendations',
+  reconciliation: 'reconciliation',
 } as const

@@ -11,6 +11,7 @@ import type { CheckoutActivities } from '../activities/checkout/checkout'
 import type { ExpiryActivities } from '../activities/checkout/expiry'
 import type { ImportActivities } from '../activities/import'
 import type { PaymentActivities } from '../activities/payment'
+import type { ReconciliationActivities } from '../activities/payment/reconciliation'
 import type { SearchActivities } from '../activities/search'
 import type { RecommendationActivities } from '../activities/recommendation'
 import type { SupportActivities } from '../activities/support/attention'
@@ -120,6 +121,10 @@ export const decideRefund = ownStep(
   'decideRefund',
   doing('Write down what support decided about a refund', 'the decision about the refund to be written down'),
 )
+export const letLapse = ownStep(
+  'letLapse',
+  doing('Write down that the authorization may lapse', 'it to be written down that the authorization may lapse'),
+)
 export const settleElsewhere = ownStep(
   'settleElsewhere',
   doing('Write down what support has settled elsewhere', 'it to be written down that support has settled it'),
@@ -149,6 +154,7 @@ export const moveOnce = proxyLocalActivities<PaymentActivities>(ONE_TRY)
 export const capturePayment = step('capturePayment', 'Take the money that was asked for')
 export const refundPayment = step('refundPayment', 'Give the money back')
 export const releasePayment = step('releasePayment', 'Let go of what was authorized and is not needed')
+export const renewPayment = step('renewPayment', 'Authorize anew what is due, before the authorization ends')
 export const refreshPayment = step('refreshPayment', 'Ask the payment provider what is new')
 
 /**
@@ -204,3 +210,20 @@ export const gatherFeatures = nightly('Gather what products are like').gatherFea
 export const recommendProducts = nightly('Find what goes with each product').recommendProducts
 export const rankCategories = nightly('Rank the bestsellers of each category').rankCategories
 export const forgetGathered = nightly('Forget what was gathered').forgetGathered
+
+const reconciling = (summary: string) => proxyActivities<ReconciliationActivities>({ ...LONG, summary })
+/** A provider that is away for half an hour ends the run, which then is a case. */
+const comparing = (summary: string) =>
+  proxyActivities<ReconciliationActivities>({
+    ...LONG,
+    scheduleToCloseTimeout: '30m',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
+    summary,
+  })
+export const beginReconciling = reconciling('Write down what is to be compared').beginReconciling
+export const compareMovements = comparing('Look for each movement of money in our rows').compareMovements
+export const compareCharges = comparing('Compare the charges that changed with their payments').compareCharges
+export const compareLedger = comparing('Compare the payments that changed with the ledger').compareLedger
+export const compareMoves = comparing('Look for captures and refunds at the provider').compareMoves
+export const recheckDifferences = comparing('Look again at what differs').recheckDifferences
+export const endReconciling = reconciling('Write down what was compared').endReconciling

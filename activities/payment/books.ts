@@ -1,4 +1,6 @@
-import type { SeenPayment } from '../../domain/payment/books'
+import type { OrderId } from '../../domain/ids'
+import type { Books, SeenPayment } from '../../domain/payment/books'
+import { holdOrder, resumeOrder } from '../../db/order/hold'
 import { withBooks } from '../../db/payment/books'
 import type { Attempt } from '../../db/payment/attempt'
 import type { Charge } from '../../providers/payment/provider'
@@ -33,7 +35,29 @@ export async function receiveMoney({ pool }: PaymentDeps, attempt: Attempt, char
 /** Brings the books to what the provider shows of a payment that holds money, or did. */
 export async function seeCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
   const seen = seenPaymentOf(attempt, charge)
-  await withBooks(pool, attempt.orderId, (books) => books.see(attempt.id, seen))
+  await withBooks(pool, attempt.orderId, async (books, tx) => {
+    const wasDisputed = isDisputed(books)
+    books.observe(attempt.id, seen)
+    if (!wasDisputed && isDisputed(books)) await holdOrder(tx, attempt.orderId, 'dispute')
+    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, attempt.orderId, 'dispute_won')
+  })
+}
+
+/** A person has dealt with a dispute. */
+export async function closeDispute(
+  { pool }: PaymentDeps,
+  { orderId, reference }: { orderId: OrderId; reference: string },
+): Promise<void> {
+  await withBooks(pool, orderId, async (books, tx) => {
+    const wasDisputed = isDisputed(books)
+    books.closeDispute(reference)
+    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, orderId, 'dispute_closed')
+  })
+}
+
+/** A dispute waits for its end, or for a person. */
+function isDisputed({ disputes }: Books): boolean {
+  return disputes.some(({ atWork }) => atWork)
 }
 
 /** Nothing is ever converted: a charge in another currency is for a person. */

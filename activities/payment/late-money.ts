@@ -1,5 +1,5 @@
 import type { PaymentId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import { changeAttempt } from '../../db/payment/attempt'
 import { chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt, tookMoney } from './charge'
 import { receiveMoney } from './books'

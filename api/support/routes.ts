@@ -18,6 +18,8 @@ import {
   type RepairedCase,
 } from '../../db/support/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
+import { acceptDifference } from '../../db/payment/reconciliation'
+import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
 import {
@@ -31,11 +33,12 @@ import {
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
-import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { checkoutStart, fulfillmentStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, listPageOf, listPageQuery, money, orNull, pathId, timestamp } from '../http/schemas'
 import { readTimeline, timelineEntry } from '../order/timeline'
 import { isTemporalUnavailable } from '../http/temporal'
 import { workflowUrl } from '../order/workflow-link'
@@ -53,7 +56,7 @@ const attentionCase = z
       .meta({ description: 'the payment, capture or refund that it is about; null: the whole order' }),
     detail: z.string().nullable().meta({ description: 'figures and reasons, in words' }),
     since: timestamp,
-    at_stake: money.nullable(),
+    at_stake: orNull(money),
     allowed_repairs: z.array(z.string()),
     choices: z
       .array(z.strictObject({ action: z.string(), outcome: z.string().nullable(), when: z.string() }))
@@ -132,8 +135,9 @@ const getTimeline = defineRoute({
   },
   example: { answer: 200 },
 }).handle(async ({ params }, deps) => {
-  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
-  const { entries, complete } = await readTimeline(params.id, deps)
+  const order = await readOrder(deps.pool, params.id)
+  if (!order) throw new DomainError('not_found', 'There is no such order.')
+  const { entries, complete } = await readTimeline(order, deps)
   return {
     status: 200,
     body: { ...wholeList(entries), workflow_steps: complete ? 'included' : 'unavailable' },
@@ -248,13 +252,26 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     return first.code
   }
   if (isClosedByDecision(first)) {
-    await closeCase(deps.pool, first)
+    await closeByDecision(first, input, deps)
     return first.code
   }
   for (const { code, workflowId } of fitting) {
     if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
   }
   throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
+}
+
+/** No workflow waits for it: a person knows why, which is kept with a difference of the reconciliation. */
+async function closeByDecision(
+  { workflowId, step, object }: OpenCase,
+  { body, by }: RepairInput,
+  { pool }: ApiDeps,
+): Promise<void> {
+  await withTransaction(pool, async (tx) => {
+    const accepted = { by, reasonCode: body.reason_code, note: body.note ?? null }
+    if (object !== null && isId('difference', object)) await acceptDifference(tx, { id: object, ...accepted })
+    await closeCase(tx, { workflowId, step, object })
+  })
 }
 
 function isNamed(open: RepairedCase, { step, object }: RepairRequest): boolean {
@@ -335,8 +352,10 @@ async function resume(orderId: OrderId, failing: OpenCase, deps: ApiDeps): Promi
   const order = await readOrder(deps.pool, orderId)
   if (!order) return
   await resetRestarts(deps.pool, orderId)
-  const { object } = failing
-  if (object !== null && isId('payment', object))
+  const { object, workflowId } = failing
+  if (workflowId === fulfillmentWorkflowId(orderId))
+    await replace(WORKFLOWS.fulfillment, fulfillmentStart(orderId), deps)
+  else if (object !== null && isId('payment', object))
     await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId: object }), deps)
   else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, orderLabel(order)), deps)
   else await settleAll(order, deps)

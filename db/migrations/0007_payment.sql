@@ -29,6 +29,8 @@ create table payment (
   capture_before timestamptz,
   -- The attempt whose authorization it takes over before that one ends; null for an attempt that a buyer made.
   renews typeid references payment,
+  -- Somebody has decided that it need not be renewed.
+  may_lapse boolean not null default false,
   -- Sums of its captures and refunds: `capturing` and `refunding` of those that are still on their way. `released` was
   -- authorized and let go. `disputed`: in disputes that are open or lost.
   captured bigint not null default 0 check (captured >= 0),
@@ -74,6 +76,8 @@ create table capture (
   failure_code text,
   -- The failed one that it tries again, under a key of its own.
   retries typeid references capture,
+  -- The provider's id of the movement that the reconciliation found for it.
+  movement text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, number)
@@ -81,6 +85,7 @@ create table capture (
 create index capture_payment on capture (payment_id);
 create index capture_at_work on capture (order_id) where at_work;
 create unique index capture_reference on capture (payment_id, reference) where reference is not null;
+create index capture_unmatched on capture (id) where status = 'succeeded' and movement is null;
 
 -- Money to be given back of what an attempt captured, likewise. One request may need several attempts' money: then
 -- `request_id` is the id of the first row.
@@ -100,9 +105,12 @@ create table refund (
   reason_code text,
   restock boolean not null default false,
   actor text,
+  -- It was given back by another way than the provider.
+  elsewhere boolean not null default false,
   reference text,
   failure_code text,
   retries typeid references refund,
+  movement text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, number)
@@ -111,6 +119,7 @@ create index refund_request on refund (request_id);
 create index refund_payment on refund (payment_id);
 create index refund_at_work on refund (order_id) where at_work;
 create unique index refund_reference on refund (payment_id, reference) where reference is not null;
+create index refund_unmatched on refund (id) where status = 'succeeded' and movement is null;
 
 -- Money that a customer's bank takes back. `at_work`: a person has to decide.
 create table dispute (
@@ -167,8 +176,6 @@ create table inbox (
   type text not null,
   charge_reference text not null,
   payment_key text,
-  -- The provider's id of the charge.
-  reference text,
   payload jsonb not null,
   received_at timestamptz not null default now(),
   due_at timestamptz not null default now(),
@@ -177,3 +184,70 @@ create table inbox (
   primary key (provider, event_id)
 );
 create index inbox_due on inbox (due_at) where done_at is null;
+
+-- A comparison of our books with those of the payment providers. A run a day: kept for ever, as the proof that there was one.
+create table reconciliation (
+  id typeid primary key,
+  state text not null default 'requested' check (state in ('requested', 'running', 'completed', 'failed')),
+  -- Of our own rows: payments whose ledger changed, captures and refunds that no movement was found for before.
+  payments bigint not null default 0,
+  moves bigint not null default 0,
+  -- Payments that were late, and agree since they were looked up; those that are too young, or at work.
+  healed bigint not null default 0,
+  waiting bigint not null default 0,
+  failure text,
+  requested_at timestamptz not null default now(),
+  started_at timestamptz,
+  ended_at timestamptz,
+  check ((state in ('completed', 'failed')) = (ended_at is not null))
+);
+create unique index one_reconciliation on reconciliation ((true)) where ended_at is null;
+
+-- Its part with one provider: what changed there from `since` on was compared, and what changed before `until` is done with.
+create table reconciliation_provider (
+  reconciliation_id typeid not null references reconciliation,
+  provider text not null,
+  since timestamptz not null,
+  until timestamptz not null,
+  watermark_before timestamptz,
+  movements bigint not null default 0,
+  charges bigint not null default 0,
+  primary key (reconciliation_id, provider)
+);
+
+-- Up to when everything at the provider was compared. It moves on when a run has ended.
+create table reconciliation_watermark (
+  provider text primary key,
+  at timestamptz not null
+);
+
+-- What our rows and a provider say differently. A later run that finds it again finds this row. Kept for ever: each was a
+-- case for a person, or what a run healed.
+create table reconciliation_difference (
+  id typeid primary key,
+  provider text not null,
+  kind text not null,
+  object text not null,
+  -- What has to be looked at again: a payment of ours, or a charge that none of them asked for.
+  payment_id typeid references payment,
+  charge_reference text,
+  order_id typeid references orders,
+  ours bigint not null,
+  theirs bigint not null,
+  currency currency not null,
+  -- `suspected`: it may only be late, and is looked at again before the run ends. `accepted`: a person knows why.
+  state text not null check (state in ('suspected', 'open', 'accepted', 'gone')),
+  first_seen timestamptz not null default now(),
+  last_seen timestamptz not null default now(),
+  closed_at timestamptz,
+  accepted_by text,
+  reason_code text,
+  note text,
+  unique (provider, kind, object),
+  check (payment_id is not null or charge_reference is not null),
+  check ((state in ('accepted', 'gone')) = (closed_at is not null))
+);
+create index difference_open on reconciliation_difference (id) where state in ('suspected', 'open');
+create index difference_payment on reconciliation_difference (payment_id) where payment_id is not null;
+create index difference_charge on reconciliation_difference (provider, charge_reference) where charge_reference is not null;
+create index difference_seen on reconciliation_difference (last_seen, id);

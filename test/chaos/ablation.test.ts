@@ -211,7 +211,9 @@ async function restartPrograms(): Promise<void> {
 
 async function complaints(histories: readonly Played[], on: Harness): Promise<string[]> {
   const judged = histories.map((history) =>
-    'cartId' in history ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox }) : judgeStaff(history, on),
+    'cartId' in history
+      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, providerBackAt: 0 })
+      : judgeStaff(history, on),
   )
   return (await Promise.all(judged)).flat()
 }
@@ -293,11 +295,23 @@ async function play(
   const skus = { plenty: await on.sell('plenty', 5), scarce }
   let first = true
   return runBuyer(
-    { startMs: 0, script: 'buy', method: 'pm_card_visa', product: 'plenty', quantity: 1, fault: null, ...plan },
+    {
+      startMs: 0,
+      seed: 1,
+      script: 'buy',
+      method: 'pm_card_visa',
+      product: 'plenty',
+      quantity: 1,
+      fault: null,
+      ...plan,
+    },
     number,
     {
       apis: on.stack.file.apis,
+      adminKey: on.stack.file.admin_key,
+      sandbox: on.stack.file.sandbox,
       skus,
+      whileRenewalsAreNear: (work) => work(),
       reached: async (history) => {
         if (first) await reached?.(history)
         first = false

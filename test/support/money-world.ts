@@ -15,7 +15,7 @@ type Step =
   | { readonly do: 'claim_capture' | 'claim_refund' | 'cancel'; readonly amount: number }
   | { readonly do: 'cancel_all' | 'arrive' | 'old_sight' | 'keep_sight' }
   /** The workflow takes up something that is to be done. `lost`: the answer; `late`: the request, which arrives some time. */
-  | { readonly do: 'work'; readonly pick: number; readonly mood: Mood; readonly fate: 'answered' | 'lost' | 'late' }
+  | { readonly do: 'work'; readonly pick: number; readonly mood: Mood; readonly result: 'answered' | 'lost' | 'late' }
   | { readonly do: 'decide'; readonly pick: number }
   | { readonly do: 'news' | 'release_there'; readonly which: number }
   | { readonly do: 'capture_there' | 'refund_there' | 'dispute'; readonly which: number; readonly amount: number }
@@ -34,7 +34,7 @@ export const moneyStep: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('work'),
       pick,
       mood: fc.constantFrom<Mood>('well', 'well', 'refuses', 'pending'),
-      fate: fc.constantFrom('answered', 'answered', 'lost', 'late'),
+      result: fc.constantFrom('answered', 'answered', 'lost', 'late'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('decide'), pick }) },
@@ -65,7 +65,7 @@ export class MoneyWorld {
     // The second was given up, and its cancellation was lost: it may arrive, and pays for nothing.
     const payments = [paymentOf(FIRST, { capturesInParts }), paymentOf(SECOND, { pays: false, status: 'failed' })]
     this.books = this.load({
-      order: { id: 'order_1' as OrderId, total: TOTAL, cancelled: 0, stage: 'won' },
+      order: { id: 'order_1' as OrderId, total: TOTAL, cancelled: 0, stage: 'won', isHeld: false },
       payments,
       captures: [],
       refunds: [],
@@ -125,7 +125,7 @@ export class MoneyWorld {
   /** What the provider shows now, to be written down whenever it is called. */
   private sightOf(id: PaymentId): () => void {
     const shown = this.provider(id).show()
-    return () => this.books.see(id, shown)
+    return () => this.books.observe(id, shown)
   }
 
   get pending(): (PaymentBook | CaptureBook | RefundBook)[] {
@@ -148,17 +148,17 @@ export class MoneyWorld {
   }
 
   /** What the effects of `activities/payment/move.ts` do. */
-  work({ pick, mood, fate }: Pick<Extract<Step, { do: 'work' }>, 'pick' | 'mood' | 'fate'>): void {
+  work({ pick, mood, result }: Pick<Extract<Step, { do: 'work' }>, 'pick' | 'mood' | 'result'>): void {
     const item = this.pending[pick % Math.max(1, this.pending.length)]
     if (!item) return
     const ask =
       'key' in item ? (isCapture(item) ? this.capture(item, mood) : this.refund(item, mood)) : this.release(item)
-    if (ask && fate === 'late') this.late.push(ask)
-    else if (ask) this.hear(ask(), fate)
+    if (ask && result === 'late') this.late.push(ask)
+    else if (ask) this.hear(ask(), result)
   }
 
-  private hear(answer: () => void, fate: 'answered' | 'lost' | 'late'): void {
-    if (fate === 'answered') answer()
+  private hear(answer: () => void, result: 'answered' | 'lost' | 'late'): void {
+    if (result === 'answered') answer()
   }
 
   private release({ id }: PaymentBook): () => () => void {
@@ -214,7 +214,7 @@ export class MoneyWorld {
       for (const failed of this.failed) this.decide(failed)
       const pending = this.pending.length
       if (pending === 0 && this.failed.every((one) => !isCapture(one) && this.isStuck(one))) return
-      for (let turn = 0; turn < pending; turn++) this.work({ pick: turn, mood: 'well', fate: 'answered' })
+      for (let turn = 0; turn < pending; turn++) this.work({ pick: turn, mood: 'well', result: 'answered' })
       this.reload()
     }
     throw new Error(`It does not come to rest: ${JSON.stringify([this.pending, this.failed])}`)

@@ -55,7 +55,12 @@ export function orderStatements(pool: () => Pool) {
       method: 'pm_card_visa',
       paymentKey: `${orderId}/charge/1`,
       bodyHash: Buffer.alloc(32),
-      idempotency: { scope: 'test', operation: cartId, key, bodyHash: Buffer.alloc(32) },
+      idempotency: {
+        scope: `cart:${tokenHash.toString('base64url')}`,
+        operation: cartId,
+        key,
+        bodyHash: Buffer.alloc(32),
+      },
     })
   }
 

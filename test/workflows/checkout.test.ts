@@ -27,6 +27,9 @@ const PAID = { outcome: 'paid', charge: { status: 'authorized', reference: 'ch_1
 const DECLINED = { outcome: 'declined' }
 const CHALLENGED = { outcome: 'waiting', status: 'requires_action' }
 
+/** Of the money of an order that is over. */
+const NOTHING_TO_DO = { isOver: true, currency: 'GBP', total: 1_000, items: [], renewInMs: null, patienceMs: 300 }
+
 const attempt = (number: number) => ({
   paymentId: newId('payment'),
   attempt: number,
@@ -157,7 +160,8 @@ it('gives the stock back before it finds out about a charge that cannot be cance
     charge: async () => CHALLENGED,
     cancelCharge: async () => Promise.reject(new Error('away')),
     lookUpChargeAgain: async () => ({ outcome: 'unknown' }),
-    resolveCharge: async () => ({ outcome: 'dead' }),
+    resolveCharge: async () => undefined,
+    readPaymentWork: async () => NOTHING_TO_DO,
   })
   expect(outcome).toBe('cancelled')
   const calls = worker.calls()
@@ -249,7 +253,10 @@ describe('a step of our own that keeps failing', () => {
       startNextAttempt: failsForGood,
       recordRepair: async () => undefined,
     })
-    if (step !== 'place') await handle.signal(attemptSignal, { attempt: 2 })
+    if (step !== 'place') {
+      await called('charge')
+      await handle.signal(attemptSignal, { attempt: 2 })
+    }
     await called('openCase')
     const by = newId('apiKey')
     await handle.executeUpdate(forceCancelUpdate, { args: [{ step, reason_code: 'checked', by }] })

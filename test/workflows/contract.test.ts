@@ -13,8 +13,14 @@ describe('names that running workflows depend on', () => {
     const platform = [
       'abandonIndex',
       'audit',
+      'beginReconciling',
+      'compareCharges',
+      'compareLedger',
+      'compareMovements',
+      'compareMoves',
       'countSales',
       'endImportJob',
+      'endReconciling',
       'fillIndex',
       'forgetGathered',
       'gatherFeatures',
@@ -23,6 +29,7 @@ describe('names that running workflows depend on', () => {
       'prepareIndex',
       'rankCategories',
       'rankVelocity',
+      'recheckDifferences',
       'recommendProducts',
       'swapIndex',
       'sweep',
@@ -40,6 +47,7 @@ describe('names that running workflows depend on', () => {
       reindex: 'reindex',
       audit: 'audit',
       recommendations: 'recommendations',
+      reconciliation: 'reconciliation',
     })
     expect(contract.TASK_QUEUES).toEqual({ checkout: 'checkout', fulfillment: 'fulfillment', platform: 'platform' })
   })

@@ -38,12 +38,14 @@ const orders: OrderWorkflows = {
     started.push(paymentId)
     return true
   },
-  startFulfillment: async (orderId) => {
+  startFulfillment: async ({ orderId }) => {
     started.push(orderId)
     return true
   },
   awaitFulfillment: async () => undefined,
   tellNews: async () => undefined,
+  tellCheckout: async () => false,
+  tellSettlement: async () => undefined,
 }
 
 beforeAll(async () => {

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { newId } from '../../../db/id'
 import { readOrder } from '../../../db/order/read'
-import { changeAttempt, readAttempt, refuseAttempt, requestAttempt, startAttempt } from '../../../db/payment/attempt'
+import {
+  changeAttempt,
+  hasTriedTooOften,
+  readAttempt,
+  refuseAttempt,
+  requestAttempt,
+  startAttempt,
+} from '../../../db/payment/attempt'
 import { withBooks } from '../../../db/payment/books'
 import { readLedger } from '../../../db/payment/ledger'
 import { listRefunds } from '../../../db/payment/move'
@@ -17,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const { cancel, confirm, followsTheTable, placed } = orderStatements(() => database.pool)
+const { accept, cancel, cartOfTwo, confirm, followsTheTable, placed } = orderStatements(() => database.pool)
 
 describe('attempts', () => {
   const request = (order: AcceptedOrder) =>
@@ -77,6 +84,31 @@ describe('attempts', () => {
     expect(await startAttempt(database.pool, second)).toBeNull()
     await refuseAttempt(database.pool, second.paymentId, 'expired')
     expect(await readAttempt(database.pool, second.paymentId)).toMatchObject({ status: 'failed', outcome: 'expired' })
+  })
+
+  it('ten are sent for a cart, those of its cancelled orders included, and no more', async () => {
+    const order = await placed()
+    const declineNext = async () => {
+      const next = { orderId: order.orderId, paymentId: await requestedOf(order), answerSeconds: 1 }
+      expect(await startAttempt(database.pool, next)).not.toBeNull()
+      await changeAttempt(database.pool, { ...next, change: { to: 'declined', reference: null, declineCode: 'no' } })
+    }
+    await change(order, 'declined')
+    for (let attempt = 2; attempt < 10; attempt++) {
+      expect(await request(order)).toEqual({ attempt })
+      await declineNext()
+    }
+    // What was never sent does not count.
+    await request(order)
+    await refuseAttempt(database.pool, await requestedOf(order), 'refused')
+    expect(await hasTriedTooOften(database.pool, order.cartId)).toBe(false)
+    expect(await request(order)).toEqual({ attempt: 11 })
+    await declineNext()
+    expect(await hasTriedTooOften(database.pool, order.cartId)).toBe(true)
+    expect(await request(order)).toBeNull()
+    await cancel(order)
+    expect(await accept(order)).toBeNull()
+    expect(await accept(await cartOfTwo())).not.toBeNull()
   })
 
   it('does not bring back a hold that is over', async () => {
@@ -145,8 +177,9 @@ describe('attempts', () => {
     const arrive = () => withBooks(database.pool, orderId, (books) => books.receive(paymentId, shown))
     await cancel(order)
     expect(await Promise.all([arrive(), arrive(), arrive()])).toEqual(expect.arrayContaining([true, false, false]))
-    const [refund, ...others] = await listRefunds(database.pool, orderId)
-    expect(others).toEqual([])
+    const refunds = await listRefunds(database.pool, { orderId, after: 0, limit: 10 })
+    expect(refunds.flat()).toHaveLength(1)
+    const refund = refunds.flat()[0]
     expect(refund).toMatchObject({ amount: 1_000, cause: 'late', status: 'pending', key: `${orderId}/refund/1` })
     for (let times = 0; times < 2; times++)
       await withBooks(database.pool, orderId, (books) =>

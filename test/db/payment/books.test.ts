@@ -72,7 +72,7 @@ describe('books that are saved', () => {
         books.answerRefund(books.refunds[0]?.id as RefundId, { outcome: 'failed', code: 'no', reference: null }),
       (books) => void books.decideRefund(books.refunds[0]?.id as RefundId, 'elsewhere'),
       (books) =>
-        books.see(
+        books.observe(
           order.paymentId,
           seenPayment({
             captureBefore: '2099-01-02T03:04:05.678Z',
@@ -177,7 +177,7 @@ describe('ledger and events', () => {
       refunds: [{ reference: 're_1', key: refund?.key as string, amount: 300, status: 'succeeded', failureCode: null }],
       disputes: [{ reference: 'dp_1', amount: 200, status: 'lost' }],
     })
-    await Promise.all(Array.from({ length: 6 }, () => inBooks(order, (books) => books.see(order.paymentId, shown))))
+    await Promise.all(Array.from({ length: 6 }, () => inBooks(order, (books) => books.observe(order.paymentId, shown))))
     await inBooks(order, (books) =>
       books.answerRefund(refund?.id as RefundId, { outcome: 'succeeded', reference: 're_1' }),
     )
@@ -219,7 +219,7 @@ describe(`${CROWD} commands at once on one order`, () => {
     const order = await confirmed()
     const claims = await atOnce(order, (books, n) => books.claimCapture({ amount: 30 + (n % 3), actor: null }))
     const claimed = claims.flatMap((one) => ('refused' in one ? [] : [one.amount]))
-    const captures = await listCaptures(database.pool, order.orderId)
+    const captures = await listCaptures(database.pool, { orderId: order.orderId, after: 0, limit: 100 })
     expect(captures.map(({ amount }) => amount).sort()).toEqual(claimed.sort())
     const sum = claimed.reduce((total, amount) => total + amount, 0)
     expect(sum).toBeLessThanOrEqual(1_000)
@@ -233,7 +233,7 @@ describe(`${CROWD} commands at once on one order`, () => {
     await inBooks(order, (books) => take(books, 700))
     const claims = await atOnce(order, (books, n) => books.claimRefund(staff(n % 5 === 0 ? 'all' : 1 + n)))
     expect(claims.some((one) => 'refused' in one)).toBe(true)
-    const refunds = await listRefunds(database.pool, order.orderId)
+    const refunds = (await listRefunds(database.pool, { orderId: order.orderId, after: 0, limit: 100 })).flat()
     expect(refunds.reduce((total, { amount }) => total + amount, 0)).toBe(700)
     await followsTheTable(order.orderId)
   }, 30_000)

@@ -103,7 +103,7 @@ describe('what is to be done with the money of an order', () => {
       'a dispute',
       (books, { paymentId }) => {
         take(books, 1_000)
-        books.see(paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'open' }] }))
+        books.observe(paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'open' }] }))
       },
       [{ kind: 'dispute', object: 'dp', amount: 70, status: 'open' }],
       false,
@@ -112,7 +112,7 @@ describe('what is to be done with the money of an order', () => {
       'nothing, of a dispute that was won',
       (books, { paymentId }) => {
         take(books, 1_000)
-        books.see(paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'won' }] }))
+        books.observe(paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'won' }] }))
       },
       [],
       false,
@@ -132,7 +132,7 @@ describe('what is to be done with the money of an order', () => {
     await inBooks(order, (books) => {
       for (const amount of [100, 200]) take(books, amount)
       books.claimRefund(refund(10))
-      books.see(order.paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'open' }] }))
+      books.observe(order.paymentId, seenPayment({ disputes: [{ reference: 'dp', amount: 70, status: 'open' }] }))
       books.claimCapture({ amount: 300, actor: null })
       books.sendCapture(books.captures[2]?.id as CaptureId)
     })

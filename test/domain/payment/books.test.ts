@@ -33,7 +33,10 @@ describe('capture', () => {
     expect(books.sendCapture(capture.id)?.final).toBe(true)
     books.answerCapture(capture.id, { outcome: 'succeeded', reference: 'c' })
     expect(books.payments[0]).toMatchObject({ status: 'authorized', captured: 300, releasing: true })
-    books.see(PAYMENT, seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 300 }], released: 200 }))
+    books.observe(
+      PAYMENT,
+      seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 300 }], released: 200 }),
+    )
     expect(books.payments[0]).toMatchObject({ status: 'captured', captured: 300, released: 200, releasing: false })
     expect(balance(books, 'authorized')).toBe(-500)
   })
@@ -67,7 +70,7 @@ describe('capture', () => {
 describe('refund', () => {
   test('is bounded by what was captured and is not disputed', () => {
     const books = captured({ total: 500 })
-    books.see(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount: 200, status: 'open' }] }))
+    books.observe(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount: 200, status: 'open' }] }))
     expect(books.claimRefund(staff(301))).toEqual({ refused: 'amount_exceeds_available', available: 300 })
     expect(books.claimRefund(staff('all'))).toMatchObject([{ amount: 300 }])
     expect(books.claimRefund(staff(1))).toEqual({ refused: 'amount_exceeds_available', available: 0 })
@@ -100,7 +103,7 @@ describe('refund', () => {
     const [refund] = refunded(books, 500)
     books.answerRefund(refund.id, { outcome: 'failed', code: 'refused', reference: null })
     books.decideRefund(refund.id, 'elsewhere')
-    expect(books.payments[0]).toMatchObject({ refunded: 500, refunding: 0 })
+    expect(books.payments[0]).toMatchObject({ status: 'refunded', refunded: 500, refunding: 0 })
     expect(balance(books, 'psp_clearing')).toBe(500)
     expect(balance(books, 'settled_elsewhere')).toBe(-500)
   })
@@ -133,9 +136,9 @@ describe('what the provider shows', () => {
       refunds: [{ reference: 'r', key: refund.key, amount: 100, status: 'succeeded', failureCode: null }],
       disputes: [{ reference: 'd', amount: 50, status: 'lost' }],
     })
-    books.see(PAYMENT, sight)
+    books.observe(PAYMENT, sight)
     const [postings, events] = [books.postings.length, books.events.length]
-    books.see(PAYMENT, sight)
+    books.observe(PAYMENT, sight)
     expect([books.postings.length, books.events.length]).toEqual([postings, events])
   })
 
@@ -143,7 +146,7 @@ describe('what the provider shows', () => {
     const books = booksOf({ total: 500 })
     const capture = claimed(books, 500)
     books.answerCapture(capture.id, { outcome: 'failed', code: 'refused', reference: null })
-    books.see(PAYMENT, seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 500 }] }))
+    books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 500 }] }))
     expect(capture).toMatchObject({ status: 'succeeded', atWork: false })
     expect(books.payments[0]?.captured).toBe(500)
   })
@@ -194,11 +197,11 @@ test('no order of captures, refunds, cancels, answers, disputes and refusals bre
         }
         if (each.do === 'dispute' && payment.captured - payment.disputed >= each.amount) {
           disputes.push({ reference: `d${++serial}`, amount: each.amount, status: 'open' })
-          books.see(PAYMENT, seen(books, { captures: foreign, disputes }))
+          books.observe(PAYMENT, seen(books, { captures: foreign, disputes }))
         }
         if (each.do === 'foreign' && payment.amount - payment.captured - payment.released >= each.amount) {
           foreign.push({ reference: `f${++serial}`, key: null, amount: each.amount })
-          books.see(PAYMENT, seen(books, { captures: foreign, disputes }))
+          books.observe(PAYMENT, seen(books, { captures: foreign, disputes }))
         }
         expectSound(books)
       }
@@ -257,7 +260,7 @@ function booksOf({
   capturesInParts?: boolean
 }): Books {
   const rows: BooksRows = {
-    order: { id: ORDER, total, cancelled: 0, stage },
+    order: { id: ORDER, total, cancelled: 0, stage, isHeld: false },
     payments: [
       {
         id: PAYMENT,
@@ -302,7 +305,7 @@ function captured({ total }: { total: number }): Books {
 
 function claimed(books: Books, amount: number) {
   const capture = books.claimCapture({ amount, actor: null })
-  if ('refused' in capture) throw new Error(`refused: ${capture.available}`)
+  if ('refused' in capture) throw new Error(capture.refused)
   return capture
 }
 
@@ -402,7 +405,7 @@ describe('a capture with the authorization', () => {
         refunds: [],
         disputes: [],
       })
-      books.see(PAYMENT, seen(books, { captures: [{ reference: 'c', key: null, amount }] }))
+      books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key: null, amount }] }))
       expect(books.captures).toMatchObject([{ cause: 'authorization', reference: 'c' }])
       expect(books.payments[0]).toMatchObject({ captured: 500, refunding: 0 })
     }
@@ -416,7 +419,7 @@ describe('what a person has settled elsewhere', () => {
     books.answerRefund(refund.id, { outcome: 'pending', reference: 'r' })
     books.settleElsewhere(refund.id)
     expect(books.payments[0]).toMatchObject({ refunded: 500, refunding: 0 })
-    books.see(
+    books.observe(
       PAYMENT,
       seen(books, { refunds: [{ reference: 'r', key: refund.key, amount: 500, status: 'failed', failureCode: 'no' }] }),
     )
@@ -437,7 +440,7 @@ describe('what a person has settled elsewhere', () => {
 
 describe('disputes', () => {
   const dispute = (books: Books, status: 'open' | 'won' | 'lost', amount = 500): void =>
-    books.see(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount, status }] }))
+    books.observe(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount, status }] }))
 
   test.each([
     ['open', { disputed: 500 }, { atWork: true }, 'disputed', [0, 500, 0]],
@@ -525,7 +528,7 @@ describe('answers that come late, or twice', () => {
     books.sendCapture(capture.id)
     books.cancel({ amount: 0, isAll: true })
     expect(books.sendCapture(capture.id)).toMatchObject({ status: 'pending' })
-    books.see(PAYMENT, seen(books, { released: 500, state: 'voided' }))
+    books.observe(PAYMENT, seen(books, { released: 500, state: 'voided' }))
     expect(capture).toMatchObject({ status: 'failed', atWork: false })
     expect(books.payments[0]).toMatchObject({ status: 'voided', releasing: false })
     expect(books.refunds).toEqual([])
@@ -549,7 +552,10 @@ describe('a cancelled part', () => {
     expect(books.payments[0]).toMatchObject({ releasing: false })
     books.cancel({ amount: 120, isAll: false })
     expect(books.payments[0]).toMatchObject({ releasing: true })
-    books.see(PAYMENT, seen(books, { released: 120, captures: [{ reference: 'c', key: capture.key, amount: 380 }] }))
+    books.observe(
+      PAYMENT,
+      seen(books, { released: 120, captures: [{ reference: 'c', key: capture.key, amount: 380 }] }),
+    )
     expect(books.payments[0]).toMatchObject({ status: 'captured', releasing: false, released: 120 })
   })
 })
@@ -587,7 +593,7 @@ describe('the status of a payment', () => {
       'voided',
       (books) => {
         books.cancel({ amount: 0, isAll: true })
-        books.see(PAYMENT, seen(books, { released: 500 }))
+        books.observe(PAYMENT, seen(books, { released: 500 }))
       },
       'voided',
     ],

@@ -1,0 +1,222 @@
+import {
+  isOrder,
+  markMatched,
+  type MoveId,
+  readComparedPayments,
+  readPaymentsOfCharges,
+} from '../../db/payment/compared'
+import { readAttempt } from '../../db/payment/attempt'
+import { forgetSuspected, type Subject, writeDifferences } from '../../db/payment/reconciliation'
+import { readPaymentWork } from '../../db/payment/work'
+import { type Tx, withTransaction } from '../../db/pool'
+import { closeCase, isCaseOpen, openCase } from '../../db/support/attention'
+import type { OrderId } from '../../domain/ids'
+import { isUnresolved } from '../../domain/payment/attempt'
+import {
+  compareBooks,
+  comparePayment,
+  compareUnknown,
+  describeDifference,
+  type Difference,
+  findMoved,
+  moneyIn,
+  movedIn,
+  type OurPayment,
+  type TheirCharge,
+} from '../../domain/payment/reconciliation'
+import { UNKNOWN_MONEY } from '../../domain/support'
+import { checkoutWorkflowId, RECONCILIATION_ID } from '../../domain/workflow-id'
+import type { Charge, PaymentProvider } from '../../providers/payment/provider'
+import type { ActivityDeps } from '../deps'
+import { receiveMoney, seeCharge } from './books'
+import { chargeRequestOf, requireAttempt } from './charge'
+
+export type ReconciliationDeps = Pick<ActivityDeps, 'pool' | 'providers' | 'settings' | 'orders'>
+
+/**
+ * `agrees`: it was only seen at a bad moment; `healed`: our rows were late. `told`: its order's workflow has been told, and
+ * has to act before it can be judged. `waits`: it changes right now, and is compared next time.
+ */
+export type Finding = 'agrees' | 'healed' | 'told' | 'waits' | 'differs'
+
+/**
+ * Looks at one payment, or one charge that nobody asked for, closely: reads both sides anew, brings our rows up to what the
+ * provider shows, and writes down what differs all the same, with its case. May be repeated.
+ *
+ * @param isLast whoever was told has had the time to act: what differs still, differs
+ */
+export async function examine(deps: ReconciliationDeps, subject: Subject, isLast: boolean): Promise<Finding> {
+  const provider = deps.providers.get(subject.provider)
+  if (!provider) return 'waits'
+  const ours = await readOurs(deps, subject)
+  const charge = await readCharge(deps, provider, { subject, ours })
+  if (!ours) return examineUnknown(deps, subject, charge)
+  if (ours.isRecent || ours.isAtWork) return wait(deps, subject)
+  const first = comparisonOf(ours, charge)
+  if (first.length === 0) return settle(deps, { subject, ours, charge, finding: 'agrees' })
+
+  const healing = charge ? await heal(deps, ours, charge) : 'nothing'
+  if (healing === 'told' && !isLast) {
+    await record(deps, { subject, orderId: ours.orderId, charge, differences: first, state: 'suspected' })
+    return 'told'
+  }
+  const now = (await readOurs(deps, subject)) ?? ours
+  if (now.isAtWork) return wait(deps, subject)
+  const differences = comparisonOf(now, charge)
+  if (differences.length === 0) return settle(deps, { subject, ours: now, charge, finding: 'healed' })
+  await record(deps, { subject, orderId: now.orderId, charge, differences, state: 'open' })
+  return 'differs'
+}
+
+/** What was never sent has no charge to be compared with. */
+function comparisonOf(ours: OurPayment, charge: Charge | null): Difference[] {
+  return ours.status === 'requested' ? compareBooks(ours) : comparePayment(ours, charge && theirChargeOf(charge))
+}
+
+async function examineUnknown(deps: ReconciliationDeps, subject: Subject, charge: Charge | null): Promise<Finding> {
+  const differences = charge ? compareUnknown(theirChargeOf(charge)) : []
+  const orderId = charge && (await isOrder(deps.pool, charge.orderId)) ? (charge.orderId as OrderId) : null
+  await record(deps, { subject, orderId, charge, differences, state: 'open' })
+  return differences.length === 0 ? 'agrees' : 'differs'
+}
+
+async function wait({ pool }: ReconciliationDeps, subject: Subject): Promise<Finding> {
+  await forgetSuspected(pool, subject)
+  return 'waits'
+}
+
+async function settle(
+  deps: ReconciliationDeps,
+  found: { subject: Subject; ours: OurPayment; charge: Charge | null; finding: Finding },
+): Promise<Finding> {
+  const { subject, ours, charge, finding } = found
+  await record(deps, { subject, orderId: ours.orderId, charge, differences: [], state: 'open' })
+  if (charge) await markMatched(deps.pool, matchesOf(ours, movedIn(theirChargeOf(charge))))
+  return finding
+}
+
+/** Our captures and refunds that these movements are of, and that were not known to be. */
+export function matchesOf(
+  ours: OurPayment,
+  movements: readonly Parameters<typeof findMoved>[1][],
+): { id: MoveId; movement: string }[] {
+  return movements.flatMap((movement) => {
+    const found = findMoved(ours, movement)
+    return found && 'movement' in found && found.movement === null
+      ? [{ id: found.id, movement: movement.reference }]
+      : []
+  })
+}
+
+/** The differences and their cases in one transaction: neither is there without the other. */
+async function record(
+  { pool }: ReconciliationDeps,
+  about: {
+    subject: Subject
+    orderId: OrderId | null
+    charge: Charge | null
+    differences: readonly Difference[]
+    state: 'suspected' | 'open'
+  },
+): Promise<void> {
+  const { subject, orderId, charge, differences, state } = about
+  await withTransaction(pool, async (tx) => {
+    const written = { subject, orderId, chargeReference: charge?.reference ?? null, differences, state }
+    const { found, gone } = await writeDifferences(tx, written)
+    for (const difference of found) {
+      const { id: object, kind: step } = difference
+      if (difference.state !== 'open' || (await isKnownCase(tx, orderId, difference))) continue
+      const detail = describeDifference(difference)
+      const code = 'reconciliation_difference'
+      await openCase(tx, { orderId, code, workflowId: RECONCILIATION_ID, step, object, detail })
+    }
+    for (const { id, kind } of gone) await closeCase(tx, { workflowId: RECONCILIATION_ID, step: kind, object: id })
+  })
+}
+
+/** A webhook of a charge that nobody asked for may have come before: one case is enough. */
+async function isKnownCase(tx: Tx, orderId: OrderId | null, { kind, object }: Difference): Promise<boolean> {
+  if (kind !== 'unknown_charge' || orderId === null) return false
+  return isCaseOpen(tx, { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object })
+}
+
+async function readOurs({ pool, settings }: ReconciliationDeps, subject: Subject): Promise<OurPayment | null> {
+  const quietSeconds = settings.RECONCILIATION_QUIET_SECONDS
+  if (subject.paymentId !== null) {
+    const [payment] = await readComparedPayments(pool, { ids: [subject.paymentId], quietSeconds })
+    return payment ?? null
+  }
+  const { provider, chargeReference } = subject
+  const charges = [{ key: null, reference: chargeReference }]
+  const [payment] = await readPaymentsOfCharges(pool, { provider, charges, quietSeconds })
+  return payment ?? null
+}
+
+/** The charge as it is now; null when the provider has none. */
+async function readCharge(
+  { pool }: ReconciliationDeps,
+  provider: PaymentProvider,
+  { subject, ours }: { subject: Subject; ours: OurPayment | null },
+): Promise<Charge | null> {
+  if (ours) {
+    const attempt = await readAttempt(pool, ours.id)
+    return attempt?.sentAt ? provider.find(chargeRequestOf(attempt)) : null
+  }
+  if (subject.paymentId !== null) return null
+  const { chargeReference: reference } = subject
+  // Nobody here asked for it: its own id is all there is to ask by.
+  return provider.find({
+    reference,
+    key: reference,
+    orderId: 'order_',
+    amount: { amount: 0, currency: '' },
+    method: '',
+    returnUrl: null,
+    expiresAt: null,
+    requestedAt: new Date(0).toISOString(),
+  })
+}
+
+/**
+ * Brings our rows up to what the provider shows: by the order's workflow while that waits for this attempt, else in the
+ * order's books. What the books then ask for is carried out by whoever owns the order's money.
+ */
+async function heal(deps: ReconciliationDeps, ours: OurPayment, charge: Charge): Promise<'told' | 'seen' | 'nothing'> {
+  const { id: paymentId, orderId, status, currency } = ours
+  const theirs = theirChargeOf(charge)
+  if (theirs.currency !== currency || theirs.orderId !== orderId) return 'nothing'
+  if (isUnresolved(status)) {
+    await tellOwner(deps, ours)
+    return 'told'
+  }
+  const attempt = await requireAttempt(deps, paymentId)
+  if (NEVER_HELD.has(status) && moneyIn(theirs) > 0) await receiveMoney(deps, attempt, charge)
+  else await seeCharge(deps, attempt, charge)
+  const work = await readPaymentWork(deps.pool, { orderId, paymentId: null })
+  if (work && work.items.length > 0) await tellOwner(deps, ours)
+  return 'seen'
+}
+
+/** The checkout as long as that is at work; fulfillment once the order was confirmed; else, or of a late attempt, settlement. */
+async function tellOwner({ orders }: ReconciliationDeps, { orderId, id, status, order }: OurPayment): Promise<void> {
+  const news = { orderId, paymentId: id }
+  if (await orders.tellCheckout(news)) return
+  // The sweep takes up an open order whose checkout is gone.
+  if (order.stage === 'open') return
+  if (order.wasConfirmed && !isUnresolved(status))
+    await orders.tellNews({ ...news, isOver: order.stage === 'over', pays: true })
+  else await orders.tellSettlement(news)
+}
+
+const NEVER_HELD: ReadonlySet<string> = new Set(['declined', 'failed', 'voided'])
+
+/** A charge in the words of the comparison. */
+export function theirChargeOf(charge: Charge): TheirCharge {
+  const { reference, key, orderId, amount, state, captured, released, refunded, captures, refunds, disputes } = charge
+  return {
+    ...{ reference, key, orderId, captured, released, refunded, captures, refunds, disputes },
+    amount: amount.amount,
+    currency: amount.currency,
+    isAuthorized: state === 'authorized',
+  }
+}

@@ -1,0 +1,238 @@
+import {
+  findLedgerPosition,
+  listLedgerPayments,
+  listUnmatchedMoves,
+  markMatched,
+  type MoveId,
+  readComparedPayments,
+  readPaymentsOfCharges,
+} from '../../db/payment/compared'
+import {
+  beginReconciliation,
+  endReconciliation,
+  listUnsettledSubjects,
+  type ReconciliationCounts,
+  type ReconciliationPart,
+  type Subject,
+} from '../../db/payment/reconciliation'
+import { withTransaction } from '../../db/pool'
+import { closeCase, openCase } from '../../db/support/attention'
+import type { DifferenceId, ReconciliationId } from '../../domain/ids'
+import {
+  compareBooks,
+  comparePayment,
+  compareUnknown,
+  findMoved,
+  type OurPayment,
+} from '../../domain/payment/reconciliation'
+import { RECONCILIATION_ID } from '../../domain/workflow-id'
+import type { Movement, PaymentProvider } from '../../providers/payment/provider'
+import { withHeartbeat } from '../heartbeat'
+import { examine, matchesOf, type ReconciliationDeps, theirChargeOf } from './examine'
+
+/** How long one call works before it lets the workflow show how far it is: what a kill costs at most. */
+const SLICE_MS = 10_000
+const LEDGER_PAGE = 1_000
+const PAGE = 500
+/** The step of the case that a run which could not be made becomes. */
+const RUN_STEP = 'runReconciliation'
+
+/** What a slice did. `after`: where the next one goes on; null when there is no more. */
+export interface Compared<After> {
+  readonly after: After | null
+  readonly compared: number
+  readonly healed: number
+  readonly waiting: number
+  /** Payments whose order's workflow was told: they are judged at the end of the run. */
+  readonly told: number
+}
+
+export interface PartInput {
+  readonly part: ReconciliationPart
+  readonly after: string | null
+}
+
+export type ReconciliationActivities = ReturnType<typeof createReconciliationActivities>
+
+/** The steps of a reconciliation. Each goes on after what it is given, and may be repeated from there. */
+export function createReconciliationActivities(deps: ReconciliationDeps) {
+  const { pool, providers, settings } = deps
+  const quietSeconds = settings.RECONCILIATION_QUIET_SECONDS
+
+  async function beginReconciling(): Promise<{ id: ReconciliationId; parts: ReconciliationPart[] }> {
+    return withTransaction(pool, (tx) => beginReconciliation(tx, { providers: providers.names, quietSeconds }))
+  }
+
+  /** Every movement of money that is old enough: it is one of ours, with the same amount. */
+  function compareMovements({ part, after }: PartInput): Promise<Compared<string>> {
+    const provider = requireProvider(part)
+    return inSlice(after, async (tally, cursor, signal) => {
+      const page = await provider.movements(part.since, cursor, signal)
+      const old = page.movements.filter(({ at }) => Date.parse(at) <= Date.parse(part.until))
+      tally.compared += old.length
+      await compareMovementPage(part.provider, old, tally)
+      return old.length < page.movements.length ? null : page.nextCursor
+    })
+  }
+
+  async function compareMovementPage(provider: string, movements: readonly Movement[], tally: Tally): Promise<void> {
+    const charges = movements.map(({ chargeKey, chargeReference }) => ({ key: chargeKey, reference: chargeReference }))
+    const payments = await readPaymentsOfCharges(pool, { provider, charges, quietSeconds })
+    const suspects = new Suspects()
+    const matches = movements.flatMap((movement, index) => {
+      const ours = payments[index] ?? null
+      const theirs = { ...movement, amount: movement.amount.amount, currency: movement.amount.currency }
+      if (!ours) suspects.add({ provider, paymentId: null, chargeReference: movement.chargeReference })
+      else if (!findMoved(ours, theirs)) tally.judge(ours, suspects)
+      return ours && (movement.type === 'capture' || movement.type === 'refund') ? matchesOf(ours, [theirs]) : []
+    })
+    await markMatched(pool, matches)
+    await examineAll(suspects, tally)
+  }
+
+  /** Every charge that changed: its sums are those of its payment, in the ledger too. */
+  function compareCharges({ part, after }: PartInput): Promise<Compared<string>> {
+    const provider = requireProvider(part)
+    return inSlice(after, async (tally, cursor, signal) => {
+      const page = await provider.list(part.since, cursor, signal)
+      tally.compared += page.charges.length
+      const payments = await readPaymentsOfCharges(pool, {
+        provider: part.provider,
+        charges: page.charges,
+        quietSeconds,
+      })
+      const suspects = new Suspects()
+      page.charges.forEach((charge, index) => {
+        const ours = payments[index]
+        const theirs = theirChargeOf(charge)
+        const isOld = Date.parse(charge.createdAt) <= Date.parse(part.until)
+        if (ours && comparePayment(ours, theirs).length > 0) tally.judge(ours, suspects)
+        if (!ours && isOld && compareUnknown(theirs).length > 0)
+          suspects.add({ provider: part.provider, paymentId: null, chargeReference: charge.reference })
+      })
+      await examineAll(suspects, tally)
+      return page.nextCursor
+    })
+  }
+
+  /** Every payment whose ledger changed: its sums are those of its ledger, and its order keeps what it costs. */
+  async function compareLedger({ since, after }: { since: string; after: number | null }): Promise<Compared<number>> {
+    return inSlice(after ?? (await findLedgerPosition(pool, new Date(since))), async (tally, position) => {
+      const { last, payments: ids } = await listLedgerPayments(pool, { after: position ?? 0, limit: LEDGER_PAGE })
+      const suspects = new Suspects()
+      tally.compared += ids.length
+      for (const ours of await readComparedPayments(pool, { ids, quietSeconds }))
+        if (compareBooks(ours).length > 0) tally.judge(ours, suspects)
+      await examineAll(suspects, tally)
+      return last
+    })
+  }
+
+  /** Every capture and refund for which the provider has shown no movement: is it there all the same? */
+  function compareMoves({ after }: { after: MoveId | null }): Promise<Compared<MoveId>> {
+    return inSlice(after, async (tally, behind) => {
+      const moves = await listUnmatchedMoves(pool, { after: behind ?? '', limit: PAGE, quietSeconds })
+      tally.compared += moves.length
+      const ids = [...new Set(moves.map(({ paymentId }) => paymentId))]
+      const suspects = new Suspects()
+      for (const ours of await readComparedPayments(pool, { ids, quietSeconds })) tally.judge(ours, suspects)
+      await examineAll(suspects, tally)
+      return moves.at(-1)?.id ?? null
+    })
+  }
+
+  /** Looks again at all that was suspected in this run, and at every difference that is open: one that is gone is closed. */
+  function recheckDifferences({ after }: { after: DifferenceId | null }): Promise<Compared<DifferenceId>> {
+    return inSlice(after, async (tally, behind) => {
+      const page = await listUnsettledSubjects(pool, { after: behind ?? '', limit: PAGE })
+      const suspects = new Suspects()
+      for (const { subject } of page) suspects.add(subject)
+      tally.compared += page.length
+      for (const subject of suspects.all()) tally.count(await examine(deps, subject, true))
+      return page.at(-1)?.id ?? null
+    })
+  }
+
+  /** Writes the end down. A run that could not be made is a case, until one can. */
+  async function endReconciling(
+    input: ReconciliationCounts & { id: ReconciliationId; failure: string | null },
+  ): Promise<void> {
+    const about = { workflowId: RECONCILIATION_ID, step: RUN_STEP, object: null }
+    await withTransaction(pool, async (tx) => {
+      await endReconciliation(tx, input)
+      if (input.failure === null) await closeCase(tx, about)
+      else await openCase(tx, { ...about, orderId: null, code: 'step_failing', detail: input.failure })
+    })
+  }
+
+  async function examineAll(suspects: Suspects, tally: Tally): Promise<void> {
+    for (const subject of suspects.all()) tally.count(await examine(deps, subject, false))
+  }
+
+  function requireProvider({ provider: name }: ReconciliationPart): PaymentProvider {
+    const provider = providers.get(name)
+    if (!provider) throw new Error(`There is no payment provider ${name} here`)
+    return provider
+  }
+
+  return {
+    beginReconciling,
+    compareMovements,
+    compareCharges,
+    compareLedger,
+    compareMoves,
+    recheckDifferences,
+    endReconciling,
+  }
+}
+
+/** What has to be looked at closely, each once. */
+class Suspects {
+  readonly #subjects = new Map<string, Subject>()
+
+  add(subject: Subject): void {
+    const name = subject.paymentId ?? subject.chargeReference
+    this.#subjects.set(`${subject.provider} ${name}`, subject)
+  }
+
+  all(): Iterable<Subject> {
+    return this.#subjects.values()
+  }
+}
+
+class Tally {
+  compared = 0
+  healed = 0
+  waiting = 0
+  told = 0
+
+  /** A payment that differs is looked at closely, unless it changes right now. */
+  judge({ provider, id, isRecent, isAtWork }: OurPayment, suspects: Suspects): void {
+    if (isRecent || isAtWork) this.waiting++
+    else suspects.add({ provider, paymentId: id })
+  }
+
+  count(finding: Awaited<ReturnType<typeof examine>>): void {
+    if (finding === 'healed') this.healed++
+    if (finding === 'waits') this.waiting++
+    if (finding === 'told') this.told++
+  }
+}
+
+/** Works page by page until the time of a slice is over; the first page after `after` always. */
+function inSlice<After>(
+  after: After | null,
+  page: (tally: Tally, after: After | null, signal: AbortSignal) => Promise<After | null>,
+): Promise<Compared<After>> {
+  return withHeartbeat(async (signal) => {
+    const tally = new Tally()
+    const end = Date.now() + SLICE_MS
+    let last = after
+    do {
+      last = await page(tally, last, signal)
+    } while (last !== null && Date.now() < end && !signal.aborted)
+    signal.throwIfAborted()
+    const { compared, healed, waiting, told } = tally
+    return { after: last, compared, healed, waiting, told }
+  })
+}

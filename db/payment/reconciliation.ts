@@ -1,0 +1,390 @@
+import type { DifferenceId, OrderId, PaymentId, ReconciliationId } from '../../domain/ids'
+import type { Difference } from '../../domain/payment/reconciliation'
+import { newId } from '../id'
+import type { Db, Tx } from '../pool'
+import { statement } from '../sql'
+
+/** The runs of the reconciliation, how far they have come, and what they found. */
+
+export type ReconciliationState = 'requested' | 'running' | 'completed' | 'failed'
+
+/** What is at the border of the last run is looked at once more: it may have been late. */
+const OVERLAP_HOURS = 48
+
+/** Asks for a run; while one is asked for, or runs, it is that one. */
+export async function requestReconciliation(db: Db): Promise<{ id: ReconciliationId; isNew: boolean }> {
+  for (;;) {
+    const { rows } = await db.query<{ id: ReconciliationId; isNew: boolean }>(REQUEST({ id: newId('reconciliation') }))
+    // None: another one was asked for at the same time, and is seen from now on.
+    if (rows[0]) return rows[0]
+  }
+}
+
+const REQUEST = statement(
+  'reconciliation.request',
+  `
+    with open as (
+      select id from reconciliation where ended_at is null
+    ),
+    requested as (
+      insert into reconciliation (id)
+      select :id where not exists (select from open)
+      on conflict do nothing
+      returning id
+    )
+    select id, false as "isNew" from open
+    union all
+    select id, true from requested`,
+)
+
+/** What is compared with one provider: what changed there from `since` on. RFC 3339. */
+export interface ReconciliationPart {
+  readonly provider: string
+  readonly since: string
+  /** What happened later waits for the next run. */
+  readonly until: string
+}
+
+/** Begins the run that was asked for, or one of its own; one that began before and did not end goes on as it was. */
+export async function beginReconciliation(
+  tx: Tx,
+  { providers, quietSeconds }: { providers: readonly string[]; quietSeconds: number },
+): Promise<{ id: ReconciliationId; parts: ReconciliationPart[] }> {
+  const begun = await tx.query<{ id: ReconciliationId }>(BEGIN({ id: newId('reconciliation') }))
+  const { id } = begun.rows[0] as { id: ReconciliationId }
+  await tx.query(ADD_PARTS({ id, providers, quietSeconds, overlapHours: OVERLAP_HOURS }))
+  const { rows } = await tx.query<{ provider: string; since: Date; until: Date }>(READ_PARTS({ id, providers }))
+  return {
+    id,
+    parts: rows.map(({ provider, since, until }) => ({
+      provider,
+      since: since.toISOString(),
+      until: until.toISOString(),
+    })),
+  }
+}
+
+const BEGIN = statement(
+  'reconciliation.begin',
+  `
+    with open as (
+      update reconciliation
+      set state = 'running', started_at = coalesce(started_at, now())
+      where ended_at is null
+      returning id
+    ),
+    made as (
+      insert into reconciliation (id, state, started_at)
+      select :id, 'running', now() where not exists (select from open)
+      returning id
+    )
+    select id from open union all select id from made`,
+)
+
+const ADD_PARTS = statement(
+  'reconciliation.addParts',
+  `
+    insert into reconciliation_provider (reconciliation_id, provider, since, until, watermark_before)
+    select :id, p.name, coalesce(w.at - make_interval(hours => :overlapHours), 'epoch'),
+           now() - make_interval(secs => :quietSeconds), w.at
+    from unnest(:providers::text[]) as p (name)
+    left join reconciliation_watermark w on w.provider = p.name
+    on conflict do nothing`,
+)
+
+const READ_PARTS = statement(
+  'reconciliation.readParts',
+  `
+    select provider, since, until
+    from reconciliation_provider
+    where reconciliation_id = :id and provider = any (:providers)
+    order by provider`,
+)
+
+/** How much was compared, and what came of it. */
+export interface ReconciliationCounts {
+  /** Payments of ours whose ledger changed; captures and refunds for which no movement had been found. */
+  readonly payments: number
+  readonly moves: number
+  /** Payments that were late, and agree now. */
+  readonly healed: number
+  /** Those that are too young, or at work: they are compared next time. */
+  readonly waiting: number
+  readonly providers: readonly { readonly provider: string; readonly movements: number; readonly charges: number }[]
+}
+
+/** Ends a run, once. Only one that came to its end moves the watermarks on. */
+export async function endReconciliation(
+  db: Db,
+  { id, failure, providers, ...counts }: ReconciliationCounts & { id: ReconciliationId; failure: string | null },
+): Promise<void> {
+  await db.query(END({ id, failure, ...counts, parts: JSON.stringify(providers) }))
+}
+
+const END = statement(
+  'reconciliation.end',
+  `
+    with ended as (
+      update reconciliation
+      set state = case when :failure::text is null then 'completed' else 'failed' end, failure = :failure, payments = :payments,
+          moves = :moves, healed = :healed, waiting = :waiting, ended_at = now()
+      where id = :id and ended_at is null
+      returning id, state
+    ),
+    counted as (
+      update reconciliation_provider p
+      set movements = c.movements, charges = c.charges
+      from ended, json_to_recordset(:parts::json) as c (provider text, movements bigint, charges bigint)
+      where p.reconciliation_id = ended.id and p.provider = c.provider
+      returning p.provider, p.until, ended.state
+    )
+    insert into reconciliation_watermark (provider, at)
+    select provider, until from counted where state = 'completed'
+    on conflict (provider) do update set at = greatest(reconciliation_watermark.at, excluded.at)`,
+)
+
+/** What is looked at: a payment of ours, or a charge of a provider that none of them asked for. */
+export type Subject =
+  | { readonly provider: string; readonly paymentId: PaymentId }
+  | { readonly provider: string; readonly paymentId: null; readonly chargeReference: string }
+
+export interface WrittenDifference extends Difference {
+  readonly id: DifferenceId
+  readonly state: 'suspected' | 'open' | 'accepted' | 'gone'
+}
+
+/**
+ * Writes down all in which a subject differs now. One that is known is the same row: an open one stays open, and one that a
+ * person has accepted stays so while its figures do. What is not among them any more is gone. Returns those that are
+ * there, and those that were open and have gone.
+ */
+export async function writeDifferences(
+  tx: Tx,
+  input: {
+    subject: Subject
+    orderId: OrderId | null
+    /** The provider's id of the charge, where it is known. */
+    chargeReference: string | null
+    differences: readonly Difference[]
+    state: 'suspected' | 'open'
+  },
+): Promise<{ found: WrittenDifference[]; gone: WrittenDifference[] }> {
+  const { subject, orderId, chargeReference, differences, state } = input
+  const { provider, paymentId } = subject
+  const reference = paymentId === null ? subject.chargeReference : chargeReference
+  const about = { provider, paymentId, reference }
+  const found =
+    differences.length === 0
+      ? []
+      : (
+          await tx.query<WrittenDifference>(
+            WRITE({
+              ...about,
+              orderId,
+              state,
+              ids: differences.map(() => newId('difference')),
+              rows: JSON.stringify(differences),
+            }),
+          )
+        ).rows
+  const kept = found.map(({ id }) => id)
+  const gone = await tx.query<WrittenDifference>(GONE({ ...about, kept }))
+  await tx.query(FORGET_SUSPECTED({ ...about, kept }))
+  return { found, gone: gone.rows }
+}
+
+const WRITTEN = `d.id, d.kind, d.object, d.ours, d.theirs, d.currency, d.state` as const
+const ABOUT =
+  `(d.payment_id = :paymentId::text or d.provider = :provider and d.charge_reference = :reference::text)` as const
+
+const WRITE = statement(
+  'difference.write',
+  `
+    insert into reconciliation_difference as d (id, provider, kind, object, payment_id, charge_reference, order_id, ours, theirs,
+      currency, state)
+    select (:ids::text[])[r.n], :provider, r.value ->> 'kind', r.value ->> 'object', :paymentId, :reference, :orderId,
+           (r.value ->> 'ours')::bigint, (r.value ->> 'theirs')::bigint, r.value ->> 'currency', :state
+    from json_array_elements(:rows::json) with ordinality as r (value, n)
+    on conflict (provider, kind, object) do update
+    set ours = excluded.ours, theirs = excluded.theirs, currency = excluded.currency, last_seen = now(),
+        payment_id = excluded.payment_id, charge_reference = excluded.charge_reference, order_id = excluded.order_id,
+        first_seen = case when d.state = 'gone' then now() else d.first_seen end,
+        state = case
+          when d.state = 'accepted' and d.ours = excluded.ours and d.theirs = excluded.theirs then 'accepted'
+          when d.state = 'open' then 'open'
+          else excluded.state end,
+        closed_at = case when d.state = 'accepted' and d.ours = excluded.ours and d.theirs = excluded.theirs then d.closed_at end
+    returning ${WRITTEN}` as const,
+)
+
+const GONE = statement(
+  'difference.gone',
+  `
+    update reconciliation_difference d
+    set state = 'gone', closed_at = now()
+    where ${ABOUT} and d.state = 'open' and d.id <> all (:kept::text[])
+    returning ${WRITTEN}` as const,
+)
+
+/** It was only late. */
+const FORGET_SUSPECTED = statement(
+  'difference.forgetSuspected',
+  `delete from reconciliation_difference d where ${ABOUT} and d.state = 'suspected' and d.id <> all (:kept::text[])` as const,
+)
+
+/** What was suspected of a subject and cannot be looked at now, since it changes: the next run looks at it again. */
+export async function forgetSuspected(db: Db, subject: Subject): Promise<void> {
+  const { provider, paymentId } = subject
+  const reference = paymentId === null ? subject.chargeReference : null
+  await db.query(FORGET_SUSPECTED({ provider, paymentId, reference, kept: [] }))
+}
+
+/** Subjects of differences that are suspected or open, by the difference's id, behind `after`. */
+export async function listUnsettledSubjects(
+  db: Db,
+  page: { after: DifferenceId | ''; limit: number },
+): Promise<{ id: DifferenceId; subject: Subject }[]> {
+  const { rows } = await db.query<{
+    id: DifferenceId
+    provider: string
+    paymentId: PaymentId | null
+    chargeReference: string
+  }>(UNSETTLED({ ...page }))
+  return rows.map(({ id, provider, paymentId, chargeReference }) => ({
+    id,
+    subject: paymentId === null ? { provider, paymentId, chargeReference } : { provider, paymentId },
+  }))
+}
+
+const UNSETTLED = statement(
+  'difference.unsettled',
+  `
+    select id, provider, payment_id as "paymentId", charge_reference as "chargeReference"
+    from reconciliation_difference
+    where state in ('suspected', 'open') and id > :after
+    order by id
+    limit :limit`,
+)
+
+/** A person knows why the two sides differ. Null when this difference is not open. */
+export async function acceptDifference(
+  tx: Tx,
+  accepted: { id: DifferenceId; by: string; reasonCode: string; note: string | null },
+): Promise<WrittenDifference | null> {
+  const { rows } = await tx.query<WrittenDifference>(ACCEPT({ ...accepted }))
+  return rows[0] ?? null
+}
+
+const ACCEPT = statement(
+  'difference.accept',
+  `
+    update reconciliation_difference d
+    set state = 'accepted', closed_at = now(), accepted_by = :by, reason_code = :reasonCode, note = :note
+    where d.id = :id and d.state = 'open'
+    returning ${WRITTEN}` as const,
+)
+
+export interface Reconciliation extends Omit<ReconciliationCounts, 'providers'> {
+  readonly id: ReconciliationId
+  readonly state: ReconciliationState
+  readonly failure: string | null
+  /** How many differences it saw. */
+  readonly differences: number
+  readonly requestedAt: Date
+  readonly startedAt: Date | null
+  readonly endedAt: Date | null
+  readonly providers: readonly {
+    readonly provider: string
+    /** RFC 3339. */
+    readonly since: string
+    readonly watermarkBefore: string | null
+    readonly watermarkAfter: string | null
+    readonly movements: number
+    readonly charges: number
+  }[]
+}
+
+/** A run looks again at each difference that is open: it saw those that were there at its beginning, or came before its end. */
+const SEEN = `
+  d.state <> 'suspected' and d.last_seen >= r.started_at and d.first_seen <= coalesce(r.ended_at, now())` as const
+
+const RUN = `
+  r.id, r.state, r.failure, r.payments, r.moves, r.healed, r.waiting, r.requested_at as "requestedAt", r.started_at as "startedAt",
+  r.ended_at as "endedAt",
+  (select count(*) from reconciliation_difference d where ${SEEN}) as differences,
+  (select coalesce(json_agg(json_build_object('provider', p.provider, 'since', p.since, 'watermarkBefore', p.watermark_before,
+            'watermarkAfter', case when r.state = 'completed' then greatest(p.until, p.watermark_before) end,
+            'movements', p.movements, 'charges', p.charges) order by p.provider), '[]')
+   from reconciliation_provider p where p.reconciliation_id = r.id) as providers` as const
+
+/** Runs, newest first, before the one of the id `before` (null: from the last one). */
+export async function listReconciliations(
+  db: Db,
+  page: { before: ReconciliationId | null; limit: number },
+): Promise<Reconciliation[]> {
+  const { rows } = await db.query<Reconciliation>(LIST({ ...page }))
+  return rows
+}
+
+const LIST = statement(
+  'reconciliation.list',
+  `
+    select ${RUN}
+    from reconciliation r
+    where :before::text is null or r.id < :before
+    order by r.id desc
+    limit :limit` as const,
+)
+
+export async function readReconciliation(db: Db, id: ReconciliationId): Promise<Reconciliation | null> {
+  const { rows } = await db.query<Reconciliation>(READ({ id }))
+  return rows[0] ?? null
+}
+
+const READ = statement('reconciliation.read', `select ${RUN} from reconciliation r where r.id = :id` as const)
+
+export interface RecordedDifference extends WrittenDifference {
+  readonly provider: string
+  readonly paymentId: PaymentId | null
+  readonly orderId: OrderId | null
+  readonly firstSeen: Date
+  readonly lastSeen: Date
+  readonly closedAt: Date | null
+  readonly acceptedBy: string | null
+  readonly reasonCode: string | null
+  readonly note: string | null
+}
+
+const RECORDED = `
+  ${WRITTEN}, d.provider, d.payment_id as "paymentId", d.order_id as "orderId", d.first_seen as "firstSeen",
+  d.last_seen as "lastSeen", d.closed_at as "closedAt", d.accepted_by as "acceptedBy", d.reason_code as "reasonCode", d.note` as const
+
+/** Differences that a run saw, oldest first, behind the one of the id `after`. */
+export async function listDifferences(
+  db: Db,
+  page: { id: ReconciliationId; after: DifferenceId | ''; limit: number },
+): Promise<RecordedDifference[]> {
+  const { rows } = await db.query<RecordedDifference>(LIST_DIFFERENCES({ ...page }))
+  return rows
+}
+
+const LIST_DIFFERENCES = statement(
+  'difference.list',
+  `
+    select ${RECORDED}
+    from reconciliation r
+    join reconciliation_difference d on ${SEEN}
+    where r.id = :id and d.id > :after
+    order by d.id
+    limit :limit` as const,
+)
+
+export async function readDifference(db: Db, id: DifferenceId): Promise<RecordedDifference | null> {
+  const { rows } = await db.query<RecordedDifference>(READ_DIFFERENCE({ id }))
+  return rows[0] ?? null
+}
+
+const READ_DIFFERENCE = statement(
+  'difference.read',
+  `select ${RECORDED} from reconciliation_difference d where d.id = :id` as const,
+)

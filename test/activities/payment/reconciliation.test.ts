@@ -1,0 +1,265 @@
+import { randomUUID } from 'node:crypto'
+import { createReconciliationActivities } from '../../../activities/payment/reconciliation'
+import type { OrderWorkflows } from '../../../activities/deps'
+import { reconcileOnce } from '../../../bench/payment/run'
+import { readSettings } from '../../../config'
+import { withBooks } from '../../../db/payment/books'
+import {
+  acceptDifference,
+  listDifferences,
+  readReconciliation,
+  type RecordedDifference,
+  type Reconciliation,
+} from '../../../db/payment/reconciliation'
+import { withTransaction } from '../../../db/pool'
+import { listOpenCases } from '../../../db/support/attention'
+import type { OrderId, PaymentId } from '../../../domain/ids'
+import type { CaptureBook } from '../../../domain/payment/books'
+import { ChargeClient, SandboxClient } from '../../sandbox/client'
+import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
+
+let effects: PaymentEffects
+let sandbox: SandboxClient
+let activities: ReturnType<typeof createReconciliationActivities>
+let told: { orderId: OrderId; paymentId: PaymentId }[]
+beforeAll(async () => {
+  effects = await startPaymentEffects()
+  sandbox = new SandboxClient(effects.stack.stack.file.sandbox)
+}, 60_000)
+afterAll(() => effects?.stop(), 30_000)
+beforeEach(async () => {
+  activities = activitiesAfter(0)
+  told = []
+  await reconcile()
+  // What earlier tests have left is known.
+  await pool().query(`
+    update reconciliation_difference set state = 'accepted', closed_at = now(), accepted_by = 'an earlier test'
+    where state in ('open', 'accepted');
+    update attention set closed_at = now() where closed_at is null`)
+})
+
+const pool = () => effects.stack.database.pool
+
+function activitiesAfter(seconds: number) {
+  const { providers, stack } = effects
+  const settings = { ...readSettings(stack.stack.env), RECONCILIATION_QUIET_SECONDS: seconds }
+  const orders = { tellCheckout: async (news: (typeof told)[number]) => told.push(news) > 0 } as Partial<OrderWorkflows>
+  return createReconciliationActivities({
+    pool: stack.database.pool,
+    providers,
+    settings,
+    orders: orders as OrderWorkflows,
+  })
+}
+
+async function reconcile(): Promise<Reconciliation> {
+  const { id } = await reconcileOnce(activities)
+  return (await readReconciliation(pool(), id)) as Reconciliation
+}
+
+/** What a run finds that no earlier test has left. */
+async function differences(): Promise<RecordedDifference[]> {
+  const run = await reconcile()
+  const found = await listDifferences(pool(), { id: run.id, after: '', limit: 100 })
+  expect(run.differences).toBe(found.length)
+  return found.filter(({ state, acceptedBy }) => state === 'open' || acceptedBy !== 'an earlier test')
+}
+
+const figures = (found: readonly RecordedDifference[]) => found.map(({ kind, ours, theirs }) => [kind, ours, theirs])
+
+async function cases() {
+  return (await listOpenCases(pool(), { limit: 100, after: 0 })).filter(
+    ({ code }) => code === 'reconciliation_difference',
+  )
+}
+
+interface Paid extends PlacedByBuyer {
+  readonly paymentId: PaymentId
+  readonly charge: ChargeClient
+  readonly chargeId: string
+}
+
+/** A confirmed order of 1,000, nothing captured. */
+async function paid(method?: string): Promise<Paid> {
+  const order = await effects.placed(method)
+  const { paymentId } = order.attempt
+  const result = await effects.run(effects.activities.charge, { paymentId })
+  if (result.outcome !== 'paid') throw new Error(`It is ${result.outcome}`)
+  await effects.run(effects.activities.confirm, { orderId: order.orderId, paid: { paymentId, ...result.charge } })
+  return withCharge(order, result.charge.reference)
+}
+
+function withCharge(order: PlacedByBuyer, chargeId: string): Paid {
+  return { ...order, paymentId: order.attempt.paymentId, chargeId, charge: new ChargeClient(sandbox, chargeId) }
+}
+
+/** So much of it captured by ours. */
+async function captured(amount: number, method?: string): Promise<Paid> {
+  const order = await paid(method)
+  const capture = (await withBooks(pool(), order.orderId, (books) =>
+    books.claimCapture({ amount, actor: null }),
+  )) as CaptureBook
+  await effects.run(effects.activities.capturePayment, { captureId: capture.id })
+  return order
+}
+
+const statusOf = async (paymentId: PaymentId) =>
+  (
+    await pool().query(`select status, captured::int, refunded::int, amount::int from payment where id = $1`, [
+      paymentId,
+    ])
+  ).rows[0]
+
+it('finds nothing where nothing differs, and matches each movement once', async () => {
+  const { paymentId } = await captured(400)
+  await captured(1_000)
+  const run = await reconcile()
+  expect(run).toMatchObject({ state: 'completed', healed: 0, waiting: 0 })
+  expect(await cases()).toEqual([])
+  expect(run.providers).toMatchObject([{ provider: 'sandbox', movements: expect.any(Number) }])
+  const { rows } = await pool().query(`select movement from capture where payment_id = $1`, [paymentId])
+  expect(rows).toEqual([{ movement: expect.stringMatching(/./) }])
+  expect(await reconcile()).toMatchObject({ moves: 0 })
+})
+
+it('heals a lost webhook of an attempt by its workflow, and says that it differs when nothing comes of it', async () => {
+  const order = await effects.placed('pm_card_authenticationRequired')
+  const { paymentId } = order.attempt
+  expect(await effects.run(effects.activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
+  await effects.shop.decide((await order.buyer.state(order.orderId)).action.url, 'approve')
+  expect(figures(await differences())).toEqual([['authorized', 0, 1_000]])
+  expect(told).toContainEqual({ orderId: order.orderId, paymentId })
+  expect(await cases()).toHaveLength(1)
+
+  const [charge] = await effects.shop.charges(order.orderId)
+  const seen = {
+    status: 'authorized',
+    reference: charge?.id ?? '',
+    capturesInParts: true,
+    captureBefore: null,
+  } as const
+  await effects.run(effects.activities.confirm, { orderId: order.orderId, paid: { paymentId, ...seen } })
+  expect(await differences()).toEqual([])
+  expect(await cases()).toEqual([])
+})
+
+it.each([
+  ['a capture', { captured: 300, refunded: 0 }, (charge: ChargeClient) => charge.capture({ amount: 300 })],
+  ['a refund', { captured: 400, refunded: 100 }, (charge: ChargeClient) => charge.refund({ amount: 100 })],
+] as const)('takes over %s that was made at the pages of the provider', async (_what, expected, act) => {
+  const { paymentId, charge } = expected.refunded > 0 ? await captured(400) : await paid()
+  await act(charge)
+  expect(await reconcile()).toMatchObject({ healed: 1 })
+  expect(await statusOf(paymentId)).toMatchObject(expected)
+  expect(await cases()).toEqual([])
+  expect(await reconcile()).toMatchObject({ healed: 0 })
+})
+
+it('opens a case for a charge that nobody asked for, once, until its money has gone back', async () => {
+  const charge = await sandbox.made(randomUUID(), { reference: 'a shop of somebody else' })
+  const first = await differences()
+  expect(first).toMatchObject([
+    { kind: 'unknown_charge', object: charge.id, ours: 0, theirs: 510, orderId: null, paymentId: null, state: 'open' },
+  ])
+  const [open] = await cases()
+  expect(open).toMatchObject({ orderId: null, object: first[0]?.id, detail: expect.stringContaining('GBP 5.10') })
+  expect(await differences()).toMatchObject([{ id: first[0]?.id, firstSeen: first[0]?.firstSeen }])
+  expect((await cases()).map(({ id }) => id)).toEqual([open?.id])
+
+  await new ChargeClient(sandbox, charge.id).void()
+  expect(await differences()).toEqual([])
+  expect(await cases()).toEqual([])
+})
+
+it('names the order of a charge under a key that is none of ours', async () => {
+  const { orderId } = await paid()
+  await sandbox.made(randomUUID(), { reference: orderId, amount: 70 })
+  expect(await differences()).toMatchObject([{ kind: 'unknown_charge', orderId, theirs: 70 }])
+  expect(await cases()).toMatchObject([{ orderId }])
+})
+
+it('finds what was changed in our rows by hand, and closes the case when it is mended', async () => {
+  const { paymentId, orderId } = await captured(400)
+  const change = (by: number) =>
+    pool().query(`update payment set captured = captured + $2 where id = $1`, [paymentId, by])
+  await change(-100)
+  const found = await differences()
+  expect(figures(found)).toEqual(
+    expect.arrayContaining([
+      ['authorized', 700, 600],
+      ['captured', 300, 400],
+      ['ledger_authorized', 700, 600],
+      ['ledger_clearing', 300, 400],
+    ]),
+  )
+  expect(await cases()).toHaveLength(found.length)
+  expect((await cases()).every((open) => open.orderId === orderId)).toBe(true)
+  await change(100)
+  expect(await differences()).toEqual([])
+  expect(await cases()).toEqual([])
+})
+
+it('finds a capture of ours that the provider never made, also when that was long ago', async () => {
+  const { orderId } = await paid()
+  await withBooks(pool(), orderId, (books) => {
+    const { id } = books.claimCapture({ amount: 250, actor: null }) as CaptureBook
+    books.sendCapture(id)
+    books.answerCapture(id, { outcome: 'succeeded', reference: 'cp_never' })
+  })
+  const expected = ['movement_missing', 250, 0]
+  expect(figures(await differences())).toContainEqual(expected)
+  await pool().query(`update reconciliation_watermark set at = now() + interval '3 days'`)
+  try {
+    expect(figures(await differences())).toContainEqual(expected)
+  } finally {
+    await pool().query(`update reconciliation_watermark set at = now()`)
+  }
+})
+
+it('leaves alone what a person has accepted, until its figures change', async () => {
+  const charge = await sandbox.made(randomUUID(), { reference: 'elsewhere' })
+  const [found] = await differences()
+  const accepted = { id: found?.id as RecordedDifference['id'], by: 'key_1', reasonCode: 'known', note: 'Ours too.' }
+  expect(await withTransaction(pool(), (tx) => acceptDifference(tx, accepted))).toMatchObject({ state: 'accepted' })
+  await pool().query(`update attention set closed_at = now() where object = $1`, [found?.id])
+  expect(await differences()).toMatchObject([{ state: 'accepted', reasonCode: 'known' }])
+  expect(await cases()).toEqual([])
+  await new ChargeClient(sandbox, charge.id).capture({ amount: 200, final: true })
+  expect(await differences()).toMatchObject([{ state: 'open', theirs: 200 }])
+  expect(await cases()).toHaveLength(1)
+  await new ChargeClient(sandbox, charge.id).refund()
+  expect(await differences()).toEqual([])
+})
+
+it('goes on while another order is in flight: what is young, or at work, waits', async () => {
+  const { orderId, charge } = await captured(400)
+  await withBooks(pool(), orderId, (books) =>
+    books.claimRefund({ amount: 50, cause: 'staff', reasonCode: null, restock: false, actor: null }),
+  )
+  await charge.refund({ amount: 30 })
+  const foreign = await sandbox.made(randomUUID(), { reference: 'elsewhere' })
+  const found = await differences()
+  expect(found).toMatchObject([{ kind: 'unknown_charge', object: foreign.id }])
+
+  activities = activitiesAfter(600)
+  await sandbox.made(randomUUID(), { reference: 'younger' })
+  expect(figures(await differences())).toEqual(figures(found))
+  await new ChargeClient(sandbox, foreign.id).void()
+})
+
+it('moves the watermark on with the end of a run, and begins 48 h before it', async () => {
+  const first = await reconcile()
+  const mark = first.providers[0]?.watermarkAfter as string
+  const second = await reconcile()
+  expect(second.providers[0]?.watermarkBefore).toBe(mark)
+  expect(Date.parse(mark) - Date.parse(second.providers[0]?.since ?? '')).toBe(48 * 3_600_000)
+})
+
+it('a run that died is taken up, and moves no watermark before its end', async () => {
+  const { id } = await effects.run(activities.beginReconciling, undefined as never)
+  const before = await readReconciliation(pool(), id)
+  expect((await effects.run(activities.beginReconciling, undefined as never)).id).toBe(id)
+  const ended = await reconcile()
+  expect(ended.id).toBe(id)
+  expect(ended.providers[0]?.since).toBe(before?.providers[0]?.since)
+})
