@@ -119,6 +119,11 @@ export function isPaid(charge: Charge): boolean {
   return charge.state === 'authorized' || charge.state === 'captured'
 }
 
+/** It holds money, or took some, which may have gone back by itself. */
+export function tookMoney(charge: Charge): boolean {
+  return isPaid(charge) || charge.captured > 0
+}
+
 export function seenOf(charge: Charge): SeenCharge {
   const { state, reference, capturesInParts, captureBefore } = charge
   return { status: state === 'captured' ? 'captured' : 'authorized', reference, capturesInParts, captureBefore }

@@ -11,6 +11,7 @@ import {
   providerNewsSignal,
   WORKFLOWS,
 } from '../../workflows/contract'
+import { MoneyStubs } from '../support/money-stubs'
 import { type StubWorker, type Stubs, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
 
@@ -55,8 +56,7 @@ const stubs = (more: Stubs = {}): Stubs => ({
   confirm: async () => true,
   cancelCharge: async () => ({ outcome: 'dead' }),
   cancelOrder: async () => undefined,
-  openCase: async () => undefined,
-  closeCase: async () => undefined,
+  ...new MoneyStubs().stubs,
   ...more,
 })
 
