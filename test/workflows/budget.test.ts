@@ -152,7 +152,7 @@ describe('the money of a plain order after its confirmation', () => {
       expect(books.claimCapture({ amount, actor: null })).toMatchObject({ amount })
       return books.due
     })
-    await rig.orders.startFulfillment(orderId)
+    await rig.orders.startFulfillment({ orderId, isOver: false })
     const status = due === 0 ? 'captured' : 'partially_captured'
     await until(
       `the money of ${orderId} is ${status}`,

@@ -40,7 +40,7 @@ async function begin(ask: (money: MoneyStubs, paymentId: PaymentId) => unknown, 
   const money = new MoneyStubs(patienceMs === undefined ? {} : { patienceMs })
   ask(money, paymentId)
   worker.stub(money.stubs)
-  expect(await orders.startFulfillment(orderId)).toBe(true)
+  expect(await orders.startFulfillment({ orderId, isOver: false })).toBe(true)
   return { orderId, paymentId, money, handle: worker.temporal.workflow.getHandle(fulfillmentWorkflowId(orderId)) }
 }
 
@@ -80,7 +80,7 @@ describe('a confirmed order', () => {
     const handle = worker.temporal.workflow.getHandle(fulfillmentWorkflowId(orderId))
     expect(await eventsOf(handle)).toEqual(['workflowExecutionStartedEventAttributes'])
     money.capture(paymentId)
-    await orders.startFulfillment(orderId)
+    await orders.startFulfillment({ orderId, isOver: false })
     await isIdle(money)
     await end({ orderId, paymentId, money, handle })
     expect(called('capturePayment')).toHaveLength(1)
@@ -91,7 +91,7 @@ describe('a confirmed order', () => {
     await waitForCalls('readPaymentWork', 1)
     await orders.awaitFulfillment(begun.orderId, 1)
     await end(begun)
-    expect(await orders.startFulfillment(begun.orderId)).toBe(false)
+    expect(await orders.startFulfillment({ orderId: begun.orderId, isOver: true })).toBe(false)
   })
 
   it('captures, captures again and refunds, one after another, without a case', async () => {

@@ -41,7 +41,7 @@ async function paid(method = 'pm_card_visa'): Promise<Paid> {
 /** What staff ask for: a row, and a word to the workflow. */
 async function ask<T>({ orderId }: Paid, what: (books: Books) => T): Promise<Awaited<T>> {
   const asked = await withBooks(rig.pool, orderId, what)
-  expect(await rig.orders.startFulfillment(orderId)).toBe(true)
+  expect(await rig.orders.startFulfillment({ orderId, isOver: false })).toBe(true)
   return asked
 }
 const capture = (order: Paid, amount: number) =>
@@ -55,7 +55,7 @@ const refund = (order: Paid, amount: number | 'all') =>
 async function cancel(order: Paid): Promise<void> {
   const how = { orderId: order.orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind' } as const
   expect(await withTransaction(rig.pool, (tx) => cancelUnits(tx, how))).toEqual({ outcome: 'cancelled' })
-  await rig.orders.startFulfillment(order.orderId)
+  await rig.orders.startFulfillment({ orderId: order.orderId, isOver: false })
 }
 
 const moneyBecomes = ({ orderId }: Paid, status: string): Promise<unknown> =>
@@ -80,7 +80,7 @@ async function chargeOf({ orderId }: Paid) {
 }
 
 /** The provider's webhook, as the inbox passes it on. */
-const tellNews = ({ orderId, paymentId }: Paid) => rig.orders.tellNews({ orderId, paymentId })
+const tellNews = ({ orderId, paymentId }: Paid) => rig.orders.tellNews({ orderId, paymentId, isOver: false, pays: true })
 
 const repair = (workflowId: string, action: RepairAction, more: object = {}) =>
   rig.temporal.workflow
@@ -194,6 +194,6 @@ it('is taken up again by the sweep when its workflow was ended by hand', async (
   const order = await paid()
   await withBooks(rig.pool, order.orderId, (books) => void books.claimCapture({ amount: order.total, actor: null }))
   await rig.temporal.workflow.getHandle(fulfillmentWorkflowId(order.orderId)).terminate()
-  await rig.orders.startFulfillment(order.orderId)
+  await rig.orders.startFulfillment({ orderId: order.orderId, isOver: false })
   await moneyBecomes(order, 'captured')
 }, 30_000)

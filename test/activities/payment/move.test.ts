@@ -360,7 +360,7 @@ describe('a dispute', () => {
     await refresh(order)
     expect(await payment(order)).toMatchObject({ disputed: status === 'won' ? 0 : 400 })
     expect(await work(order)).toEqual(status === 'won' ? [] : ['dispute'])
-    for (let times = 0; times < 2; times++) await run(activities.closeDispute, { paymentId, reference: dispute })
+    for (let times = 0; times < 2; times++) await run(activities.closeDispute, { orderId: order.orderId, reference: dispute })
     expect(await work(order)).toEqual([])
   })
 })
