@@ -348,7 +348,6 @@ describe('a release', () => {
 describe('a dispute', () => {
   it.each(['won', 'lost'] as const)('is written down, waits for a person, and is %s', async (status) => {
     const order = await captured()
-    const { paymentId } = order.attempt
     const { id } = await atProvider(order)
     await shop.atProvider(`${id}/dispute`, { amount: 400 })
     await refresh(order)
