@@ -11,7 +11,9 @@ import { benchCheckout } from './checkout/rate'
 import { benchSweep } from './checkout/sweep'
 import { benchImport } from './import'
 import { benchPage } from './page/product'
+import { benchWebhook } from './payment/webhook'
 import { benchRecovery } from './process/recovery'
+import { benchReconciliation } from './payment/reconciliation'
 import { benchReservation } from './inventory/reservation'
 import { benchLargeSearch, benchSearch } from './search/search'
 import { benchScale } from './catalog/scale'
@@ -27,7 +29,9 @@ const PROGRAMS = join(ROOT, 'dist')
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
   'checkout-cpu': benchCheckoutCpu,
+  webhook: benchWebhook,
   reservation: benchReservation,
+  reconciliation: benchReconciliation,
   cart: benchCart,
   page: benchPage,
   sweep: benchSweep,

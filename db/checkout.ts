@@ -1,7 +1,7 @@
 import { type AcceptRefusal, attemptToJoin } from '../domain/checkout'
 import { DomainError } from '../domain/errors'
 import type { CartId, OrderId, PaymentId } from '../domain/ids'
-import { ATTEMPTS_PER_CART_MAX, chargeKey } from '../domain/payment'
+import { ATTEMPTS_PER_CART_MAX, chargeKey } from '../domain/payment/attempt'
 import { type Cart, type CartKey, readCart, requireOpen } from './cart/cart'
 import { newId } from './id'
 import { type Order, readOwnOrder } from './order/read'

@@ -1,5 +1,5 @@
 import { OPEN_STATUSES } from '../domain/order'
-import { UNRESOLVED_STATUSES } from '../domain/payment'
+import { UNRESOLVED_STATUSES } from '../domain/payment/attempt'
 
 /**
  * Statements with named values. A fixed text is a {@link statement}: written with `:names`, compiled once when its module

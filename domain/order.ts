@@ -1,6 +1,6 @@
 import type { Sku } from './ids'
 import { type Currency, formatMajor, sum } from './money'
-import { type AttemptStatus, holdsMoney, isUnresolved } from './payment'
+import { type AttemptStatus, holdsMoney, isUnresolved } from './payment/attempt'
 
 /** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
 export const ORDER_STATUSES = [

@@ -2,7 +2,7 @@ import { CancellationScope, condition, isCancellation, setHandler, sleep } from 
 import type { Placed } from '../activities/checkout/checkout'
 import type { OrderId, PaymentId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
-import type { AttemptStatus } from '../domain/payment'
+import type { AttemptStatus } from '../domain/payment/attempt'
 import { attemptSignal, attemptUpdate, cancelSignal, providerNewsSignal } from './contract'
 import { formatTime, Intervention } from './intervention'
 

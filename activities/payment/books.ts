@@ -6,8 +6,9 @@ import type { Attempt } from '../../db/payment/attempt'
 import type { Charge } from '../../providers/payment/provider'
 import { NotFinal, type PaymentDeps } from './charge'
 
-/** A charge as its provider shows it, in the words of the books. */
-export function seenPaymentOf(charge: Charge): SeenPayment {
+/** The charge of an attempt as its provider shows it, in the words of the books. */
+export function seenPaymentOf(attempt: Attempt, charge: Charge): SeenPayment {
+  requireCurrency(attempt, charge)
   const { state } = charge
   return {
     reference: charge.reference,
@@ -27,16 +28,16 @@ export function seenPaymentOf(charge: Charge): SeenPayment {
  * then asked for in the same transaction.
  */
 export async function receiveMoney({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
-  requireCurrency(attempt, charge)
-  await withBooks(pool, attempt.orderId, (books) => books.receive(attempt.id, seenPaymentOf(charge)))
+  const seen = seenPaymentOf(attempt, charge)
+  await withBooks(pool, attempt.orderId, (books) => books.receive(attempt.id, seen))
 }
 
 /** Brings the books to what the provider shows of a payment that holds money, or did. */
 export async function seeCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
-  requireCurrency(attempt, charge)
+  const seen = seenPaymentOf(attempt, charge)
   await withBooks(pool, attempt.orderId, async (books, tx) => {
     const wasDisputed = isDisputed(books)
-    books.see(attempt.id, seenPaymentOf(charge))
+    books.observe(attempt.id, seen)
     if (!wasDisputed && isDisputed(books)) await holdOrder(tx, attempt.orderId, 'dispute')
     if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, attempt.orderId, 'dispute_won')
   })

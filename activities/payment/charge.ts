@@ -1,6 +1,6 @@
 import type { PaymentId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
-import { holdsMoney } from '../../domain/payment'
+import { holdsMoney } from '../../domain/payment/attempt'
 import { type Attempt, changeAttempt, readAttempt } from '../../db/payment/attempt'
 import {
   type Charge,

@@ -1,5 +1,5 @@
 import type { PaymentId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import { type Attempt, beginCancel, changeAttempt, completeSync, requireSync } from '../../db/payment/attempt'
 import type { Charge } from '../../providers/payment/provider'
 import { receiveMoney } from './books'

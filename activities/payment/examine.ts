@@ -11,7 +11,7 @@ import { readPaymentWork } from '../../db/payment/work'
 import { type Tx, withTransaction } from '../../db/pool'
 import { closeCase, isCaseOpen, openCase } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import {
   compareBooks,
   comparePayment,

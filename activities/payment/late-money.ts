@@ -1,5 +1,5 @@
 import type { PaymentId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import { changeAttempt } from '../../db/payment/attempt'
 import { isPaid, NotFinal, type PaymentDeps, chargeRequestOf, providerOf, requireAttempt } from './charge'
 import { receiveMoney } from './books'

@@ -24,9 +24,11 @@ export async function renewPayment(deps: PaymentDeps, { paymentId }: { paymentId
     return claimRenewal(tx, { paymentId, renewalId: newId('payment'), amount: books.due })
   })
   if (renewalId === null) return { outcome: 'renewed' }
-  const charge = await authorizeOrEnd(deps, renewalId)
+  const renewal = await requireAttempt(deps, renewalId)
+  const charge = await authorizeOrEnd(deps, renewal)
   if (charge !== null && isPaid(charge)) {
-    await withBooks(deps.pool, old.orderId, (books) => books.renew(paymentId, renewalId, seenPaymentOf(charge)))
+    const seen = seenPaymentOf(renewal, charge)
+    await withBooks(deps.pool, old.orderId, (books) => books.renew(paymentId, renewalId, seen))
     return { outcome: 'renewed' }
   }
   const reason = charge?.declineCode ?? charge?.state ?? 'it was over'
@@ -38,8 +40,7 @@ export async function renewPayment(deps: PaymentDeps, { paymentId }: { paymentId
  * The renewal's charge once it is paid or dead: what waits for the customer would authorize in vain, should they approve it
  * some day, and is cancelled. Null: it was over before any money could move.
  */
-async function authorizeOrEnd(deps: PaymentDeps, renewalId: PaymentId): Promise<Charge | null> {
-  const renewal = await requireAttempt(deps, renewalId)
+async function authorizeOrEnd(deps: PaymentDeps, renewal: Attempt): Promise<Charge | null> {
   // A cancellation that was sent may arrive at any moment: until it is answered, what looks paid is not.
   if (renewal.cancelling) return cancel(deps, renewal)
   const charge = await authorize(deps, renewal)

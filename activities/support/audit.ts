@@ -15,7 +15,7 @@ import {
 } from '../../db/support/invariant/outside'
 import type { OrderId } from '../../domain/ids'
 import { sum } from '../../domain/money'
-import { type AttemptStatus, isUnresolved } from '../../domain/payment'
+import { type AttemptStatus, isUnresolved } from '../../domain/payment/attempt'
 import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { Charge, ChargeState, PaymentProvider } from '../../providers/payment/provider'
 import { withHeartbeat } from '../heartbeat'

@@ -39,18 +39,18 @@ export function pointerOf(wanted: WantedAmount): string {
   return typeof wanted === 'number' ? '/amount' : '/amount/amount'
 }
 
-/** Of what amounts of the order have to be multiples: some providers take no single minor units of currencies with three decimals. */
-export function stepOf(
+/** Amounts of an order can be moved in multiples of so many minor units: of some currencies providers take no single ones. */
+export function amountStepOf(
   { attempts, currency }: Pick<Order, 'attempts' | 'currency'>,
   { providers }: Pick<ApiDeps, 'providers'>,
 ): number {
   return Math.max(1, ...attempts.map(({ provider }) => providers.get(provider)?.amountStep(currency) ?? 1))
 }
 
-/** Throws 400 for an amount that a provider of the order cannot move. All that is `left` can be moved always. */
+/** Throws 400 for an amount that is no multiple of `step`, unless it is all that is `left`. */
 export function requireStep(
   amount: number,
-  { left, pointer, step }: { left: number; pointer: string; step: number },
+  { step, left, pointer }: { step: number; left: number; pointer: string },
 ): void {
   if (amount % step === 0 || amount === left) return
   const message = `The payment provider takes multiples of ${step}, or all that is left.`

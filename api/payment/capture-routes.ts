@@ -13,6 +13,7 @@ import { defineRoute, type Route } from '../http/route'
 import { idOf, listPageOf, listPageQuery, pathId } from '../http/schemas'
 import {
   amountIn,
+  amountStepOf,
   exceeds,
   isMoveNumber,
   MOVES_WAIT_MS,
@@ -20,7 +21,6 @@ import {
   requireOrder,
   requireRoom,
   requireStep,
-  stepOf,
   wantedAmount,
 } from './amount'
 import { captureBody, presentCapture } from './answer'
@@ -47,14 +47,14 @@ const postCapture = defineRoute({
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const amount = amountIn(order.currency, body.amount)
-  const step = stepOf(order, deps)
+  const step = amountStepOf(order, deps)
   return withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
       const capture = await inBooks(tx, order.id, (books) => {
         requireRoom(books.captures.length, 'captures')
-        requireStep(amount, { left: books.due, pointer: pointerOf(body.amount), step })
+        requireStep(amount, { step, left: books.due, pointer: pointerOf(body.amount) })
         return books.claimCapture({ amount, actor: caller.keyId })
       })
       if ('refused' in capture) throw refusalOf(capture, order.currency)

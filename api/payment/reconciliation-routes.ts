@@ -109,23 +109,31 @@ const postReconciliation = defineRoute({
   body: z.strictObject({}),
   answers: { 202: reconciliation, 409: ['request_in_progress'], 422: ['idempotency_key_reused'] },
 }).handle(async ({ idempotency, log }, deps) => {
+  let isNew = false
   const answer = await withIdempotency(
     deps.pool,
     idempotency,
-    async (tx) => ({ status: 202, resource: (await requestReconciliation(tx)).id }),
+    async (tx) => {
+      const requested = await requestReconciliation(tx)
+      isNew = requested.isNew
+      return { status: 202, resource: requested.id }
+    },
     (id) => requireRun(id, deps),
   )
-  if (answer.body.state === 'requested') await beginSoon({ ...deps, log })
+  if (answer.body.state === 'requested') await beginSoon({ ...deps, log }, isNew)
   const Location = `/v1/admin/reconciliations/${answer.body.id}`
   return { status: 202, body: presentRun(answer.body), headers: { ...answer.headers, Location } }
 })
 
-/** The request is committed: if Temporal is away, or has no schedule yet, the run begins later. */
-async function beginSoon({ temporal, log }: Pick<ApiDeps, 'temporal' | 'log'>): Promise<void> {
+/**
+ * The request is committed: if Temporal is away, or has no schedule yet, the run begins later. A run that is about to end does
+ * not see a new request any more, so another one has to follow it; of an older request that was said before.
+ */
+async function beginSoon({ temporal, log }: Pick<ApiDeps, 'temporal' | 'log'>, isNew: boolean): Promise<void> {
   const schedule = temporal.schedule.getHandle(RECONCILIATION_ID)
+  const overlap = isNew ? ScheduleOverlapPolicy.BUFFER_ONE : ScheduleOverlapPolicy.SKIP
   try {
-    // One that is about to end does not see the request any more.
-    await temporal.withDeadline(Date.now() + TRIGGER_MS, () => schedule.trigger(ScheduleOverlapPolicy.BUFFER_ONE))
+    await temporal.withDeadline(Date.now() + TRIGGER_MS, () => schedule.trigger(overlap))
   } catch (error) {
     const reason = error instanceof ScheduleNotFoundError ? 'no worker has registered the schedule' : 'Temporal is away'
     log.warn({ err: error }, `${reason}: this reconciliation begins later`)

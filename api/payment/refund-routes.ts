@@ -13,6 +13,7 @@ import { defineRoute, type Route } from '../http/route'
 import { idOf, listPageOf, listPageQuery, pathId, reasonCode, units } from '../http/schemas'
 import {
   amountIn,
+  amountStepOf,
   exceeds,
   isMoveNumber,
   MOVES_WAIT_MS,
@@ -21,7 +22,6 @@ import {
   requireOrder,
   requireRoom,
   requireStep,
-  stepOf,
   wantedAmount,
 } from './amount'
 import { presentRefund, refundBody } from './answer'
@@ -63,7 +63,7 @@ const postRefund = defineRoute({
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const amount = await amountOf(order, body, deps)
-  const step = stepOf(order, deps)
+  const step = amountStepOf(order, deps)
   const { body: refund, headers } = await withIdempotency(
     deps.pool,
     idempotency,
@@ -72,7 +72,7 @@ const postRefund = defineRoute({
       const request = { amount, cause: 'staff', reasonCode: reason_code, restock, actor: caller.keyId } as const
       const refunds = await inBooks(tx, order.id, (books) => {
         requireRoom(books.refunds.length, 'refunds')
-        if (amount !== 'all') requireStep(amount, { left: books.refundable, pointer: placeOf(body), step })
+        if (amount !== 'all') requireStep(amount, { step, left: books.refundable, pointer: placeOf(body) })
         return books.claimRefund(request)
       })
       if ('refused' in refunds) throw exceeds('refunded', refunds.available, order.currency)

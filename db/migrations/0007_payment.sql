@@ -105,6 +105,8 @@ create table refund (
   reason_code text,
   restock boolean not null default false,
   actor text,
+  -- It was given back by another way than the provider.
+  elsewhere boolean not null default false,
   reference text,
   failure_code text,
   retries typeid references refund,
@@ -174,8 +176,6 @@ create table inbox (
   type text not null,
   charge_reference text not null,
   payment_key text,
-  -- The provider's id of the charge.
-  reference text,
   payload jsonb not null,
   received_at timestamptz not null default now(),
   due_at timestamptz not null default now(),

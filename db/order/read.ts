@@ -1,7 +1,7 @@
 import type { Refusal } from '../../domain/checkout'
 import type { CartId, OrderId, PaymentId, RefundId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
-import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment'
+import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment/attempt'
 import type { MoveStatus, RefundCause } from '../../domain/payment/books'
 import type { Address } from '../cart/cart'
 import type { Db } from '../pool'

@@ -1,7 +1,7 @@
 import type { EventType } from '../../domain/events'
 import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
-import { ATTEMPTS_PER_CART_MAX, type AttemptOutcome, type AttemptStatus } from '../../domain/payment'
+import { ATTEMPTS_PER_CART_MAX, type AttemptOutcome, type AttemptStatus } from '../../domain/payment/attempt'
 import { newId } from '../id'
 import type { Db } from '../pool'
 import { statement } from '../sql'

@@ -27,7 +27,7 @@ export interface OpenCase extends CaseKey {
   /** Figures and reasons in words. */
   readonly detail: string | null
   readonly since: Date
-  /** Minor units: what the attempt asks for, else the order's total; null when neither is known. */
+  /** Minor units: by how much two sides differ, or what the attempt asks for, else the order's total; null when none is known. */
   readonly atStake: number | null
   readonly currency: Currency | null
 }
@@ -135,11 +135,13 @@ const CLOSE_SETTLED = statement(
 
 const OPEN_CASES = `
   select a.id, a.order_id as "orderId", o.number, a.code, a.step, a.object, a.detail, a.workflow_id as "workflowId", a.since,
-         coalesce(p.amount, (select amount from capture where id = a.object), (select amount from refund where id = a.object),
-           o.total) as "atStake", o.currency, o.status as "orderStatus"
+         coalesce(abs(d.ours - d.theirs), p.amount, (select amount from capture where id = a.object),
+           (select amount from refund where id = a.object), o.total) as "atStake",
+         coalesce(d.currency, o.currency) as currency, o.status as "orderStatus"
   from attention a
   left join orders o on o.id = a.order_id
   left join payment p on p.id = a.object
+  left join reconciliation_difference d on d.id = a.object
   where a.closed_at is null`
 
 /** Open cases, oldest first, at most `limit`, after the case of the id `after` (0: from the first). */

@@ -1,5 +1,5 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
-import type { AttemptStatus, PaymentStatus } from '../payment'
+import type { AttemptStatus, PaymentStatus } from './attempt'
 import { type LedgerOperation, type Posting, postingsOf } from './ledger'
 
 /**
@@ -86,6 +86,8 @@ export interface RefundBook {
   readonly reasonCode: string | null
   readonly restock: boolean
   readonly actor: string | null
+  /** It was given back by another way than the provider. */
+  isElsewhere: boolean
   reference: string | null
   failureCode: string | null
   readonly retries: RefundId | null
@@ -274,7 +276,10 @@ export class Books {
     return capture
   }
 
-  /** Writes down what became of a capture. A late answer to one that is decided changes nothing. */
+  /**
+   * Writes down what became of a capture. A late answer to one that is decided changes nothing. What the last one has left is
+   * to be let go, until the provider shows that it was.
+   */
   answerCapture(id: CaptureId, answer: MoveAnswer): void {
     const capture = this.capture(id)
     if (capture.status !== 'pending' || answer.outcome === 'pending') return
@@ -356,7 +361,7 @@ export class Books {
       this.post('authorize', payment, 1, payment.amount)
       this.tell('payment.received', payment, { amount: payment.amount, status: seen.state })
     }
-    this.see(paymentId, seen)
+    this.observe(paymentId, seen)
     return isNew
   }
 
@@ -364,9 +369,9 @@ export class Books {
    * Brings the books to what the provider shows: captures and refunds of ours that it has decided, those that nobody here
    * asked for, what was let go, disputes. Nothing older undoes what is known: a sum only grows, and only a refund may fail late.
    */
-  see(paymentId: PaymentId, seen: SeenPayment): void {
+  observe(paymentId: PaymentId, seen: SeenPayment): void {
     const payment = this.payment(paymentId)
-    if (!HOLDING.has(payment.status) && payment.status !== 'voided') return
+    if (!HOLDING.has(payment.status) && payment.released === 0) return
     payment.reference = seen.reference
     payment.capturesInParts = seen.capturesInParts
     payment.captureBefore = seen.captureBefore ?? payment.captureBefore
@@ -388,7 +393,7 @@ export class Books {
     this.post('authorize', renewal, 1, renewal.amount)
     this.tell('payment.authorized', renewal, { amount: renewal.amount })
     if (capturableOf(old) > 0) old.releasing = true
-    this.see(renewalId, seen)
+    this.observe(renewalId, seen)
   }
 
   /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
@@ -492,6 +497,7 @@ export class Books {
       const request = { cause: 'provider' as const, reasonCode: null, restock: false, actor: null, retries: null }
       known = this.addRefund(payment, amount, request)
     }
+    if (known.isElsewhere) return
     known.reference ??= reference
     if (status === 'succeeded' && known.status === 'pending') this.completeRefund(known)
     if (status === 'failed' && known.status !== 'failed') this.failRefund(known, failureCode ?? 'failed')
@@ -561,7 +567,6 @@ export class Books {
     payment.captured += capture.amount
     this.post('capture', payment, capture.number, capture.amount)
     this.tell('payment.captured', payment, { capture_id: capture.id, amount: capture.amount })
-    if (capture.final) this.release(payment, capturableOf(payment))
   }
 
   /** What nobody waits for any more needs no decision. */
@@ -622,6 +627,7 @@ export class Books {
       reasonCode,
       restock,
       actor,
+      isElsewhere: false,
       reference: null,
       failureCode: null,
       retries,
@@ -638,6 +644,7 @@ export class Books {
     const payment = this.payment(refund.paymentId)
     refund.status = 'succeeded'
     refund.atWork = false
+    refund.isElsewhere = where === 'elsewhere'
     payment.refunding -= refund.amount
     payment.refunded += refund.amount
     this.post(where === 'provider' ? 'refund' : 'refund_elsewhere', payment, refund.number, refund.amount)

@@ -211,7 +211,9 @@ async function restartPrograms(): Promise<void> {
 
 async function complaints(histories: readonly Played[], on: Harness): Promise<string[]> {
   const judged = histories.map((history) =>
-    'cartId' in history ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, providerBackAt: 0 }) : judgeStaff(history, on),
+    'cartId' in history
+      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, providerBackAt: 0 })
+      : judgeStaff(history, on),
   )
   return (await Promise.all(judged)).flat()
 }
@@ -293,7 +295,16 @@ async function play(
   const skus = { plenty: await on.sell('plenty', 5), scarce }
   let first = true
   return runBuyer(
-    { startMs: 0, seed: 1, script: 'buy', method: 'pm_card_visa', product: 'plenty', quantity: 1, fault: null, ...plan },
+    {
+      startMs: 0,
+      seed: 1,
+      script: 'buy',
+      method: 'pm_card_visa',
+      product: 'plenty',
+      quantity: 1,
+      fault: null,
+      ...plan,
+    },
     number,
     {
       apis: on.stack.file.apis,

@@ -15,7 +15,7 @@ type Step =
   | { readonly do: 'claim_capture' | 'claim_refund' | 'cancel'; readonly amount: number }
   | { readonly do: 'cancel_all' | 'arrive' | 'old_sight' | 'keep_sight' }
   /** The workflow takes up something that is to be done. `lost`: the answer; `late`: the request, which arrives some time. */
-  | { readonly do: 'work'; readonly pick: number; readonly mood: Mood; readonly fate: 'answered' | 'lost' | 'late' }
+  | { readonly do: 'work'; readonly pick: number; readonly mood: Mood; readonly result: 'answered' | 'lost' | 'late' }
   | { readonly do: 'decide'; readonly pick: number }
   | { readonly do: 'news' | 'release_there'; readonly which: number }
   | { readonly do: 'capture_there' | 'refund_there' | 'dispute'; readonly which: number; readonly amount: number }
@@ -34,7 +34,7 @@ export const moneyStep: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('work'),
       pick,
       mood: fc.constantFrom<Mood>('well', 'well', 'refuses', 'pending'),
-      fate: fc.constantFrom('answered', 'answered', 'lost', 'late'),
+      result: fc.constantFrom('answered', 'answered', 'lost', 'late'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('decide'), pick }) },
@@ -125,7 +125,7 @@ export class MoneyWorld {
   /** What the provider shows now, to be written down whenever it is called. */
   private sightOf(id: PaymentId): () => void {
     const shown = this.provider(id).show()
-    return () => this.books.see(id, shown)
+    return () => this.books.observe(id, shown)
   }
 
   get pending(): (PaymentBook | CaptureBook | RefundBook)[] {
@@ -148,17 +148,17 @@ export class MoneyWorld {
   }
 
   /** What the effects of `activities/payment/move.ts` do. */
-  work({ pick, mood, fate }: Pick<Extract<Step, { do: 'work' }>, 'pick' | 'mood' | 'fate'>): void {
+  work({ pick, mood, result }: Pick<Extract<Step, { do: 'work' }>, 'pick' | 'mood' | 'result'>): void {
     const item = this.pending[pick % Math.max(1, this.pending.length)]
     if (!item) return
     const ask =
       'key' in item ? (isCapture(item) ? this.capture(item, mood) : this.refund(item, mood)) : this.release(item)
-    if (ask && fate === 'late') this.late.push(ask)
-    else if (ask) this.hear(ask(), fate)
+    if (ask && result === 'late') this.late.push(ask)
+    else if (ask) this.hear(ask(), result)
   }
 
-  private hear(answer: () => void, fate: 'answered' | 'lost' | 'late'): void {
-    if (fate === 'answered') answer()
+  private hear(answer: () => void, result: 'answered' | 'lost' | 'late'): void {
+    if (result === 'answered') answer()
   }
 
   private release({ id }: PaymentBook): () => () => void {
@@ -214,7 +214,7 @@ export class MoneyWorld {
       for (const failed of this.failed) this.decide(failed)
       const pending = this.pending.length
       if (pending === 0 && this.failed.every((one) => !isCapture(one) && this.isStuck(one))) return
-      for (let turn = 0; turn < pending; turn++) this.work({ pick: turn, mood: 'well', fate: 'answered' })
+      for (let turn = 0; turn < pending; turn++) this.work({ pick: turn, mood: 'well', result: 'answered' })
       this.reload()
     }
     throw new Error(`It does not come to rest: ${JSON.stringify([this.pending, this.failed])}`)
@@ -228,19 +228,28 @@ export class MoneyWorld {
 
 const ROUNDS_MAX = 20
 
-/** Holds after every step. */
+/** Holds after every step. (One check by `expect` for each of thousands of steps would take most of the time.) */
 export function expectBounds({ payments, captures, refunds, postings }: Books): void {
+  const wrong: string[] = []
+  const must = (holds: boolean, what: string): void => void (holds || wrong.push(what))
   for (const payment of payments) {
-    const { id, amount, captured, capturing, released, refunded, refunding } = payment
-    expect(Math.min(captured, capturing, released, refunded, refunding, payment.disputed)).toBeGreaterThanOrEqual(0)
-    expect(captured + capturing + released).toBeLessThanOrEqual(amount)
-    expect(refunded + refunding).toBeLessThanOrEqual(captured)
-    expect([captured, capturing]).toEqual([sumOf(captures, id, 'succeeded'), sumOf(captures, id, 'pending')])
-    expect([refunded, refunding]).toEqual([sumOf(refunds, id, 'succeeded'), sumOf(refunds, id, 'pending')])
+    const { id, amount, captured, capturing, released, refunded, refunding, disputed } = payment
+    must(Math.min(captured, capturing, released, refunded, refunding, disputed) >= 0, 'a sum is below 0')
+    must(captured + capturing + released <= amount, 'more is claimed than was authorized')
+    must(refunded + refunding <= captured, 'more goes back than was captured')
+    must(captured === sumOf(captures, id, 'succeeded'), 'captured')
+    must(capturing === sumOf(captures, id, 'pending'), 'capturing')
+    must(refunded === sumOf(refunds, id, 'succeeded'), 'refunded')
+    must(refunding === sumOf(refunds, id, 'pending'), 'refunding')
   }
-  expect(postings.reduce((sum, { amount }) => sum + amount, 0)).toBe(0)
-  const once = postings.map(({ paymentId, operation, seq, account }) => [paymentId, operation, seq, account].join())
-  expect(new Set(once).size).toBe(once.length)
+  must(postings.reduce((total, posting) => total + posting.amount, 0) === 0, 'the ledger does not balance')
+  must(areUnique(postings.map((one) => [one.paymentId, one.operation, one.seq, one.account].join())), 'posted twice')
+  must(areUnique([...captures, ...refunds].map(({ key }) => key)), 'a key has two meanings')
+  if (wrong.length > 0) throw new Error(`${wrong.join('; ')}: ${JSON.stringify({ payments, captures, refunds })}`)
+}
+
+function areUnique(values: readonly string[]): boolean {
+  return new Set(values).size === values.length
 }
 
 /** Books and provider say the same of these payments; nothing is left that has to go back. */

@@ -1,5 +1,5 @@
 import type { CartId, OrderId, PaymentId } from '../../../domain/ids'
-import type { AttemptStatus } from '../../../domain/payment'
+import type { AttemptStatus } from '../../../domain/payment/attempt'
 import type { Pool } from '../../pool'
 import { OPEN, UNRESOLVED } from '../../sql'
 import { HAS_CASE, HELD, MONEY_WORK } from './check'

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type Compared, createReconciliationActivities } from '../../../activities/payment/reconciliation'
+import { createReconciliationActivities } from '../../../activities/payment/reconciliation'
 import type { OrderWorkflows } from '../../../activities/deps'
+import { reconcileOnce } from '../../../bench/payment/run'
 import { readSettings } from '../../../config'
 import { withBooks } from '../../../db/payment/books'
 import {
@@ -51,31 +52,8 @@ function activitiesAfter(seconds: number) {
   })
 }
 
-/** A whole run, as its workflow makes it, without the wait for those that were told. */
 async function reconcile(): Promise<Reconciliation> {
-  const { id, parts } = await effects.run(activities.beginReconciling, undefined as never)
-  const sums = { payments: 0, moves: 0, healed: 0, waiting: 0 }
-  async function all<Input>(step: (input: Input) => Promise<Compared<unknown>>, input: object): Promise<number> {
-    let compared = 0
-    let after: unknown = null
-    do {
-      const slice: Compared<unknown> = await effects.run(step, { ...input, after } as Input)
-      compared += slice.compared
-      sums.healed += slice.healed
-      sums.waiting += slice.waiting
-      after = slice.after
-    } while (after !== null)
-    return compared
-  }
-  const providers: { provider: string; movements: number; charges: number }[] = []
-  for (const part of parts) {
-    const movements = await all(activities.compareMovements, { part })
-    providers.push({ provider: part.provider, movements, charges: await all(activities.compareCharges, { part }) })
-  }
-  sums.payments = await all(activities.compareLedger, { since: parts[0]?.since })
-  sums.moves = await all(activities.compareMoves, {})
-  await all(activities.recheckDifferences, {})
-  await effects.run(activities.endReconciling, { id, failure: null, providers, ...sums })
+  const { id } = await reconcileOnce(activities)
   return (await readReconciliation(pool(), id)) as Reconciliation
 }
 

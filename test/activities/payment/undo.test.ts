@@ -1,6 +1,6 @@
 import { beginCancel } from '../../../db/payment/attempt'
 import { receiveEvent, takeDueEvents } from '../../../db/payment/inbox'
-import { chargeKey } from '../../../domain/payment'
+import { chargeKey } from '../../../domain/payment/attempt'
 import {
   type AcceptedByBuyer,
   type PaymentEffects,

@@ -110,7 +110,7 @@ const refund = ({ orderId, request: charge }: Charged, amount: number) =>
 async function catchUp({ orderId, paymentId, request }: Charged): Promise<void> {
   const { state, ...charge } = (await provider.find(request)) as Charge
   const seen = { ...charge, amount: charge.amount.amount, state: state as 'captured' }
-  await withBooks(database.pool, orderId, (books) => books.see(paymentId, seen))
+  await withBooks(database.pool, orderId, (books) => books.observe(paymentId, seen))
 }
 
 async function dispute({ request }: Charged, amount: number): Promise<void> {

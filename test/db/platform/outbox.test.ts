@@ -242,7 +242,7 @@ async function attemptAgain(order: Order): Promise<void> {
 /** It arrives when its order is over, and is let go or given back. */
 async function moneyComesAndGoes(order: Order, came: SeenPayment, later: Partial<SeenPayment>): Promise<void> {
   await inBooksOf(order, (books) => expect(books.receive(order.paymentId, came)).toBe(true))
-  await inBooksOf(order, (books) => books.see(order.paymentId, { ...came, ...later }))
+  await inBooksOf(order, (books) => books.observe(order.paymentId, { ...came, ...later }))
   await inBooksOf(order, (books) => {
     for (const { id } of books.refunds) books.answerRefund(id, { outcome: 'succeeded', reference: 're' })
   })
@@ -260,7 +260,7 @@ async function moneyOfTheConfirmed(order: Order): Promise<void> {
   await capture({ outcome: 'failed', code: 'refused', reference: null })
   await capture({ outcome: 'succeeded', reference: 'ca' })
   const disputes = [{ reference: 'dp', amount: 50, status: 'won' as const }]
-  await inBooksOf(order, (books) => books.see(paymentId, seenPayment({ amount: 500, disputes, released: 100 })))
+  await inBooksOf(order, (books) => books.observe(paymentId, seenPayment({ amount: 500, disputes, released: 100 })))
   await inBooksOf(order, (books) => {
     books.claimRefund({ amount: 10, cause: 'staff', reasonCode: null, restock: false, actor: null })
     for (const { id } of books.refunds) books.answerRefund(id, { outcome: 'failed', code: 'no', reference: null })

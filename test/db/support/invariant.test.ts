@@ -76,8 +76,8 @@ const cancelUnitsOf = (order: AcceptedOrder, quantity: number) =>
     }),
   )
 
-const see = (order: AcceptedOrder, change: Partial<SeenPayment>) =>
-  inBooks(order, (books) => books.see(order.paymentId, seenWith(change)))
+const observe = (order: AcceptedOrder, change: Partial<SeenPayment>) =>
+  inBooks(order, (books) => books.observe(order.paymentId, seenWith(change)))
 
 function seenWith(change: Partial<SeenPayment>): SeenPayment {
   return {
@@ -140,7 +140,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
     const order = await won()
     const id = await capture(order, 1_000, refused())
     const key = await inBooks(order, (books) => books.captures.find((each) => each.id === id)?.key ?? null)
-    await see(order, { captures: [{ reference: 'cap_late', key, amount: 1_000 }] })
+    await observe(order, { captures: [{ reference: 'cap_late', key, amount: 1_000 }] })
     return order
   },
   refundedInPart: async () => {
@@ -163,7 +163,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
   voided: async () => {
     const order = await won()
     await cancelUnitsOf(order, 2)
-    await see(order, { state: 'voided', released: 1_000 })
+    await observe(order, { state: 'voided', released: 1_000 })
     return order
   },
   givenBack: async () => {
@@ -208,8 +208,8 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
     await capture(order, 1_000)
     const dispute = (number: number, status: 'open' | 'won' | 'lost') =>
       ({ reference: `dp_${number}`, amount: 10 * number, status }) as const
-    await see(order, { disputes: [dispute(1, 'open'), dispute(2, 'open'), dispute(3, 'open')] })
-    await see(order, { disputes: [dispute(1, 'open'), dispute(2, 'won'), dispute(3, 'lost')] })
+    await observe(order, { disputes: [dispute(1, 'open'), dispute(2, 'open'), dispute(3, 'open')] })
+    await observe(order, { disputes: [dispute(1, 'open'), dispute(2, 'won'), dispute(3, 'lost')] })
     await askAPerson(order, 'dp_1')
     return order
   },
@@ -228,7 +228,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
   renewed: async () => {
     const order = await won()
     await capture(order, 400)
-    await see(order, { released: 600 })
+    await observe(order, { released: 600 })
     const renewal = newId('payment')
     for (const text of [
       `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, outcome, reference, sent_at, renews)
@@ -821,11 +821,11 @@ const MOVES: Readonly<Record<string, (order: AcceptedOrder, n: number) => Promis
       ),
     ),
   cancel: (order, n) => cancelUnitsOf(order, 1 + (n % 2)),
-  seeReleased: (order, n) => see(order, { released: n % 1_001 }),
+  seeReleased: (order, n) => observe(order, { released: n % 1_001 }),
   seeCaptured: (order, n) =>
     inBooks(order, (books) => {
       const key = oneOf(books.captures, n, (each) => each.key) ?? null
-      books.see(
+      books.observe(
         order.paymentId,
         seenWith({
           captures: [
@@ -837,7 +837,7 @@ const MOVES: Readonly<Record<string, (order: AcceptedOrder, n: number) => Promis
       )
     }),
   seeRefunded: (order, n) =>
-    see(order, {
+    observe(order, {
       refunds: [
         {
           reference: `seen_${n % 3}`,
@@ -849,7 +849,7 @@ const MOVES: Readonly<Record<string, (order: AcceptedOrder, n: number) => Promis
       ],
     }),
   seeDispute: (order, n) =>
-    see(order, {
+    observe(order, {
       disputes: [{ reference: `dp_${n % 2}`, amount: 70, status: (['open', 'won', 'lost'] as const)[n % 3] ?? 'open' }],
     }),
 }

@@ -32,6 +32,11 @@ describe('capture', () => {
     const capture = claimed(books, 300)
     expect(books.sendCapture(capture.id)?.final).toBe(true)
     books.answerCapture(capture.id, { outcome: 'succeeded', reference: 'c' })
+    expect(books.payments[0]).toMatchObject({ status: 'authorized', captured: 300, releasing: true })
+    books.observe(
+      PAYMENT,
+      seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 300 }], released: 200 }),
+    )
     expect(books.payments[0]).toMatchObject({ status: 'captured', captured: 300, released: 200, releasing: false })
     expect(balance(books, 'authorized')).toBe(-500)
   })
@@ -65,7 +70,7 @@ describe('capture', () => {
 describe('refund', () => {
   test('is bounded by what was captured and is not disputed', () => {
     const books = captured({ total: 500 })
-    books.see(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount: 200, status: 'open' }] }))
+    books.observe(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount: 200, status: 'open' }] }))
     expect(books.claimRefund(staff(301))).toEqual({ refused: 'amount_exceeds_available', available: 300 })
     expect(books.claimRefund(staff('all'))).toMatchObject([{ amount: 300 }])
     expect(books.claimRefund(staff(1))).toEqual({ refused: 'amount_exceeds_available', available: 0 })
@@ -131,9 +136,9 @@ describe('what the provider shows', () => {
       refunds: [{ reference: 'r', key: refund.key, amount: 100, status: 'succeeded', failureCode: null }],
       disputes: [{ reference: 'd', amount: 50, status: 'lost' }],
     })
-    books.see(PAYMENT, sight)
+    books.observe(PAYMENT, sight)
     const [postings, events] = [books.postings.length, books.events.length]
-    books.see(PAYMENT, sight)
+    books.observe(PAYMENT, sight)
     expect([books.postings.length, books.events.length]).toEqual([postings, events])
   })
 
@@ -141,7 +146,7 @@ describe('what the provider shows', () => {
     const books = booksOf({ total: 500 })
     const capture = claimed(books, 500)
     books.answerCapture(capture.id, { outcome: 'failed', code: 'refused', reference: null })
-    books.see(PAYMENT, seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 500 }] }))
+    books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key: capture.key, amount: 500 }] }))
     expect(capture).toMatchObject({ status: 'succeeded', atWork: false })
     expect(books.payments[0]?.captured).toBe(500)
   })
@@ -164,7 +169,7 @@ test('no order of captures, refunds, cancels, answers, disputes and refusals bre
     fc.record({ do: fc.constant('foreign' as const), amount: fc.integer({ min: 1, max: 100 }) }),
   )
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, capturesInParts) => {
+    fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, capturesInParts) => {
       const books = booksOf({ total: 500, capturesInParts })
       let serial = 0
       const disputes: SeenPayment['disputes'][number][] = []
@@ -192,11 +197,11 @@ test('no order of captures, refunds, cancels, answers, disputes and refusals bre
         }
         if (each.do === 'dispute' && payment.captured - payment.disputed >= each.amount) {
           disputes.push({ reference: `d${++serial}`, amount: each.amount, status: 'open' })
-          books.see(PAYMENT, seen(books, { captures: foreign, disputes }))
+          books.observe(PAYMENT, seen(books, { captures: foreign, disputes }))
         }
         if (each.do === 'foreign' && payment.amount - payment.captured - payment.released >= each.amount) {
           foreign.push({ reference: `f${++serial}`, key: null, amount: each.amount })
-          books.see(PAYMENT, seen(books, { captures: foreign, disputes }))
+          books.observe(PAYMENT, seen(books, { captures: foreign, disputes }))
         }
         expectSound(books)
       }
@@ -207,7 +212,7 @@ test('no order of captures, refunds, cancels, answers, disputes and refusals bre
 
 test('books and provider agree in the end, whatever came in between; what an order that is over took has gone back', () => {
   fc.assert(
-    fc.property(fc.array(moneyStep, { maxLength: 40 }), fc.boolean(), (steps, capturesInParts) => {
+    fc.property(fc.array(moneyStep, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, capturesInParts) => {
       const world = new MoneyWorld(capturesInParts)
       for (const step of steps) {
         world.apply(step)
@@ -224,29 +229,17 @@ test('books and provider agree in the end, whatever came in between; what an ord
   )
 })
 
+/** Beside the bounds: the ledger says what the sums say, and an order that is over lets go of what it does not need. */
 function expectSound(books: Books): void {
-  for (const payment of books.payments) {
-    const { amount, captured, capturing, released, refunded, refunding } = payment
-    expect(Math.min(captured, capturing, released, refunded, refunding)).toBeGreaterThanOrEqual(0)
-    expect(captured + capturing + released).toBeLessThanOrEqual(amount)
-    expect(refunded + refunding).toBeLessThanOrEqual(captured)
-    const of = <T extends { paymentId: PaymentId; status: string; amount: number }>(
-      rows: readonly T[],
-      status: string,
-    ) =>
-      rows
-        .filter((row) => row.paymentId === payment.id && row.status === status)
-        .reduce((sum, row) => sum + row.amount, 0)
-    expect([captured, capturing]).toEqual([of(books.captures, 'succeeded'), of(books.captures, 'pending')])
-    expect([refunded, refunding]).toEqual([of(books.refunds, 'succeeded'), of(books.refunds, 'pending')])
-    expect(balance(books, 'authorized')).toBe(0 - captured - released)
-    expect(balance(books, 'refunds_payable')).toBe(0 - refunding)
-    if (books.order.stage === 'over')
-      expect(payment.releasing || capturableOf(payment) === 0 || capturing > 0).toBe(true)
-  }
-  expect(books.postings.reduce((sum, { amount }) => sum + amount, 0)).toBe(0)
-  const keys = [...books.captures, ...books.refunds].map(({ key }) => key)
-  expect(new Set(keys).size).toBe(keys.length)
+  expectBounds(books)
+  const payment = books.payments[0] as PaymentBook
+  const { captured, released, refunding, releasing, capturing } = payment
+  const isLetGo = releasing || capturableOf(payment) === 0 || capturing > 0
+  const sound =
+    balance(books, 'authorized') === 0 - captured - released &&
+    balance(books, 'refunds_payable') === 0 - refunding &&
+    (books.order.stage !== 'over' || isLetGo)
+  if (!sound) throw new Error(JSON.stringify([payment, books.postings]))
 }
 
 function balance(books: Books, account: string): number {
@@ -412,7 +405,7 @@ describe('a capture with the authorization', () => {
         refunds: [],
         disputes: [],
       })
-      books.see(PAYMENT, seen(books, { captures: [{ reference: 'c', key: null, amount }] }))
+      books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key: null, amount }] }))
       expect(books.captures).toMatchObject([{ cause: 'authorization', reference: 'c' }])
       expect(books.payments[0]).toMatchObject({ captured: 500, refunding: 0 })
     }
@@ -426,7 +419,7 @@ describe('what a person has settled elsewhere', () => {
     books.answerRefund(refund.id, { outcome: 'pending', reference: 'r' })
     books.settleElsewhere(refund.id)
     expect(books.payments[0]).toMatchObject({ refunded: 500, refunding: 0 })
-    books.see(
+    books.observe(
       PAYMENT,
       seen(books, { refunds: [{ reference: 'r', key: refund.key, amount: 500, status: 'failed', failureCode: 'no' }] }),
     )
@@ -447,7 +440,7 @@ describe('what a person has settled elsewhere', () => {
 
 describe('disputes', () => {
   const dispute = (books: Books, status: 'open' | 'won' | 'lost', amount = 500): void =>
-    books.see(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount, status }] }))
+    books.observe(PAYMENT, seen(books, { disputes: [{ reference: 'd', amount, status }] }))
 
   test.each([
     ['open', { disputed: 500 }, { atWork: true }, 'disputed', [0, 500, 0]],
@@ -535,7 +528,7 @@ describe('answers that come late, or twice', () => {
     books.sendCapture(capture.id)
     books.cancel({ amount: 0, isAll: true })
     expect(books.sendCapture(capture.id)).toMatchObject({ status: 'pending' })
-    books.see(PAYMENT, seen(books, { released: 500, state: 'voided' }))
+    books.observe(PAYMENT, seen(books, { released: 500, state: 'voided' }))
     expect(capture).toMatchObject({ status: 'failed', atWork: false })
     expect(books.payments[0]).toMatchObject({ status: 'voided', releasing: false })
     expect(books.refunds).toEqual([])
@@ -559,7 +552,10 @@ describe('a cancelled part', () => {
     expect(books.payments[0]).toMatchObject({ releasing: false })
     books.cancel({ amount: 120, isAll: false })
     expect(books.payments[0]).toMatchObject({ releasing: true })
-    books.see(PAYMENT, seen(books, { released: 120, captures: [{ reference: 'c', key: capture.key, amount: 380 }] }))
+    books.observe(
+      PAYMENT,
+      seen(books, { released: 120, captures: [{ reference: 'c', key: capture.key, amount: 380 }] }),
+    )
     expect(books.payments[0]).toMatchObject({ status: 'captured', releasing: false, released: 120 })
   })
 })
@@ -597,7 +593,7 @@ describe('the status of a payment', () => {
       'voided',
       (books) => {
         books.cancel({ amount: 0, isAll: true })
-        books.see(PAYMENT, seen(books, { released: 500 }))
+        books.observe(PAYMENT, seen(books, { released: 500 }))
       },
       'voided',
     ],

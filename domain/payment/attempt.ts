@@ -1,4 +1,4 @@
-import type { OrderId } from './ids'
+import type { OrderId } from '../ids'
 
 /**
  * One try to take the money. `requested`: a buyer asked for it; `sent`: the provider may know of it;
