@@ -348,7 +348,6 @@ describe('a release', () => {
 describe('a dispute', () => {
   it.each(['won', 'lost'] as const)('is written down, waits for a person, and is %s', async (status) => {
     const order = await captured()
-    const { paymentId } = order.attempt
     const { id } = await atProvider(order)
     await shop.atProvider(`${id}/dispute`, { amount: 400 })
     await refresh(order)
@@ -360,7 +359,8 @@ describe('a dispute', () => {
     await refresh(order)
     expect(await payment(order)).toMatchObject({ disputed: status === 'won' ? 0 : 400 })
     expect(await work(order)).toEqual(status === 'won' ? [] : ['dispute'])
-    for (let times = 0; times < 2; times++) await run(activities.closeDispute, { orderId: order.orderId, reference: dispute })
+    for (let times = 0; times < 2; times++)
+      await run(activities.closeDispute, { orderId: order.orderId, reference: dispute })
     expect(await work(order)).toEqual([])
   })
 })
