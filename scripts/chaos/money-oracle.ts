@@ -1,8 +1,20 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
 import type { ReceivedAnswer } from './client'
-import type { OrderRow } from './oracle'
 import type { JournalCharge } from './sandbox'
+
+export interface OrderRow {
+  readonly id: string
+  readonly status: string
+  readonly total: number
+  /** The value of what will not be delivered, and its units. */
+  readonly cancelled: number
+  readonly cancelledUnits: number
+  readonly cancelledAt: Date | null
+  /** It was confirmed, whatever became of it. */
+  readonly hasWon: boolean
+  readonly lines: Readonly<Record<string, number>> | null
+}
 
 /** Money of a cancelled order goes back so long after the provider can be asked. */
 const GIVEN_BACK_MS = 60_000

@@ -1,21 +1,8 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
 import type { Answer, ReceivedAnswer } from './client'
-import { judgeMoney } from './money-oracle'
+import { judgeMoney, type OrderRow } from './money-oracle'
 import { type JournalCharge, readCharges } from './sandbox'
-
-export interface OrderRow {
-  readonly id: string
-  readonly status: string
-  readonly total: number
-  /** The value of what will not be delivered, and its units. */
-  readonly cancelled: number
-  readonly cancelledUnits: number
-  readonly cancelledAt: Date | null
-  /** It was confirmed, whatever became of it. */
-  readonly hasWon: boolean
-  readonly lines: Readonly<Record<string, number>> | null
-}
 
 /** Once its order is accepted a request gets no 5xx any more; so much later the process knew. */
 const ACCEPTED_MS = 1_500
