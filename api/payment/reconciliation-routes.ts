@@ -253,7 +253,8 @@ function presentDifference(of: RecordedDifference): z.input<typeof difference> {
     theirs: { amount: of.theirs, currency },
     first_seen: of.firstSeen.toISOString(),
     last_seen: of.lastSeen.toISOString(),
-    accepted: of.state !== 'accepted' || acceptedBy === null ? null : { by: acceptedBy, reason_code: reasonCode ?? '', note },
+    accepted:
+      of.state !== 'accepted' || acceptedBy === null ? null : { by: acceptedBy, reason_code: reasonCode ?? '', note },
   }
 }
 
