@@ -15,6 +15,18 @@ export const IS_TEST = process.env['NODE_ENV'] === 'test'
 const port = z.coerce.number().int().min(0).max(65_535)
 const milliseconds = z.coerce.number().int().min(1)
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
+const words = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((word) => word.trim())
+      .filter(Boolean),
+  )
+
+/** The call has to end, and its answer has to be written down, within the `ONE_TRY` of `workflows/proxies.ts`. */
+const PAYMENT_TIMEOUT_MAX_MS = 3_500
 
 const DEVELOPMENT_TOKEN_SECRET = 'holdfast-development-token-secret'
 const DEVELOPMENT_TYPESENSE_KEY = 'holdfast'
@@ -72,7 +84,25 @@ export const settingsSchema = z.object({
     .min(16)
     .default(DEVELOPMENT_WEBHOOK_SECRET)
     .describe('signs the webhooks of the sandbox (Standard Webhooks, `whsec_…`)'),
-  PAYMENT_TIMEOUT_MS: milliseconds.default(2_500).describe('longest wait for one call to a payment provider'),
+  STRIPE_SECRET_KEY: z
+    .string()
+    .default('')
+    .describe('a secret or restricted key of Stripe, `sk_…` or `rk_…`; empty: no payments by Stripe'),
+  STRIPE_PUBLISHABLE_KEY: z
+    .string()
+    .default('')
+    .describe('the key with which browsers hand cards to Stripe, `pk_…`; everybody may know it'),
+  STRIPE_WEBHOOK_SECRETS: words.describe(
+    'comma-separated secrets that sign the webhooks of Stripe, `whsec_…`; two while one is being replaced',
+  ),
+  STRIPE_API_URL: z
+    .url({ protocol: /^https?$/ })
+    .default('https://api.stripe.com')
+    .describe('where Stripe answers'),
+  PAYMENT_TIMEOUT_MS: milliseconds
+    .max(PAYMENT_TIMEOUT_MAX_MS, `at most ${PAYMENT_TIMEOUT_MAX_MS}: the first try of a charge is given up after 4 s`)
+    .default(2_500)
+    .describe(`longest wait for one call to a payment provider, at most ${PAYMENT_TIMEOUT_MAX_MS}`),
   TOKEN_SECRET: z
     .string()
     .min(16)
@@ -118,16 +148,7 @@ export const settingsSchema = z.object({
   S3_SECRET_ACCESS_KEY: z.string().default('').describe('what they are signed with'),
   RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).default(1_200).describe('requests per minute and address'),
   RATE_LIMIT_LOOPBACK: flag.default(false).describe('1 counts requests from loopback too'),
-  CORS_ORIGINS: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((origin) => origin.trim())
-        .filter(Boolean),
-    )
-    .describe('comma-separated origins that browsers may call from'),
+  CORS_ORIGINS: words.describe('comma-separated origins that browsers may call from'),
   TRUST_PROXY: z.coerce.number().int().min(0).max(10).default(0).describe('how many proxies stand in front of the API'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('log level'),
   FAULT_DIR: z
@@ -155,6 +176,7 @@ export function readSettings(environment: Record<string, string | undefined> = p
   }
   refuseDefaultSecrets(parsed.data)
   refuseUnsignedBucket(parsed.data)
+  refuseUnheardStripe(parsed.data)
   const { API_HOST, API_PORT, PUBLIC_URL } = parsed.data
   return { ...parsed.data, PUBLIC_URL: PUBLIC_URL || `http://${API_HOST}:${API_PORT}` }
 }
@@ -162,6 +184,12 @@ export function readSettings(environment: Record<string, string | undefined> = p
 function refuseUnsignedBucket({ IMAGE_STORE, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY }: Settings): void {
   if (!/^https?:/.test(IMAGE_STORE) || (S3_ACCESS_KEY_ID !== '' && S3_SECRET_ACCESS_KEY !== '')) return
   throw new SettingsError('IMAGE_STORE names a bucket: S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are missing.')
+}
+
+/** Without them nothing that Stripe tells would be believed: customers who come back from their bank would wait for minutes. */
+function refuseUnheardStripe({ STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS }: Settings): void {
+  if (STRIPE_SECRET_KEY === '' || STRIPE_WEBHOOK_SECRETS.length > 0) return
+  throw new SettingsError('STRIPE_SECRET_KEY is set: STRIPE_WEBHOOK_SECRETS is missing.')
 }
 
 function refuseDefaultSecrets(settings: Settings): void {

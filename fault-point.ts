@@ -32,6 +32,19 @@ export function withFaultPoints<T extends object>(
   })
 }
 
+interface StatementPool {
+  connect(): Promise<object>
+}
+
+/** A pool whose statements are fault points by their names (`order.place`), those of its transactions too. */
+export function withStatementPoints<P extends StatementPool>(pool: P, folder: string): P {
+  if (folder === '') return pool
+  const connect = async (): Promise<object> => withFaultPoints(await pool.connect(), folder, statementName)
+  return new Proxy(withFaultPoints(pool, folder, statementName), {
+    get: (object, property): unknown => (property === 'connect' ? connect : Reflect.get(object, property)),
+  })
+}
+
 /** The method becomes asynchronous, if it was not. */
 async function betweenPoints(path: string, call: () => unknown): Promise<unknown> {
   dieIfArmed(`${path}.before`)
@@ -50,7 +63,6 @@ function dieIfArmed(file: string): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-/** Names calls of a pool after their statements: `order.place`. */
-export function statementName(method: string, [statement]: readonly unknown[]): string | null {
+function statementName(method: string, [statement]: readonly unknown[]): string | null {
   return method === 'query' ? ((statement as { name?: string } | undefined)?.name ?? null) : null
 }

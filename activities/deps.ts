@@ -45,14 +45,17 @@ export interface OrderWorkflows {
   /** Tells a checkout that is running that the provider has news of a payment; false when it is not. Again without harm. */
   tellCheckout(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<boolean>
   /**
-   * Starts fulfillment of a confirmed order, or tells the one that runs that something is to be done. False when it has ended: then
-   * settlements own the order's money.
+   * Tells fulfillment of a confirmed order that something is to be done, and starts it when it is gone. False when the order is
+   * over and its fulfillment has ended: then settlements own the money.
    */
-  startFulfillment(orderId: OrderId): Promise<boolean>
+  startFulfillment(order: { orderId: OrderId; isOver: boolean }): Promise<boolean>
   /** Starts fulfillment of an order that has just been confirmed. It begins by itself in `delayMs`. Again without harm. */
   awaitFulfillment(orderId: OrderId, delayMs: number): Promise<void>
-  /** Tells the workflow that owns the money of this payment that its provider has news. */
-  tellNews(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<void>
+  /**
+   * Tells the workflow that owns the money of this payment that its provider has news: fulfillment when it pays for its
+   * order, unless that has ended; else its settlement.
+   */
+  tellNews(payment: { orderId: OrderId; isOver: boolean; paymentId: PaymentId; pays: boolean }): Promise<void>
   /** Tells the settlement of a payment that there is news of it, and starts it if need be. Again without harm. */
   tellSettlement(payment: { orderId: OrderId; paymentId: PaymentId }): Promise<void>
   /** False when it is running already. */

@@ -33,7 +33,7 @@ export function createApp(deps: ApiDeps): Express {
   app.use(limitRate(deps))
   for (const [path, methods] of byPath(routes)) mount(app, path, methods, deps)
   app.use(docsRouter())
-  app.use(webRouter())
+  app.use(webRouter({ paysByStripe: deps.settings.STRIPE_PUBLISHABLE_KEY !== '' }))
   app.use((request: Request, response: Response) => {
     sendProblem(new DomainError('not_found', 'There is no such address.'), request, response, deps.log)
   })

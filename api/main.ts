@@ -5,7 +5,7 @@ import { createPool, createReplicaPool } from '../db/pool'
 import { CatalogEntryCache } from '../db/cart/recent'
 import { createRedis } from '../db/redis'
 import { ReplicaRouter } from '../db/replica'
-import { statementName, withFaultPoints } from '../fault-point'
+import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { createImageStore } from '../providers/image-store'
@@ -26,7 +26,9 @@ const STOP_DEADLINE_MS = 15_000
 
 async function main(): Promise<void> {
   const settings = readSettings()
-  const pool = withFaultPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR, statementName)
+  // First of all: a shop in which nobody can pay opens nothing.
+  const providers = createPaymentProviders(settings)
+  const pool = withStatementPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR)
   const redis = withFaultPoints(createRedis(settings), settings.FAULT_DIR, catalogFaultPoint)
   const metrics = createMetrics()
   const replica = createReplicaPool(settings)
@@ -36,7 +38,7 @@ async function main(): Promise<void> {
     redis,
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
-    providers: createPaymentProviders(settings),
+    providers,
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics,

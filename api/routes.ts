@@ -24,6 +24,7 @@ import { supportRoutes } from './support/routes'
 import { systemRoutes } from './platform/system-routes'
 import { warehouseRoutes } from './fulfillment/routes'
 import { captureRoutes } from './payment/capture-routes'
+import { paymentMethodRoutes } from './payment/method-routes'
 import { refundRoutes } from './payment/refund-routes'
 import { webhookRoutes } from './payment/routes'
 import { cancelRoutes } from './checkout/cancel-routes'
@@ -42,6 +43,7 @@ export const routes: readonly Route[] = [
   ...cartRoutes,
   ...checkoutRoutes,
   ...checkoutEventRoutes,
+  ...paymentMethodRoutes,
   ...webhookRoutes,
   ...orderRoutes,
   ...cancelRoutes,

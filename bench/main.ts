@@ -8,8 +8,10 @@ import { benchChange } from './page/change'
 import { benchCheckoutCpu } from './checkout/cpu'
 import { benchCheckoutFiles } from './checkout/files'
 import { benchCheckout } from './checkout/rate'
+import { benchSweep } from './checkout/sweep'
 import { benchImport } from './import'
 import { benchPage } from './page/product'
+import { benchWebhook } from './payment/webhook'
 import { benchRecovery } from './process/recovery'
 import { benchReconciliation } from './payment/reconciliation'
 import { benchReservation } from './inventory/reservation'
@@ -27,10 +29,12 @@ const PROGRAMS = join(ROOT, 'dist')
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
   'checkout-cpu': benchCheckoutCpu,
+  webhook: benchWebhook,
   reservation: benchReservation,
   reconciliation: benchReconciliation,
   cart: benchCart,
   page: benchPage,
+  sweep: benchSweep,
 }
 /** Those that start and kill stacks of their own, beside nothing else. */
 const ALONE: Record<string, (programs: string) => Promise<Figure[]>> = {

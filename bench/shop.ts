@@ -66,6 +66,16 @@ export class Shop {
     if (answer.status !== 201) throw new Error(`checkout: ${answer.status} ${answer.body}`)
   }
 
+  /** Buys by a card whose bank asks its customer first: what is bought, and where the bank asks. */
+  async buyUpToAction({ id, token }: { id: string; token: string }): Promise<{ orderId: string; actionUrl: string }> {
+    const payment = { method: 'pm_card_authenticationRequired' }
+    const headers = { 'x-cart-token': token, 'idempotency-key': id }
+    const answer = await this.call('POST', `/v1/store/carts/${id}/checkout`, { ...CHECKOUT, payment }, headers)
+    if (answer.status !== 202) throw new Error(`checkout: ${answer.status} ${answer.body}`)
+    const { order_id: orderId, action } = JSON.parse(answer.body) as { order_id: string; action: { url: string } }
+    return { orderId, actionUrl: action.url }
+  }
+
   /** Buys whatever happens on the way: asks again under the same key until the order is paid. */
   async buyEventually({ id, token }: { id: string; token: string }): Promise<void> {
     for (;;) {

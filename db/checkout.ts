@@ -1,11 +1,11 @@
 import { type AcceptRefusal, attemptToJoin } from '../domain/checkout'
 import { DomainError } from '../domain/errors'
 import type { CartId, OrderId, PaymentId } from '../domain/ids'
-import { chargeKey } from '../domain/payment'
+import { ATTEMPTS_PER_CART_MAX, chargeKey } from '../domain/payment/attempt'
 import { type Cart, type CartKey, readCart, requireOpen } from './cart/cart'
 import { newId } from './id'
 import { type Order, readOwnOrder } from './order/read'
-import { type RequestAttempt, requestAttempt } from './payment/attempt'
+import { ATTEMPTS_SENT_FOR, type RequestAttempt, requestAttempt } from './payment/attempt'
 import { type IdempotencyScope, requireSameBody } from './platform/idempotency'
 import type { Db } from './pool'
 import { statement } from './sql'
@@ -63,7 +63,10 @@ export async function readCheckoutKey(
   return { kind: 'names', orderId: row.order_id, attempt: row.attempt ?? 1 }
 }
 
-/** Makes an order of the cart as it was read. Null: the cart has changed, or the key was used meanwhile. Read again. */
+/**
+ * Makes an order of the cart as it was read. Null: the cart has changed, the key was used meanwhile, or the cart was tried
+ * too often. Read again.
+ */
 export async function acceptCart(
   db: Db,
   input: Omit<AcceptOrder, 'orderId' | 'paymentId' | 'paymentKey'>,
@@ -88,8 +91,9 @@ export interface AcceptOrder {
   readonly shippingMethod: string
   readonly returnUrl: string | null
   readonly expectedTotal: number | null
-  readonly provider: string
-  readonly method: string
+  /** Of the attempt that is asked for; both null when nothing is due. */
+  readonly provider: string | null
+  readonly method: string | null
   readonly paymentKey: string
   /** Of the body without its payment. */
   readonly bodyHash: Buffer
@@ -103,8 +107,8 @@ export interface AcceptOrder {
 
 /**
  * Commit 1: one statement that locks the cart's row, stamps the order on it, and writes the order as `pending` with the
- * snapshot of its lines, the attempt that was asked for, the first event and the idempotency key.
- * Null when the cart is not as it was read: changed, locked, closed or gone. Look again.
+ * snapshot of its lines, the attempt that was asked for, if any, the first event and the idempotency key.
+ * Null when the cart is not as it was read: changed, locked, closed or gone; or was tried too often. Look again.
  */
 export async function acceptOrder(db: Db, { idempotency, ...order }: AcceptOrder): Promise<{ number: string } | null> {
   const { rows } = await db.query<{ number: string }>(
@@ -114,6 +118,7 @@ export async function acceptOrder(db: Db, { idempotency, ...order }: AcceptOrder
       operation: idempotency.operation,
       key: idempotency.key,
       keyBodyHash: idempotency.bodyHash,
+      attemptsMax: ATTEMPTS_PER_CART_MAX,
       eventId: newId('event'),
     }),
   )
@@ -133,12 +138,13 @@ const ACCEPT = statement(
         and order_id is null
         and expires_at > now()
         and lines <> '{}'
+        and (${ATTEMPTS_SENT_FOR} cart.id) < :attemptsMax
       returning id, token_hash, version, currency, lines
     ),
     accepted as (
       insert into orders (id, cart_id, token_hash, status, payment_status, currency, email, shipping_address,
         billing_address, shipping_method, return_url, snapshot, cart_version, expected_total, body_hash, event_seq)
-      select :orderId, id, token_hash, 'pending', 'pending', currency, :email, :shippingAddress,
+      select :orderId, id, token_hash, 'pending', case when :provider::text is null then 'none' else 'pending' end, currency, :email, :shippingAddress,
              :billingAddress, :shippingMethod, :returnUrl, lines, version, :expectedTotal, :bodyHash, 1
       from taken
       returning id, number, currency
@@ -147,6 +153,7 @@ const ACCEPT = statement(
       insert into payment (id, order_id, attempt, key, provider, method, currency)
       select :paymentId, id, 1, :paymentKey, :provider, :method, currency
       from accepted
+      where :provider::text is not null
     ),
     named as (
       insert into idempotency (scope, operation, key, body_hash, order_id, attempt)
@@ -161,7 +168,10 @@ const ACCEPT = statement(
     select number from accepted`,
 )
 
-/** Asks for another attempt. Null: the order does not wait for one any more, or the key was used meanwhile. Read again. */
+/**
+ * Asks for another attempt. Null: the order does not wait for one any more, the key was used meanwhile, or its cart was
+ * tried too often. Read again.
+ */
 export async function requestNextAttempt(
   db: Db,
   input: Omit<RequestAttempt, 'paymentId'>,

@@ -1,5 +1,5 @@
 import { OPEN_STATUSES } from '../domain/order'
-import { HOLDING_STATUSES, UNRESOLVED_STATUSES } from '../domain/payment'
+import { UNRESOLVED_STATUSES } from '../domain/payment/attempt'
 
 /**
  * Statements with named values. A fixed text is a {@link statement}: written with `:names`, compiled once when its module
@@ -102,7 +102,3 @@ export const OPEN = listed(OPEN_STATUSES)
 export const UNRESOLVED = listed(UNRESOLVED_STATUSES)
 /** Of an attempt: it is unresolved, or asked for and not sent yet. */
 export const UNDECIDED = listed(['requested', ...UNRESOLVED_STATUSES])
-/** Of an attempt: the provider holds money of the customer. */
-export const HOLDING = listed(HOLDING_STATUSES)
-/** Of an attempt of a cancelled order: it is unresolved, or its money has not gone back. */
-export const TO_SETTLE = listed([...UNRESOLVED_STATUSES, ...HOLDING_STATUSES])

@@ -2,7 +2,7 @@ import type { Sku } from './ids'
 import type { Shortage } from './inventory'
 import { type Currency, type Money, sum } from './money'
 import { isCompleted, type OrderStatus } from './order'
-import { type AttemptOutcome, type AttemptStatus, isUnresolved } from './payment'
+import { type AttemptOutcome, type AttemptStatus, isUnresolved } from './payment/attempt'
 import { type CartToPrice, type CatalogEntry, type Priced, type PricedLine, priceCart } from './pricing'
 
 /** Why a checkout was refused before any money moved: an outcome, stored with the order and told to the buyer. */
@@ -148,11 +148,11 @@ export interface CheckoutOrder {
   }[]
 }
 
-export function checkoutState({ status, cancelReason, attempts }: CheckoutOrder): CheckoutState {
+export function checkoutState(order: CheckoutOrder): CheckoutState {
+  const { status, cancelReason, attempts } = order
   if (status === 'cancelled') return cancelReason === 'expired' ? 'expired' : 'cancelled'
   if (isCompleted(status)) return 'completed'
-  if (status === 'pending' || attempts.length === 0) return 'in_progress'
-  if (attempts.some((attempt) => attempt.status === 'requested')) return 'in_progress'
+  if (attempts.length === 0 || isBeingSent(order)) return 'in_progress'
   const unresolved = attempts.find((attempt) => isUnresolved(attempt.status))
   if (!unresolved) return 'ready_for_payment'
   return unresolved.status === 'requires_action' ? 'requires_action' : 'in_progress'

@@ -24,6 +24,9 @@ interface EventData {
   /** The order was paid, or nothing was due. */
   readonly 'order.confirmed': OrderData
   readonly 'order.cancelled': OrderData<{ readonly reason: CancelReason; readonly reason_code?: string }>
+  /** Nothing is labelled or captured until it is resumed. */
+  readonly 'order.held': OrderData<{ readonly reason_code: string }>
+  readonly 'order.resumed': OrderData<{ readonly reason_code: string }>
   /** Some units of a confirmed order will not be delivered. `amount`: what they are worth. */
   readonly 'order.units_cancelled': OrderData<{
     readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
@@ -76,6 +79,8 @@ export const EVENT_VERSIONS = {
   'order.payment_pending': 1,
   'order.confirmed': 1,
   'order.cancelled': 1,
+  'order.held': 1,
+  'order.resumed': 1,
   'order.units_cancelled': 1,
   'payment.requested': 1,
   'payment.requires_action': 1,

@@ -1,6 +1,6 @@
 import type { Sku } from './ids'
 import { type Currency, formatMajor, sum } from './money'
-import { type AttemptStatus, holdsMoney, isUnresolved } from './payment'
+import { type AttemptStatus, holdsMoney, isUnresolved } from './payment/attempt'
 
 /** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
 export const ORDER_STATUSES = [
@@ -21,13 +21,13 @@ export type OrderStatus = (typeof ORDER_STATUSES)[number]
 export const ORDER_TRANSITIONS: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
   pending: ['inventory_reserved', 'cancelled'],
   inventory_reserved: ['payment_pending', 'cancelled'],
-  payment_pending: ['confirmed', 'on_hold', 'cancelled'],
+  payment_pending: ['confirmed', 'cancelled'],
   confirmed: ['processing', 'on_hold', 'cancelled'],
   processing: ['shipped', 'on_hold', 'cancelled'],
   shipped: ['delivered'],
   delivered: ['completed'],
   completed: [],
-  on_hold: ['payment_pending', 'confirmed', 'processing', 'cancelled'],
+  on_hold: ['confirmed', 'processing', 'cancelled'],
   cancelled: [],
 }
 
@@ -56,6 +56,11 @@ export function mayBecome(from: OrderStatus, to: OrderStatus): boolean {
 
 export function isOpen(status: OrderStatus): boolean {
   return (OPEN_STATUSES as readonly OrderStatus[]).includes(status)
+}
+
+/** True once nothing more happens to the order itself. */
+export function isOver(status: OrderStatus): boolean {
+  return ORDER_TRANSITIONS[status].length === 0
 }
 
 /** True once the order has won: it can no longer be undone by its checkout. */

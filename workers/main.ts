@@ -9,7 +9,7 @@ import { readSettings, type Settings, SettingsError } from '../config'
 import { RELAY_PARTITIONS } from '../db/platform/outbox'
 import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
-import { statementName, withFaultPoints } from '../fault-point'
+import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
 import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
@@ -54,6 +54,9 @@ async function main(): Promise<void> {
   const settings = readSettings()
   const queues = readQueues()
   const log = createLog(settings.LOG_LEVEL, 'worker')
+  const providers = createPaymentProviders(settings, (provider, state) =>
+    log.warn({ provider, state }, 'the payment provider is left alone, or asked again'),
+  )
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.info({ level, ...pick(meta) }, message)),
   })
@@ -61,9 +64,8 @@ async function main(): Promise<void> {
   const connection = await connect(settings, log)
   await requireSearchAttributes(connection, settings)
   const temporal = new Client({ connection: guardConnection(connection), namespace: settings.TEMPORAL_NAMESPACE })
-  const pool = withFaultPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR, statementName)
+  const pool = withStatementPoints(createPool(settings, { name: 'holdfast-worker' }), settings.FAULT_DIR)
   const redis = createRedis(settings)
-  const providers = createPaymentProviders(settings)
   const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)
   const activities = withFaultPoints(
@@ -72,7 +74,7 @@ async function main(): Promise<void> {
     (activity) => activity,
   )
   const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
-  const server = createWorkerServer({ pool, workers, settings })
+  const server = createWorkerServer({ pool, workers, providers, settings })
   await listen(server, settings)
 
   const stopping = new AbortController()
@@ -141,7 +143,7 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
     ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
       runRelay({ settings, consumers, log }, partition, signal),
     ),
-    runInbox({ pool, providers, temporal, orders, log }, signal),
+    runInbox({ settings, pool, providers, temporal, orders, log }, signal),
     runExpiry({ temporal, log }, signal),
     runImports({ pool, temporal, log }, signal),
     ...search.engines.flatMap((engine) => [

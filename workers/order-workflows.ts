@@ -7,6 +7,7 @@ import {
   cancelSignal,
   checkoutStart,
   EXPIRY_SHARDS,
+  fulfillmentReuse,
   fulfillmentStart,
   paymentWorkSignal,
   providerNewsSignal,
@@ -39,9 +40,9 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     }
   }
 
-  /** Throws when it has ended: what comes afterwards is for settlements. */
-  function signalFulfillment(orderId: OrderId, news: PaymentId | null) {
-    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: 'REJECT_DUPLICATE' } as const
+  /** Throws when the order is over and its fulfillment has ended: what comes afterwards is for settlements. */
+  function signalFulfillment({ orderId, isOver }: { orderId: OrderId; isOver: boolean }, news: PaymentId | null) {
+    const start = { ...fulfillmentStart(orderId), workflowIdReusePolicy: fulfillmentReuse(isOver) }
     return news === null
       ? temporal.workflow.signalWithStart(WORKFLOWS.fulfillment, {
           ...start,
@@ -81,9 +82,9 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(attemptSignal, { attempt })),
     remindOfCancel: (orderId) =>
       unlessGone(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(cancelSignal)),
+    startFulfillment: (order) => unlessRunning(() => signalFulfillment(order, null)),
     tellCheckout: ({ orderId, paymentId }) =>
       isThere(() => temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(providerNewsSignal, { paymentId })),
-    startFulfillment: (orderId) => unlessRunning(() => signalFulfillment(orderId, null)),
     async awaitFulfillment(orderId, delayMs) {
       await unlessRunning(() =>
         temporal.workflow.start(WORKFLOWS.fulfillment, {
@@ -93,9 +94,9 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
         }),
       )
     },
-    async tellNews(payment) {
-      if (await unlessRunning(() => signalFulfillment(payment.orderId, payment.paymentId))) return
-      await signalSettlement(payment)
+    async tellNews({ orderId, isOver, paymentId, pays }) {
+      if (pays && (await unlessRunning(() => signalFulfillment({ orderId, isOver }, paymentId)))) return
+      await signalSettlement({ orderId, paymentId })
     },
     tellSettlement: signalSettlement,
     startSettlement: (payment) =>

@@ -3,16 +3,18 @@ import type { Worker } from '@temporalio/worker'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Settings } from '../config'
 import type { Pool } from '../db/pool'
+import type { PaymentProviders } from '../providers/payment'
 
 interface WorkerServerDeps {
   readonly pool: Pool
   readonly workers: readonly Worker[]
+  readonly providers: Pick<PaymentProviders, 'states'>
   readonly settings: Settings
 }
 
 /** `/livez`, `/readyz` and `/metrics` of a worker process. Ready: every queue is polled and Postgres answers. */
-export function createWorkerServer({ pool, workers }: WorkerServerDeps): Server {
-  const registry = createRegistry({ pool, workers })
+export function createWorkerServer({ pool, workers, providers }: WorkerServerDeps): Server {
+  const registry = createRegistry({ pool, workers, providers })
   return createServer((request, response) => {
     const answer = async (): Promise<void> => {
       const path = request.url?.split('?')[0]
@@ -40,10 +42,19 @@ async function isReady({ pool, workers }: Pick<WorkerServerDeps, 'pool' | 'worke
   )
 }
 
-function createRegistry({ pool, workers }: Pick<WorkerServerDeps, 'pool' | 'workers'>): Registry {
+function createRegistry({ pool, workers, providers }: Omit<WorkerServerDeps, 'settings'>): Registry {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'holdfast_' })
+  new Gauge({
+    name: 'holdfast_payment_provider_up',
+    help: '1: the provider is asked. 0: it did not answer, and is left alone for a moment.',
+    labelNames: ['provider'] as const,
+    registers,
+    collect() {
+      for (const [provider, state] of providers.states()) this.set({ provider }, state === 'closed' ? 1 : 0)
+    },
+  })
   new Gauge({
     name: 'holdfast_worker_tasks',
     help: 'Tasks in hand, by task queue and kind.',

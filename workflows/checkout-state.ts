@@ -2,7 +2,7 @@ import { CancellationScope, condition, isCancellation, setHandler, sleep } from 
 import type { Placed } from '../activities/checkout/checkout'
 import type { OrderId, PaymentId } from '../domain/ids'
 import type { CancelReason } from '../domain/order'
-import type { AttemptStatus } from '../domain/payment'
+import type { AttemptStatus } from '../domain/payment/attempt'
 import { attemptSignal, attemptUpdate, cancelSignal, providerNewsSignal } from './contract'
 import { formatTime, Intervention } from './intervention'
 
@@ -24,8 +24,6 @@ export class Checkout {
   readonly hold = new HoldTimer()
   /** The newest attempt that was begun. */
   attempt: OpenAttempt | null = null
-  /** How long an answer is waited for before a person is asked. Until the order is placed, as long as is usual. */
-  patienceMs = 120_000
   /** The stock goes back now; the provider is asked afterwards. */
   isOutOfPatience = false
 
@@ -39,7 +37,6 @@ export class Checkout {
   }
 
   begin(placed: Placed): void {
-    this.patienceMs = placed.patienceMs
     this.intervention.patienceMs = placed.patienceMs
     this.intervention.setAmount({ amount: placed.due, currency: placed.currency })
     // A `requested` attempt is left to `startNextAttempt`.
@@ -51,6 +48,11 @@ export class Checkout {
   /** It was cancelled, or its hold is over. */
   get mustEnd(): boolean {
     return this.messages.cancelReason !== null || this.hold.isOver
+  }
+
+  /** How long an answer is waited for before a person is asked. */
+  get patienceMs(): number {
+    return this.intervention.patienceMs
   }
 
   get cancelReason(): CancelReason {

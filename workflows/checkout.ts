@@ -29,7 +29,7 @@ import { returnLateMoney } from './settlement'
  *
  * Outside of the table: `startNextAttempt` cancels the charge that another one supersedes; `paidAfterAll`
  * looks the charge up at the deadline, and cancels it unless it paid; `returnLateMoney` settles afterwards what could not be cancelled in time; and
- * `place` itself cancels a pending order that it refuses, or that the buyer wants cancelled.
+ * `place` itself cancels a pending order that it refuses, that the buyer wants cancelled, or that is older than a hold lasts.
  */
 export const CHECKOUT_STEPS = {
   /** Price, reserve, mark the attempt as sent (commit 2) · cancel the order, which gives its stock back. */
@@ -140,7 +140,7 @@ async function takeNextAttempt(checkout: Checkout, saga: CheckoutSaga): Promise<
   return false
 }
 
-/** It could not be placed, and nobody waits any longer. Nothing was asked of the provider. */
+/** It could not be placed, and nobody waits any longer. What an earlier run asked of the provider is settled by the sweep. */
 async function endUnplaced(checkout: Checkout, saga: CheckoutSaga): Promise<CheckoutEnd['outcome']> {
   await saga.compensate()
   checkout.messages.answerAll()

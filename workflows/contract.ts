@@ -152,6 +152,11 @@ export function fulfillmentStart(orderId: OrderId) {
   } as const
 }
 
+/** A run that was ended by hand is followed by another one, as long as the order is not over. */
+export function fulfillmentReuse(isOver: boolean): 'ALLOW_DUPLICATE' | 'REJECT_DUPLICATE' {
+  return isOver ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE'
+}
+
 /** A second start joins the run that is open. Once a run has ended, for whatever reason, no other one begins. */
 export function importStart(importId: ImportId) {
   return {
@@ -235,6 +240,8 @@ export const ORDER_ACTIVITIES = [
   'refundPayment',
   'releasePayment',
   'refreshPayment',
+  'renewPayment',
+  'letLapse',
   'decideCapture',
   'decideRefund',
   'settleElsewhere',

@@ -111,7 +111,7 @@ export class Intervention {
       if (isCancellation(error)) throw error
     }
     const { code, waitsFor } = step
-    this.showWaiting(`${waitsFor}, which failed at first.`, 'It is tried again every few seconds.')
+    if (!about.isBeside) this.showWaiting(`${waitsFor}, which failed at first.`, 'It is tried again every few seconds.')
     return this.ask(step, input, { code, waitsFor, patienceMs: this.patienceMs, ...about }, interrupted)
   }
 
@@ -128,15 +128,13 @@ export class Intervention {
   /**
    * Runs `work` until it is done. What takes longer than the step's patience becomes a case and goes on being tried;
    * success or a repair closes the case. `interrupted` ends the waiting for another reason.
-   *
-   * @throws when this step of this object is at work already
    */
   async supervise<T>(
     step: SupervisedStep,
     work: () => Promise<T>,
     interrupted: () => boolean = () => false,
   ): Promise<StepEnd<T>> {
-    const atWork = this.begin(step)
+    const atWork = await this.begin(step)
     try {
       for (;;) {
         const end = await this.tryOnce(atWork, work, interrupted)
@@ -155,7 +153,7 @@ export class Intervention {
     step: Omit<SupervisedStep, 'patienceMs'>,
     interrupted: () => boolean,
   ): Promise<{ readonly by: 'retry' } | DecidedEnd> {
-    const atWork = this.begin({ ...step, patienceMs: 0 })
+    const atWork = await this.begin({ ...step, patienceMs: 0 })
     try {
       await this.open(atWork)
       await condition(() => atWork.repair !== null || interrupted())
@@ -171,17 +169,24 @@ export class Intervention {
     for (const atWork of this.atWork) if (atWork.retriedNow < RETRIES_NOW_MAX) atWork.retryNow = true
   }
 
-  private begin(step: SupervisedStep): StepAtWork {
-    if (this.atWork.some(({ step: other }) => other.step === step.step && other.object === step.object))
-      throw new Error(`${nameOf(step)} is at work already`)
+  /** One that is of the same step and object ends first: news may have ended it, and it has yet to hear. */
+  private async begin(step: SupervisedStep): Promise<StepAtWork> {
+    const isAtWork = (): boolean =>
+      this.atWork.some(({ step: other }) => other.step === step.step && other.object === step.object)
+    if (isAtWork()) await condition(() => !isAtWork())
     const atWork = { step, since: Date.now(), caseSince: null, repair: null, retryNow: false, retriedNow: 0 }
     this.atWork.push(atWork)
+    if (step.isBeside) this.render()
     return atWork
   }
 
+  /** Its case is closed before another one of the same step and object can open. */
   private async end(atWork: StepAtWork): Promise<void> {
+    const hadCase = atWork.caseSince !== null
+    atWork.caseSince = null
+    if (hadCase) await this.close(atWork.step)
     this.atWork.splice(this.atWork.indexOf(atWork), 1)
-    if (atWork.caseSince !== null) await this.close(atWork.step)
+    if (hadCase || atWork.step.isBeside) this.render()
   }
 
   private async tryOnce<T>(
@@ -226,7 +231,6 @@ export class Intervention {
   }
 
   private async close({ step, object }: SupervisedStep): Promise<void> {
-    this.render()
     const newest = this.cases.reduce<StepAtWork | null>(
       (last, one) => (last && (last.caseSince ?? 0) > (one.caseSince ?? 0) ? last : one),
       null,

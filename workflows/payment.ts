@@ -10,16 +10,18 @@ import {
   closeDispute,
   decideCapture,
   decideRefund,
+  letLapse,
   moveOnce,
   type OwnStep,
   readPaymentWork,
   refreshPayment,
   refundPayment,
   releasePayment,
+  renewPayment,
   settleElsewhere,
 } from './proxies'
 
-/** Whose money: of the whole order, or of one of its payments. */
+/** Whose money: of the payments that pay for the order, or of another one of its payments. */
 export interface MoneyScope {
   readonly orderId: OrderId
   readonly paymentId: PaymentId | null
@@ -55,6 +57,8 @@ interface AtWork<T extends Task = Task> {
 export class MoneyWorker {
   /** The order is over: no money is owed for it. */
   isOver = false
+  /** When an authorization has to be renewed, in milliseconds since the epoch; null: none has to be. */
+  renewAt: number | null = null
   private readonly intervention: Intervention
   private readonly scope: MoneyScope
   private readonly beside: AtWork[] = []
@@ -100,6 +104,7 @@ export class MoneyWorker {
       const work = await this.intervention.run(readPaymentWork, this.scope, { object: this.scope.paymentId })
       this.intervention.patienceMs = work.patienceMs
       this.isOver = work.isOver
+      this.renewAt = work.renewInMs !== null && work.renewInMs > 0 ? Date.now() + work.renewInMs : null
       this.intervention.setAmount({ amount: work.total, currency: work.currency })
       for (const atWork of this.beside)
         if (atWork.task.kind !== 'news') atWork.isGone ||= !work.items.some((item) => isSame(item, atWork.task))
@@ -107,7 +112,7 @@ export class MoneyWorker {
     }
   }
 
-  private readAgain(): void {
+  readAgain(): void {
     this.mustRead = true
     this.intervention.retryNow()
   }
@@ -151,6 +156,7 @@ export class MoneyWorker {
   private goOn(atWork: AtWork<WorkItem>, work: PaymentWorkToDo): Promise<void> {
     const { task } = atWork
     if (task.kind === 'dispute') return this.askAboutDispute(task, atWork, work)
+    if (task.kind === 'renewal') return this.renew(task, atWork, work)
     if (task.kind === 'release') return this.tryOn(task, atWork, work)
     if (task.status === 'failed') return this.askAboutRefusal(task, atWork, work)
     return task.kind === 'refund' && task.isAccepted ? this.watch(task, atWork) : this.tryOn(task, atWork, work)
@@ -208,6 +214,33 @@ export class MoneyWorker {
     }
   }
 
+  private async renew(task: Renewal, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    const about = { object: task.object, isOver: work.isOver, isBeside: true } as const
+    const waitsFor = `the payment provider to ${describe(task, work)}`
+    for (;;) {
+      const end = await this.intervention.ask(
+        renewPayment,
+        { paymentId: task.object },
+        { ...about, code: 'step_failing', waitsFor, patienceMs: work.patienceMs },
+        () => atWork.isGone,
+      )
+      if (end.by !== 'done' || end.result.outcome === 'renewed') return
+      const detail = `The provider says \`${end.result.reason}\`.`
+      const decision = await this.intervention.askPerson(
+        {
+          ...about,
+          step: 'renewPayment',
+          code: 'authorization_expiring',
+          waitsFor: `somebody to see to it: ${waitsFor}`,
+          detail,
+        },
+        () => atWork.isGone,
+      )
+      if (decision.by === 'resolved') return this.run(letLapse, { paymentId: task.object }, task)
+      if (decision.by !== 'retry') return
+    }
+  }
+
   private async askAboutDispute(task: Dispute, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
     const end = await this.intervention.askPerson(
       {
@@ -221,7 +254,8 @@ export class MoneyWorker {
       },
       () => atWork.isGone,
     )
-    if (end.by === 'resolved') await this.run(closeDispute, { paymentId: task.paymentId, reference: task.object }, task)
+    if (end.by === 'resolved')
+      await this.run(closeDispute, { orderId: this.scope.orderId, reference: task.object }, task)
   }
 
   private run<Input>(step: OwnStep<Input, void>, input: Input, { object }: Task): Promise<void> {
@@ -252,12 +286,13 @@ export class MoneyWorker {
 }
 
 type Dispute = Extract<WorkItem, { kind: 'dispute' }>
+type Renewal = Extract<WorkItem, { kind: 'renewal' }>
 type Refusable = Extract<WorkItem, { kind: 'capture' | 'refund' }>
 /** What the provider is to do. */
-type Move = Exclude<WorkItem, Dispute>
+type Move = Exclude<WorkItem, Dispute | Renewal>
 
 function isMove(item: WorkItem): item is Move {
-  if (item.kind === 'dispute') return false
+  if (item.kind === 'dispute' || item.kind === 'renewal') return false
   if (item.kind === 'release') return true
   return item.status === 'pending' && !(item.kind === 'refund' && item.isAccepted)
 }
@@ -274,7 +309,7 @@ function isSame(one: Task, other: Task): boolean {
 }
 
 function stateOf(task: Task): string {
-  if (task.kind === 'news' || task.kind === 'release') return ''
+  if (task.kind === 'news' || task.kind === 'release' || task.kind === 'renewal') return ''
   return task.kind === 'refund' && task.isAccepted ? `${task.status}, accepted` : task.status
 }
 
@@ -288,6 +323,8 @@ function describe({ kind, amount, paymentId }: WorkItem, { currency }: PaymentWo
       return `take ${money} of payment \`${paymentId}\``
     case 'refund':
       return `give ${money} of payment \`${paymentId}\` back`
+    case 'renewal':
+      return `authorize ${money} anew, before payment \`${paymentId}\` cannot be captured any more`
     case 'dispute':
       return `${money} of payment \`${paymentId}\` that the customer's bank takes back`
   }

@@ -121,6 +121,10 @@ export const decideRefund = ownStep(
   'decideRefund',
   doing('Write down what support decided about a refund', 'the decision about the refund to be written down'),
 )
+export const letLapse = ownStep(
+  'letLapse',
+  doing('Write down that the authorization may lapse', 'it to be written down that the authorization may lapse'),
+)
 export const settleElsewhere = ownStep(
   'settleElsewhere',
   doing('Write down what support has settled elsewhere', 'it to be written down that support has settled it'),
@@ -150,6 +154,7 @@ export const moveOnce = proxyLocalActivities<PaymentActivities>(ONE_TRY)
 export const capturePayment = step('capturePayment', 'Take the money that was asked for')
 export const refundPayment = step('refundPayment', 'Give the money back')
 export const releasePayment = step('releasePayment', 'Let go of what was authorized and is not needed')
+export const renewPayment = step('renewPayment', 'Authorize anew what is due, before the authorization ends')
 export const refreshPayment = step('refreshPayment', 'Ask the payment provider what is new')
 
 /**

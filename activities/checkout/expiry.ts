@@ -13,6 +13,7 @@ import {
 } from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { OrderId } from '../../domain/ids'
+import { isOver as isOrderOver } from '../../domain/order'
 import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ActivityDeps, OrderWorkflow } from '../deps'
 import { withHeartbeat } from '../heartbeat'
@@ -108,7 +109,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
 
   /** True when it has started the order's workflow anew. */
   async function bringBack(order: OrderAtWork, isRunning: boolean): Promise<boolean> {
-    const { orderId, number, owner, object, stale } = order
+    const { orderId, status, number, owner, object, stale } = order
     // Whoever works on it has not even placed it. One statement decides between the two.
     if (stale) {
       await endStale(orderId)
@@ -118,15 +119,17 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       await remind(order)
       return false
     }
-    if (owner !== 'checkout' && (await orders.isOpen(workflowOf(order).workflowId))) {
+    if (owner === 'fulfillment' && (await orders.isOpen(fulfillmentWorkflowId(orderId)))) {
       await remindOfMoney(order)
       return false
     }
+    if (object !== null && (await orders.isOpen(settlementWorkflowId(object)))) return false
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
       await askForHelp(workflowOf(order), `It was started anew ${RESTARTS_MAX} times, and ended each time.`)
       return false
     }
-    if (owner === 'fulfillment') return orders.startFulfillment(orderId)
+    if (owner === 'fulfillment' && (await orders.startFulfillment({ orderId, isOver: isOrderOver(status) })))
+      return true
     return object === null
       ? orders.startCheckout({ orderId, number })
       : orders.startSettlement({ orderId, paymentId: object })
@@ -146,9 +149,9 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   }
 
   /** Temporal may have been away, or the API killed, when something was asked for. */
-  async function remindOfMoney({ orderId, owner, toldLongAgo }: OrderAtWork): Promise<void> {
-    if (owner !== 'fulfillment' || !toldLongAgo) return
-    await orders.startFulfillment(orderId)
+  async function remindOfMoney({ orderId, status, toldLongAgo }: OrderAtWork): Promise<void> {
+    if (!toldLongAgo) return
+    await orders.startFulfillment({ orderId, isOver: isOrderOver(status) })
     await noteReminder(pool, orderId)
   }
 

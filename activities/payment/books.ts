@@ -1,11 +1,14 @@
-import type { SeenPayment } from '../../domain/payment/books'
+import type { OrderId } from '../../domain/ids'
+import type { Books, SeenPayment } from '../../domain/payment/books'
+import { holdOrder, resumeOrder } from '../../db/order/hold'
 import { withBooks } from '../../db/payment/books'
 import type { Attempt } from '../../db/payment/attempt'
 import type { Charge } from '../../providers/payment/provider'
 import { NotFinal, type PaymentDeps } from './charge'
 
-/** A charge as its provider shows it, in the words of the books. */
-export function seenPaymentOf(charge: Charge): SeenPayment {
+/** The charge of an attempt as its provider shows it, in the words of the books. */
+export function seenPaymentOf(attempt: Attempt, charge: Charge): SeenPayment {
+  requireCurrency(attempt, charge)
   const { state } = charge
   return {
     reference: charge.reference,
@@ -25,14 +28,36 @@ export function seenPaymentOf(charge: Charge): SeenPayment {
  * then asked for in the same transaction.
  */
 export async function receiveMoney({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
-  requireCurrency(attempt, charge)
-  await withBooks(pool, attempt.orderId, (books) => books.receive(attempt.id, seenPaymentOf(charge)))
+  const seen = seenPaymentOf(attempt, charge)
+  await withBooks(pool, attempt.orderId, (books) => books.receive(attempt.id, seen))
 }
 
 /** Brings the books to what the provider shows of a payment that holds money, or did. */
 export async function seeCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
-  requireCurrency(attempt, charge)
-  await withBooks(pool, attempt.orderId, (books) => books.see(attempt.id, seenPaymentOf(charge)))
+  const seen = seenPaymentOf(attempt, charge)
+  await withBooks(pool, attempt.orderId, async (books, tx) => {
+    const wasDisputed = isDisputed(books)
+    books.observe(attempt.id, seen)
+    if (!wasDisputed && isDisputed(books)) await holdOrder(tx, attempt.orderId, 'dispute')
+    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, attempt.orderId, 'dispute_won')
+  })
+}
+
+/** A person has dealt with a dispute. */
+export async function closeDispute(
+  { pool }: PaymentDeps,
+  { orderId, reference }: { orderId: OrderId; reference: string },
+): Promise<void> {
+  await withBooks(pool, orderId, async (books, tx) => {
+    const wasDisputed = isDisputed(books)
+    books.closeDispute(reference)
+    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, orderId, 'dispute_closed')
+  })
+}
+
+/** A dispute waits for its end, or for a person. */
+function isDisputed({ disputes }: Books): boolean {
+  return disputes.some(({ atWork }) => atWork)
 }
 
 /** Nothing is ever converted: a charge in another currency is for a person. */

@@ -1,6 +1,6 @@
 import type { PaymentId } from '../../domain/ids'
 import type { CancelReason } from '../../domain/order'
-import { holdsMoney, isUnresolved } from '../../domain/payment'
+import { holdsMoney, isUnresolved } from '../../domain/payment/attempt'
 import { abandonCancel, type Attempt, beginCancel, changeAttempt } from '../../db/payment/attempt'
 import type { Charge } from '../../providers/payment/provider'
 import {

@@ -1,6 +1,6 @@
 import type { PaymentId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
-import { holdsMoney } from '../../domain/payment'
+import { holdsMoney } from '../../domain/payment/attempt'
 import { type Attempt, changeAttempt, readAttempt } from '../../db/payment/attempt'
 import {
   type Charge,
@@ -117,6 +117,11 @@ export function resultOfFinal({ status, reference, capturesInParts, captureBefor
 
 export function isPaid(charge: Charge): boolean {
   return charge.state === 'authorized' || charge.state === 'captured'
+}
+
+/** It holds money, or took some, which may have gone back by itself. */
+export function tookMoney(charge: Charge): boolean {
+  return isPaid(charge) || charge.captured > 0
 }
 
 export function seenOf(charge: Charge): SeenCharge {

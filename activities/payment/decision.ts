@@ -1,5 +1,5 @@
 import type { PaymentId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import { type Attempt, beginCancel, changeAttempt, completeSync, requireSync } from '../../db/payment/attempt'
 import type { Charge } from '../../providers/payment/provider'
 import { receiveMoney } from './books'
@@ -14,6 +14,7 @@ import {
   requireAttempt,
   resultOfFinal,
   seenOf,
+  tookMoney,
 } from './charge'
 import { lookUpCharge } from './send'
 
@@ -102,6 +103,7 @@ async function cancelOrReceive(deps: PaymentDeps, attempt: Attempt): Promise<voi
   const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf(attempt))
   if (cancelled.outcome !== 'refused') return
   const { charge } = cancelled
-  if (!isPaid(charge)) throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
+  if (!tookMoney(charge))
+    throw new NotFinal(`The provider cannot cancel charge ${attempt.key} yet: it is ${charge.state}`)
   await receiveMoney(deps, attempt, charge)
 }

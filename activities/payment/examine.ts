@@ -11,7 +11,7 @@ import { readPaymentWork } from '../../db/payment/work'
 import { type Tx, withTransaction } from '../../db/pool'
 import { closeCase, isCaseOpen, openCase } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import {
   type ChargedPayment,
   compareBooks,
@@ -205,7 +205,8 @@ async function tellOwner({ orders }: ReconciliationDeps, { orderId, id, status, 
   if (await orders.tellCheckout(news)) return
   // The sweep takes up an open order whose checkout is gone.
   if (order.stage === 'open') return
-  if (order.wasConfirmed && !isUnresolved(status)) await orders.tellNews(news)
+  if (order.wasConfirmed && !isUnresolved(status))
+    await orders.tellNews({ ...news, isOver: order.stage === 'over', pays: true })
   else await orders.tellSettlement(news)
 }
 

@@ -1,11 +1,11 @@
 import { withHeartbeat } from '../heartbeat'
+import { closeDispute } from './books'
 import { cancelCharge } from './cancel'
 import type { PaymentDeps } from './charge'
 import { recordDecision, skipSync, syncDecision } from './decision'
 import { resolveCharge } from './late-money'
 import {
   capturePayment,
-  closeDispute,
   decideCapture,
   decideRefund,
   refreshPayment,
@@ -14,6 +14,7 @@ import {
   settleElsewhere,
 } from './move'
 import { startNextAttempt } from './next-attempt'
+import { letLapse, renewPayment } from './renewal'
 import { charge, lookUpCharge, lookUpChargeAgain, retryCharge } from './send'
 import { readSettlement } from './settlement'
 import { readPaymentWork } from './work'
@@ -47,6 +48,8 @@ export function createPaymentActivities(deps: PaymentDeps) {
     refundPayment: long(refundPayment),
     releasePayment: long(releasePayment),
     refreshPayment: long(refreshPayment),
+    renewPayment: long(renewPayment),
+    letLapse: letLapse.bind(null, deps),
     decideCapture: decideCapture.bind(null, deps),
     decideRefund: decideRefund.bind(null, deps),
     settleElsewhere: settleElsewhere.bind(null, deps),

@@ -1,7 +1,7 @@
 import type { PaymentId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import { changeAttempt } from '../../db/payment/attempt'
-import { isPaid, NotFinal, type PaymentDeps, chargeRequestOf, providerOf, requireAttempt } from './charge'
+import { chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt, tookMoney } from './charge'
 import { receiveMoney } from './books'
 
 /**
@@ -13,10 +13,10 @@ export async function resolveCharge(deps: PaymentDeps, { paymentId }: { paymentI
   if (!isUnresolved(attempt.status)) return
   const provider = providerOf(deps, attempt)
   const known = await provider.find(chargeRequestOf(attempt))
-  if (known && isPaid(known)) return receiveMoney(deps, attempt, known)
+  if (known && tookMoney(known)) return receiveMoney(deps, attempt, known)
   const cancelled = await provider.cancel(chargeRequestOf(attempt))
   if (cancelled.outcome === 'refused') {
-    if (isPaid(cancelled.charge)) return receiveMoney(deps, attempt, cancelled.charge)
+    if (tookMoney(cancelled.charge)) return receiveMoney(deps, attempt, cancelled.charge)
     throw new NotFinal(`Charge ${attempt.key} is ${cancelled.charge.state} and cannot be cancelled yet`)
   }
   await changeAttempt(deps.pool, {

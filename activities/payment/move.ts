@@ -1,10 +1,9 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../../domain/ids'
 import type { MoveAnswer, MoveStatus } from '../../domain/payment/books'
-import { readAttempt } from '../../db/payment/attempt'
 import { withBooks } from '../../db/payment/books'
 import { type Capture, type Refund, readCapture, readRefundRow } from '../../db/payment/move'
 import type { CaptureOutcome, RefundOutcome } from '../../providers/payment/provider'
-import { seeCharge } from './books'
+import { seeCharge, seenPaymentOf } from './books'
 import { chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
 
 /**
@@ -29,8 +28,11 @@ export async function capturePayment(deps: PaymentDeps, { captureId }: { capture
   }
   const { key, amount, final } = toSend
   const outcome = await providerOf(deps, attempt).capture({ key, charge, amount, final: final ?? false })
-  await withBooks(deps.pool, orderId, (books) => books.answerCapture(captureId, answerToCapture(outcome)))
-  if (outcome.outcome === 'captured') await seeCharge(deps, attempt, outcome.charge)
+  const seen = outcome.outcome === 'captured' ? seenPaymentOf(attempt, outcome.charge) : null
+  await withBooks(deps.pool, orderId, (books) => {
+    books.answerCapture(captureId, answerToCapture(outcome))
+    if (seen) books.observe(paymentId, seen)
+  })
   return statusOfCapture(deps, captureId)
 }
 
@@ -104,15 +106,6 @@ export async function settleElsewhere(
   { orderId, object }: { orderId: OrderId; object: PaymentId | RefundId },
 ): Promise<void> {
   await withBooks(pool, orderId, (books) => books.settleElsewhere(object))
-}
-
-/** A person has dealt with a dispute. */
-export async function closeDispute(
-  { pool }: PaymentDeps,
-  { paymentId, reference }: { paymentId: PaymentId; reference: string },
-): Promise<void> {
-  const attempt = await readAttempt(pool, paymentId)
-  if (attempt) await withBooks(pool, attempt.orderId, (books) => books.closeDispute(reference))
 }
 
 async function requireCapture({ pool }: PaymentDeps, captureId: CaptureId): Promise<Capture> {

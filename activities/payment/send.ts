@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { PaymentId } from '../../domain/ids'
-import { isUnresolved } from '../../domain/payment'
+import { isUnresolved } from '../../domain/payment/attempt'
 import { type Attempt, keepReference } from '../../db/payment/attempt'
 import { AttemptOver, type Charge, ProviderUnavailable } from '../../providers/payment/provider'
 import { endAtProvider } from './cancel'

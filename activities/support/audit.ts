@@ -5,16 +5,19 @@ import {
   type KnownAttempt,
   listOpenOrders,
   listPaidKeys,
+  listPaymentsAtWork,
   type OrderWithWorkflow,
-  readAttemptsByKey,
   readCarts,
+  readKnownAttempts,
   readOrdersWithWorkflow,
   type StoredCart,
   sumLedger,
 } from '../../db/support/invariant/outside'
 import type { OrderId } from '../../domain/ids'
-import { holdsMoney, isUnresolved } from '../../domain/payment'
-import type { Charge, PaymentProvider } from '../../providers/payment/provider'
+import { sum } from '../../domain/money'
+import { type AttemptStatus, isUnresolved } from '../../domain/payment/attempt'
+import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
+import type { Charge, ChargeState, PaymentProvider } from '../../providers/payment/provider'
 import { withHeartbeat } from '../heartbeat'
 import type { ActivityDeps } from '../deps'
 
@@ -27,6 +30,8 @@ export interface Audit {
 }
 
 const BATCH_SIZE = 500
+/** Every charge there is: this is the full comparison; the one of each night begins where the last one ended. */
+const BEGINNING = new Date(0).toISOString()
 /** A cache and a stream may be large; this much of each is looked at. */
 const CARTS_MAX = 2_000
 const EVENTS_MAX = 100_000
@@ -48,48 +53,59 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
   }
 
   async function auditCharges(): Promise<Check[]> {
-    const wrong: string[] = []
-    const missing: string[] = []
-    const sums: string[] = []
-    const holding = new Map<string, number>()
-    for (const name of providers.names) {
-      const provider = providers.get(name) as PaymentProvider
-      const seen = new Set<string>()
-      const chargeSums = new Map<string, number>()
-      for (let cursor: string | null = null; ; ) {
-        const page = await provider.list(cursor)
-        const attempts = new Map(
-          (
-            await readAttemptsByKey(
-              pool,
-              page.charges.map((charge) => charge.key),
-            )
-          ).map((attempt) => [attempt.key, attempt]),
-        )
-        for (const charge of page.charges) {
-          const attempt = attempts.get(charge.key)
-          const fault = faultOf(charge, attempt)
-          if (fault !== null) wrong.push(`${charge.key}: ${fault}`)
-          if (!takesMoney(charge)) continue
-          seen.add(charge.key)
-          holding.set(charge.orderId, (holding.get(charge.orderId) ?? 0) + 1)
-          if (attempt && !attempt.hasCase) addTo(chargeSums, charge)
-        }
-        cursor = page.nextCursor
-        if (cursor === null) break
-      }
-      missing.push(...(await listMissing(name, seen)))
-      sums.push(...differences(chargeSums, await sumLedger(pool, name)))
-    }
-    const twice = [...holding]
-      .filter(([, count]) => count > 1)
-      .map(([orderId, count]) => `${orderId}: ${count} charges`)
+    const faults: ChargeFaults = { twice: new Set(), wrong: [], missing: [], sums: [] }
+    const payers = new Map<string, string>()
+    for (const name of providers.names) await compareCharges(name, payers, faults)
     return [
-      checkOf('an_order_is_charged_once', 'always', twice),
-      checkOf('charges_agree_with_the_payments', 'at_rest', wrong),
-      checkOf('payments_are_known_to_the_provider', 'at_rest', missing),
-      checkOf('ledger_agrees_with_the_provider', 'at_rest', sums),
+      checkOf('an_order_is_charged_once', 'always', [...faults.twice]),
+      checkOf('charges_agree_with_the_payments', 'at_rest', faults.wrong),
+      checkOf('payments_are_known_to_the_provider', 'at_rest', faults.missing),
+      checkOf('ledger_agrees_with_the_provider', 'at_rest', faults.sums),
     ]
+  }
+
+  /** `payers`: of each order the charge that pays for it, as far as the providers were read. */
+  async function compareCharges(name: string, payers: Map<string, string>, faults: ChargeFaults): Promise<void> {
+    const provider = providers.get(name) as PaymentProvider
+    const seen = new Set<string>()
+    const chargeSums = new Map<string, number>()
+    for (let cursor: string | null = null; ; ) {
+      const page = await provider.list(BEGINNING, cursor)
+      const attemptOf = await findAttempts(name, page.charges)
+      for (const charge of page.charges) {
+        const attempt = attemptOf(charge)
+        const fault = faultOf(charge, attempt)
+        if (fault !== null) faults.wrong.push(`${charge.key ?? charge.reference}: ${fault}`)
+        if (holdsMoney(charge) && !attempt?.isUnwanted) {
+          // The same charge is listed again when it changes meanwhile.
+          const payer = payers.get(charge.orderId) ?? charge.reference
+          if (payer !== charge.reference) faults.twice.add(`${charge.orderId}: ${payer} and ${charge.reference}`)
+          payers.set(charge.orderId, payer)
+        }
+        if (!attempt) continue
+        if (tookMoney(charge.state)) seen.add(attempt.key)
+        if (!attempt.hasCase) addTo(chargeSums, charge)
+      }
+      cursor = page.nextCursor
+      if (cursor === null) break
+    }
+    faults.missing.push(...(await listMissing(name, seen)))
+    faults.sums.push(...differences(chargeSums, await sumLedger(pool, name)))
+  }
+
+  /** The attempt behind each of these charges: by our key, or where the provider does not know of one, by its own id. */
+  async function findAttempts(
+    provider: string,
+    charges: readonly Charge[],
+  ): Promise<(charge: Charge) => KnownAttempt | undefined> {
+    const attempts = await readKnownAttempts(pool, {
+      provider,
+      keys: charges.flatMap(({ key }) => key ?? []),
+      references: charges.flatMap(({ key, reference }) => (key === null ? reference : [])),
+    })
+    const byKey = new Map(attempts.map((attempt) => [attempt.key, attempt]))
+    const byReference = new Map(attempts.map((attempt) => [attempt.reference, attempt]))
+    return ({ key, reference }) => (key === null ? byReference.get(reference) : byKey.get(key))
   }
 
   async function listMissing(provider: string, seen: ReadonlySet<string>): Promise<string[]> {
@@ -146,7 +162,10 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     ]
   }
 
-  /** An open order has its open workflow, and only an order at work has one; the expiry workflows always run. */
+  /**
+   * An open order has its open workflow, and only an order at work has one; whatever is to be done with money is somebody's
+   * work; the expiry workflows always run.
+   */
   async function auditWorkflows(): Promise<{ atWork: number; checks: Check[] }> {
     const [open, failing, stopped] = await Promise.all([
       orders.listRunning(),
@@ -162,6 +181,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       const standing = standings.get(orderId)
       if (standing?.hasCase) continue
       if (standing?.atWork) atWork++
+      else if (standing?.mayRun) continue
       else if ((standing?.quietSeconds ?? Infinity) > GRACE_SECONDS && (await orders.isCheckoutOpen(orderId)))
         leftOver.push(orderId)
     }
@@ -175,6 +195,7 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
       checks: [
         checkOf('open_orders_have_their_workflow', 'at_rest', alone),
         checkOf('ended_orders_leave_no_workflow', 'at_rest', leftOver),
+        checkOf('money_at_work_has_its_workflow', 'at_rest', await listUnattended()),
         checkOf(
           'failing_workflows_wait_for_a_person',
           'at_rest',
@@ -187,7 +208,31 @@ export function createAuditActivities({ pool, redis, providers, orders }: Activi
     }
   }
 
+  /** Payments with something to do that no workflow does: not that of the confirmed order, not their own, not the checkout. */
+  async function listUnattended(): Promise<string[]> {
+    const unattended: string[] = []
+    for (const { orderId, paymentId, quietSeconds } of await listPaymentsAtWork(pool, ORDERS_MAX)) {
+      if (quietSeconds < GRACE_SECONDS) continue
+      const owners = [fulfillmentWorkflowId(orderId), settlementWorkflowId(paymentId), checkoutWorkflowId(orderId)]
+      if (!(await isAnyOpen(owners))) unattended.push(`${paymentId} of ${orderId}`)
+    }
+    return unattended
+  }
+
+  async function isAnyOpen(workflowIds: readonly string[]): Promise<boolean> {
+    for (const workflowId of workflowIds) if (await orders.isOpen(workflowId)) return true
+    return false
+  }
+
   return { audit: () => withHeartbeat(audit) }
+}
+
+/** What is wrong between providers and us, in words and ids. */
+interface ChargeFaults {
+  readonly twice: Set<string>
+  readonly wrong: string[]
+  readonly missing: string[]
+  readonly sums: string[]
 }
 
 interface StreamedEvent {
@@ -201,30 +246,65 @@ function faultOf(charge: Charge, attempt: KnownAttempt | undefined): string | nu
   if (!attempt) return 'nobody here asked for it'
   if (attempt.hasCase) return null
   const { amount, currency } = charge.amount
-  if (attempt.orderId !== charge.orderId || attempt.amount !== amount || attempt.currency !== currency)
+  if (attempt.orderId !== charge.orderId || attempt.amount !== authorizedBy(charge) || attempt.currency !== currency)
     return `${amount} ${currency} for ${charge.orderId}, not ${attempt.amount} ${attempt.currency} for ${attempt.orderId}`
-  const undecided = charge.state === 'requires_action' || charge.state === 'pending'
-  if (undecided) return isUnresolved(attempt.status) ? null : `it is ${charge.state}, the payment ${attempt.status}`
-  if (!takesMoney(charge))
-    return holdsMoney(attempt.status) ? `it is ${charge.state}, the payment ${attempt.status}` : null
-  if (attempt.status !== charge.state) return `it is ${charge.state}, the payment ${attempt.status}`
+  const [there, here] = [charge.state, stateOf(attempt)]
+  const isUndecided = there === 'requires_action' || there === 'pending'
+  const isKnown = isUndecided
+    ? isUnresolved(attempt.status)
+    : tookMoney(here) || tookMoney(there)
+      ? there === here
+      : true
+  if (!isKnown) return `it is ${there}, the payment ${here}`
+  if (!tookMoney(there)) return null
   if (attempt.reference !== charge.reference) return `it is ${charge.reference}, the payment says ${attempt.reference}`
-  if (attempt.captured !== charge.captured || attempt.refunded !== charge.refunded)
-    return `${charge.captured} captured and ${charge.refunded} refunded, not ${attempt.captured} and ${attempt.refunded}`
-  return attempt.orderStatus === 'cancelled' ? `it is ${charge.state}, its order is cancelled` : null
+  const [told, known] = [figuresOf({ ...charge, disputed: disputedOf(charge) }), figuresOf(attempt)]
+  return told === known ? null : `${told}; the payment says ${known}`
 }
 
-function takesMoney({ state, captured, refunded }: Charge): boolean {
+/** The state in which the provider should have it: a refund that a person made in another way is unknown there. */
+function stateOf({ status, captured, refunded }: KnownAttempt): AttemptStatus {
+  return status === 'refunded' && refunded < captured ? 'captured' : status
+}
+
+/** Money is set aside, or was taken; perhaps it went back since. */
+function tookMoney(state: ChargeState | AttemptStatus): boolean {
+  return state === 'authorized' || state === 'captured' || state === 'refunded'
+}
+
+/** The account is, or may still be, richer by this charge. */
+function holdsMoney({ state, captured, refunded }: Charge): boolean {
   return state === 'authorized' || (state === 'captured' && captured > refunded)
 }
 
-function addTo(chargeSums: Map<string, number>, { state, amount, captured, refunded }: Charge): void {
+/** A provider may take more than it was asked to authorize. */
+function authorizedBy({ amount, captured, released }: Charge): number {
+  return Math.max(amount.amount, captured + released)
+}
+
+/** In disputes that are open or lost. */
+function disputedOf({ disputes }: Charge): number {
+  return sum(disputes.filter(({ status }) => status !== 'won').map(({ amount }) => amount))
+}
+
+function figuresOf({
+  captured,
+  released,
+  refunded,
+  disputed,
+}: Pick<KnownAttempt, 'captured' | 'released' | 'refunded' | 'disputed'>): string {
+  return `${captured} captured, ${released} released, ${refunded} refunded, ${disputed} disputed`
+}
+
+/** By account and currency, as the ledger has them. */
+function addTo(chargeSums: Map<string, number>, charge: Charge): void {
+  const { state, amount, captured, released, refunded } = charge
   const add = (account: string, value: number): void => {
     const name = `${account} ${amount.currency}`
     chargeSums.set(name, (chargeSums.get(name) ?? 0) + value)
   }
-  if (state === 'authorized') add('authorized', amount.amount)
-  else add('psp_clearing', captured - refunded)
+  if (state === 'authorized') add('authorized', amount.amount - captured - released)
+  add('psp_clearing', captured - refunded - disputedOf(charge))
 }
 
 function differences(chargeSums: ReadonlyMap<string, number>, ledger: ReadonlyMap<string, number>): string[] {

@@ -11,6 +11,7 @@ import {
   requestNextAttempt,
 } from '../../db/checkout'
 import { type Order, readOwnOrder } from '../../db/order/read'
+import { hasTriedTooOften } from '../../db/payment/attempt'
 import type { IdempotencyScope } from '../../db/platform/idempotency'
 import { storeSettings } from '../../db/platform/settings'
 import { readPriceInputs } from '../../db/pricing'
@@ -32,8 +33,9 @@ import type { CheckoutLabel } from '../../workflows/contract'
 import type { ApiDeps } from '../deps'
 import { hashOfJson } from '../http/body'
 import { type FieldError, invalid } from '../http/problem'
+import { findProvider } from '../payment/choose'
 import type { CheckoutDemand } from './admission'
-import { REPLAYED, refused, refusedByOrder } from './answer'
+import { REPLAYED, refused, refusedByOrder, triedTooOften } from './answer'
 import type { CheckoutRequest, PaymentRequest } from './request'
 
 /** A cart or an order that changes while it is read is read again this often. */
@@ -49,7 +51,8 @@ export interface CheckoutCall extends CartKey {
 export interface PaymentCall {
   readonly orderId: OrderId
   readonly tokenHash: Buffer
-  readonly payment: PaymentRequest
+  /** Null: the buyer believes that nothing is due. */
+  readonly payment: PaymentRequest | null
   readonly idempotency: IdempotencyScope
 }
 
@@ -137,9 +140,12 @@ async function followOrder(
     return { ...known, attempt: await joinAttempt(deps.pool, order, idempotency), fresh: false }
   }
   if (decision !== 'pay') return { problem: refusedByOrder(decision, order, deps) }
-  requireProvider(payment.provider, deps)
-  const next = await requestNextAttempt(deps.pool, { orderId, tokenHash, ...payment, idempotency })
-  return next ? { ...known, attempt: next.attempt, fresh: true } : 'changed'
+  if (!payment) throw paymentRequired()
+  const provider = requireProvider(payment, deps)
+  const { method } = payment
+  const next = await requestNextAttempt(deps.pool, { orderId, tokenHash, provider, method, idempotency })
+  if (next) return { ...known, attempt: next.attempt, fresh: true }
+  return (await hasTriedTooOften(deps.pool, order.cartId)) ? { problem: triedTooOften(order, deps) } : 'changed'
 }
 
 /** Accepts the cart as it was read, or refuses it; or waits in line, while those admitted may take all that is left. */
@@ -151,6 +157,7 @@ async function tryCart(cart: Cart, call: CheckoutCall, deps: ApiDeps): Promise<T
     deps.admissionGate.callNext(sale.lines)
     return refuse(cart, judgement, call, deps)
   }
+  if (!call.body.payment && judgement.priced.totals.total > 0) throw paymentRequired()
   const leave = await passGate(sale, call, deps)
   if (!leave) return 'waited'
   const accepted = await accept(cart, details, judgement.priced, call, deps).catch((error: unknown) => {
@@ -159,7 +166,7 @@ async function tryCart(cart: Cart, call: CheckoutCall, deps: ApiDeps): Promise<T
   })
   if (accepted) return { ...accepted, leave }
   leave()
-  return 'changed'
+  return (await hasTriedTooOften(deps.pool, cart.id)) ? { problem: triedTooOften(null, deps) } : 'changed'
 }
 
 /** Who buys, and where the goods go. */
@@ -174,7 +181,7 @@ async function requireDetails(cart: Cart, body: CheckoutRequest, deps: ApiDeps):
   const email = body.email ?? cart.email
   const shippingAddress = body.shipping_address ?? cart.shippingAddress
   const shippingMethod = body.shipping_method ?? cart.shippingMethod
-  requireProvider(body.payment.provider, deps)
+  if (body.payment) requireProvider(body.payment, deps)
   const { countries } = await storeSettings(deps.pool)
   const errors: FieldError[] = [
     ...(email ? [] : [missing('/email')]),
@@ -187,16 +194,19 @@ async function requireDetails(cart: Cart, body: CheckoutRequest, deps: ApiDeps):
   return { email, shippingAddress, shippingMethod }
 }
 
-function requireProvider(name: string, { providers }: Pick<ApiDeps, 'providers'>): void {
-  if (providers.get(name)) return
-  throw invalid([
-    {
-      in: 'body',
-      pointer: '/payment/provider',
-      code: 'unknown',
-      message: `We take payments by ${providers.names.join(', ')}.`,
-    },
-  ])
+/** The name of the provider that is asked for the money. Throws 400 when none here takes it. */
+function requireProvider(payment: PaymentRequest, { providers }: Pick<ApiDeps, 'providers'>): string {
+  const provider = findProvider(payment, providers)
+  if (provider) return provider.name
+  const isNamed = payment.provider !== undefined
+  const message = isNamed
+    ? `We take payments by ${providers.names.join(', ')}.`
+    : 'No payment provider here takes this method.'
+  throw invalid([{ in: 'body', pointer: `/payment/${isNamed ? 'provider' : 'method'}`, code: 'unknown', message }])
+}
+
+function paymentRequired(): DomainError {
+  return invalid([{ in: 'body', pointer: '/payment', code: 'required', message: 'There is something to pay.' }])
 }
 
 function missing(pointer: string): FieldError {
@@ -265,8 +275,10 @@ async function accept(
     ...details,
     billingAddress: body.billing_address ?? null,
     returnUrl: body.return_url ?? null,
-    expectedTotal: body.expected_total?.amount ?? null,
-    ...body.payment,
+    // Without a payment it may cost nothing by the time it is placed either.
+    expectedTotal: body.expected_total?.amount ?? (body.payment ? null : 0),
+    provider: body.payment && requireProvider(body.payment, deps),
+    method: body.payment?.method ?? null,
     bodyHash: hashWithoutPayment(body),
     idempotency,
   })

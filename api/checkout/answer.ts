@@ -105,6 +105,12 @@ const REFUSED_BY_ORDER = {
   checkout_expired: 'This checkout is over. Start again from the cart.',
 } as const
 
+/** The problem document of one attempt too many, with the order that waits for it if there is one. */
+export function triedTooOften(order: Order | null, deps: Pick<ApiDeps, 'settings'>): DomainError {
+  const message = 'No further payment can be tried for this cart. Put what is in it into a new cart to buy it.'
+  return new DomainError('too_many_attempts', message, order ? { checkout: presentCheckout(order, deps) } : {})
+}
+
 /** All that is certain of an accepted order whose row cannot be read. */
 export function accepted(orderId: OrderId, deps: ApiDeps): Extract<CheckoutAnswer, { status: 202 }> {
   const body: CheckoutBody = {

@@ -5,12 +5,12 @@ import { isMoneyAtWork } from '../../db/payment/work'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import { type OrderId, skuKey } from '../../domain/ids'
-import { CANCEL_REASONS, type CancelReason, isOpen, orderLabel, type WantedUnits } from '../../domain/order'
+import { type CancelReason, isOpen, isOver, orderLabel, type WantedUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { type AnswerOf, defineRoute, type Route } from '../http/route'
 import { pathId, reasonCode, units } from '../http/schemas'
 import { orderBody, presentOrder } from '../order/answer'
-import { MOVES_WAIT_MS, requireOrder } from '../payment/amount'
+import { MOVES_WAIT_MS, requireLines, requireOrder } from '../payment/amount'
 import { awaitMoney, tellOwner } from '../payment/owner'
 import { requireOwnOrder } from './accept'
 import { cancelCheckout } from './attempt'
@@ -38,13 +38,18 @@ const postCancel = defineRoute({
   idempotency: 'required',
   params: pathId('order'),
   body: z.strictObject({
-    reason_code: reasonCode,
+    reason_code: reasonCode.meta({
+      description: "`customer`, `fraud` and `out_of_stock` become the order's `cancel_reason`; any other, `merchant`",
+    }),
     lines: units.optional().meta({ description: 'only these units; left out: all that have not been sent' }),
   }),
   answers: ANSWERS,
+  example: { answer: 200, body: { reason_code: 'customer', lines: [{ sku: '85123A', quantity: 1 }] } },
 }).handle(async ({ params, body, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const { reason_code: reasonCode, lines } = body
+  // While it is open its lines may not be there yet.
+  if (lines && !isOpen(order.status)) requireLines(lines, order.lines)
   const wanted = lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
   return cancel(order, { wanted, reason: reasonOf(reasonCode), reasonCode, idempotency }, deps)
 })
@@ -59,7 +64,8 @@ const postOwnCancel = defineRoute({
   idempotency: 'required',
   params: pathId('order'),
   body: z.strictObject({}),
-  answers: ANSWERS,
+  answers: { 200: orderBody, 202: orderBody, 404: ['not_found'], 409: ['request_in_progress'] },
+  example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
   return cancel(order, { wanted: null, reason: 'customer', reasonCode: 'customer', idempotency }, deps)
@@ -79,10 +85,10 @@ async function cancel(order: Order, cancellation: Cancellation, deps: ApiDeps): 
   if (cancellation.wanted !== null)
     throw new DomainError('checkout_in_progress', 'The order is not paid yet: it can only be cancelled as a whole.')
   const now = await cancelCheckout({ orderId: order.id, label: orderLabel(order) }, deps)
-  if (now && !isOpen(now.status) && now.status !== 'cancelled') return cancelConfirmed(order.id, cancellation, deps)
-  return answer(order.id, deps)
+  return now && !isOpen(now.status) ? cancelConfirmed(order.id, cancellation, deps) : answer(order.id, deps)
 }
 
+/** Cancels what is left of an order that is not open any more. The key stands for it from then on. */
 async function cancelConfirmed(
   orderId: OrderId,
   { wanted, reason, reasonCode, idempotency }: Cancellation,
@@ -101,8 +107,9 @@ async function cancelConfirmed(
     },
     async () => null,
   )
-  const { attempts } = await requireOrder(orderId, deps)
-  await tellOwner({ orderId, paymentIds: attempts.map(({ id }) => id) }, deps)
+  const { status, attempts, confirmedAt } = await requireOrder(orderId, deps)
+  // The money of an order that never won is its checkout's, and then its settlements'.
+  if (confirmedAt) await tellOwner({ orderId, isOver: isOver(status), paymentIds: attempts.map(({ id }) => id) }, deps)
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   return answer(orderId, deps, headers)
 }
@@ -114,8 +121,11 @@ async function answer(orderId: OrderId, deps: ApiDeps, headers: Record<string, s
   return isOpen(order.status) || isAtWork ? { status: 202, body, headers } : { status: 200, body, headers }
 }
 
+/** The others say what a checkout came to. */
+const STAFF_REASONS = ['customer', 'fraud', 'out_of_stock'] as const satisfies readonly CancelReason[]
+
 function reasonOf(code: string): CancelReason {
-  return CANCEL_REASONS.find((reason) => reason === code) ?? 'merchant'
+  return STAFF_REASONS.find((reason) => reason === code) ?? 'merchant'
 }
 
 export const cancelRoutes: Route[] = [postCancel, postOwnCancel]

@@ -3,7 +3,12 @@ import { SHIPPING_METHODS } from '../../domain/fulfillment'
 import { address, email, money } from '../http/schemas'
 
 export const paymentRequest = z.strictObject({
-  provider: z.string().min(1).max(50).default('sandbox'),
+  provider: z
+    .string()
+    .min(1)
+    .max(50)
+    .optional()
+    .meta({ description: 'left out: the first that takes the method', example: 'sandbox' }),
   method: z
     .string()
     .min(1)
@@ -22,7 +27,7 @@ export const checkoutRequest = z.strictObject({
     .url({ protocol: /^https?$/ })
     .max(2_000)
     .nullish(),
-  payment: paymentRequest,
+  payment: paymentRequest.nullish().transform((payment) => payment ?? null),
   expected_total: money.nullish(),
 })
 export type CheckoutRequest = z.output<typeof checkoutRequest>

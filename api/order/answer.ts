@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Order, OrderAttempt } from '../../db/order/read'
 import type { Money } from '../../domain/money'
 import { actionsOf, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
-import { ATTEMPT_STATUSES, holdsMoney, PAYMENT_STATUSES } from '../../domain/payment'
+import { ATTEMPT_STATUSES, holdsMoney, PAYMENT_STATUSES } from '../../domain/payment/attempt'
 import { MOVE_STATUSES } from '../../domain/payment/books'
 import { address, currency, idOf, money, timestamp } from '../http/schemas'
 

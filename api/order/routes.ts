@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { readLedger } from '../../db/payment/ledger'
 import { listOrders, type Order, readEvents, readOrder, readOwnOrder, readReservations } from '../../db/order/read'
+import { listCaptures, listDisputes } from '../../db/payment/move'
 import type { Pool } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import { type Id, isId, type OrderId } from '../../domain/ids'
 import { ORDER_STATUSES } from '../../domain/order'
+import { captureBody, disputeBody, presentCapture, presentDispute } from '../payment/answer'
 import { orderBody, orderShape, presentOrder } from './answer'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
@@ -55,6 +57,8 @@ const listAllOrders = defineRoute({
 const adminOrder = z
   .strictObject({
     ...orderShape,
+    captures: z.array(captureBody),
+    disputes: z.array(disputeBody),
     events: z.array(
       z.strictObject({
         id: z.string(),
@@ -99,29 +103,33 @@ const getOrder = defineRoute({
   answers: { 200: adminOrder },
   example: { answer: 200 },
 }).handle(async ({ params: { id } }, deps) => {
-  const [rows, workflow] = await Promise.all([
-    deps.reads.readLatest((db) => readWholeOrder(db, id)),
-    describeWorkflow(id, deps),
-  ])
-  return { status: 200, body: presentAdminOrder(rows, workflow) }
+  const rows = await deps.reads.readLatest((db) => readWholeOrder(db, id))
+  return { status: 200, body: presentAdminOrder(rows, await describeWorkflow(rows.order, deps)) }
 })
 
+/** As many as there may be, and some that nobody here asked for. */
+const CAPTURES_SHOWN = 400
+
 async function readWholeOrder(db: Pool, id: OrderId) {
-  const [order, events, reservations, ledger] = await Promise.all([
+  const [order, captures, disputes, events, reservations, ledger] = await Promise.all([
     readOrder(db, id),
+    listCaptures(db, { orderId: id, after: 0, limit: CAPTURES_SHOWN }),
+    listDisputes(db, id),
     readEvents(db, id),
     readReservations(db, id),
     readLedger(db, id),
   ])
-  return { order: orNotFound(order), events, reservations, ledger }
+  return { order: orNotFound(order), captures, disputes, events, reservations, ledger }
 }
 
 function presentAdminOrder(
-  { order, events, reservations, ledger }: Awaited<ReturnType<typeof readWholeOrder>>,
+  { order, captures, disputes, events, reservations, ledger }: Awaited<ReturnType<typeof readWholeOrder>>,
   workflow: z.input<typeof workflowBody>,
 ): z.input<typeof adminOrder> {
   return {
     ...presentOrder(order),
+    captures: captures.map(presentCapture),
+    disputes: disputes.map(presentDispute),
     events: events.map(({ createdAt, ...event }) => ({ ...event, at: createdAt.toISOString() })),
     reservations: reservations.map((reservation) => ({
       id: reservation.id as Id<'reservation'>,

@@ -2,10 +2,10 @@ import { WorkflowNotFoundError } from '@temporalio/client'
 import { z } from 'zod'
 import { readRepairs } from '../../db/support/attention'
 import { readLedger } from '../../db/payment/ledger'
-import { readEvents, readOrder } from '../../db/order/read'
-import type { OrderId } from '../../domain/ids'
-import { formatMajor } from '../../domain/money'
-import { checkoutWorkflowId } from '../../domain/workflow-id'
+import { type Order, type OrderAttempt, type OrderEvent, readEvents } from '../../db/order/read'
+import type { EventType } from '../../domain/events'
+import { type Currency, formatMajor } from '../../domain/money'
+import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ApiDeps } from '../deps'
 import { timestamp } from '../http/schemas'
 
@@ -21,37 +21,70 @@ export const timelineEntry = z
   .meta({ id: 'TimelineEntry' })
 type TimelineEntry = z.input<typeof timelineEntry>
 
-const HISTORY_MS = 2_000
+const HISTORY_MS = 4_000
 
 /** `complete` is false when Temporal could not be asked. */
 export async function readTimeline(
-  orderId: OrderId,
+  order: Order,
   deps: ApiDeps,
 ): Promise<{ entries: TimelineEntry[]; complete: boolean }> {
-  const [events, payments, ledger, repairs, steps] = await Promise.all([
-    eventEntries(orderId, deps),
-    paymentEntries(orderId, deps),
-    ledgerEntries(orderId, deps),
-    repairEntries(orderId, deps),
-    workflowEntries(orderId, deps),
+  const [events, ledger, repairs, steps] = await Promise.all([
+    eventEntries(order, deps),
+    ledgerEntries(order, deps),
+    repairEntries(order, deps),
+    workflowEntries(order, deps),
   ])
-  const entries = [...events, ...payments, ...ledger, ...repairs, ...(steps ?? [])]
+  const entries = [...events, ...order.attempts.map(attemptEntry), ...ledger, ...repairs, ...(steps ?? [])]
   return { entries: entries.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)), complete: steps !== null }
 }
 
-async function eventEntries(orderId: OrderId, { pool }: ApiDeps): Promise<TimelineEntry[]> {
-  const events = await readEvents(pool, orderId)
-  return events.map(({ createdAt, type, seq, from, to, data }) => ({
-    at: createdAt.toISOString(),
-    kind: 'event',
-    title: to ? `${type} (${from ?? 'new'} → ${to})` : type,
-    data: { seq, ...data },
-  }))
+async function eventEntries({ id, currency }: Order, { pool }: ApiDeps): Promise<TimelineEntry[]> {
+  const events = await readEvents(pool, id)
+  return events.map(({ createdAt, type, seq, from, to, data }) => {
+    const words = wordsOf(type, data, currency)
+    return {
+      at: createdAt.toISOString(),
+      kind: 'event',
+      title: words ?? (to ? `${type} (${from ?? 'new'} → ${to})` : type),
+      data: { type, seq, ...data, ...(isAmount(data['amount']) && { amount: { amount: data['amount'], currency } }) },
+    }
+  })
 }
 
-async function paymentEntries(orderId: OrderId, { pool }: ApiDeps): Promise<TimelineEntry[]> {
-  const order = await readOrder(pool, orderId)
-  return (order?.attempts ?? []).map((attempt) => ({
+/** What happened to money, as support tells it; null for other events. */
+function wordsOf(
+  type: string,
+  { amount, failure_code, status }: OrderEvent['data'],
+  currency: Currency,
+): string | null {
+  if (!isAmount(amount) || !Object.hasOwn(MONEY_WORDS, type)) return null
+  const money = `${currency} ${formatMajor({ amount, currency })}`
+  return MONEY_WORDS[type as keyof typeof MONEY_WORDS](money, String(failure_code ?? status))
+}
+
+const MONEY_WORDS = {
+  'payment.requested': (money) => `${money} is to be authorized by another payment`,
+  'payment.authorized': (money) => `${money} was authorized`,
+  'payment.received': (money) => `${money} came by a payment that pays for nothing: it goes back`,
+  'payment.capture_requested': (money) => `${money} is to be captured`,
+  'payment.captured': (money) => `${money} was captured`,
+  'payment.capture_failed': (money, code) => `${money} could not be captured: ${code}`,
+  'payment.refund_requested': (money) => `${money} is to be refunded`,
+  'payment.refunded': (money) => `${money} was refunded`,
+  'payment.refund_failed': (money, code) => `${money} could not be refunded: ${code}`,
+  'payment.released': (money) => `${money} of the authorization was let go`,
+  'payment.voided': (money) => `The whole authorization, ${money}, was let go`,
+  'payment.disputed': (money) => `The customer's bank takes ${money} back: a dispute`,
+  'payment.dispute_closed': (money, outcome) => `The dispute about ${money} was ${outcome}`,
+  'order.units_cancelled': (money) => `Units worth ${money} were cancelled`,
+} as const satisfies Partial<Record<EventType, (money: string, code: string) => string>>
+
+function isAmount(value: unknown): value is number {
+  return typeof value === 'number'
+}
+
+function attemptEntry(attempt: OrderAttempt): TimelineEntry {
+  return {
     at: new Date(attempt.createdAt).toISOString(),
     kind: 'payment',
     title: `Payment attempt ${attempt.attempt} by ${attempt.provider} was asked for (now ${attempt.status})`,
@@ -61,21 +94,21 @@ async function paymentEntries(orderId: OrderId, { pool }: ApiDeps): Promise<Time
       outcome: attempt.outcome,
       decline_code: attempt.declineCode,
     },
-  }))
+  }
 }
 
-async function ledgerEntries(orderId: OrderId, { pool }: ApiDeps): Promise<TimelineEntry[]> {
-  const entries = await readLedger(pool, orderId)
+async function ledgerEntries({ id }: Order, { pool }: ApiDeps): Promise<TimelineEntry[]> {
+  const entries = await readLedger(pool, id)
   return entries.map(({ createdAt, operation, account, amount, currency, paymentId }) => ({
     at: createdAt.toISOString(),
     kind: 'ledger',
     title: `${operation}: ${amount > 0 ? 'debit' : 'credit'} ${account} ${formatMajor({ amount: Math.abs(amount), currency })} ${currency}`,
-    data: { payment_id: paymentId, operation, account, amount, currency },
+    data: { payment_id: paymentId, operation, account, amount: { amount, currency } },
   }))
 }
 
-async function repairEntries(orderId: OrderId, { pool }: ApiDeps): Promise<TimelineEntry[]> {
-  const repairs = await readRepairs(pool, orderId)
+async function repairEntries({ id }: Order, { pool }: ApiDeps): Promise<TimelineEntry[]> {
+  const repairs = await readRepairs(pool, id)
   return repairs.map(({ createdAt, action, step, object, outcome, reasonCode, note, actor, acceptedAt }) => ({
     at: createdAt.toISOString(),
     kind: 'repair',
@@ -92,15 +125,35 @@ async function repairEntries(orderId: OrderId, { pool }: ApiDeps): Promise<Timel
   }))
 }
 
-/** Null when Temporal does not answer; a checkout whose history is past its retention has no steps. */
-async function workflowEntries(orderId: OrderId, { temporal, log }: ApiDeps): Promise<TimelineEntry[] | null> {
+/** Settlements of the newest payments are looked for; a cart has no more. */
+const SETTLEMENTS_MAX = 20
+
+/** The steps of all workflows that the order may have had. Null when Temporal does not answer. */
+async function workflowEntries({ id, attempts }: Order, deps: ApiDeps): Promise<TimelineEntry[] | null> {
+  const sent = attempts.filter(({ amount }) => amount !== null).slice(-SETTLEMENTS_MAX)
+  const workflowIds = [
+    checkoutWorkflowId(id),
+    fulfillmentWorkflowId(id),
+    ...sent.map((attempt) => settlementWorkflowId(attempt.id)),
+  ]
+  const deadline = Date.now() + HISTORY_MS
+  const steps = await Promise.all(workflowIds.map((workflowId) => stepsOf(workflowId, deadline, deps)))
+  return steps.includes(null) ? null : steps.flatMap((entries) => entries ?? [])
+}
+
+/** Null when Temporal does not answer; a workflow that never was, or whose history is past its retention, has no steps. */
+async function stepsOf(
+  workflowId: string,
+  deadline: number,
+  { temporal, log }: ApiDeps,
+): Promise<TimelineEntry[] | null> {
   try {
-    const handle = temporal.workflow.getHandle(checkoutWorkflowId(orderId))
-    const history = await temporal.withDeadline(Date.now() + HISTORY_MS, () => handle.fetchHistory())
-    return (history.events ?? []).flatMap(stepOf)
+    const handle = temporal.workflow.getHandle(workflowId)
+    const history = await temporal.withDeadline(deadline, () => handle.fetchHistory())
+    return (history.events ?? []).flatMap((event) => stepOf(event, workflowId))
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return []
-    log.debug({ err: error, order_id: orderId }, 'the history of an order could not be read')
+    log.debug({ err: error, workflow_id: workflowId }, 'a history could not be read')
     return null
   }
 }
@@ -110,12 +163,14 @@ type HistoryEvent = NonNullable<
 >[number]
 
 /** What a person would call a step; the engine's own bookkeeping is left out. */
-function stepOf(event: HistoryEvent): TimelineEntry[] {
+function stepOf(event: HistoryEvent, workflowId: string): TimelineEntry[] {
   const title = titleOf(event)
   if (title === null) return []
   const seconds = Number(event.eventTime?.seconds ?? 0)
   const at = new Date(seconds * 1_000 + Math.floor((event.eventTime?.nanos ?? 0) / 1e6)).toISOString()
-  return [{ at, kind: 'workflow', title, data: { event_id: Number(event.eventId) } }]
+  const kind = workflowId.slice(0, workflowId.indexOf('-'))
+  const data = { workflow_id: workflowId, event_id: Number(event.eventId) }
+  return [{ at, kind: 'workflow', title: `${kind}: ${title}`, data }]
 }
 
 function titleOf(event: HistoryEvent): string | null {
@@ -134,8 +189,9 @@ function titleOf(event: HistoryEvent): string | null {
   const update = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.input?.name
   if (update) return `Update ${update} accepted`
   // Without a failure it was only cut off, by a termination.
-  if (event.workflowTaskFailedEventAttributes?.failure)
-    return `The workflow's code failed: ${event.workflowTaskFailedEventAttributes.failure.message ?? ''}`
+  const failure = event.workflowTaskFailedEventAttributes?.failure
+  // News came while the task was worked on: it is done again.
+  if (failure) return failure.message === 'UnhandledCommand' ? null : `The workflow's code failed: ${failure.message}`
   if (event.workflowExecutionCompletedEventAttributes) return 'The workflow ended'
   if (event.workflowExecutionFailedEventAttributes) return 'The workflow failed'
   const terminated = event.workflowExecutionTerminatedEventAttributes

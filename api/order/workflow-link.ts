@@ -1,7 +1,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
 import { z } from 'zod'
-import type { OrderId } from '../../domain/ids'
-import { checkoutWorkflowId } from '../../domain/workflow-id'
+import type { Order } from '../../db/order/read'
+import { checkoutWorkflowId, fulfillmentWorkflowId } from '../../domain/workflow-id'
 import type { ApiDeps } from '../deps'
 
 /** Where the workflow of an order is looked at. */
@@ -20,8 +20,12 @@ export const workflowBody = z
 
 const DESCRIBE_MS = 1_000
 
-export async function describeWorkflow(orderId: OrderId, deps: ApiDeps): Promise<z.input<typeof workflowBody>> {
-  const id = checkoutWorkflowId(orderId)
+/** The workflow that owns the order now: its checkout, and fulfillment once it was confirmed. */
+export async function describeWorkflow(
+  { id: orderId, confirmedAt }: Pick<Order, 'id' | 'confirmedAt'>,
+  deps: ApiDeps,
+): Promise<z.input<typeof workflowBody>> {
+  const id = confirmedAt ? fulfillmentWorkflowId(orderId) : checkoutWorkflowId(orderId)
   const run = await findRun(id, deps)
   return { id, run_id: run?.runId ?? null, status: run?.status ?? null, url: workflowUrl(id, deps, run?.runId) }
 }

@@ -1,27 +1,30 @@
 import { z } from 'zod'
 import { inBooks } from '../../db/payment/books'
-import { type Capture, readCapture } from '../../db/payment/move'
+import { type Capture, listCaptures, readCapture } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import type { CaptureId } from '../../domain/ids'
-import { MOVE_STATUSES } from '../../domain/payment/books'
+import type { Currency } from '../../domain/money'
+import { isOver } from '../../domain/order'
+import type { BoundRefusal, HoldRefusal } from '../../domain/payment/books'
 import type { ApiDeps } from '../deps'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, pathId, timestamp } from '../http/schemas'
-import { amountIn, exceeds, MOVES_WAIT_MS, requireOrder, wantedAmount } from './amount'
-import { awaitMoney, tellOwner } from './owner'
-
-const captureBody = z
-  .strictObject({
-    id: idOf('capture'),
-    order_id: idOf('order'),
-    payment_id: idOf('payment'),
-    status: z.enum(MOVE_STATUSES),
-    amount: money,
-    failure_code: z.string().nullable(),
-    created_at: timestamp,
-  })
-  .meta({ id: 'Capture' })
+import { idOf, listPageOf, listPageQuery, pathId } from '../http/schemas'
+import {
+  amountIn,
+  amountStepOf,
+  exceeds,
+  isMoveNumber,
+  MOVES_WAIT_MS,
+  pointerOf,
+  requireOrder,
+  requireRoom,
+  requireStep,
+  wantedAmount,
+} from './amount'
+import { captureBody, presentCapture } from './answer'
+import { awaitMove, tellOwner } from './owner'
 
 const postCapture = defineRoute({
   method: 'post',
@@ -37,31 +40,63 @@ const postCapture = defineRoute({
   answers: {
     201: captureBody,
     404: ['not_found'],
-    409: ['amount_exceeds_available', 'request_in_progress'],
+    409: ['amount_exceeds_available', 'move_limit', 'order_on_hold', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
+  example: { answer: 201, body: { amount: { amount: 100, currency: 'GBP' } } },
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const amount = amountIn(order.currency, body.amount)
+  const step = amountStepOf(order, deps)
   return withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
-      const capture = await inBooks(tx, order.id, (books) => books.claimCapture({ amount, actor: caller.keyId }))
-      if ('refused' in capture) throw exceeds('captured', capture.available, order.currency)
+      const capture = await inBooks(tx, order.id, (books) => {
+        requireRoom(books.captures.length, 'captures')
+        requireStep(amount, { step, left: books.due, pointer: pointerOf(body.amount) })
+        return books.claimCapture({ amount, actor: caller.keyId })
+      })
+      if ('refused' in capture) throw refusalOf(capture, order.currency)
       return { status: 201, resource: capture.id }
     },
     (id) => carryOut(id, deps),
   )
 })
 
+function refusalOf(refusal: BoundRefusal | HoldRefusal, currency: Currency): DomainError {
+  if (refusal.refused === 'amount_exceeds_available') return exceeds('captured', refusal.available, currency)
+  return new DomainError('order_on_hold', 'The order is on hold: nothing is captured meanwhile.')
+}
+
 /** The capture, once the provider has answered or the wait is over. */
 async function carryOut(id: CaptureId, deps: ApiDeps): Promise<z.input<typeof captureBody>> {
-  const { orderId, paymentId } = await requireCapture(id, deps)
-  await tellOwner({ orderId, paymentIds: [paymentId] }, deps)
-  await awaitMoney(orderId, MOVES_WAIT_MS, deps)
+  const { orderId, paymentId, status } = await requireCapture(id, deps)
+  if (status === 'pending') {
+    const order = await requireOrder(orderId, deps)
+    await tellOwner({ orderId, isOver: isOver(order.status), paymentIds: [paymentId] }, deps)
+    await awaitMove(async () => (await requireCapture(id, deps)).status !== 'pending', MOVES_WAIT_MS)
+  }
   return presentCapture(await requireCapture(id, deps))
 }
+
+const getCaptures = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders/{id}/captures',
+  tag: 'Payments',
+  summary: 'List the captures of an order, oldest first',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('order'),
+  query: listPageQuery,
+  answers: { 200: listPageOf(captureBody).meta({ id: 'CapturePage' }), 404: ['not_found'] },
+  example: { answer: 200 },
+}).handle(async ({ params, query }, deps) => {
+  const after = readCursor(query.cursor, isMoveNumber) ?? 0
+  const { id: orderId } = await requireOrder(params.id, deps)
+  const captures = await listCaptures(deps.pool, { orderId, after, limit: query.limit + 1 })
+  const body = listPageFrom(captures, query.limit, { keyOf: ({ number }) => number, present: presentCapture })
+  return { status: 200, body }
+})
 
 const getCapture = defineRoute({
   method: 'get',
@@ -71,6 +106,7 @@ const getCapture = defineRoute({
   caller: { admin: 'orders', access: 'read' },
   params: pathId('order').extend({ capture_id: idOf('capture') }),
   answers: { 200: captureBody },
+  example: { answer: 200 },
 }).handle(async ({ params }, deps) => {
   const capture = await readCapture(deps.pool, params.capture_id)
   if (capture?.orderId !== params.id) throw new DomainError('not_found', 'There is no such capture.')
@@ -83,16 +119,4 @@ async function requireCapture(id: CaptureId, { pool }: ApiDeps): Promise<Capture
   return capture
 }
 
-function presentCapture(capture: Capture): z.input<typeof captureBody> {
-  return {
-    id: capture.id,
-    order_id: capture.orderId,
-    payment_id: capture.paymentId,
-    status: capture.status,
-    amount: { amount: capture.amount, currency: capture.currency },
-    failure_code: capture.failureCode,
-    created_at: capture.createdAt.toISOString(),
-  }
-}
-
-export const captureRoutes: Route[] = [postCapture, getCapture]
+export const captureRoutes: Route[] = [postCapture, getCaptures, getCapture]

@@ -3,11 +3,20 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import { isMoneyAtWork } from '../../db/payment/work'
 import { isPostgresUnavailable } from '../../db/pool'
 import type { OrderId, PaymentId } from '../../domain/ids'
-import { fulfillmentStart, paymentWorkSignal, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import {
+  fulfillmentReuse,
+  fulfillmentStart,
+  paymentWorkSignal,
+  settlementStart,
+  WORKFLOWS,
+} from '../../workflows/contract'
 import type { ApiDeps } from '../deps'
 import { isTemporalUnavailable } from '../http/temporal'
 
-const POLL_MS = 100
+/** Most are done within a tenth of a second. Many may wait at once. */
+const POLL_MS = 50
+const POLL_GROWTH = 1.4
+const POLL_MS_MAX = 1_000
 const TELL_MS = 3_000
 
 /**
@@ -15,7 +24,7 @@ const TELL_MS = 3_000
  * settlement of each payment concerned. What cannot be told now the sweep tells.
  */
 export async function tellOwner(
-  { orderId, paymentIds }: { orderId: OrderId; paymentIds: readonly PaymentId[] },
+  { orderId, isOver, paymentIds }: { orderId: OrderId; isOver: boolean; paymentIds: readonly PaymentId[] },
   deps: ApiDeps,
 ): Promise<void> {
   const { workflow } = deps.temporal
@@ -24,7 +33,7 @@ export async function tellOwner(
       try {
         await workflow.signalWithStart(WORKFLOWS.fulfillment, {
           ...fulfillmentStart(orderId),
-          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          workflowIdReusePolicy: fulfillmentReuse(isOver),
           signal: paymentWorkSignal,
           signalArgs: [],
         })
@@ -42,16 +51,21 @@ export async function tellOwner(
   }
 }
 
-/** Waits until nothing is at work with the money of an order that the provider could do now; at most `ms`. */
+/** Waits until all is done with the money of an order that the provider could do now; at most `ms`. */
 export async function awaitMoney(orderId: OrderId, ms: number, { pool }: ApiDeps): Promise<void> {
+  await awaitMove(async () => !(await isMoneyAtWork(pool, orderId)), ms)
+}
+
+/** Asks, ever less often, whether what the provider was asked for is done; at most `ms`. */
+export async function awaitMove(isDone: () => Promise<boolean>, ms: number): Promise<void> {
   const deadline = Date.now() + ms
-  while (Date.now() < deadline) {
-    if (!(await isMoneyAtWork(pool, orderId).catch(trueIfUnavailable))) return
-    await pause(POLL_MS)
+  for (let pollMs = POLL_MS; Date.now() < deadline; pollMs = Math.min(pollMs * POLL_GROWTH, POLL_MS_MAX)) {
+    if (await isDone().catch(falseIfUnavailable)) return
+    await pause(pollMs)
   }
 }
 
-function trueIfUnavailable(error: unknown): true {
-  if (isPostgresUnavailable(error)) return true
+function falseIfUnavailable(error: unknown): false {
+  if (isPostgresUnavailable(error)) return false
   throw error
 }

@@ -1,18 +1,31 @@
 import { z } from 'zod'
 import { readUnits } from '../../db/order/units'
 import { inBooks } from '../../db/payment/books'
-import { type Refund, readRefund } from '../../db/payment/move'
+import { listRefunds, type Refund, readRefund } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
 import { type OrderId, type RefundId, skuKey } from '../../domain/ids'
 import { sum } from '../../domain/money'
-import { valueOfUnits } from '../../domain/order'
-import { MOVE_STATUSES, type MoveStatus } from '../../domain/payment/books'
+import { isOver, valueOfUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
+import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, pathId, reasonCode, timestamp, units } from '../http/schemas'
-import { amountIn, exceeds, MOVES_WAIT_MS, requireOrder, wantedAmount } from './amount'
-import { awaitMoney, tellOwner } from './owner'
+import { idOf, listPageOf, listPageQuery, pathId, reasonCode, units } from '../http/schemas'
+import {
+  amountIn,
+  amountStepOf,
+  exceeds,
+  isMoveNumber,
+  MOVES_WAIT_MS,
+  pointerOf,
+  requireLines,
+  requireOrder,
+  requireRoom,
+  requireStep,
+  wantedAmount,
+} from './amount'
+import { presentRefund, refundBody } from './answer'
+import { awaitMove, tellOwner } from './owner'
 
 const refundRequest = z
   .strictObject({
@@ -27,28 +40,6 @@ const refundRequest = z
     path: ['amount'],
   })
 type RefundRequest = z.output<typeof refundRequest>
-
-const refundBody = z
-  .strictObject({
-    id: idOf('refund'),
-    order_id: idOf('order'),
-    status: z.enum(MOVE_STATUSES),
-    amount: money,
-    reason_code: z.string().nullable(),
-    restock: z.boolean(),
-    tenders: z
-      .array(
-        z.strictObject({
-          payment_id: idOf('payment'),
-          status: z.enum(MOVE_STATUSES),
-          amount: money,
-          failure_code: z.string().nullable(),
-        }),
-      )
-      .meta({ description: 'the payments that carry it out' }),
-    created_at: timestamp,
-  })
-  .meta({ id: 'Refund' })
 
 const postRefund = defineRoute({
   method: 'post',
@@ -65,19 +56,25 @@ const postRefund = defineRoute({
     201: refundBody,
     202: refundBody,
     404: ['not_found'],
-    409: ['amount_exceeds_available', 'cancel_instead', 'request_in_progress'],
+    409: ['amount_exceeds_available', 'cancel_instead', 'move_limit', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
+  example: { answer: 201, body: { amount: { amount: 50, currency: 'GBP' }, reason_code: 'goodwill' } },
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const amount = await amountOf(order, body, deps)
+  const step = amountStepOf(order, deps)
   const { body: refund, headers } = await withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
       const { reason_code, restock } = body
       const request = { amount, cause: 'staff', reasonCode: reason_code, restock, actor: caller.keyId } as const
-      const refunds = await inBooks(tx, order.id, (books) => books.claimRefund(request))
+      const refunds = await inBooks(tx, order.id, (books) => {
+        requireRoom(books.refunds.length, 'refunds')
+        if (amount !== 'all') requireStep(amount, { step, left: books.refundable, pointer: placeOf(body) })
+        return books.claimRefund(request)
+      })
       if ('refused' in refunds) throw exceeds('refunded', refunds.available, order.currency)
       return { status: 201, resource: (refunds[0] as (typeof refunds)[number]).requestId }
     },
@@ -85,6 +82,11 @@ const postRefund = defineRoute({
   )
   return refund.status === 'pending' ? { status: 202, body: refund, headers } : { status: 201, body: refund, headers }
 })
+
+/** Where the body says how much. */
+function placeOf({ amount }: RefundRequest): string {
+  return amount === undefined ? '/lines' : pointerOf(amount)
+}
 
 /** In minor units. Throws `cancel_instead` for units that have not been sent. */
 async function amountOf(
@@ -94,7 +96,9 @@ async function amountOf(
 ): Promise<number | 'all'> {
   if (amount !== undefined) return amountIn(currency, amount)
   if (lines === undefined) return 'all'
-  const known = new Map((await readUnits(pool, id)).map((line) => [line.sku, line]))
+  const units = await readUnits(pool, id)
+  requireLines(lines, units)
+  const known = new Map(units.map((line) => [line.sku, line]))
   const notSent = lines.filter(({ sku, quantity }) => quantity > (known.get(skuKey(sku))?.shipped ?? 0))
   if (notSent.length > 0)
     throw new DomainError('cancel_instead', 'These units have not been sent: cancel them.', { lines: notSent })
@@ -108,13 +112,38 @@ async function amountOf(
 
 /** The refund, once the provider has answered or the wait is over. */
 async function carryOut(id: RefundId, deps: ApiDeps): Promise<z.input<typeof refundBody>> {
-  const rows = await readRefund(deps.pool, id)
-  const [first] = rows
-  if (!first) throw new Error(`${id} has lost its row`)
-  await tellOwner({ orderId: first.orderId, paymentIds: rows.map(({ paymentId }) => paymentId) }, deps)
-  await awaitMoney(first.orderId, MOVES_WAIT_MS, deps)
-  return presentRefund(first, await readRefund(deps.pool, id))
+  const rows = await requireRefund(id, deps)
+  const [{ orderId }] = rows
+  if (rows.some(isToBeSent)) {
+    const { status } = await requireOrder(orderId, deps)
+    await tellOwner({ orderId, isOver: isOver(status), paymentIds: rows.map(({ paymentId }) => paymentId) }, deps)
+    await awaitMove(async () => !(await requireRefund(id, deps)).some(isToBeSent), MOVES_WAIT_MS)
+  }
+  return presentRefund(await requireRefund(id, deps))
 }
+
+/** The provider has not answered. What it has taken it may decide days later. */
+function isToBeSent({ status, reference }: Refund): boolean {
+  return status === 'pending' && reference === null
+}
+
+const getRefunds = defineRoute({
+  method: 'get',
+  path: '/v1/admin/orders/{id}/refunds',
+  tag: 'Payments',
+  summary: 'List the refunds of an order, oldest first',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('order'),
+  query: listPageQuery,
+  answers: { 200: listPageOf(refundBody).meta({ id: 'RefundPage' }), 404: ['not_found'] },
+  example: { answer: 200 },
+}).handle(async ({ params, query }, deps) => {
+  const after = readCursor(query.cursor, isMoveNumber) ?? 0
+  const { id: orderId } = await requireOrder(params.id, deps)
+  const refunds = await listRefunds(deps.pool, { orderId, after, limit: query.limit + 1 })
+  const body = listPageFrom(refunds, query.limit, { keyOf: ([first]) => first?.number, present: presentRefund })
+  return { status: 200, body }
+})
 
 const getRefund = defineRoute({
   method: 'get',
@@ -124,38 +153,18 @@ const getRefund = defineRoute({
   caller: { admin: 'orders', access: 'read' },
   params: pathId('order').extend({ refund_id: idOf('refund') }),
   answers: { 200: refundBody },
+  example: { answer: 200 },
 }).handle(async ({ params }, deps) => {
   const rows = await readRefund(deps.pool, params.refund_id)
   const [first] = rows
   if (first?.orderId !== params.id) throw new DomainError('not_found', 'There is no such refund.')
-  return { status: 200, body: presentRefund(first, rows) }
+  return { status: 200, body: presentRefund(rows) }
 })
 
-/** What was refused and tried again counts by its last try. */
-function presentRefund(first: Refund, rows: readonly Refund[]): z.input<typeof refundBody> {
-  const retried = new Set(rows.map(({ retries }) => retries))
-  const tries = rows.filter(({ id }) => !retried.has(id))
-  const inCurrency = (amount: number) => ({ amount, currency: first.currency })
-  return {
-    id: first.requestId,
-    order_id: first.orderId,
-    status: statusOf(tries),
-    amount: inCurrency(sum(tries.map(({ amount }) => amount))),
-    reason_code: first.reasonCode,
-    restock: first.restock,
-    tenders: tries.map((refund) => ({
-      payment_id: refund.paymentId,
-      status: refund.status,
-      amount: inCurrency(refund.amount),
-      failure_code: refund.failureCode,
-    })),
-    created_at: first.createdAt.toISOString(),
-  }
+async function requireRefund(id: RefundId, { pool }: ApiDeps): Promise<[Refund, ...Refund[]]> {
+  const [first, ...rest] = await readRefund(pool, id)
+  if (!first) throw new Error(`${id} has lost its rows`)
+  return [first, ...rest]
 }
 
-function statusOf(rows: readonly Refund[]): MoveStatus {
-  if (rows.some(({ status }) => status === 'pending')) return 'pending'
-  return rows.some(({ status }) => status === 'failed') ? 'failed' : 'succeeded'
-}
-
-export const refundRoutes: Route[] = [postRefund, getRefund]
+export const refundRoutes: Route[] = [postRefund, getRefunds, getRefund]

@@ -33,11 +33,12 @@ import {
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
-import { checkoutStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { checkoutStart, fulfillmentStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, money, orNull, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
+import { idOf, listPageOf, listPageQuery, money, orNull, pathId, timestamp } from '../http/schemas'
 import { readTimeline, timelineEntry } from '../order/timeline'
 import { isTemporalUnavailable } from '../http/temporal'
 import { workflowUrl } from '../order/workflow-link'
@@ -134,8 +135,9 @@ const getTimeline = defineRoute({
   },
   example: { answer: 200 },
 }).handle(async ({ params }, deps) => {
-  if (!(await readOrder(deps.pool, params.id))) throw new DomainError('not_found', 'There is no such order.')
-  const { entries, complete } = await readTimeline(params.id, deps)
+  const order = await readOrder(deps.pool, params.id)
+  if (!order) throw new DomainError('not_found', 'There is no such order.')
+  const { entries, complete } = await readTimeline(order, deps)
   return {
     status: 200,
     body: { ...wholeList(entries), workflow_steps: complete ? 'included' : 'unavailable' },
@@ -350,8 +352,10 @@ async function resume(orderId: OrderId, failing: OpenCase, deps: ApiDeps): Promi
   const order = await readOrder(deps.pool, orderId)
   if (!order) return
   await resetRestarts(deps.pool, orderId)
-  const { object } = failing
-  if (object !== null && isId('payment', object))
+  const { object, workflowId } = failing
+  if (workflowId === fulfillmentWorkflowId(orderId))
+    await replace(WORKFLOWS.fulfillment, fulfillmentStart(orderId), deps)
+  else if (object !== null && isId('payment', object))
     await replace(WORKFLOWS.settlement, settlementStart({ orderId, paymentId: object }), deps)
   else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, orderLabel(order)), deps)
   else await settleAll(order, deps)

@@ -11,6 +11,8 @@ export interface Control {
   readonly pid: number
   /** Runs one workflow and waits for its end. */
   run(): Promise<void>
+  /** A workflow that waits for a signal and ends by it. */
+  startWaiting(): Promise<{ signal(): Promise<void>; end(): Promise<void> }>
   stop(): Promise<void>
 }
 
@@ -28,9 +30,15 @@ export async function startControl(stack: Stack): Promise<Control> {
     await client.workflow.execute('noop', { workflowId: `noop-${randomUUID()}`, taskQueue: 'bench-noop' })
   }
   await run()
+  const startWaiting: Control['startWaiting'] = async () => {
+    const workflowId = `noop-${randomUUID()}`
+    const handle = await client.workflow.start('waiting', { workflowId, taskQueue: 'bench-noop' })
+    return { signal: () => handle.signal('goOn'), end: () => handle.result() }
+  }
   return {
     pid: worker.pid as number,
     run,
+    startWaiting,
     stop: async () => {
       worker.kill('SIGTERM')
       await client.connection.close()

@@ -1,16 +1,32 @@
 import { Client } from 'pg'
 
 /**
- * Writes orders of days gone by with their payments, reservations and closed cases, by SQL alone: those with the numbers from
+ * Writes orders of days gone by with their payments, captures, reservations and closed cases, by SQL alone: those with the numbers from
  * `from` up to, but without, `to`. Of ten, one was never paid, one was cancelled and its charge voided, two were captured,
  * and six are confirmed and hold an authorization that nobody captures for weeks. None of them is at work.
  */
 export async function writeHistory(databaseUrl: string, { from, to }: { from: number; to: number }): Promise<void> {
+  const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, CASES]
+  const between = [from, to - 1]
+  await run(databaseUrl, [{ text: STOCK }, ...texts.map((text) => ({ text, values: between }))])
+}
+
+/**
+ * Makes work of some of the first 400 past orders, as a busy shop has it: 40 are open and wait for their buyers, a few are to
+ * be settled or captured, and every other one has a case.
+ */
+export async function writeWork(databaseUrl: string): Promise<void> {
+  await run(
+    databaseUrl,
+    [OPENED, WAITING, UNRESOLVED, TO_CAPTURE, WITH_CASE].map((text) => ({ text })),
+  )
+}
+
+async function run(databaseUrl: string, queries: readonly { text: string; values?: number[] }[]): Promise<void> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
   try {
-    await client.query(SHELF)
-    for (const text of [ORDERS, PAYMENTS, RESERVATIONS, CASES]) await client.query(text, [from, to - 1])
+    for (const query of queries) await client.query(query)
     // As autovacuum does in time.
     await client.query('vacuum analyze')
   } finally {
@@ -19,7 +35,7 @@ export async function writeHistory(databaseUrl: string, { from, to }: { from: nu
 }
 
 /** Something for the reservations to stand on. */
-const SHELF = `
+const STOCK = `
   with w as (insert into warehouse (id, name, country) values (${id('wh')}, 'Past', 'GB') on conflict do nothing returning id),
   p as (insert into product (id, slug, title) values (${id('prod')}, 'past', 'Past') on conflict do nothing returning id),
   v as (
@@ -55,6 +71,14 @@ const PAYMENTS = `
            else 'authorized' end as status, now() - interval '1 day' - n * interval '1 second' as at
   ) as past`
 
+const CAPTURES = `
+  insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, cause, reference,
+                       updated_at)
+  select ${id('cap')}, ${id('order')}, ${id('pay')}, 1, ${id('order')} || '/capture/1', 500, 'GBP', 'succeeded', false, 'staff',
+         'mv_' || n, now() - interval '1 day'
+  ${NUMBERED}
+  where n % 10 in (2, 3)`
+
 const RESERVATIONS = `
   insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, state, expires_at)
   select ${id('rsv')}, 'hard', ${id('order')}, 'PAST', ${id('wh', '0')}, 1,
@@ -67,6 +91,25 @@ const CASES = `
   select ${id('order')}, 'provider_unreachable', 'checkout-' || ${id('order')}, 'retryCharge', ${id('pay')}, now()
   ${NUMBERED}
   where n % 100 = 0`
+
+const SOME = 'from generate_series(0, 399) as n'
+
+const OPENED = `
+  update orders o set status = 'payment_pending', confirmed_at = null, hold_expires_at = now()
+  ${SOME} where o.id = ${id('order')} and n % 10 = 5`
+const WAITING = `
+  update payment p set status = 'requires_action', outcome = null
+  ${SOME} where p.id = ${id('pay')} and n % 10 = 5`
+const UNRESOLVED = `
+  update payment p set status = 'sent'
+  ${SOME} where p.id = ${id('pay')} and n % 100 = 0`
+const TO_CAPTURE = `
+  update capture m set at_work = true, status = 'pending'
+  ${SOME} where m.id = ${id('cap')} and n % 100 = 3`
+const WITH_CASE = `
+  insert into attention (order_id, code, workflow_id, step, object)
+  select ${id('order')}, 'provider_unreachable', 'checkout-' || ${id('order')}, 'retryCharge', ${id('pay')}
+  ${SOME} where n % 20 = 5 or n % 200 in (0, 3)`
 
 /** A valid id made of a number, which for a thing that is there once is 0. */
 function id(prefix: string, number = prefix === 'wh' || prefix === 'prod' ? '0' : 'n'): string {

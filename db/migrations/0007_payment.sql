@@ -29,6 +29,8 @@ create table payment (
   capture_before timestamptz,
   -- The attempt whose authorization it takes over before that one ends; null for an attempt that a buyer made.
   renews typeid references payment,
+  -- Somebody has decided that it need not be renewed.
+  may_lapse boolean not null default false,
   -- Sums of its captures and refunds: `capturing` and `refunding` of those that are still on their way. `released` was
   -- authorized and let go. `disputed`: in disputes that are open or lost.
   captured bigint not null default 0 check (captured >= 0),
@@ -103,6 +105,8 @@ create table refund (
   reason_code text,
   restock boolean not null default false,
   actor text,
+  -- It was given back by another way than the provider.
+  elsewhere boolean not null default false,
   reference text,
   failure_code text,
   retries typeid references refund,
@@ -172,8 +176,6 @@ create table inbox (
   type text not null,
   charge_reference text not null,
   payment_key text,
-  -- The provider's id of the charge.
-  reference text,
   payload jsonb not null,
   received_at timestamptz not null default now(),
   due_at timestamptz not null default now(),

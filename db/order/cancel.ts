@@ -4,7 +4,7 @@ import { newId } from '../id'
 import { RELEASE_STOCK } from '../inventory/reservation'
 import { inBooks } from '../payment/books'
 import type { Db, Tx } from '../pool'
-import { statement } from '../sql'
+import { OPEN, statement } from '../sql'
 import { readUnits } from './units'
 
 /**
@@ -27,7 +27,7 @@ const CANCEL = statement(
     with before as (
       select id, status
       from orders
-      where id = :orderId and status in ('pending', 'inventory_reserved', 'payment_pending')
+      where id = :orderId and status in ${OPEN}
       for update
     ),
     over as (

@@ -1,7 +1,7 @@
 import type { Refusal } from '../../domain/checkout'
 import type { CartId, OrderId, PaymentId, RefundId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
-import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment'
+import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment/attempt'
 import type { MoveStatus, RefundCause } from '../../domain/payment/books'
 import type { Address } from '../cart/cart'
 import type { Db } from '../pool'
@@ -32,6 +32,8 @@ export interface Order {
   readonly refusal: Refusal | null
   readonly createdAt: Date
   readonly updatedAt: Date
+  /** Null: it was never paid for. */
+  readonly confirmedAt: Date | null
   readonly lines: readonly OrderLine[]
   /** Oldest first. */
   readonly attempts: readonly OrderAttempt[]
@@ -102,7 +104,7 @@ const ORDER = `
          o.payment_status as "paymentStatus", o.fulfillment_status as "fulfillmentStatus", o.currency, o.email,
          o.shipping_address as "shippingAddress", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
          o.subtotal, o.discount, o.shipping, o.tax, o.total, o.cancelled, o.hold_expires_at as "holdExpiresAt", o.refusal,
-         o.created_at as "createdAt", o.updated_at as "updatedAt",
+         o.created_at as "createdAt", o.updated_at as "updatedAt", o.confirmed_at as "confirmedAt",
          coalesce((
            select json_agg(json_build_object('sku', l.sku_written, 'title', l.title, 'sellerId', l.seller_id,
                     'quantity', l.quantity, 'cancelled', l.cancelled, 'shipped', l.shipped, 'unitPrice', l.unit_price, 'discount', l.discount, 'tax', l.tax,

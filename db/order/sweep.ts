@@ -5,25 +5,19 @@ import { OPEN, statement, UNRESOLVED } from '../sql'
 
 /** Fulfillment owns the money of the payment that its order was confirmed by, settlement that of every other. */
 const OWNER_OF_MONEY = `case when p.outcome = 'completed' then 'fulfillment' else 'settlement' end` as const
-const SETTLED_OBJECT = `case when p.outcome = 'completed' then null else p.id end` as const
 
 /**
- * Who does a kind of work: the workflow that ought to be open for it, and of which object. Each is found by a partial index
- * of its own, named here, which holds nothing but such work: orders that are over, or confirmed and waiting, are never read.
- * `moved_at`: when the row last changed. `due_at`: when it should be done at the latest.
+ * Work on an order's money beside its checkout: the workflow that ought to be open for it, and of which object. Each kind is
+ * found by a partial index of its own, named here, which holds nothing but such work: orders that are over, or confirmed and
+ * waiting, are never read. `moved_at`: when the row last changed. `due_at`: when it should be done at the latest.
  */
 const WORK = {
-  /** `orders_open` */
-  open: `
-    select 'checkout' as owner, id as order_id, null::text as object, updated_at as moved_at,
-           coalesce(hold_expires_at, created_at + make_interval(secs => :holdSeconds)) as due_at
-    from orders
-    where status in ${OPEN}`,
   /** `one_unresolved_attempt`: the provider may still take the money of an order that is over. */
   unresolved: `
-    select 'settlement', p.order_id, p.id, p.updated_at, p.updated_at
+    select 'settlement' as owner, p.order_id, p.id::text as object, p.updated_at as moved_at, p.updated_at as due_at
     from payment p
-    where p.status in ${UNRESOLVED} and (select status from orders where id = p.order_id) = 'cancelled'`,
+    where p.status in ${UNRESOLVED} and p.order_id not in (select id from orders where status in ${OPEN})
+      and (select status from orders where id = p.order_id) = 'cancelled'`,
   /** `payment_pending_sync`: the provider has yet to hear what a person decided. */
   unsynced: `
     select 'settlement', p.order_id, p.id, p.updated_at, p.updated_at
@@ -31,29 +25,45 @@ const WORK = {
     where p.pending_sync is not null`,
   /** `payment_releasing`: what is authorized and not needed has to be let go. */
   releasing: `
-    select ${OWNER_OF_MONEY}, p.order_id, ${SETTLED_OBJECT}, p.updated_at, p.updated_at
+    select ${OWNER_OF_MONEY}, p.order_id, p.id, p.updated_at, p.updated_at
     from payment p
     where p.releasing`,
   /** `capture_at_work` */
   capture: `
-    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at, m.updated_at
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at, m.updated_at
     from capture m
     join payment p on p.id = m.payment_id
     where m.at_work`,
   /** `refund_at_work`: a refund that the provider has taken, and not decided, is not late for days. */
   refund: `
-    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at,
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at,
            m.updated_at + case when m.status = 'pending' and m.reference is not null then interval '14 days' else interval '0' end
     from refund m
     join payment p on p.id = m.payment_id
     where m.at_work`,
+  /** `payment_expiring`: fulfillment renews an authorization 48 hours before it ends. */
+  expiring: `
+    select 'fulfillment', p.order_id, p.id, p.capture_before - interval '48 hours', p.capture_before - interval '47 hours'
+    from payment p
+    where p.status = 'authorized' and p.capture_before < now() + interval '47 hours' and p.outcome = 'completed'
+      and not p.may_lapse`,
   /** `dispute_at_work` */
   dispute: `
-    select ${OWNER_OF_MONEY}, m.order_id, ${SETTLED_OBJECT}, m.updated_at, m.updated_at + interval '90 days'
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at, m.updated_at + interval '90 days'
     from dispute m
     join payment p on p.id = m.payment_id
     where m.at_work`,
 } as const
+const WORK_ON_MONEY = Object.values(WORK).join(' union ')
+
+/** What workflows ought to be at work on: orders and objects by owner. A checkout's are found by `orders_open`. */
+export const ORDERS_AT_WORK = `
+  select 'checkout' as owner, id as order_id, null::text as object
+  from orders
+  where status in ${OPEN}
+  union all
+  select owner, order_id, object
+  from (${WORK_ON_MONEY}) as money`
 
 /** Something that a workflow ought to be at work on. */
 export interface OrderAtWork {
@@ -61,7 +71,7 @@ export interface OrderAtWork {
   readonly status: OrderStatus
   readonly number: string
   readonly owner: 'checkout' | 'settlement' | 'fulfillment'
-  /** Of a settlement: its payment. */
+  /** The payment; null where it is about the whole order. */
   readonly object: PaymentId | null
   /** Accepted so long ago that its stock was never reserved in time. */
   readonly stale: boolean
@@ -102,38 +112,49 @@ export async function listOrdersAtWork(db: Db, work: WorkToList): Promise<OrderA
   return rows
 }
 
+/** What is needed of an order: an open one is at hand in the row by which it was found, and looked up no second time. */
+const ORDER = 'o.id, o.status, o.number, o.created_at, o.cancel_wanted_at, o.reminded_at, o.unmoved_since' as const
+
 const AT_WORK = statement(
   'order.atWork',
   `
-    with work as materialized (
-      select *
-      from (${Object.values(WORK).join(' union ')}) as every
-      where moved_at < now() - make_interval(secs => :quietSeconds)
-        and hashtext(order_id) & (:shards - 1) = :shard and order_id > :after
-      order by order_id, object
+    with requested as materialized (
+      select order_id, attempt
+      from payment
+      where status = 'requested' and attempt > 1 and created_at < now() - make_interval(secs => :quietSeconds)
+    ),
+    asked as materialized (
+      select order_id from attention where closed_at is null and order_id is not null
+    ),
+    work as materialized (
+      select ${ORDER}, 'checkout' as owner, null::text as object, o.updated_at as moved_at,
+             coalesce(o.hold_expires_at, o.created_at + make_interval(secs => :holdSeconds)) as due_at
+      from orders o
+      where o.status in ${OPEN} and o.updated_at < now() - make_interval(secs => :quietSeconds)
+        and hashtext(o.id) & (:shards - 1) = :shard and o.id > :after
+      union all
+      select ${ORDER}, money.owner, money.object, money.moved_at, money.due_at
+      from (${WORK_ON_MONEY}) as money
+      -- One look-up by its key per row, whatever the planner believes of the table.
+      cross join lateral (select * from orders where id = money.order_id limit 1) as o
+      where money.moved_at < now() - make_interval(secs => :quietSeconds)
+        and hashtext(money.order_id) & (:shards - 1) = :shard and money.order_id > :after
+      order by id, object
       limit :limit
     )
-    select o.id as "orderId", o.status, o.number, work.owner, work.object,
-           o.status = 'pending' and o.created_at < now() - make_interval(secs => :holdSeconds) as stale,
-           case when told.long_ago and work.owner = 'checkout' then (
-             select p.attempt
-             from payment p
-             where p.order_id = o.id and p.status = 'requested' and p.attempt > 1
-               and p.created_at < now() - make_interval(secs => :quietSeconds)
-           ) end as attempt,
-           told.long_ago and work.owner = 'checkout' and o.cancel_wanted_at is not null as "cancelWanted",
+    select work.id as "orderId", status, number, owner, object,
+           status = 'pending' and created_at < now() - make_interval(secs => :holdSeconds) as stale,
+           case when told.long_ago then requested.attempt end as attempt,
+           told.long_ago and owner = 'checkout' and cancel_wanted_at is not null as "cancelWanted",
            told.long_ago as "toldLongAgo",
-           work.due_at < now() - make_interval(secs => :overdueSeconds)
-             and not exists (select from attention a where a.order_id = o.id and a.closed_at is null) as overdue,
-           case when o.unmoved_since >= work.moved_at
-                then extract(epoch from now() - o.unmoved_since)::float8 end as "unmovedSeconds"
+           due_at < now() - make_interval(secs => :overdueSeconds) and work.id not in (select order_id from asked) as overdue,
+           case when unmoved_since >= moved_at then extract(epoch from now() - unmoved_since)::float8 end as "unmovedSeconds"
     from work
-    -- One look-up by its key per row, whatever the planner believes of the table.
-    cross join lateral (select * from orders where id = work.order_id limit 1) as o
+    left join requested on requested.order_id = work.id and work.owner = 'checkout'
     cross join lateral (
-      select o.reminded_at is null or o.reminded_at < now() - make_interval(secs => :remindAgainSeconds) as long_ago
+      select reminded_at is null or reminded_at < now() - make_interval(secs => :remindAgainSeconds) as long_ago
     ) as told
-    order by o.id, work.object`,
+    order by work.id, object`,
 )
 
 /** Keeps since when the sweep has seen an overdue order not change. */

@@ -1,7 +1,7 @@
 import type { EventType } from '../../domain/events'
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
-import type { AttemptOutcome, AttemptStatus } from '../../domain/payment'
+import { ATTEMPTS_PER_CART_MAX, type AttemptOutcome, type AttemptStatus } from '../../domain/payment/attempt'
 import { newId } from '../id'
 import type { Db } from '../pool'
 import { statement } from '../sql'
@@ -86,6 +86,23 @@ export async function readRequestedAttempt(
   return rows[0] ?? null
 }
 
+/** Counts the attempts that were sent to a provider for a cart, whose id is to follow. */
+export const ATTEMPTS_SENT_FOR = `
+  select count(*)::int
+  from orders made
+  join payment tried on tried.order_id = made.id and tried.sent_at is not null
+  where made.cart_id =`
+
+/** True when no further attempt may be made for this cart. */
+export async function hasTriedTooOften(db: Db, cartId: CartId): Promise<boolean> {
+  const { rows } = await db.query<{ sent: number }>({
+    name: 'payment.sentForCart',
+    text: `select (${ATTEMPTS_SENT_FOR} $1) as sent`,
+    values: [cartId],
+  })
+  return (rows[0]?.sent ?? 0) >= ATTEMPTS_PER_CART_MAX
+}
+
 export interface RequestAttempt {
   readonly orderId: OrderId
   readonly tokenHash: Buffer
@@ -102,13 +119,16 @@ export interface RequestAttempt {
 
 /**
  * Asks for another attempt: a row that the order's workflow picks up, with the idempotency key that names it. Null when
- * the order does not wait for a payment any more, its time is over, or another request is waiting already.
+ * the order does not wait for a payment any more, its time is over, another request is waiting already, or its cart was tried
+ * too often.
  */
 export async function requestAttempt(
   db: Db,
   { idempotency, ...attempt }: RequestAttempt,
 ): Promise<{ attempt: number } | null> {
-  const { rows } = await db.query<{ attempt: number }>(REQUEST({ ...attempt, ...idempotency }))
+  const { rows } = await db.query<{ attempt: number }>(
+    REQUEST({ ...attempt, ...idempotency, attemptsMax: ATTEMPTS_PER_CART_MAX }),
+  )
   return rows[0] ?? null
 }
 
@@ -116,7 +136,7 @@ const REQUEST = statement(
   'payment.request',
   `
     with waiting as (
-      select id, currency
+      select id, cart_id, currency
       from orders
       where id = :orderId and token_hash = :tokenHash and status = 'payment_pending' and hold_expires_at > now()
       for update
@@ -126,6 +146,7 @@ const REQUEST = statement(
       select :paymentId, id, n, id || '/charge/' || n, :provider, :method, currency
       from waiting, (select coalesce(max(attempt), 0) + 1 as n from payment where order_id = :orderId) as next
       where not exists (select from payment where order_id = :orderId and status = 'requested')
+        and (${ATTEMPTS_SENT_FOR} waiting.cart_id) < :attemptsMax
       on conflict do nothing
       returning attempt
     ),

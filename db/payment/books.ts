@@ -38,21 +38,27 @@ async function loadBooks(tx: Tx, orderId: OrderId): Promise<Books> {
   const { rows } = await tx.query<OrderMoney>(LOCK_ORDER({ orderId }))
   const order = rows[0]
   if (!order) throw new Error(`There is no order ${orderId}`)
-  const payments = await tx.query<PaymentBook>(LOCK_PAYMENTS({ orderId }))
+  const payments = await tx.query<StoredPayment>(LOCK_PAYMENTS({ orderId }))
   const moves = await tx.query<{ captures: CaptureBook[]; refunds: RefundBook[]; disputes: DisputeBook[] }>(
     READ_MOVES({ orderId }),
   )
   const { captures = [], refunds = [], disputes = [] } = moves.rows[0] ?? {}
   return new Books(
-    { order, payments: payments.rows, captures, refunds, disputes },
+    { order, payments: payments.rows.map(paymentOf), captures, refunds, disputes },
     { capture: () => newId('capture'), refund: () => newId('refund') },
   )
+}
+
+type StoredPayment = Omit<PaymentBook, 'captureBefore'> & { readonly captureBefore: Date | null }
+
+function paymentOf({ captureBefore, ...payment }: StoredPayment): PaymentBook {
+  return { ...payment, captureBefore: captureBefore?.toISOString() ?? null }
 }
 
 const LOCK_ORDER = statement(
   'books.lockOrder',
   `
-    select id, total, cancelled,
+    select id, total, cancelled, status = 'on_hold' as "isHeld",
            case when status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
                 when status = 'cancelled' then 'over' else 'won' end as stage
     from orders
@@ -82,7 +88,7 @@ const READ_MOVES = statement(
        from capture where order_id = :orderId) as captures,
       (select coalesce(json_agg(json_build_object('id', id, 'requestId', request_id, 'paymentId', payment_id, 'number', number,
                 'key', key, 'amount', amount, 'status', status, 'atWork', at_work, 'cause', cause, 'reasonCode', reason_code,
-                'restock', restock, 'actor', actor, 'reference', reference, 'failureCode', failure_code, 'retries', retries)
+                'restock', restock, 'actor', actor, 'isElsewhere', elsewhere, 'reference', reference, 'failureCode', failure_code, 'retries', retries)
                 order by number), '[]')
        from refund where order_id = :orderId) as refunds,
       (select coalesce(json_agg(json_build_object('paymentId', payment_id, 'reference', reference, 'number', number,
@@ -93,8 +99,9 @@ const READ_MOVES = statement(
 /** Each row as text, to see which of them changed. */
 type Snapshot = ReadonlyMap<string, string>
 
-function rowsOf({ payments, captures, refunds, disputes }: Books): [string, object][] {
+function rowsOf({ order, payments, captures, refunds, disputes }: Books): [string, object][] {
   return [
+    [order.id, order],
     ...payments.map((row): [string, object] => [row.id, row]),
     ...captures.map((row): [string, object] => [row.id, row]),
     ...refunds.map((row): [string, object] => [row.id, row]),
@@ -138,8 +145,9 @@ const SAVE_PAYMENTS = statement(
     set status = r.status, amount = nullif(r.amount, 0), reference = r.reference, captures_in_parts = r."capturesInParts", capture_before = r."captureBefore",
         captured = r.captured, capturing = r.capturing, released = r.released, refunded = r.refunded,
         refunding = r.refunding, disputed = r.disputed, releasing = r.releasing, updated_at = now(),
-        outcome = coalesce(outcome, case when r.status in ('authorized', 'captured', 'voided', 'refunded') then 'cancelled' end)
-    from json_to_recordset(:rows::json) as r (id text, status text, amount bigint, reference text, "capturesInParts" boolean,
+        outcome = coalesce(outcome, case when r.pays then 'completed'
+          when r.status in ('authorized', 'captured', 'voided', 'refunded') then 'cancelled' end)
+    from json_to_recordset(:rows::json) as r (id text, pays boolean, status text, amount bigint, reference text, "capturesInParts" boolean,
       "captureBefore" timestamptz, captured bigint, capturing bigint, released bigint, refunded bigint, refunding bigint,
       disputed bigint, releasing boolean)
     where p.id = r.id`,
@@ -165,16 +173,17 @@ const SAVE_REFUNDS = statement(
   'books.saveRefunds',
   `
     insert into refund (id, request_id, order_id, payment_id, number, key, amount, currency, status, at_work, cause,
-      reason_code, restock, actor, reference, failure_code, retries)
+      reason_code, restock, actor, elsewhere, reference, failure_code, retries)
     select r.id, r."requestId", :orderId, r."paymentId", r.number, r.key, r.amount, o.currency, r.status, r."atWork", r.cause,
-           r."reasonCode", r.restock, r.actor, r.reference, r."failureCode", r.retries
+           r."reasonCode", r.restock, r.actor, r."isElsewhere", r.reference, r."failureCode", r.retries
     from json_to_recordset(:rows::json) as r (id text, "requestId" text, "paymentId" text, number int, key text,
       amount bigint, status text, "atWork" boolean, cause text, "reasonCode" text, restock boolean, actor text,
+      "isElsewhere" boolean,
       reference text, "failureCode" text, retries text)
     join orders o on o.id = :orderId
     on conflict (id) do update
-    set status = excluded.status, at_work = excluded.at_work, reference = excluded.reference,
-        failure_code = excluded.failure_code, updated_at = now()`,
+    set status = excluded.status, at_work = excluded.at_work, elsewhere = excluded.elsewhere,
+        reference = excluded.reference, failure_code = excluded.failure_code, updated_at = now()`,
 )
 
 const SAVE_DISPUTES = statement(

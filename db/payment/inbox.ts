@@ -23,6 +23,15 @@ export interface InboxEvent {
   readonly chargeKey: string | null
   readonly orderId: string | null
   readonly state: string | null
+  /** Minor units; undefined where the provider did not say. */
+  readonly sums?: {
+    readonly captured: number
+    readonly released: number
+    readonly refunded: number
+    readonly refunding: number
+    readonly disputed: number
+    readonly lost: number
+  }
 }
 
 /** The attempts, of the row `i` of the inbox, that asked for the charge: known by its key, or by the provider's id. */
@@ -31,31 +40,61 @@ const ASKED_FOR = `(
   union
   select id from payment where provider = i.provider and reference = i.charge_reference)`
 
-/** Keeps an event; due at once when its attempt waits for it. False when it was here before. */
+/**
+ * The row `i` tells of money of the payment `p` that our rows do not show: its sums are others, or it says none and is about
+ * something else than the state.
+ */
+const TELLS_NEWS = `
+  case when i.payload ? 'sums' then
+    (i.payload -> 'sums') <> jsonb_build_object('captured', p.captured, 'released', p.released, 'refunded', p.refunded,
+      'refunding', p.refunding, 'disputed', p.disputed,
+      'lost', (select coalesce(sum(d.amount), 0) from dispute d where d.payment_id = p.id and d.status = 'lost'))
+  else i.payload ->> 'state' is distinct from p.status end`
+
+/** Something of the payment `p` is being done now: the provider tells of that, and its answer comes first. */
+const IS_MOVING = `(p.releasing or p.capturing > 0
+  or exists (select from refund r where r.payment_id = p.id and r.at_work and r.reference is null))`
+
+/**
+ * Keeps an event; due at once when its attempt waits for it, or it tells of money that nobody here has moved: then the
+ * loops that listen on {@link INBOX_CHANNEL} wake up. False when it was here before.
+ */
 export async function receiveEvent(
   db: Db,
-  { provider, eventId, type, chargeReference, chargeKey, orderId, state }: InboxEvent,
+  { provider, eventId, type, chargeReference, chargeKey, orderId, state, sums }: InboxEvent,
 ): Promise<boolean> {
-  const payload = JSON.stringify({ order_id: orderId, state })
+  const payload = JSON.stringify({ order_id: orderId, state, sums })
   const { rowCount } = await db.query(
     RECEIVE({ provider, eventId, type, chargeReference, chargeKey, payload, calmSeconds: CALM_SECONDS }),
   )
   return rowCount === 1
 }
 
+/** Who listens is told of events that are due at once. */
+export const INBOX_CHANNEL = 'holdfast_inbox'
+
 const RECEIVE = statement(
   'inbox.receive',
   `
-    insert into inbox (provider, event_id, type, charge_reference, payment_key, payload, due_at)
-    select i.provider, i.event_id, :type, i.charge_reference, i.payment_key, :payload,
-           now() + make_interval(secs => case
-             when exists (
-               select from ${ASKED_FOR} as asked join payment p using (id) where p.status in ('requires_action', 'pending')
-             ) then 0
-             else :calmSeconds end)
-    from (values (:provider, :eventId, :chargeReference, :chargeKey::text))
-      as i (provider, event_id, charge_reference, payment_key)
-    on conflict do nothing`,
+    with event as (
+      select i.*, exists (
+               select from ${ASKED_FOR} as asked
+               join payment p using (id)
+               where p.status in ('requires_action', 'pending')
+                 or p.status in ('authorized', 'captured', 'refunded') and not ${IS_MOVING} and ${TELLS_NEWS}
+             ) as is_due
+      from (values (:provider, :eventId, :chargeReference, :chargeKey::text, :payload::jsonb))
+        as i (provider, event_id, charge_reference, payment_key, payload)
+    ),
+    kept as (
+      insert into inbox (provider, event_id, type, charge_reference, payment_key, payload, due_at)
+      select provider, event_id, :type, charge_reference, payment_key, payload,
+             now() + make_interval(secs => case when is_due then 0 else :calmSeconds end)
+      from event
+      on conflict do nothing
+      returning due_at
+    )
+    select case when due_at <= now() then pg_notify('${INBOX_CHANNEL}', '') end from kept`,
 )
 
 /** What {@link takeDueEvents} has taken. */
@@ -66,6 +105,10 @@ export interface DueEvent {
   readonly chargeKey: string | null
   /** The attempt that asked for the charge; null: none of ours did, though it names an order of ours. */
   readonly paymentId: PaymentId | null
+  /** It has an outcome: its checkout is not waiting for it any more. */
+  readonly isDecided: boolean
+  /** It pays for its order. */
+  readonly pays: boolean
   readonly orderId: OrderId
   readonly orderStatus: OrderStatus
   readonly number: string
@@ -74,10 +117,10 @@ export interface DueEvent {
   readonly currency: Currency
 }
 
-/** News of this attempt may still change something: it is not final, or its money has to go back. */
+/** News of this attempt may still change something: it is not final, or its money was moved, and our rows do not show that. */
 const UNDECIDED = `
   (p.status in ('requested', 'sent', 'requires_action', 'pending')
-   or o.status = 'cancelled' and p.status in ('authorized', 'captured'))`
+   or p.status in ('authorized', 'captured', 'refunded', 'voided') and ${TELLS_NEWS})`
 
 /**
  * Ends what needs nothing more: the row says so already, neither the charge nor its order is ours, or it told of a charge
@@ -130,7 +173,8 @@ const TAKE = statement(
       returning inbox.provider, inbox.event_id, inbox.charge_reference, inbox.payment_key, inbox.payload
     )
     select i.provider, i.event_id as "eventId", i.charge_reference as "chargeReference", i.payment_key as "chargeKey",
-           p.id as "paymentId", o.id as "orderId", o.status as "orderStatus", o.number, o.total, o.currency
+           p.id as "paymentId", p.status in ('authorized', 'captured', 'refunded', 'voided') as "isDecided",
+           p.outcome is not distinct from 'completed' as pays, o.id as "orderId", o.status as "orderStatus", o.number, o.total, o.currency
     from taken i
     left join lateral ${ASKED_FOR} as asked on true
     left join payment p on p.id = asked.id

@@ -1,5 +1,5 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../../domain/ids'
-import type { CaptureCause, MoveStatus, RefundCause } from '../../domain/payment/books'
+import type { CaptureCause, DisputeStatus, MoveStatus, RefundCause } from '../../domain/payment/books'
 import type { Db } from '../pool'
 
 /** Captures and refunds as they are read. They are written in the order's books alone (`db/payment/books.ts`). */
@@ -69,30 +69,63 @@ export async function readRefund(db: Db, requestId: RefundId): Promise<Refund[]>
   return rows
 }
 
-/** All captures of an order, oldest first. */
-export async function listCaptures(db: Db, orderId: OrderId): Promise<Capture[]> {
+/** Where a list of captures or refunds goes on, by their numbers. */
+export interface MoveList {
+  readonly orderId: OrderId
+  /** The last number of the list before; 0: from the first. */
+  readonly after: number
+  readonly limit: number
+}
+
+/** Captures of an order, oldest first. */
+export async function listCaptures(db: Db, { orderId, after, limit }: MoveList): Promise<Capture[]> {
   const { rows } = await db.query<Capture>({
     name: 'capture.ofOrder',
-    text: `select id, ${MOVE} from capture where order_id = $1 order by number limit ${MOVES_MAX}`,
-    values: [orderId],
+    text: `select id, ${MOVE} from capture where order_id = $1 and number > $2 order by number limit $3`,
+    values: [orderId, after, limit],
   })
   return rows
 }
 
-/** All refunds of an order, oldest first. */
-export async function listRefunds(db: Db, orderId: OrderId): Promise<Refund[]> {
+/** Refunds of an order, oldest first: of each the rows that carry it out, as of {@link readRefund}. */
+export async function listRefunds(db: Db, { orderId, after, limit }: MoveList): Promise<Refund[][]> {
   const { rows } = await db.query<Refund>({
     name: 'refund.ofOrder',
     text: `
       select id, request_id as "requestId", reason_code as "reasonCode", restock, retries, ${MOVE}
       from refund
+      where request_id in (
+        select id from refund where order_id = $1 and id = request_id and number > $2 order by number limit $3
+      )
+      order by number`,
+    values: [orderId, after, limit],
+  })
+  const ofRequest = new Map<RefundId, Refund[]>()
+  for (const row of rows) ofRequest.set(row.requestId, [...(ofRequest.get(row.requestId) ?? []), row])
+  return [...ofRequest.values()]
+}
+
+export interface Dispute {
+  readonly paymentId: PaymentId
+  /** The provider's id of it. */
+  readonly reference: string
+  readonly amount: number
+  readonly currency: string
+  readonly status: DisputeStatus
+  readonly createdAt: Date
+}
+
+/** Disputes of an order, oldest first: a charge has one or two. */
+export async function listDisputes(db: Db, orderId: OrderId): Promise<Dispute[]> {
+  const { rows } = await db.query<Dispute>({
+    name: 'dispute.ofOrder',
+    text: `
+      select payment_id as "paymentId", reference, amount, currency, status, created_at as "createdAt"
+      from dispute
       where order_id = $1
       order by number
-      limit ${MOVES_MAX}`,
+      limit 100`,
     values: [orderId],
   })
   return rows
 }
-
-/** More than any order has. */
-const MOVES_MAX = 1_000

@@ -1,9 +1,12 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { PaymentWork } from '../../domain/payment/work'
-import type { Db } from '../pool'
+import type { Db, Tx } from '../pool'
 import { statement } from '../sql'
 
-/** What is to be done, read from the rows that ask for it. Null when there is no such order. `paymentId` null: of all its payments. */
+/** An authorization is renewed, or a person is asked, so long before it ends. */
+const RENEW_HOURS_BEFORE = 48
+
+/** What is to be done, read from the rows that ask for it. Null when there is no such order. `paymentId` null: of those that pay for it. */
 export async function readPaymentWork(
   db: Db,
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId | null },
@@ -12,34 +15,60 @@ export async function readPaymentWork(
   return rows[0] ?? null
 }
 
+/** The payment `p` is the one, or without one it pays for its order: what others took is for their settlements. */
+const IN_SCOPE = `case when :paymentId::text is null then p.outcome = 'completed' else p.id = :paymentId end` as const
+
 const READ_WORK = statement(
   'payment.work',
   `
-    select o.status in ('cancelled', 'completed') as "isOver", o.currency, o.total, coalesce((
+    select o.status in ('cancelled', 'completed') as "isOver", o.currency, o.total,
+           case when newest.status = 'authorized' then extract(epoch from newest.renew_at - now())::float8 * 1000 end as "renewInMs",
+           coalesce((
       select json_agg(item order by place, number)
       from (
         select 1 as place, p.attempt as number, json_build_object('kind', 'release', 'object', p.id, 'paymentId', p.id,
                'amount', p.amount - p.captured - p.capturing - p.released) as item
         from payment p
-        where p.order_id = o.id and p.releasing and (:paymentId::text is null or p.id = :paymentId)
+        where p.order_id = o.id and p.releasing and ${IN_SCOPE}
         union all
         select 2, c.number, json_build_object('kind', 'capture', 'object', c.id, 'paymentId', c.payment_id,
                'amount', c.amount, 'status', c.status, 'failureCode', c.failure_code)
         from capture c
-        where c.order_id = o.id and c.at_work and (:paymentId::text is null or c.payment_id = :paymentId)
+        join payment p on p.id = c.payment_id
+        where c.order_id = o.id and c.at_work and ${IN_SCOPE}
         union all
         select 3, r.number, json_build_object('kind', 'refund', 'object', r.id, 'paymentId', r.payment_id,
                'amount', r.amount, 'status', r.status, 'failureCode', r.failure_code, 'isAccepted', r.reference is not null)
         from refund r
-        where r.order_id = o.id and r.at_work and (:paymentId::text is null or r.payment_id = :paymentId)
+        join payment p on p.id = r.payment_id
+        where r.order_id = o.id and r.at_work and ${IN_SCOPE}
         union all
-        select 4, d.number, json_build_object('kind', 'dispute', 'object', d.reference, 'paymentId', d.payment_id,
+        select 4, newest.attempt, json_build_object('kind', 'renewal', 'object', newest.id, 'paymentId', newest.id,
+               'amount', newest.due)
+        where newest.renew_at <= now() or newest.status <> 'authorized'
+        union all
+        select 5, d.number, json_build_object('kind', 'dispute', 'object', d.reference, 'paymentId', d.payment_id,
                'amount', d.amount, 'status', d.status)
         from dispute d
-        where d.order_id = o.id and d.at_work and (:paymentId::text is null or d.payment_id = :paymentId)
+        join payment p on p.id = d.payment_id
+        where d.order_id = o.id and d.at_work and ${IN_SCOPE}
       ) as work
     ), '[]') as items
     from orders o
+    left join lateral (
+      select p.id, p.attempt, p.status, p.capture_before - make_interval(hours => ${RENEW_HOURS_BEFORE}) as renew_at,
+             o.total - o.cancelled - sum(p.captured + p.capturing) over () as due
+      from payment p
+      where p.order_id = o.id and p.outcome = 'completed' and :paymentId::text is null
+        and o.status in ('confirmed', 'processing', 'on_hold')
+      order by p.attempt desc
+      limit 1
+    ) as latest on true
+    left join lateral (
+      select latest.*
+      from payment p
+      where p.id = latest.id and latest.due > 0 and not p.may_lapse
+    ) as newest on true
     where o.id = :orderId`,
 )
 
@@ -58,8 +87,6 @@ const IS_AT_WORK = statement(
            as "isAtWork"`,
 )
 
-/** An authorization is renewed, or a person is asked, so long before it ends. */
-const RENEW_HOURS_BEFORE = 48
 /** When fulfillment of an order without a date looks at it: there is nothing to see before. */
 const LATEST_FIRST_LOOK_DAYS = 30
 
@@ -82,3 +109,62 @@ const FIRST_LOOKS = statement(
     left join payment p on p.order_id = o.id and p.status = 'authorized'
     group by o.id`,
 )
+
+/**
+ * The attempt that takes over the authorization of `paymentId`, made on the first call: it asks for what is due now. Null when
+ * nothing is. The order is locked by the books of the transaction.
+ */
+export async function claimRenewal(
+  tx: Tx,
+  { paymentId, renewalId, amount }: { paymentId: PaymentId; renewalId: PaymentId; amount: number },
+): Promise<PaymentId> {
+  const { rows } = await tx.query<{ id: PaymentId }>(CLAIM_RENEWAL({ paymentId, renewalId, amount }))
+  return rows[0]?.id ?? renewalId
+}
+
+const CLAIM_RENEWAL = statement(
+  'payment.claimRenewal',
+  `
+    with known as (
+      select id from payment where renews = :paymentId and status = 'sent'
+    ),
+    made as (
+      insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, sent_at, renews)
+      select :renewalId, p.order_id, n, p.order_id || '/charge/' || n, p.provider, p.method, :amount, p.currency, 'sent', now(), p.id
+      from payment p, lateral (select max(attempt) + 1 as n from payment where order_id = p.order_id) as next
+      where p.id = :paymentId and not exists (select from known)
+      returning id
+    )
+    select id from known union all select id from made`,
+)
+
+/** Keeps the provider's id of a renewal before its money moves. False when it is over. */
+export async function keepRenewalReference(db: Db, renewalId: PaymentId, reference: string): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'payment.keepRenewal',
+    text: `update payment set reference = $2, updated_at = now() where id = $1 and status = 'sent' and renews is not null`,
+    values: [renewalId, reference],
+  })
+  return rowCount === 1
+}
+
+/** A renewal that the provider refused: nothing was authorized by it. */
+export async function failRenewal(db: Db, renewalId: PaymentId, declineCode: string): Promise<void> {
+  await db.query({
+    name: 'payment.failRenewal',
+    text: `
+      update payment
+      set status = 'declined', outcome = 'declined', decline_code = $2, updated_at = now()
+      where id = $1 and status = 'sent' and renews is not null`,
+    values: [renewalId, declineCode],
+  })
+}
+
+/** Somebody has decided that the authorization need not be renewed. */
+export async function letLapse(db: Db, paymentId: PaymentId): Promise<void> {
+  await db.query({
+    name: 'payment.letLapse',
+    text: 'update payment set may_lapse = true, updated_at = now() where id = $1',
+    values: [paymentId],
+  })
+}

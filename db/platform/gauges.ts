@@ -1,4 +1,5 @@
 import type { Db } from '../pool'
+import { OPEN } from '../sql'
 
 /** What the metrics show of the database: all of it small counts over partial indexes. */
 export interface Gauges {
@@ -20,7 +21,7 @@ export async function readGauges(db: Db): Promise<Gauges> {
               from outbox where published_at is null) as "outboxLagSeconds",
              (select count(*) from inbox where done_at is null) as "inboxWaiting",
              (select count(*) from orders
-              where status in ('pending', 'inventory_reserved', 'payment_pending')) as "openOrders",
+              where status in ${OPEN}) as "openOrders",
              (select count(*) from attention where closed_at is null) as "attentionOpen",
              (select coalesce(json_agg(held), '[]')
               from (

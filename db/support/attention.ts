@@ -1,9 +1,10 @@
-import type { OrderId } from '../../domain/ids'
+import { ID_PREFIXES, type OrderId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
 import { type AttentionCase, SWEPT_CASES } from '../../domain/support'
 import type { Db } from '../pool'
-import { HOLDING, OPEN, statement, UNDECIDED } from '../sql'
+import { ORDERS_AT_WORK } from '../order/sweep'
+import { statement } from '../sql'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
 
@@ -91,34 +92,33 @@ export interface SettledCase {
 /**
  * Open cases, of one shard (`shards` a power of two), for which nothing is left to do by the rows: their attempt is settled,
  * or all of their order is. Whoever opened one may have been ended before it could close it. Only kinds that say so in
- * `ATTENTION_CASES`, and only of a payment or of a whole order: nobody else knows when another thing is settled.
+ * `ATTENTION_CASES`, and only of a payment, a capture, a refund or a whole order: nobody else knows when another thing is settled.
  */
 export async function listSettledCases(
   db: Db,
   { shard, shards, limit }: { shard: number; shards: number; limit: number },
 ): Promise<SettledCase[]> {
-  const { rows } = await db.query<SettledCase>(SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES }))
+  const { rows } = await db.query<SettledCase>(
+    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, paymentIds: `${ID_PREFIXES.payment}\\_%` }),
+  )
   return rows
 }
-
-/** An attempt `p` of the order `o` for which its checkout or its settlement still has something to do. */
-const UNSETTLED = `(
-  p.status in ${UNDECIDED} or p.status in ${HOLDING} and o.status = 'cancelled' or p.pending_sync is not null)`
 
 const SETTLED_CASES = statement(
   'attention.settled',
   `
+    with work as materialized (${ORDERS_AT_WORK})
     select a.id, a.workflow_id as "workflowId"
     from attention a
-    join orders o on o.id = a.order_id
-    left join payment about on about.id = a.object and about.order_id = o.id
     where a.closed_at is null and a.code = any (:codes::text[])
       and hashtext(a.order_id) & (:shards - 1) = :shard
-      and o.status not in ${OPEN}
-      and (a.object is null or about.id is not null)
-      and not exists (
-        select from payment p
-        where p.order_id = o.id and (a.object is null or p.id = a.object) and ${UNSETTLED})
+      and case
+        when a.object is null then not exists (select from work where work.order_id = a.order_id)
+        when a.object like :paymentIds then not exists (
+          select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))
+        else exists (select from capture where id = a.object and not at_work)
+          or exists (select from refund where id = a.object and not at_work)
+      end
     order by a.id
     limit :limit`,
 )
@@ -135,8 +135,9 @@ const CLOSE_SETTLED = statement(
 
 const OPEN_CASES = `
   select a.id, a.order_id as "orderId", o.number, a.code, a.step, a.object, a.detail, a.workflow_id as "workflowId", a.since,
-         coalesce(abs(d.ours - d.theirs), p.amount, o.total) as "atStake", coalesce(d.currency, o.currency) as currency,
-         o.status as "orderStatus"
+         coalesce(abs(d.ours - d.theirs), p.amount, (select amount from capture where id = a.object),
+           (select amount from refund where id = a.object), o.total) as "atStake",
+         coalesce(d.currency, o.currency) as currency, o.status as "orderStatus"
   from attention a
   left join orders o on o.id = a.order_id
   left join payment p on p.id = a.object

@@ -1,5 +1,5 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
-import type { AttemptStatus, PaymentStatus } from '../payment'
+import type { AttemptStatus, PaymentStatus } from './attempt'
 import { type LedgerOperation, type Posting, postingsOf } from './ledger'
 
 /**
@@ -21,13 +21,15 @@ export interface OrderMoney {
   cancelled: number
   /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
   stage: 'open' | 'won' | 'over'
+  /** Nothing is captured meanwhile; what was claimed before goes on. */
+  readonly isHeld: boolean
 }
 
 export interface PaymentBook {
   readonly id: PaymentId
   readonly attempt: number
   /** It pays for the order. Whatever another one took goes back. */
-  readonly pays: boolean
+  pays: boolean
   status: AttemptStatus
   /** What it authorizes; 0 for an attempt that was never sent. */
   amount: number
@@ -84,17 +86,22 @@ export interface RefundBook {
   readonly reasonCode: string | null
   readonly restock: boolean
   readonly actor: string | null
+  /** It was given back by another way than the provider. */
+  isElsewhere: boolean
   reference: string | null
   failureCode: string | null
   readonly retries: RefundId | null
 }
+
+export const DISPUTE_STATUSES = ['open', 'won', 'lost'] as const
+export type DisputeStatus = (typeof DISPUTE_STATUSES)[number]
 
 export interface DisputeBook {
   readonly paymentId: PaymentId
   readonly reference: string
   readonly number: number
   readonly amount: number
-  status: 'open' | 'won' | 'lost'
+  status: DisputeStatus
   atWork: boolean
 }
 
@@ -117,7 +124,7 @@ export interface SeenPayment {
   readonly disputes: readonly {
     readonly reference: string
     readonly amount: number
-    readonly status: 'open' | 'won' | 'lost'
+    readonly status: DisputeStatus
   }[]
 }
 
@@ -133,9 +140,14 @@ export interface BoundRefusal {
   readonly available: number
 }
 
+export interface HoldRefusal {
+  readonly refused: 'order_on_hold'
+}
+
 /** An event of the order that its books ask for, by its type's last word. */
 export interface BookEvent {
   readonly type:
+    | 'payment.authorized'
     | 'payment.received'
     | 'payment.capture_requested'
     | 'payment.captured'
@@ -214,12 +226,15 @@ export class Books {
     return sumOf(this.payments, refundableOf)
   }
 
-  /** The first that fits (design §5, payment); null: the attempts themselves say it. */
+  /**
+   * The first that fits (design §5, payment); null: the attempts themselves say it. What came by an attempt that pays for
+   * nothing says nothing of an order that another one pays for, unless it is disputed.
+   */
   get paymentStatus(): PaymentStatus | null {
-    const { payments } = this
+    if (this.payments.some(({ disputed }) => disputed > 0)) return 'disputed'
+    const payments = this.paying.length > 0 ? this.paying : this.payments
     const captured = sumOf(payments, (payment) => payment.captured)
     const refunded = sumOf(payments, (payment) => payment.refunded)
-    if (payments.some(({ disputed }) => disputed > 0)) return 'disputed'
     if (refunded > 0) return refunded === captured ? 'refunded' : 'partially_refunded'
     if (captured > 0) return captured >= this.owed ? 'captured' : 'partially_captured'
     if (payments.some(({ status }) => status === 'authorized')) return 'authorized'
@@ -230,7 +245,8 @@ export class Books {
    * Claims a capture of `amount`, to be carried out by the order's workflow. Of a payment that can be captured only once, all
    * that is due is claimed.
    */
-  claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal {
+  claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal | HoldRefusal {
+    if (this.order.isHeld) return { refused: 'order_on_hold' }
     const payment = this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
     const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
     if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
@@ -260,7 +276,10 @@ export class Books {
     return capture
   }
 
-  /** Writes down what became of a capture. A late answer to one that is decided changes nothing. */
+  /**
+   * Writes down what became of a capture. A late answer to one that is decided changes nothing. What the last one has left is
+   * to be let go, until the provider shows that it was.
+   */
   answerCapture(id: CaptureId, answer: MoveAnswer): void {
     const capture = this.capture(id)
     if (capture.status !== 'pending' || answer.outcome === 'pending') return
@@ -306,13 +325,17 @@ export class Books {
   decideRefund(id: RefundId, decision: 'retry' | 'elsewhere' | 'leave'): RefundBook | null {
     const failed = this.refund(id)
     if (failed.status !== 'failed' || !failed.atWork) return null
-    failed.atWork = false
-    if (decision === 'leave') return null
     const payment = this.payment(failed.paymentId)
     const amount = Math.min(failed.amount, refundableOf(payment))
-    if (amount === 0) return null
+    // While a dispute holds all of it, the decision is still to come.
+    if (amount === 0 && decision !== 'leave') return null
+    failed.atWork = false
+    if (decision === 'leave') return null
     const again = this.addRefund(payment, amount, { ...failed, retries: failed.id, requestId: failed.requestId })
-    if (decision === 'elsewhere') this.completeRefund(again, 'elsewhere')
+    if (decision === 'elsewhere') {
+      this.completeRefund(again, 'elsewhere')
+      this.settle()
+    }
     return again
   }
 
@@ -338,7 +361,7 @@ export class Books {
       this.post('authorize', payment, 1, payment.amount)
       this.tell('payment.received', payment, { amount: payment.amount, status: seen.state })
     }
-    this.see(paymentId, seen)
+    this.observe(paymentId, seen)
     return isNew
   }
 
@@ -346,9 +369,9 @@ export class Books {
    * Brings the books to what the provider shows: captures and refunds of ours that it has decided, those that nobody here
    * asked for, what was let go, disputes. Nothing older undoes what is known: a sum only grows, and only a refund may fail late.
    */
-  see(paymentId: PaymentId, seen: SeenPayment): void {
+  observe(paymentId: PaymentId, seen: SeenPayment): void {
     const payment = this.payment(paymentId)
-    if (!HOLDING.has(payment.status) && payment.status !== 'voided') return
+    if (!HOLDING.has(payment.status) && payment.released === 0) return
     payment.reference = seen.reference
     payment.capturesInParts = seen.capturesInParts
     payment.captureBefore = seen.captureBefore ?? payment.captureBefore
@@ -359,12 +382,27 @@ export class Books {
     this.settle()
   }
 
+  /**
+   * What is due has been authorized anew, by `renewalId`, before the authorization of `paymentId` ends: that one is let go.
+   */
+  renew(paymentId: PaymentId, renewalId: PaymentId, seen: SeenPayment): void {
+    const [old, renewal] = [this.payment(paymentId), this.payment(renewalId)]
+    if (HOLDING.has(renewal.status)) return
+    renewal.status = 'authorized'
+    renewal.pays = true
+    this.post('authorize', renewal, 1, renewal.amount)
+    this.tell('payment.authorized', renewal, { amount: renewal.amount })
+    if (capturableOf(old) > 0) old.releasing = true
+    this.observe(renewalId, seen)
+  }
+
   /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
   settleElsewhere(id: PaymentId | RefundId): void {
     const payment = this.payments.find((each) => each.id === id)
     const refund = this.refunds.find((each) => each.id === id)
     if (payment?.releasing) this.release(payment, capturableOf(payment))
-    if (refund?.status === 'pending') this.completeRefund(refund, 'elsewhere')
+    // The provider may still refuse the one that it was asked for: that changes nothing any more.
+    if (refund?.status === 'pending') this.failRefund(refund, 'settled_elsewhere')
     if (refund?.status === 'failed') this.decideRefund(refund.id, 'elsewhere')
     this.settle()
   }
@@ -409,8 +447,7 @@ export class Books {
       (capture) =>
         capture.key === key ||
         (capture.paymentId === payment.id &&
-          (capture.reference === reference ||
-            (capture.cause === 'authorization' && capture.reference === null && capture.amount === amount))),
+          (capture.reference === reference || (capture.cause === 'authorization' && capture.reference === null))),
     )
     if (known?.status === 'succeeded') {
       known.reference ??= reference
@@ -460,6 +497,7 @@ export class Books {
       const request = { cause: 'provider' as const, reasonCode: null, restock: false, actor: null, retries: null }
       known = this.addRefund(payment, amount, request)
     }
+    if (known.isElsewhere) return
     known.reference ??= reference
     if (status === 'succeeded' && known.status === 'pending') this.completeRefund(known)
     if (status === 'failed' && known.status !== 'failed') this.failRefund(known, failureCode ?? 'failed')
@@ -529,7 +567,6 @@ export class Books {
     payment.captured += capture.amount
     this.post('capture', payment, capture.number, capture.amount)
     this.tell('payment.captured', payment, { capture_id: capture.id, amount: capture.amount })
-    if (capture.final) this.release(payment, capturableOf(payment))
   }
 
   /** What nobody waits for any more needs no decision. */
@@ -590,6 +627,7 @@ export class Books {
       reasonCode,
       restock,
       actor,
+      isElsewhere: false,
       reference: null,
       failureCode: null,
       retries,
@@ -606,6 +644,7 @@ export class Books {
     const payment = this.payment(refund.paymentId)
     refund.status = 'succeeded'
     refund.atWork = false
+    refund.isElsewhere = where === 'elsewhere'
     payment.refunding -= refund.amount
     payment.refunded += refund.amount
     this.post(where === 'provider' ? 'refund' : 'refund_elsewhere', payment, refund.number, refund.amount)

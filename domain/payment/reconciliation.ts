@@ -1,6 +1,6 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
 import { formatMajor } from '../money'
-import type { AttemptStatus } from '../payment'
+import type { AttemptStatus } from './attempt'
 import type { MoveStatus } from './books'
 
 /**

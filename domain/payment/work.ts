@@ -10,6 +10,8 @@ export interface PaymentWork {
   readonly total: number
   /** In the order in which it is to be done. */
   readonly items: readonly WorkItem[]
+  /** In how many milliseconds an authorization has to be renewed; null: none has to be. */
+  readonly renewInMs: number | null
 }
 
 export type WorkItem =
@@ -23,6 +25,8 @@ export type WorkItem =
       /** The provider has taken it, and has not decided. */
       readonly isAccepted: boolean
     })
+  /** What is due has to be authorized anew: its authorization ends soon, or has ended. */
+  | { readonly kind: 'renewal'; readonly object: PaymentId; readonly paymentId: PaymentId; readonly amount: number }
   /** A customer's bank takes money back. */
   | {
       readonly kind: 'dispute'

@@ -180,9 +180,30 @@ export interface WebhookEvent {
   readonly orderId: string | null
   /** As it was when the hint was sent; null where the event is not about the charge's state. */
   readonly state: ChargeState | null
+  /** Its sums then, where the event carries them: who knows them already need not look. */
+  readonly sums?: ChargeSums
+}
+
+/** Minor units: `refunding` is on its way back, `disputed` in disputes that are open or lost, `lost` in lost ones. */
+export interface ChargeSums {
+  readonly captured: number
+  readonly released: number
+  readonly refunded: number
+  readonly refunding: number
+  readonly disputed: number
+  readonly lost: number
 }
 
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** The payment methods of a provider, as far as they are the same for every buyer. */
+export interface MethodOffer {
+  readonly type: 'card'
+  /** The names that a checkout may send; null: the provider's own page or field in the storefront makes one for each buyer. */
+  readonly methods: readonly string[] | null
+  /** The provider's key for browsers, which is no secret; null where there is none. */
+  readonly publishableKey: string | null
+}
 
 /**
  * A payment provider in the words of the shop. Every call has a deadline and throws {@link ProviderUnavailable} when no
@@ -193,6 +214,12 @@ export interface PaymentProvider {
   readonly name: string
   /** How long it knows a key, in milliseconds; null: for ever. */
   readonly keyLifetimeMs: number | null
+
+  /** Whether it authorizes an amount again by the same method, without the customer. */
+  readonly renews: boolean
+
+  /** What a storefront has to know of it. */
+  readonly offer: MethodOffer
 
   /** Whether it can be asked to charge this method. */
   takes(method: string): boolean

@@ -1,5 +1,6 @@
 import { Webhook } from 'standardwebhooks'
 import { Pool } from 'undici'
+import { withDeadline } from './deadline'
 import {
   InvalidSignature,
   ProviderRejected,
@@ -9,6 +10,7 @@ import {
   type CaptureRequest,
   type Charge,
   type ChargeListPage,
+  type ChargeSums,
   type ChargeRequest,
   type ChargeState,
   type KeepReference,
@@ -30,11 +32,23 @@ export interface SandboxProviderOptions {
   readonly timeoutMs: number
 }
 
+/** Those that a shopper tries first; the sandbox knows more. */
+const OFFERED_METHODS = [
+  'pm_card_visa',
+  'pm_card_mastercard',
+  'pm_card_authenticationRequired',
+  'pm_card_chargeDeclined',
+  'pm_card_chargeDeclinedInsufficientFunds',
+  'pm_card_chargeDeclinedExpiredCard',
+] as const
+
 /** The sandbox of `sandbox/`, over HTTP. */
 export class SandboxProvider implements PaymentProvider {
   readonly name = 'sandbox'
   /** It never forgets a key. */
   readonly keyLifetimeMs = null
+  readonly offer = { type: 'card', methods: OFFERED_METHODS, publishableKey: null } as const
+  readonly renews = true
   readonly #pool: Pool
   readonly #webhook: Webhook
   readonly #timeoutMs: number
@@ -152,7 +166,7 @@ export class SandboxProvider implements PaymentProvider {
     const { id, type, charge } = (event ?? {}) as Partial<WireEvent>
     if (!id || !type) throw new InvalidSignature('The webhook is not an event of the sandbox')
     if (charge === undefined) return null
-    if (!charge?.id || !charge.key || !charge.reference || !charge.status)
+    if (!charge?.id || !charge.key || !charge.reference || !charge.status || !hasMoves(charge))
       throw new InvalidSignature('The webhook does not name its charge')
     return {
       eventId: id,
@@ -161,6 +175,7 @@ export class SandboxProvider implements PaymentProvider {
       chargeKey: charge.key,
       orderId: charge.reference,
       state: charge.status,
+      sums: sumsOf(charge),
     }
   }
 
@@ -193,12 +208,16 @@ export class SandboxProvider implements PaymentProvider {
     body: string | null,
   ): Promise<Answer> {
     const what = `${method} ${path.split('?')[0]}`
-    const answer = await withDeadline(what, this.#timeoutMs, signal, async (ending) => {
+    const answer = await withDeadline(`sandbox: ${what}`, this.#timeoutMs, signal, async (deadline) => {
       const headers: Record<string, string> = { accept: 'application/json' }
       if (body !== null) headers['content-type'] = 'application/json'
       if (key !== null) headers['idempotency-key'] = key
-      const response = await this.#pool.request({ method, path, headers, body, signal: ending })
-      return { what, status: response.statusCode, body: await response.body.json() }
+      try {
+        const response = await this.#pool.request({ method, path, headers, body, signal: deadline.signal })
+        return { what, status: response.statusCode, body: await response.body.json() }
+      } catch (error) {
+        throw new ProviderUnavailable(`sandbox: ${what}: ${(error as Error).message}`, { cause: error })
+      }
     })
     if (answer.status >= 500 || answer.status === 429)
       throw new ProviderUnavailable(`sandbox: ${what} answered ${answer.status}`)
@@ -361,6 +380,22 @@ function toMovement(wire: WireMovement): Movement {
   }
 }
 
+function hasMoves({ refunds, disputes }: Partial<WireCharge>): boolean {
+  return Array.isArray(refunds) && Array.isArray(disputes)
+}
+
+function sumsOf({ captured, released, refunded, refunds, disputes }: WireCharge): ChargeSums {
+  const pending = refunds.filter(({ status }) => status === 'pending')
+  const standing = disputes.filter(({ status }) => status !== 'won')
+  const lost = disputes.filter(({ status }) => status === 'lost')
+  const disputed = { disputed: sumOf(standing), lost: sumOf(lost) }
+  return { captured, released, refunded, refunding: sumOf(pending), ...disputed }
+}
+
+function sumOf(rows: readonly { readonly amount: number }[]): number {
+  return rows.reduce((sum, { amount }) => sum + amount, 0)
+}
+
 function codeOf(answer: Answer): string {
   return (answer.body as { code?: string }).code ?? `status_${answer.status}`
 }
@@ -371,30 +406,4 @@ function rejected(answer: Answer): ProviderRejected {
     codeOf(answer),
     `sandbox: ${answer.what} answered ${answer.status}: ${message ?? 'no reason'}`,
   )
-}
-
-/** Ends `act` after `timeoutMs` or with `signal`, even while it waits for a connection. */
-function withDeadline<T>(
-  what: string,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-  act: (ending: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController()
-  return new Promise((resolve, reject) => {
-    const end = (why: string, cause?: unknown): void => {
-      reject(new ProviderUnavailable(`sandbox: ${what}: ${why}`, { cause }))
-      controller.abort()
-    }
-    if (signal?.aborted) return end('the caller gave up')
-    const onAbort = (): void => end('the caller gave up', signal?.reason)
-    const timer = setTimeout(() => end(`no answer within ${timeoutMs} ms`), timeoutMs)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    act(controller.signal)
-      .then(resolve, (error: unknown) => end(error instanceof Error ? error.message : String(error), error))
-      .finally(() => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-      })
-  })
 }

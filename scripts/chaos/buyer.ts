@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Answer, Client } from './client'
-import type { Step } from './matrix'
+import type { MoneyScript, Step } from './matrix'
+import { MONEY_SCRIPTS, type PaidOrder } from './money'
+import { Random } from './random'
 import type { BuyerPlan } from './schedule'
 
 /** What a buyer did and was promised, for the oracle. */
 export interface History {
   readonly plan: BuyerPlan
   readonly client: Client
+  /** Of the staff who see to this buyer's order. */
+  readonly staff: Client
   readonly cartId: string
   readonly token: string
   /** SKU and quantity, as the acknowledged changes of the cart add up. */
@@ -31,10 +35,16 @@ export interface Purchase {
 
 export interface BuyerContext {
   readonly apis: readonly string[]
+  readonly adminKey: string
+  readonly sandbox: string
   readonly skus: Readonly<Record<BuyerPlan['product'], string>>
   /** Tells that this buyer's order now comes to these steps. */
   reached(history: History, ...steps: Step[]): Promise<void>
+  /** What is authorized meanwhile has to be renewed {@link RENEWAL_SECONDS} later. */
+  whileRenewalsAreNear<T>(work: () => Promise<T>): Promise<T>
 }
+
+export const RENEWAL_SECONDS = 8
 
 const POLL_MS = 200
 /** Before a hold ends: what is then done at its end is under way. */
@@ -51,7 +61,28 @@ export async function runBuyer(plan: BuyerPlan, number: number, context: BuyerCo
   return history
 }
 
-const SCRIPTS: Readonly<Record<BuyerPlan['script'], (history: History, context: BuyerContext) => Promise<void>>> = {
+type Play = (history: History, context: BuyerContext) => Promise<void>
+
+/** Buys, and if that comes to an order that is paid, plays what happens to its money. */
+function afterwards(script: MoneyScript): Play {
+  return async (history, context) => {
+    const buy = () => checkout(history, history.plan.method, context)
+    const answer = script === 'renew' ? await context.whileRenewalsAreNear(buy) : await buy()
+    const paid = await paidOrder(history, orderOf(answer), context)
+    if (paid) await MONEY_SCRIPTS[script](paid)
+  }
+}
+
+const SCRIPTS: Readonly<Record<BuyerPlan['script'], Play>> = {
+  capture_in_parts: afterwards('capture_in_parts'),
+  capture_and_refund: afterwards('capture_and_refund'),
+  cancel_authorized: afterwards('cancel_authorized'),
+  cancel_captured: afterwards('cancel_captured'),
+  cancel_lines: afterwards('cancel_lines'),
+  dispute: afterwards('dispute'),
+  renew: afterwards('renew'),
+  race: afterwards('race'),
+
   async buy(history, context) {
     await context.reached(history, 'accept', 'place', 'charge', 'confirm', 'webhook', 'relay')
     await checkout(history, history.plan.method, context)
@@ -176,6 +207,37 @@ async function cancel(history: History, orderId: string): Promise<void> {
   })
 }
 
+/** Null when it did not come to an order that is paid. */
+async function paidOrder(history: History, orderId: string, context: BuyerContext): Promise<PaidOrder | null> {
+  if (orderId === '') return null
+  await ended(history, orderId)
+  const { staff, client, plan, lines, token } = history
+  const { adminKey, sandbox } = context
+  const { body } = await staff.send({ method: 'GET', path: `/v1/admin/orders/${orderId}`, adminKey })
+  const [line] = [...lines].map(([sku, quantity]) => ({ sku, quantity }))
+  if (body['status'] !== 'confirmed' || !line) return null
+  const { total } = body['totals'] as { total: { amount: number } }
+  return {
+    id: orderId,
+    total: total.amount,
+    line,
+    renewAt: plan.script === 'renew' ? Date.parse(body['updated_at'] as string) + RENEWAL_SECONDS * 1_000 : null,
+    random: new Random(plan.seed),
+    staff,
+    adminKey,
+    sandbox,
+    cancelAsCustomer: () =>
+      client.send({
+        method: 'POST',
+        path: `/v1/store/orders/${orderId}/cancel`,
+        key: randomUUID(),
+        body: {},
+        token,
+      }),
+    reached: (...steps) => context.reached(history, ...steps),
+  }
+}
+
 /** An order that waits for its buyer. */
 interface Waiting {
   readonly orderId: string
@@ -249,6 +311,7 @@ async function fillCart(plan: BuyerPlan, number: number, { apis, skus }: BuyerCo
   return {
     plan,
     client,
+    staff: new Client(apis, number + 1),
     cartId,
     token,
     lines: new Map([[sku, plan.quantity]]),

@@ -4,10 +4,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Redis } from 'ioredis'
 import type { Pool } from '../../db/pool'
-import { checkoutWorkflowId, expiryWorkflowId, reindexWorkflowId } from '../../domain/workflow-id'
+import type { OrderId } from '../../domain/ids'
+import {
+  checkoutWorkflowId,
+  expiryWorkflowId,
+  fulfillmentWorkflowId,
+  reindexWorkflowId,
+} from '../../domain/workflow-id'
 import { EXPIRY_SHARDS } from '../../workflows/contract'
 import type { Stack } from '../stack/supervisor'
-import { type Fault, isOfStaff } from './matrix'
+import { type Fault, isOfMoney, isOfStaff } from './matrix'
 import type { FaultPlan } from './schedule'
 
 export interface InjectorDeps {
@@ -23,6 +29,7 @@ interface ProviderFault {
   readonly delay_ms?: number
   readonly error_rate?: number
   readonly drop_answer_rate?: number
+  readonly authorization_seconds?: number
 }
 
 const PROVIDER_FAULTS: Partial<Record<Fault, ProviderFault>> = {
@@ -42,6 +49,8 @@ export class Injector {
   private readonly armed: { readonly file: string; readonly plan: FaultPlan }[] = []
   private readonly provider = new Set<ProviderFault>()
   private readonly running: Promise<void>[] = []
+  /** When the provider could be asked again after it was broken last, in milliseconds since 1970. */
+  providerBackAt = 0
   /** Faults that had their moment. */
   readonly hit: FaultPlan[] = []
 
@@ -71,6 +80,17 @@ export class Injector {
     this.provider.clear()
     await this.tellProvider()
     return this.disarm()
+  }
+
+  /** What the provider authorizes during `work` can be captured for so long. */
+  async withAuthorizations<T>(seconds: number, work: () => Promise<T>): Promise<T> {
+    const setting = { authorization_seconds: seconds }
+    this.provider.add(setting)
+    await this.tellProvider()
+    return work().finally(() => {
+      this.provider.delete(setting)
+      return this.tellProvider()
+    })
   }
 
   private arm(point: string, plan: FaultPlan): void {
@@ -120,6 +140,7 @@ export class Injector {
     await delay(PROVIDER_FAULT_MS)
     this.provider.delete(fault)
     await this.tellProvider()
+    this.providerBackAt = Date.now()
   }
 
   /** All that is on at the moment, as one. */
@@ -135,16 +156,21 @@ export class Injector {
   private async terminateWorkflow(plan: FaultPlan, cartId: string | null): Promise<void> {
     if (plan.step === 'index') return this.terminateReindex()
     if (plan.step === 'expiry' || isOfStaff(plan)) return this.terminateExpiry()
-    if (plan.step !== 'sweep') await this.terminateCheckout(cartId)
+    if (isOfMoney(plan)) await this.terminateOf(cartId, fulfillmentWorkflowId)
+    else if (plan.step !== 'sweep') await this.terminateCheckout(cartId)
+  }
+
+  private terminateCheckout(cartId: string | null): Promise<void> {
+    return this.terminateOf(cartId, checkoutWorkflowId)
   }
 
   /** Waits for the buyer's order, then ends its workflow as a person in the Web UI could. */
-  private async terminateCheckout(cartId: string | null): Promise<void> {
+  private async terminateOf(cartId: string | null, workflowIdOf: (orderId: OrderId) => string): Promise<void> {
     for (const deadline = Date.now() + WORKFLOW_PATIENCE_MS; Date.now() < deadline; await delay(POLL_MS)) {
       const { rows } = await this.deps.pool
-        .query<{ id: `order_${string}` }>('select id from orders where cart_id = $1 order by id desc limit 1', [cartId])
+        .query<{ id: OrderId }>('select id from orders where cart_id = $1 order by id desc limit 1', [cartId])
         .catch(() => ({ rows: [] }))
-      if (rows[0] && (await this.terminate(checkoutWorkflowId(rows[0].id)))) return
+      if (rows[0] && (await this.terminate(workflowIdOf(rows[0].id)))) return
     }
   }
 

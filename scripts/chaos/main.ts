@@ -14,7 +14,7 @@ const options = new Command('npm run chaos --')
   .option('--from <number>', 'the first seed', wholeNumber, 1)
   .option('--short', 'fewer buyers and shorter holds')
   .option('--together <number>', 'so many seeds side by side', wholeNumber, 4)
-  .option('--keep', 'leave the data and logs of the stack when a seed fails')
+  .option('--keep', 'end at the first seed that fails, and leave the data and logs of the stack')
   .parse()
   .opts<{ seeds: number; from: number; together: number; short?: true; keep?: true }>()
 
@@ -30,28 +30,35 @@ async function main(): Promise<void> {
     })
   }
   const folder = join(ROOT, '.holdfast', 'chaos')
-  const harness = await startHarness({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
-  interrupted.signal.addEventListener('abort', () => void harness.stop().finally(() => process.exit(1)))
+  const start = () => startHarness({ folder, portOffset: PORT_OFFSET, interrupted: interrupted.signal })
+  const current = { harness: await start() }
+  interrupted.signal.addEventListener('abort', () => void current.harness.stop().finally(() => process.exit(1)))
   try {
-    await run(harness)
+    await run(current, start)
   } catch (error) {
     // A harness that is being stopped fails whoever uses it; the listener above ends the process.
     if (interrupted.signal.aborted) return
-    await harness.stop()
+    await current.harness.stop()
     throw error
   }
 }
 
-async function run(harness: Harness): Promise<void> {
+async function run(current: { harness: Harness }, start: () => Promise<Harness>): Promise<void> {
   const results: SeedResult[] = []
   const end = options.from + options.seeds
   for (let from = options.from; from < end; from += options.together) {
     const seeds = Array.from({ length: Math.min(options.together, end - from) }, (_, index) => from + index)
-    const wave = await runSeeds(harness, seeds, { short: options.short === true })
+    const wave = await runSeeds(current.harness, seeds, { short: options.short === true })
     results.push(...wave)
     wave.forEach(report)
+    if (!wave.some(hasFailed)) continue
+    if (options.keep) break
+    // What is wrong with its orders would be found wrong again by the next wave.
+    await current.harness.stop()
+    current.harness = await start()
   }
-  const failed = results.filter(({ faults }) => faults.length > 0)
+  const { harness } = current
+  const failed = results.filter(hasFailed)
   printCoverage(results)
   console.log(
     `${results.length - failed.length} seeds passed, ${failed.length} failed${failed.length > 0 ? `: ${failed.map(({ schedule }) => schedule.seed).join(', ')}` : ''}`,
@@ -59,6 +66,10 @@ async function run(harness: Harness): Promise<void> {
   if (failed.length > 0 && options.keep) await harness.stack.stop()
   else await harness.stop()
   process.exit(failed.length > 0 ? 1 : 0)
+}
+
+function hasFailed({ faults }: SeedResult): boolean {
+  return faults.length > 0
 }
 
 function report({ schedule, faults, missed, seconds }: SeedResult): void {

@@ -1,6 +1,6 @@
-/** What is broken where: every step of a purchase, and of what staff change in the shop, against every fault. */
+/** What is broken where: every step of a purchase, of its money, and of what staff change in the shop, against every fault. */
 
-const PURCHASE_STEPS = [
+const CHECKOUT_STEPS = [
   'accept',
   'place',
   'charge',
@@ -14,13 +14,16 @@ const PURCHASE_STEPS = [
   'settlement',
   'relay',
 ] as const
-export type PurchaseStep = (typeof PURCHASE_STEPS)[number]
+
+/** What fulfillment does with the money of a confirmed order, `void` being the release of what is not captured. */
+const MONEY_STEPS = ['capture', 'refund', 'void', 'dispute', 'reauthorize', 'cancel'] as const
+export type PurchaseStep = (typeof CHECKOUT_STEPS)[number] | (typeof MONEY_STEPS)[number]
 
 /** A change of a product becomes findable, it drops the pages that show it, a picture is stored and named. */
 const STAFF_STEPS = ['index', 'cache', 'image'] as const
 export type StaffStep = (typeof STAFF_STEPS)[number]
 
-export const STEPS = [...PURCHASE_STEPS, ...STAFF_STEPS]
+export const STEPS = [...CHECKOUT_STEPS, ...MONEY_STEPS, ...STAFF_STEPS]
 export type Step = (typeof STEPS)[number]
 
 export const FAULTS = [
@@ -39,8 +42,20 @@ export const FAULTS = [
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
+/** What happens to an order that is paid: by staff, and by its buyer. */
+export type MoneyScript =
+  | 'capture_in_parts'
+  | 'capture_and_refund'
+  | 'cancel_authorized'
+  | 'cancel_captured'
+  | 'cancel_lines'
+  | 'dispute'
+  | 'renew'
+  | 'race'
+
 /** How a buyer behaves; each brings its order to some of the steps. */
 export type Script =
+  | MoneyScript
   | 'buy'
   | 'buy_twice'
   | 'pay_again'
@@ -139,14 +154,56 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   settlement: {
     scripts: ['buy'],
     methods: ['pm_sandbox_late'],
-    before: ['resolveCharge.before', 'payment.late.before', 'returnMoney.before', 'payment.return.before'],
-    after: ['payment.late.after', 'resolveCharge.after', 'payment.return.after', 'returnMoney.after'],
+    before: ['resolveCharge.before', 'readPaymentWork.before', 'provider.release.before'],
+    after: ['resolveCharge.after', 'provider.release.after', 'releasePayment.after'],
   },
   relay: {
     scripts: ['buy'],
     methods: ['pm_card_visa'],
     before: ['stream.consume.before'],
     after: ['stream.consume.after'],
+  },
+  capture: {
+    scripts: ['capture_in_parts', 'race'],
+    methods: ['pm_card_visa', 'pm_card_mastercard', 'pm_sandbox_single_capture', 'pm_sandbox_capture_refused'],
+    before: ['books.saveCaptures.before', 'capturePayment.before', 'provider.capture.before'],
+    after: ['books.saveCaptures.after', 'provider.capture.after', 'capturePayment.after'],
+  },
+  refund: {
+    scripts: ['capture_and_refund', 'cancel_captured'],
+    methods: [
+      'pm_card_visa',
+      'pm_sandbox_captured_at_once',
+      'pm_sandbox_refund_pending',
+      'pm_sandbox_refund_fails_later',
+      'pm_sandbox_refund_refused_once',
+    ],
+    before: ['books.saveRefunds.before', 'refundPayment.before', 'provider.refund.before'],
+    after: ['books.saveRefunds.after', 'provider.refund.after', 'refundPayment.after'],
+  },
+  void: {
+    scripts: ['cancel_authorized', 'cancel_captured'],
+    methods: ['pm_card_visa', 'pm_card_mastercard'],
+    before: ['releasePayment.before', 'provider.release.before'],
+    after: ['provider.release.after', 'releasePayment.after'],
+  },
+  dispute: {
+    scripts: ['dispute'],
+    methods: ['pm_card_visa'],
+    before: ['inbox.due.before', 'refreshPayment.before', 'books.saveDisputes.before', 'order.hold.before'],
+    after: ['books.saveDisputes.after', 'order.hold.after', 'refreshPayment.after'],
+  },
+  reauthorize: {
+    scripts: ['renew'],
+    methods: ['pm_card_visa', 'pm_card_mastercard'],
+    before: ['renewPayment.before', 'payment.claimRenewal.before', 'provider.authorize.before'],
+    after: ['payment.claimRenewal.after', 'provider.authorize.after', 'renewPayment.after'],
+  },
+  cancel: {
+    scripts: ['cancel_authorized', 'cancel_captured', 'cancel_lines', 'race'],
+    methods: ['pm_card_visa', 'pm_sandbox_single_capture'],
+    before: ['order.units.before', 'order.cancelUnits.before'],
+    after: ['order.cancelUnits.after', 'books.savePayments.after', 'books.tell.after'],
   },
 }
 
@@ -175,6 +232,11 @@ export interface Cell<S extends Step = Step> {
 
 export function isOfStaff(cell: Cell): cell is Cell<StaffStep> {
   return (STAFF_STEPS as readonly Step[]).includes(cell.step)
+}
+
+/** Its order is confirmed: fulfillment does it. */
+export function isOfMoney(cell: Cell): boolean {
+  return (MONEY_STEPS as readonly Step[]).includes(cell.step)
 }
 
 export const CELLS: readonly Cell[] = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })))

@@ -1,27 +1,26 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
 import type { Answer, ReceivedAnswer } from './client'
+import { judgeMoney } from './money-oracle'
+import { type JournalCharge, readCharges } from './sandbox'
 
-/** What the sandbox's journal says of a charge. */
-interface JournalCharge {
-  readonly key: string
-  readonly reference: string
-  readonly amount: number
-  readonly currency: string
-  readonly status: string
-  readonly captured: number
-  readonly refunded: number
-}
-
-interface OrderRow {
+export interface OrderRow {
   readonly id: string
   readonly status: string
   readonly total: number
+  /** The value of what will not be delivered, and its units. */
+  readonly cancelled: number
+  readonly cancelledUnits: number
+  readonly cancelledAt: Date | null
+  /** It was confirmed, whatever became of it. */
+  readonly hasWon: boolean
   readonly lines: Readonly<Record<string, number>> | null
 }
 
 /** Once its order is accepted a request gets no 5xx any more; so much later the process knew. */
 const ACCEPTED_MS = 1_500
+/** A charge that is sent at the end of its hold is on its way so long. */
+const ON_ITS_WAY_MS = 2_500
 /** An approval so shortly before the end of the hold may come too late. */
 const APPROVAL_MARGIN_MS = 1_000
 /** Outcomes that a key keeps. */
@@ -33,24 +32,29 @@ const NOT_OUTCOMES = new Set([
   'cart_closed',
   'cart_locked',
   'checkout_expired',
+  'too_many_attempts',
 ])
 
 export interface OracleDeps {
   readonly pool: Pool
   readonly sandbox: string
+  /** When the provider could be asked again, in milliseconds since 1970. */
+  readonly providerBackAt: number
 }
 
 /** Compares what a buyer was told with what became true. Returns what does not agree. */
 export async function judge(history: History, deps: OracleDeps): Promise<string[]> {
   const orders = await readOrders(history.cartId, deps.pool)
-  const charges = (await Promise.all(orders.map((order) => readCharges(order.id, deps.sandbox)))).flat()
+  const charges = (await Promise.all(orders.map((order) => readCharges(deps.sandbox, order.id)))).flat()
   const keys = await readKeys(history, deps.pool)
   const faults = [
     ...judgeOrders(history, orders, charges),
     ...judgeAnswers(history, { orders, charges, keys }),
     ...judgeFailures(history, keys),
+    ...judgeHolds(charges),
     ...(await judgeReplays(history, keys)),
     ...(await judgeCart(history, orders)),
+    ...(await judgeWon(history, orders, { charges, ...deps })),
   ]
   if (faults.length === 0) return []
   const who = `${history.plan.script} with ${history.plan.method}, ${history.cartId}`
@@ -58,13 +62,19 @@ export async function judge(history: History, deps: OracleDeps): Promise<string[
 }
 
 /** What happened to the buyer's orders and when, for whoever has to find out why. */
-async function tellStory({ cartId, approved, client }: History, pool: Pool): Promise<string[]> {
+async function tellStory({ cartId, approved, client, staff }: History, pool: Pool): Promise<string[]> {
   const { rows } = await pool.query<{ at: Date; what: string }>(
     `with bought as (select * from orders where cart_id = $1)
      select at, what
      from (
        select e.created_at as at, concat_ws(' ', e.type, e.from_status, '→', e.to_status, e.data) as what
        from order_event e join bought o on o.id = e.order_id
+       union all
+       select c.created_at, concat_ws(' ', c.key, c.amount, c.cause, c.status, c.failure_code, 'last changed', c.updated_at)
+       from capture c join bought o on o.id = c.order_id
+       union all
+       select r.created_at, concat_ws(' ', r.key, r.amount, r.cause, r.status, r.failure_code, 'last changed', r.updated_at)
+       from refund r join bought o on o.id = r.order_id
        union all
        select i.received_at, concat_ws(' ', 'webhook', i.type, i.payment_key, 'tries', i.tries, 'done', i.done_at)
        from inbox i join bought o on i.payment_key like o.id || '%'
@@ -76,7 +86,7 @@ async function tellStory({ cartId, approved, client }: History, pool: Pool): Pro
      order by at`,
     [cartId],
   )
-  const told = client.received.map((one) => ({ at: new Date(one.at), what: describe(one) }))
+  const told = [...client.received, ...staff.received].map((one) => ({ at: new Date(one.at), what: describe(one) }))
   const bank = approved
     ? [{ at: new Date(approved.at), what: `approved, held until ${new Date(approved.holdUntil).toISOString()}` }]
     : []
@@ -87,19 +97,16 @@ async function tellStory({ cartId, approved, client }: History, pool: Pool): Pro
 
 function judgeOrders(history: History, orders: readonly OrderRow[], charges: readonly JournalCharge[]): string[] {
   const faults: string[] = []
-  const live = orders.filter((order) => order.status !== 'cancelled')
+  const live = orders.filter((order) => order.hasWon || order.status !== 'cancelled')
   if (live.length > 1) faults.push(`the cart has ${live.length} live orders`)
   for (const order of orders) {
     const holding = charges.filter((charge) => charge.reference === order.id && holdsMoney(charge))
-    if (order.status === 'cancelled') {
-      if (holding.length > 0)
-        faults.push(`${order.id} is cancelled, ${holding.map((charge) => charge.key).join(', ')} keeps money`)
-    } else if (order.status !== 'confirmed') faults.push(`${order.id} is still ${order.status}`)
-    else if (holding.length !== 1 || holding[0]?.amount !== order.total)
-      faults.push(
-        `${order.id} is confirmed for ${order.total} with ${holding.length} charges: ${holding.map((charge) => charge.amount).join(', ')}`,
-      )
-    if (order.status === 'confirmed' && !sameLines(history.lines, order.lines))
+    if (!order.hasWon && order.status !== 'cancelled') faults.push(`${order.id} is still ${order.status}`)
+    if (!order.hasWon && holding.length > 0)
+      faults.push(`${order.id} is cancelled, ${holding.map((charge) => charge.key).join(', ')} keeps money`)
+    if (order.hasWon && order.status !== 'confirmed' && order.status !== 'cancelled')
+      faults.push(`${order.id} is ${order.status}`)
+    if (order.hasWon && !sameLines(history.lines, order.lines))
       faults.push(`${order.id} sold other lines than were in the cart`)
   }
   const { approved, cancelAsked } = history
@@ -119,7 +126,7 @@ function judgeAnswers(
     if (told.status === 500) faults.push(what)
     if (told.status === 201 && isPurchase(told)) {
       const order = orders.find(({ id }) => id === told.body['id'])
-      if (order?.status !== 'confirmed') faults.push(`${what}, but the order is ${order?.status ?? 'gone'}`)
+      if (!order?.hasWon) faults.push(`${what}, but the order is ${order?.status ?? 'gone'}`)
     }
     const named = keys.get(told.request.key ?? '')?.orderId
     if (told.body['code'] === 'out_of_stock' && charges.some(({ reference }) => reference === named))
@@ -134,6 +141,14 @@ function judgeAnswers(
   for (const orderId of history.orders)
     if (!orders.some((order) => order.id === orderId)) faults.push(`${orderId} was acknowledged and is gone`)
   return faults
+}
+
+/** Money is asked for only while the stock is held that it pays for. */
+function judgeHolds(charges: readonly JournalCharge[]): string[] {
+  return charges.flatMap(({ key, created_at, expires_at }) => {
+    const late = expires_at === null ? 0 : Date.parse(created_at) - Date.parse(expires_at)
+    return late > ON_ITS_WAY_MS ? [`${key} was charged ${Math.round(late / 1000)} s after its hold`] : []
+  })
 }
 
 /** A request that was accepted while it ran is never told that it failed. */
@@ -167,11 +182,25 @@ async function judgeReplays({ client, purchases, token }: History, keys: Keys): 
 /** A cart that was not bought is open, and all that was acknowledged is in it. */
 async function judgeCart({ client, cartId, token, lines }: History, orders: readonly OrderRow[]): Promise<string[]> {
   const { body } = await client.send({ method: 'GET', path: `/v1/store/carts/${cartId}`, token })
-  const bought = orders.some((order) => order.status !== 'cancelled')
+  const bought = orders.some((order) => order.hasWon || order.status !== 'cancelled')
   if (body['state'] !== (bought ? 'bought' : 'open')) return [`the cart is ${String(body['state'])}`]
   const there = body['lines'] as { sku: string; quantity: number }[]
   const same = sameLines(lines, Object.fromEntries(there.map(({ sku, quantity }) => [sku, quantity])))
   return same ? [] : ['the cart has lost a change']
+}
+
+async function judgeWon(
+  history: History,
+  orders: readonly OrderRow[],
+  { charges, ...deps }: OracleDeps & { charges: readonly JournalCharge[] },
+): Promise<string[]> {
+  const judged = orders
+    .filter(({ hasWon }) => hasWon)
+    .map((order) => {
+      const own = charges.filter(({ reference }) => reference === order.id)
+      return judgeMoney(history, { order, charges: own }, deps)
+    })
+  return (await Promise.all(judged)).flat()
 }
 
 /** Nobody reads of anybody else. */
@@ -198,7 +227,8 @@ async function readKeys({ purchases }: History, pool: Pool): Promise<Keys> {
 
 async function readOrders(cartId: string, pool: Pool): Promise<OrderRow[]> {
   const { rows } = await pool.query<OrderRow>(
-    `select o.id, o.status, o.total,
+    `select o.id, o.status, o.total, o.cancelled, o.cancelled_at as "cancelledAt", o.confirmed_at is not null as "hasWon",
+            (select coalesce(sum(l.cancelled), 0)::int from order_line l where l.order_id = o.id) as "cancelledUnits",
             (select jsonb_object_agg(l.sku_written, l.quantity) from order_line l where l.order_id = o.id) as lines
      from orders o
      where o.cart_id = $1
@@ -206,11 +236,6 @@ async function readOrders(cartId: string, pool: Pool): Promise<OrderRow[]> {
     [cartId],
   )
   return rows
-}
-
-async function readCharges(orderId: string, sandbox: string): Promise<JournalCharge[]> {
-  const response = await fetch(`${sandbox}/v1/charges?reference=${orderId}`)
-  return ((await response.json()) as { data: JournalCharge[] }).data
 }
 
 function holdsMoney({ status, captured, refunded }: JournalCharge): boolean {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type History, runBuyer } from './buyer'
+import { MONEY_WORK } from '../../db/support/invariant/check'
+import { type History, RENEWAL_SECONDS, runBuyer } from './buyer'
 import { Injector } from './injector'
 import type { Cell } from './matrix'
 import { judge, judgePrivacy } from './oracle'
@@ -7,6 +8,7 @@ import type { AuditAnswer, Harness } from './harness'
 import { type FaultPlan, faultsOf, type Schedule, scheduleOf } from './schedule'
 import { runStaff, type StaffHistory } from './staff'
 import { judgeStaff } from './staff-oracle'
+import { startSupport } from './support'
 
 export interface SeedResult {
   readonly schedule: Schedule
@@ -24,6 +26,8 @@ const SETTLE_MS = 120_000
 /** Temporal's index of workflows is a little behind. */
 const CALM_MS = 8_000
 const POLL_MS = 400
+/** An authorization is renewed so long before it ends. */
+const RENEWED_BEFORE_SECONDS = 48 * 3_600
 
 /**
  * Plays the schedules of some seeds side by side, each with products of its own, and judges what is left. What can only be
@@ -41,16 +45,19 @@ export async function runSeeds(
     checkout: Math.max(...schedules.map((schedule) => schedule.holdSeconds)),
     cart: Math.max(...schedules.map((schedule) => schedule.cartHoldSeconds)),
   })
+  const support = startSupport(harness)
   const played = await Promise.all(schedules.map((schedule) => play(harness, schedule, injector)))
   const missed = await injector.end()
+  await support.awaitQuiet()
   const common = await settle(harness)
+  await support.stop()
   const histories = played.flatMap((one) => one.histories)
   common.push(...judgePrivacy(histories))
   for (const file of harness.search(histories.map(({ marker }) => marker))) common.push(`${file} holds personal data`)
   const results: SeedResult[] = []
+  const oracle = { pool: harness.pool, sandbox: harness.stack.file.sandbox, providerBackAt: injector.providerBackAt }
   for (const { schedule, histories, staff, skus, faults } of played) {
-    for (const history of histories)
-      faults.push(...(await judge(history, { pool: harness.pool, sandbox: harness.stack.file.sandbox })))
+    for (const history of histories) faults.push(...(await judge(history, oracle)))
     for (const history of staff) faults.push(...(await judgeStaff(history, harness)))
     faults.push(...(await judgeStock(harness, skus)))
     const planned = faultsOf(schedule)
@@ -78,15 +85,18 @@ async function play(harness: Harness, schedule: Schedule, injector: Injector): P
     plenty: await harness.sell('plenty', STOCK_PLENTIFUL),
     scarce: await harness.sell('scarce', STOCK_SCARCE),
   }
-  const { apis, admin_key: adminKey } = harness.stack.file
+  const { apis, admin_key: adminKey, sandbox } = harness.stack.file
   const begin = async (fault: FaultPlan | null, steps: readonly string[], cartId: string | null): Promise<void> => {
     if (fault && steps.includes(fault.step)) await injector.begin(fault, cartId)
   }
   const buyers = schedule.buyers.map((plan, number) =>
     runBuyer(plan, number, {
       apis,
+      adminKey,
+      sandbox,
       skus,
       reached: ({ cartId }, ...steps) => begin(plan.fault, steps, cartId),
+      whileRenewalsAreNear: (work) => injector.withAuthorizations(RENEWED_BEFORE_SECONDS + RENEWAL_SECONDS, work),
     }),
   )
   const staff = schedule.staff.map((plan, number) =>
@@ -140,6 +150,8 @@ async function describeInFlight({ pool }: Harness): Promise<string> {
     from payment p join orders o on o.id = p.order_id
     where p.status in ('sent', 'requires_action', 'pending') or p.status in ('authorized', 'captured') and o.status = 'cancelled'
     union all
+    select w.kind || ' ' || w.object || ' of ' || w.order_id || ' is ' || w.stands from (${MONEY_WORK}) as w
+    union all
     select 'event ' || event_id || ' of ' || payment_key || ' is not acted on' from inbox where done_at is null
     union all
     select order_id || ' waits for a person: ' || code from attention where closed_at is null
@@ -154,7 +166,7 @@ async function judgeStock({ pool }: Harness, skus: readonly string[]): Promise<s
   const deadline = Date.now() + CALM_MS
   for (;;) {
     const { rows } = await pool.query<{ sku: string; reserved: number; bought: number; on_hand: number }>(
-      `select s.sku, s.reserved, s.on_hand, coalesce(sum(l.quantity) filter (where o.status = 'confirmed'), 0)::int as bought
+      `select s.sku, s.reserved, s.on_hand, coalesce(sum(l.quantity - l.cancelled) filter (where o.confirmed_at is not null), 0)::int as bought
        from stock_level s
        left join order_line l on l.sku = s.sku
        left join orders o on o.id = l.order_id

@@ -2,7 +2,9 @@ import {
   CELLS,
   type Cell,
   FAULTS,
+  isOfMoney,
   isOfStaff,
+  type MoneyScript,
   PLANS,
   type PurchaseStep,
   type Script,
@@ -33,6 +35,8 @@ export interface StaffPlan {
 
 export interface BuyerPlan {
   readonly startMs: number
+  /** Of what the script leaves to chance. */
+  readonly seed: number
   readonly script: Script
   readonly method: string
   /** Everybody wants the scarce product but those whose step is to be reached. */
@@ -49,6 +53,7 @@ export interface FaultPlan extends Cell {
   readonly point: string | null
 }
 
+const SEED_MAX = 1_000_000
 const CELLS_PER_SEED = 4
 const SHORT_BYSTANDERS = 4
 const BYSTANDERS = 8
@@ -64,6 +69,17 @@ const METHODS = [
   'pm_sandbox_duplicate_webhooks',
   'pm_sandbox_slow',
 ] as const
+const MONEY_METHODS = [
+  'pm_card_visa',
+  'pm_card_mastercard',
+  'pm_sandbox_duplicate_webhooks',
+  'pm_sandbox_single_capture',
+  'pm_sandbox_captured_at_once',
+  'pm_sandbox_capture_refused',
+  'pm_sandbox_refund_pending',
+  'pm_sandbox_refund_fails_later',
+  'pm_sandbox_refund_refused_once',
+] as const
 const SCRIPTS: readonly Script[] = [
   'buy',
   'buy',
@@ -76,6 +92,20 @@ const SCRIPTS: readonly Script[] = [
   'switch_card',
   'hold_and_buy',
 ]
+
+const MONEY_SCRIPTS: readonly MoneyScript[] = [
+  'capture_in_parts',
+  'capture_and_refund',
+  'cancel_authorized',
+  'cancel_captured',
+  'cancel_lines',
+  'dispute',
+  'renew',
+  'race',
+  'race',
+]
+/** Every so many-th bystander goes on to what happens to paid orders. */
+const MONEY_EVERY = 3
 
 const STAFF_SCRIPTS: readonly StaffScript[] = ['edit', 'upload']
 
@@ -90,7 +120,9 @@ export function scheduleOf(seed: number, { short }: { short: boolean }): Schedul
     cartHoldSeconds: 3,
     buyers: [
       ...cells.filter(isOfPurchase).map((cell) => focusedBuyer(cell, random)),
-      ...Array.from({ length: bystanders }, () => bystander(random)),
+      ...Array.from({ length: bystanders }, (_, index) =>
+        index % MONEY_EVERY === 0 ? moneyBystander(random) : bystander(random),
+      ),
     ],
     staff: [
       ...cells.filter(isOfStaff).map((cell) => focusedStaff(cell, random)),
@@ -127,13 +159,14 @@ function focusedBuyer(cell: Cell<PurchaseStep>, random: Random): BuyerPlan {
   const { scripts, methods, before, after } = PLANS[cell.step]
   return {
     startMs: random.whole(0, 1_500),
+    seed: random.whole(1, SEED_MAX),
     script: random.pick(scripts),
     method:
       cell.fault === 'provider_answers_twice' && methods.includes('pm_card_visa')
         ? 'pm_sandbox_duplicate_webhooks'
         : random.pick(methods.length > 0 ? methods : ['pm_card_visa']),
     product: 'plenty',
-    quantity: random.whole(1, 3),
+    quantity: isOfMoney(cell) ? random.whole(2, 4) : random.whole(1, 3),
     fault: faultOf(cell, { before, after }, random),
   }
 }
@@ -152,9 +185,23 @@ function faultOf(
   return { ...cell, afterMs: random.whole(0, 120), point: points && random.pick(points) }
 }
 
+/** Captured, cancelled and refunded as it comes, whatever is broken meanwhile. */
+function moneyBystander(random: Random): BuyerPlan {
+  return {
+    startMs: random.whole(0, 2_500),
+    seed: random.whole(1, SEED_MAX),
+    script: random.pick(MONEY_SCRIPTS),
+    method: random.pick(MONEY_METHODS),
+    product: 'plenty',
+    quantity: random.whole(2, 4),
+    fault: null,
+  }
+}
+
 function bystander(random: Random): BuyerPlan {
   return {
     startMs: random.whole(0, 2_500),
+    seed: random.whole(1, SEED_MAX),
     script: random.pick(SCRIPTS),
     method: random.pick(METHODS),
     product: random.next() < 0.75 ? 'scarce' : 'plenty',

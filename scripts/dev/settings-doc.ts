@@ -25,7 +25,7 @@ function rows(): string[] {
 
 /** A default as one would write it. */
 function shown(name: string, fallback: unknown): string {
-  if (fallback === '' || fallback === undefined) return ''
+  if (fallback === '' || fallback === undefined || (Array.isArray(fallback) && fallback.length === 0)) return ''
   if (/SECRET|DATABASE_URL/.test(name)) return 'for development only'
   return `\`${typeof fallback === 'boolean' ? Number(fallback) : fallback}\``
 }

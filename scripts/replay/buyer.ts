@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { multiply, sum } from '../../domain/money'
 import { shippingPrice } from '../../domain/fulfillment'
 import type { Client } from './client'
+import type { BoughtOrder } from './money'
 import { type Article, type Basket, CURRENCY, SHIPPING_METHOD } from './plan'
 
 export interface RefusedLine {
@@ -16,7 +17,7 @@ export interface RefusedLine {
 /** What came of a basket. Money in pence; `order` is null when nothing of it could be had. */
 export interface Purchase {
   readonly refused: readonly RefusedLine[]
-  readonly order: { readonly lines: number; readonly units: number; readonly money: number } | null
+  readonly order: BoughtOrder | null
 }
 
 interface Money {
@@ -24,6 +25,7 @@ interface Money {
 }
 
 interface Order {
+  readonly id: string
   readonly status: string
   readonly lines: readonly { sku: string; quantity: number; unit_price: Money; total: Money }[]
   readonly totals: { readonly total: Money }
@@ -49,7 +51,7 @@ export async function buy(shop: Shop, basket: Basket): Promise<Purchase> {
   const refused: RefusedLine[] = []
   for (let submission = 1; wanted.size > 0; submission++) {
     const answer = await checkOut(shop, cart, basket, wanted, submission)
-    if ('order' in answer) return { refused, order: asAskedFor(answer.order, wanted, shop) }
+    if ('order' in answer) return { refused, order: asAskedFor(answer.order, wanted, { basket, shop }) }
     for (const { sku, requested, available } of answer.short) {
       if (!wanted.delete(sku)) throw new Error(`${sku} is short, and not in the cart`)
       refused.push({ invoice: basket.invoice, sku, requested, available, reason: 'out_of_stock' })
@@ -123,7 +125,11 @@ async function dropLine({ client }: Shop, { id, token }: Cart, sku: string): Pro
   if (status !== 200 && status !== 404) throw new Error(`${path} was answered ${status}: ${text.slice(0, 500)}`)
 }
 
-function asAskedFor(order: Order, wanted: ReadonlyMap<string, number>, { articles }: Shop): Purchase['order'] {
+function asAskedFor(
+  order: Order,
+  wanted: ReadonlyMap<string, number>,
+  { basket, shop: { articles } }: { basket: Basket; shop: Shop },
+): BoughtOrder {
   const expected = totalOf(wanted, articles)
   const money = order.totals.total.amount
   if (money !== expected) throw new Error(`the order costs ${money} pence, not ${expected}`)
@@ -134,7 +140,9 @@ function asAskedFor(order: Order, wanted: ReadonlyMap<string, number>, { article
   if (right.length !== wanted.size || order.lines.length !== wanted.size) {
     throw new Error(`of ${wanted.size} lines the order has ${right.length} as asked for, ${order.lines.length} in all`)
   }
-  return { lines: order.lines.length, units: sum(order.lines.map(({ quantity }) => quantity)), money }
+  const { invoice, day } = basket
+  const lines = order.lines.map(({ sku, quantity, unit_price }) => ({ sku, quantity, price: unit_price.amount }))
+  return { id: order.id, invoice, day, total: money, lines }
 }
 
 function totalOf(wanted: ReadonlyMap<string, number>, articles: ReadonlyMap<string, Article>): number {

@@ -22,6 +22,8 @@ export interface Article {
 /** One customer's cart, before anything is refused. */
 export interface Basket {
   readonly invoice: string
+  /** 2010-12-01 */
+  readonly day: string
   readonly email: string
   /** Units by SKU. */
   readonly lines: ReadonlyMap<string, number>
@@ -76,10 +78,11 @@ interface Demand {
   readonly baskets: Basket[]
 }
 
-function basketOf({ invoice, customer, units }: Sale): Basket {
+function basketOf({ invoice, day, customer, units }: Sale): Basket {
   const account = customer.replace(/\.0$/, '').replace(/[^A-Za-z0-9]/g, '')
   return {
     invoice,
+    day,
     email: account === '' ? `guest-${invoice}@example.com` : `customer-${account}@example.com`,
     lines: new Map([...units].map(([code, quantity]) => [SKU_PREFIX + code, quantity])),
   }

@@ -8,24 +8,25 @@ export interface Outcome {
   readonly purchases: readonly Purchase[]
   /** Baskets that got an answer nobody expected. */
   readonly failures: readonly { readonly invoice: string; readonly message: string }[]
-  /** Units that can still be sold, by SKU; what is sold out is not in it. */
+  /** Units that can still be sold, by SKU, and those that were cancelled; what is sold out is not in it. */
   readonly leftOver: ReadonlyMap<string, number>
+  readonly returned: ReadonlyMap<string, number>
 }
 
 export function sumsOf(purchases: readonly Purchase[]): Sums {
   const orders = purchases.map(({ order }) => order).filter((order) => order !== null)
   return {
     orders: orders.length,
-    lines: sum(orders.map(({ lines }) => lines)),
-    units: sum(orders.map(({ units }) => units)),
-    money: sum(orders.map(({ money }) => money)),
+    lines: sum(orders.map(({ lines }) => lines.length)),
+    units: sum(orders.flatMap(({ lines }) => lines.map(({ quantity }) => quantity))),
+    money: sum(orders.map(({ total }) => total)),
     refusedLines: sum(purchases.map(({ refused }) => refused.length)),
     withoutOrder: purchases.length - orders.length,
   }
 }
 
 /** One sentence for each difference between what was computed beforehand and what happened. */
-export function differencesOf(plan: Plan, { purchases, failures, leftOver }: Outcome): string[] {
+export function differencesOf(plan: Plan, { purchases, failures, leftOver, returned }: Outcome): string[] {
   const actual = sumsOf(purchases)
   const sums = FIGURES.filter(({ figure }) => actual[figure] !== plan.expected[figure]).map(
     ({ figure, name, show }) => `${name}: ${show(actual[figure])}, not ${show(plan.expected[figure])}`,
@@ -38,7 +39,10 @@ export function differencesOf(plan: Plan, { purchases, failures, leftOver }: Out
     ...skus
       .filter((sku) => (refused.get(sku) ?? 0) !== (plan.refusals.get(sku) ?? 0))
       .map((sku) => `${sku}: ${refused.get(sku) ?? 0} lines refused, not ${plan.refusals.get(sku) ?? 0}`),
-    ...[...leftOver].map(([sku, units]) => `${sku}: ${units} units can still be sold, not 0`),
+    ...[...new Set([...leftOver.keys(), ...returned.keys()])]
+      .map((sku) => ({ sku, units: leftOver.get(sku) ?? 0, expected: returned.get(sku) ?? 0 }))
+      .filter(({ units, expected }) => units !== expected)
+      .map(({ sku, units, expected }) => `${sku}: ${units} units can still be sold, not ${expected}`),
   ]
 }
 

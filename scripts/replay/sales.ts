@@ -14,6 +14,8 @@ import {
 /** What was sold on one invoice, lines of one stock code added up. */
 export interface Sale {
   readonly invoice: string
+  /** 2010-12-01 */
+  readonly day: string
   /** '' for who has no account. */
   readonly customer: string
   /** Units by stock code. */
@@ -59,6 +61,7 @@ export async function readSales(file: AsyncIterable<RetailLine>): Promise<SalesF
 interface Gathered {
   readonly invoice: string
   readonly customer: string
+  readonly day: string
   readonly time: number
   readonly units: Map<string, number>
 }
@@ -72,6 +75,7 @@ class Reading {
   private lines = 0
   /** A date that says nothing is taken for the one before it. */
   private time = 0
+  private day = ''
   private readonly invoices = new Set<string>()
   private readonly sales = new Map<string, Gathered>()
   private readonly tallies = new Map<string, Tally>()
@@ -80,7 +84,11 @@ class Reading {
   add(line: RetailLine): void {
     this.lines++
     this.invoices.add(line.invoice)
-    this.time = Date.parse(line.date) || this.time
+    const time = Date.parse(line.date)
+    if (time > 0) {
+      this.time = time
+      this.day = line.date.slice(0, 'YYYY-MM-DD'.length)
+    }
     if (sellsGoods(line)) this.sell(line)
     else this.leave(whyUnsellable(line) as Unsellable, line.sku)
   }
@@ -99,6 +107,7 @@ class Reading {
     const sale = this.sales.get(line.invoice) ?? {
       invoice: line.invoice,
       customer: line.customer,
+      day: this.day,
       time: this.time,
       units: new Map(),
     }
@@ -127,7 +136,7 @@ class Reading {
   private inOrderOfTime(): Sale[] {
     return [...this.sales.values()]
       .sort((a, b) => a.time - b.time)
-      .map(({ invoice, customer, units }) => ({ invoice, customer, units }))
+      .map(({ invoice, day, customer, units }) => ({ invoice, day, customer, units }))
   }
 
   private reasons(): SkippedLines[] {

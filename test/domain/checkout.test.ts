@@ -17,7 +17,7 @@ import { SHIPPING_METHODS } from '../../domain/fulfillment'
 import type { ProductId } from '../../domain/ids'
 import { freeUnits, route, type Supply } from '../../domain/inventory'
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order'
-import { ATTEMPT_STATUSES, type AttemptStatus } from '../../domain/payment'
+import { ATTEMPT_STATUSES, type AttemptStatus } from '../../domain/payment/attempt'
 import { type CatalogEntry, NO_TAX, priceCart } from '../../domain/pricing'
 
 const GBP = (amount: number) => ({ amount, currency: 'GBP' })

@@ -1,5 +1,8 @@
 import fc from 'fast-check'
+import type { Sku } from '../../domain/ids'
 import {
+  actionsOf,
+  decideUnits,
   isCompleted,
   isOpen,
   mayBecome,
@@ -8,6 +11,9 @@ import {
   ORDER_TRANSITIONS,
   orderLabel,
   type OrderStatus,
+  type OrderUnits,
+  valueOfUnits,
+  type WantedUnits,
 } from '../../domain/order'
 
 describe('the states of an order', () => {
@@ -93,5 +99,146 @@ describe('the label of an order', () => {
     expect(summary).toMatch(/ · 17 lines$/)
     expect(details).toContain('`S14`')
     expect(details).toMatch(/`S14`, GBP 0\.30\n- and 2 more$/)
+  })
+})
+
+describe('what units are worth', () => {
+  it.each([
+    ['each the same', { total: 1_000, quantity: 4 }, [250, 250, 250, 250]],
+    ['a penny that cannot be split goes to the last', { total: 1_000, quantity: 3 }, [333, 333, 334]],
+    ['less than a penny each', { total: 2, quantity: 5 }, [0, 0, 1, 0, 1]],
+    ['nothing', { total: 0, quantity: 3 }, [0, 0, 0]],
+    ['one', { total: 999, quantity: 1 }, [999]],
+  ])('%s', (_what, line, worth) => {
+    expect(worth.map((_, index) => valueOfUnits(line, index + 1, index + 1))).toEqual(worth)
+    expect(valueOfUnits(line, 1, line.quantity)).toBe(line.total)
+  })
+
+  it('sums to the line, however it is cut, up to the largest amounts', () => {
+    const line = fc.record({
+      total: fc.oneof(fc.nat(100_000), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
+      quantity: fc.integer({ min: 1, max: 100_000 }),
+    })
+    fc.assert(
+      fc.property(line, fc.array(fc.nat(), { maxLength: 8 }), ({ total, quantity }, cuts) => {
+        const ends = [...new Set([...cuts.map((cut) => 1 + (cut % quantity)), quantity])].sort((a, b) => a - b)
+        const parts = ends.map((end, index) => valueOfUnits({ total, quantity }, (ends[index - 1] ?? 0) + 1, end))
+        expect(parts.every((part) => Number.isSafeInteger(part) && part >= 0)).toBe(true)
+        expect(parts.reduce((sum, part) => sum + BigInt(part), 0n)).toBe(BigInt(total))
+      }),
+    )
+  })
+
+  it('keeps every penny where numbers would have lost some', () => {
+    const line = { total: Number.MAX_SAFE_INTEGER, quantity: 999_983 }
+    const exact = (BigInt(line.total) * 999_982n) / 999_983n
+    expect(valueOfUnits(line, 999_983, 999_983)).toBe(Number(BigInt(line.total) - exact))
+  })
+
+  it('is nothing for no units', () => {
+    expect(valueOfUnits({ total: 1_000, quantity: 3 }, 4, 3)).toBe(0)
+  })
+})
+
+const unitsOf = (line: Partial<OrderUnits> = {}): OrderUnits => ({
+  sku: 'A' as Sku,
+  quantity: 3,
+  total: 1_000,
+  cancelled: 0,
+  shipped: 0,
+  ...line,
+})
+const want = (wanted: Readonly<Record<string, number>>): WantedUnits =>
+  Object.entries(wanted).map(([sku, quantity]) => ({ sku: sku as Sku, quantity }))
+
+describe('which units a cancellation takes', () => {
+  it('takes them from the back of the line', () => {
+    expect(decideUnits([unitsOf()], want({ A: 1 }))).toEqual({
+      outcome: 'cancel',
+      units: [{ sku: 'A', quantity: 1 }],
+      amount: 334,
+      isAll: false,
+    })
+    expect(decideUnits([unitsOf({ cancelled: 1 })], want({ A: 1 }))).toMatchObject({ amount: 333, isAll: false })
+  })
+
+  it.each<[string, OrderUnits[], WantedUnits, number, boolean]>([
+    ['all that are left, when nobody says which', [unitsOf({ cancelled: 1 })], null, 666, true],
+    ['all of all lines', [unitsOf(), unitsOf({ sku: 'B' as Sku, quantity: 1, total: 50 })], null, 1_050, true],
+    ['the last unit of the order', [unitsOf({ cancelled: 2 })], want({ A: 1 }), 333, true],
+    ['the rest of one line of two', [unitsOf(), unitsOf({ sku: 'B' as Sku })], want({ A: 3 }), 1_000, false],
+    ['what has not left, which does not end the order', [unitsOf({ shipped: 1 })], null, 667, false],
+    [
+      'a SKU that is named twice, in sum',
+      [unitsOf()],
+      [...(want({ A: 1 }) ?? []), ...(want({ A: 2 }) ?? [])],
+      1_000,
+      true,
+    ],
+  ])('takes %s', (_what, lines, wanted, amount, isAll) => {
+    expect(decideUnits(lines, wanted)).toMatchObject({ outcome: 'cancel', amount, isAll })
+  })
+
+  it.each<[string, OrderUnits[], WantedUnits, object]>([
+    ['more than the line has', [unitsOf()], want({ A: 4 }), { sku: 'A', requested: 4, available: 3 }],
+    ['what was cancelled', [unitsOf({ cancelled: 3 })], want({ A: 1 }), { sku: 'A', requested: 1, available: 0 }],
+    ['what was shipped', [unitsOf({ shipped: 2 })], want({ A: 2 }), { sku: 'A', requested: 2, available: 1 }],
+    ['more in two parts', [unitsOf()], [...(want({ A: 2 }) ?? []), ...(want({ A: 2 }) ?? [])], { requested: 4 }],
+    ['what was never ordered', [unitsOf()], want({ B: 1 }), { sku: 'B', requested: 1, available: 0 }],
+  ])('refuses %s, and takes nothing else', (_what, lines, wanted, refused) => {
+    expect(decideUnits(lines, wanted)).toEqual({ outcome: 'refused', lines: [expect.objectContaining(refused)] })
+  })
+
+  it('takes units that are worth their line once all are gone, in whatever steps', () => {
+    const line = fc.record({ quantity: fc.integer({ min: 1, max: 50 }), total: fc.nat(1_000_000) })
+    fc.assert(
+      fc.property(
+        fc.array(line, { minLength: 1, maxLength: 4 }),
+        fc.array(fc.nat(), { maxLength: 40 }),
+        (made, steps) => {
+          let lines = made.map((one, index) => unitsOf({ ...one, sku: `S${index}` as Sku }))
+          let worth = 0
+          let isAll = false
+          const take = (wanted: WantedUnits): void => {
+            const decision = decideUnits(lines, wanted)
+            if (decision.outcome === 'refused') throw new Error('refused')
+            worth += decision.amount
+            isAll = decision.isAll
+            lines = lines.map((one) => {
+              const taken = decision.units.find(({ sku }) => sku === one.sku)?.quantity ?? 0
+              return { ...one, cancelled: one.cancelled + taken }
+            })
+          }
+          for (const step of steps) {
+            const one = lines[step % lines.length] as OrderUnits
+            const left = one.quantity - one.cancelled
+            if (left > 0) take([{ sku: one.sku, quantity: 1 + (step % left) }])
+            expect(isAll).toBe(lines.every(({ quantity, cancelled }) => quantity === cancelled))
+          }
+          take(null)
+          expect(isAll).toBe(true)
+          expect(worth).toBe(made.reduce((sum, { total }) => sum + total, 0))
+        },
+      ),
+    )
+  })
+})
+
+describe('what may be asked for of an order', () => {
+  const [whole, part, gone] = [unitsOf(), unitsOf({ cancelled: 1, shipped: 1 }), unitsOf({ cancelled: 1, shipped: 2 })]
+  it.each<[OrderStatus, OrderUnits[], string[]]>([
+    ['pending', [], ['cancel']],
+    ['payment_pending', [whole], ['cancel']],
+    ['confirmed', [whole], ['cancel']],
+    ['confirmed', [gone, part], ['cancel']],
+    ['processing', [part], ['cancel']],
+    ['on_hold', [whole], ['cancel']],
+    ['processing', [gone], []],
+    ['shipped', [part], []],
+    ['delivered', [whole], []],
+    ['completed', [whole], []],
+    ['cancelled', [whole], []],
+  ])('%s', (status, lines, actions) => {
+    expect(actionsOf({ status, lines })).toEqual(actions)
   })
 })

@@ -172,6 +172,20 @@ describe('a provider that is slow, silent or confused', () => {
   })
 })
 
+it('ten cards may be tried for a cart; the eleventh is 409 too_many_attempts, also by another checkout of it', async () => {
+  const buyer = await shop.buyerOf()
+  const declined = await buyer.checkout({ method: 'pm_card_chargeDeclined' })
+  const orderId = declined.body.checkout.order_id
+  for (let attempt = 2; attempt <= 10; attempt++)
+    expect((await buyer.pay(orderId, 'pm_card_chargeDeclined')).status).toBe(402)
+  const refused = { status: 409, body: { code: 'too_many_attempts', checkout: { order_id: orderId } } }
+  expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject(refused)
+  expect(await buyer.checkout()).toMatchObject(refused)
+  expect((await buyer.cancel(orderId)).status).toBe(200)
+  expect(await buyer.checkout()).toMatchObject({ status: 409, body: { code: 'too_many_attempts' } })
+  expect(await shop.charges(orderId)).toHaveLength(10)
+})
+
 describe('cancel', () => {
   it('200: gives the stock back, frees the cart, which can be changed and sold anew', async () => {
     const buyer = await shop.buyerOf()

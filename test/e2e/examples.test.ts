@@ -45,6 +45,9 @@ beforeAll(async () => {
   await makeShop()
   buyer = await shop.buyer({ '85123A': 1 })
   known['order'] = (await buyer.checkout()).body.id
+  const money = (path: string, body: object) => shop.admin('post', `/v1/admin/orders/${known['order']}/${path}`, body)
+  known['cap'] = (await money('captures', { amount: 100 })).body.id
+  known['ref'] = (await money('refunds', { amount: 10, reason_code: 'goodwill' })).body.id
   const review = { rating: 4, text: 'Pretty.' }
   const path = `/v1/store/products/${known['prod']}/reviews`
   known['rev'] = (await shop.call('post', path, { token: buyer.token, body: review })).body.id
@@ -99,6 +102,10 @@ async function stateFor(operationId: string): Promise<{ ids: Record<string, stri
     const other = await shop.buyer({ '85123A': 1 })
     const { body } = await other.checkout({ method: left.card })
     return { ids: { ...known, order: left.order(body) }, token: other.token }
+  }
+  if (/Orders.*Cancel/.test(operationId)) {
+    const other = await shop.buyer({ '85123A': 2 })
+    return { ids: { ...known, order: (await other.checkout()).body.id }, token: other.token }
   }
   if (/Orders|Checkouts/.test(operationId)) return { ids: known, token: buyer.token }
   const fresh = await shop.buyer({ '85123A': 1 })

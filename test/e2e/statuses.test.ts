@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import type { OrderId } from '../../domain/ids'
+import { newId } from '../../db/id'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { startApi, type TestApi, unseen } from '../support/http'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
@@ -72,11 +73,65 @@ it('a checkout and its payments', async () => {
   const events = new URL((await paid.state(order.id)).events_url as string)
   expect((await shop.call('get', events.pathname + events.search)).body).toContain('event: checkout')
   expect((await shop.call('get', `/v1/store/checkouts/${order.id}/events`)).status).toBe(404)
+  expect((await shop.call('get', '/v1/store/payment-methods')).status).toBe(200)
   expect(unseen('Checkout')).toEqual([])
+})
 
+it('an order and its money', async () => {
+  const paid = await shop.buyerOf({ price: 500 }, 2)
+  const order = await eventually(201, () => paid.checkout())
   expect((await paid.order(order.id)).status).toBe(200)
   expect((await shop.order(order.id)).status).toBe(200)
   expect((await shop.admin('get', '/v1/admin/orders')).status).toBe(200)
+
+  const path = `/v1/admin/orders/${order.id}`
+  const key = randomUUID()
+  const capture = await eventually(201, () => shop.admin('post', `${path}/captures`, { amount: 300 }, key))
+  expect((await shop.admin('post', `${path}/captures`, { amount: 301 }, key)).status).toBe(422)
+  expect((await shop.admin('post', `${path}/captures`, { amount: 701 })).status).toBe(409)
+  expect((await shop.admin('get', `${path}/captures`)).status).toBe(200)
+  expect((await shop.admin('get', `${path}/captures/${capture.id}`)).status).toBe(200)
+
+  const back = { amount: 100, reason_code: 'goodwill' }
+  const refund = await eventually(201, () => shop.admin('post', `${path}/refunds`, back, key))
+  expect((await shop.admin('post', `${path}/refunds`, { ...back, amount: 99 }, key)).status).toBe(422)
+  expect((await shop.admin('post', `${path}/refunds`, { ...back, amount: 201 })).status).toBe(409)
+  expect((await shop.admin('get', `${path}/refunds`)).status).toBe(200)
+  expect((await shop.admin('get', `${path}/refunds/${refund.id}`)).status).toBe(200)
+  for (const list of ['captures', 'refunds'])
+    expect((await shop.admin('get', `/v1/admin/orders/${newId('order')}/${list}`)).status).toBe(404)
+  for (const [list, body] of [
+    ['captures', { amount: 1 }],
+    ['refunds', back],
+  ] as const)
+    expect((await shop.admin('post', `/v1/admin/orders/${newId('order')}/${list}`, body)).status).toBe(404)
+
+  provider.fail(order.id)
+  expect((await shop.admin('post', `${path}/refunds`, { all: true, reason_code: 'goodwill' })).status).toBe(202)
+  provider.heal(order.id)
+  expect(unseen('Payments')).toEqual([])
+
+  const one = { reason_code: 'customer', lines: [{ sku: paid.sku, quantity: 1 }] }
+  expect((await shop.admin('post', `/v1/admin/orders/${newId('order')}/cancel`, one)).status).toBe(404)
+  expect((await shop.admin('post', `${path}/cancel`, { ...one, lines: [{ sku: paid.sku, quantity: 3 }] })).status).toBe(
+    409,
+  )
+  await eventually(200, () => shop.admin('post', `${path}/cancel`, one, key))
+  expect((await shop.admin('post', `${path}/cancel`, { reason_code: 'customer' }, key)).status).toBe(422)
+  provider.fail(order.id)
+  expect((await shop.admin('post', `${path}/cancel`, { reason_code: 'customer' })).status).toBe(202)
+
+  const own = await shop.buyerOf()
+  const left = await eventually(201, () => own.checkout())
+  const cancel = (token = own.token) =>
+    shop.call('post', `/v1/store/orders/${left.id}/cancel`, { token, idempotencyKey: key, body: {} })
+  expect((await cancel(paid.token)).status).toBe(404)
+  provider.fail(left.id)
+  expect((await cancel()).status).toBe(202)
+  provider.heal(left.id)
+  await eventually(200, cancel)
+  const atOnce = () => Promise.all(Array.from({ length: 8 }, () => cancel()))
+  await until('one finds the key in use', atOnce, (answers) => answers.some(({ status }) => status === 409))
   expect(unseen('Orders')).toEqual([])
 })
 
@@ -119,7 +174,10 @@ it('webhooks', async () => {
       status: 'authorized',
       decline_code: null,
       captured: 0,
+      released: 0,
       refunded: 0,
+      refunds: [],
+      disputes: [],
       action_url: null,
       created_at: new Date().toISOString(),
     },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { BUNDLE_PATH } from '../../workers/bundle'
 import { type CheckoutWorker, startCheckoutWorker } from '../support/checkout-worker'
+import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
 import { Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'
@@ -22,14 +23,41 @@ describe('a webhook that is lost', () => {
   })
 })
 
-describe('money that nobody here asked for', () => {
+describe('with a provider', () => {
   let stack: TestStack
   let shop: Shop
+  let provider: ProviderProxy
   beforeAll(async () => {
-    stack = await testStack()
+    provider = await startProviderProxy()
+    stack = await testStack({ env: { ATTENTION_AFTER_SECONDS: '2', SANDBOX_URL: provider.url } })
+    provider.target = stack.stack.file.sandbox
     shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
   }, 60_000)
-  afterAll(() => stack?.stop(), 30_000)
+  afterAll(async () => {
+    await stack?.stop()
+    await provider?.close()
+  }, 30_000)
+
+  it('that does not answer a cancellation: what is approved pays for nothing, and the buyer pays again', async () => {
+    const buyer = await shop.buyerOf({ stock: 3 })
+    const { body } = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
+    const { order_id: orderId, action } = body
+    provider.keepBack(orderId, ({ path }) => path.endsWith('/cancel'))
+    expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({
+      status: 409,
+      body: { code: 'payment_in_progress' },
+    })
+    await shop.decide(action.url, 'approve')
+    expect(await shop.waitForCase(orderId, 'provider_unreachable')).toMatchObject({ step: 'retryCharge' })
+    expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
+    expect((await shop.order(orderId)).body.status).toBe('payment_pending')
+    await provider.release(orderId)
+    await buyer.stateBecomes(orderId, 'ready_for_payment', 20_000)
+    expect(await buyer.pay(orderId, 'pm_card_visa')).toMatchObject({ status: 201, body: { id: orderId } })
+    expect(await shop.chargeStates(orderId)).toEqual(['voided', 'authorized'])
+    expect(await shop.stock(buyer.sku)).toMatchObject({ reserved: 1 })
+    expect(await shop.cases(orderId)).toEqual([])
+  })
 
   /** Somebody charges at the provider for an order of ours, under a key of their own. */
   async function chargedByStranger(orderId: string, method = 'pm_card_visa'): Promise<{ id: string; key: string }> {
@@ -51,7 +79,7 @@ describe('money that nobody here asked for', () => {
       return rows[0].done === true
     })
 
-  it('is a case with the amount, which a person closes', async () => {
+  it('that holds money which nobody here asked for: a case with the amount, which a person closes', async () => {
     const buyer = await shop.buyerOf()
     const { body } = await buyer.checkout()
     const charge = await chargedByStranger(body.id)
@@ -65,7 +93,7 @@ describe('money that nobody here asked for', () => {
     expect((await shop.order(body.id)).body).toMatchObject({ status: 'confirmed', payment_status: 'authorized' })
   })
 
-  it('closes its case when it has gone back', async () => {
+  it('that gave such money back: the case is closed', async () => {
     const buyer = await shop.buyerOf()
     const { body } = await buyer.checkout()
     const charge = await chargedByStranger(body.id)
@@ -78,7 +106,7 @@ describe('money that nobody here asked for', () => {
     await until('the case is closed', async () => (await shop.cases(body.id)).length === 0)
   })
 
-  it('is no case when none was taken, or the order is not ours', async () => {
+  it('that took no such money, or for an order that is not ours: no case', async () => {
     const buyer = await shop.buyerOf()
     const { body } = await buyer.checkout()
     const declined = await chargedByStranger(body.id, 'pm_card_chargeDeclined')

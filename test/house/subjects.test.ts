@@ -36,6 +36,8 @@ const GROUPED: House['grouped'] = {
     assembling: ['index'],
     processes: {
       settlement: 'payment',
+      // Of a confirmed order, by the name of its workflow: the subject of that name holds warehouses, which prices need.
+      fulfillment: 'order',
       reindex: 'search',
       recommendations: 'recommendation',
       reconciliation: 'payment',

@@ -1,33 +1,79 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { Webhook } from 'standardwebhooks'
+import Stripe from 'stripe'
 import { readSettings } from '../../config'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
-import { ProviderUnavailable, type Charge, type ChargeRequest } from '../../providers/payment/provider'
+import {
+  ProviderUnavailable,
+  type Charge,
+  type ChargeRequest,
+  type PaymentProvider,
+} from '../../providers/payment/provider'
 import { SandboxProvider } from '../../providers/payment/sandbox'
+import { StripeProvider } from '../../providers/payment/stripe/provider'
 import { ChargeClient, SandboxClient } from '../sandbox/client'
 import { startSandboxProcess, WEBHOOK_SECRET, type SandboxProcess } from '../sandbox/process'
 import { WebhookReceiver } from '../sandbox/receiver'
+import { skipped } from '../support/skipped'
+import { startStripeStub, stripeSignature, type StripeStub } from '../support/stripe-stub'
 import { paymentProviderContract, type ProviderRig } from './contract'
 
+/** Tokens of Stripe's own test mode, which the stub knows too. */
+const STRIPE_METHODS = {
+  works: 'pm_card_visa',
+  declined: { method: 'pm_card_chargeDeclinedInsufficientFunds', code: 'insufficient_funds' },
+  needsAction: 'pm_card_authenticationRequired',
+  inParts: 'pm_card_visa',
+  singleCapture: 'pm_card_credit_disableEnterpriseCardFeatures',
+  capturedAtOnce: null,
+  pendingForGood: null,
+  captureRefused: null,
+  refundsRefused: null,
+  refundRefusedOnce: null,
+  refundsFailLater: 'pm_card_refundFail',
+  slow: null,
+  loses: null,
+} satisfies ProviderRig['methods']
+const EVENT_OF_NO_CHARGE = JSON.stringify({
+  id: 'evt_1',
+  type: 'account.updated',
+  data: { object: { id: 'acct_1', object: 'account' } },
+})
+
+const STRIPE_KEYS = { STRIPE_SECRET_KEY: 'sk_test_of_the_stub', STRIPE_WEBHOOK_SECRETS: 'whsec_of_the_stub' }
+
 let sandbox: SandboxProcess
+let stripeStub: StripeStub
 let receiver: WebhookReceiver
 let providers: PaymentProviders
 
 beforeAll(async () => {
   receiver = await new WebhookReceiver().start()
   sandbox = await startSandboxProcess({ webhookUrl: receiver.url })
-  providers = createPaymentProviders(readSettings({ SANDBOX_URL: sandbox.url, SANDBOX_WEBHOOK_SECRET: WEBHOOK_SECRET }))
+  stripeStub = await startStripeStub({
+    secretKey: STRIPE_KEYS.STRIPE_SECRET_KEY,
+    webhookSecret: STRIPE_KEYS.STRIPE_WEBHOOK_SECRETS,
+  })
+  providers = createPaymentProviders(
+    readSettings({
+      SANDBOX_URL: sandbox.url,
+      SANDBOX_WEBHOOK_SECRET: WEBHOOK_SECRET,
+      STRIPE_API_URL: stripeStub.url,
+      ...STRIPE_KEYS,
+    }),
+  )
 })
 afterAll(async () => {
   await providers.close()
   await sandbox.kill()
+  await stripeStub.stop()
   await receiver.stop()
 })
 
 /** How each provider is made to behave. One that is in the registry and not here fails the suite. */
-const RIGS: Record<string, ProviderRig> = { sandbox: sandboxRig(0) }
+const RIGS: Record<string, ProviderRig> = { sandbox: sandboxRig(0), stripe: stripeRig() }
 
-const registered = createPaymentProviders(readSettings({})).names
+const registered = createPaymentProviders(readSettings(STRIPE_KEYS)).names
 for (const name of registered) {
   const rig = RIGS[name]
   if (rig) paymentProviderContract(name, rig)
@@ -41,19 +87,113 @@ describe('where charges are found late', () => {
   paymentProviderContract('sandbox', sandboxRig(LAG_MS))
 })
 
+describe('in the test mode of Stripe itself', () => {
+  const secretKey = process.env['STRIPE_TEST_SECRET_KEY']
+  if (secretKey === undefined) skipped('STRIPE_TEST_SECRET_KEY is not set: the contract is not tried there')
+  else paymentProviderContract('stripe', liveStripeRig(secretKey))
+})
+
 async function setFaults(faults: object): Promise<void> {
   const { status } = await new SandboxClient(sandbox.url).call('PUT', '/v1/faults', faults)
   expect(status).toBe(200)
 }
 
+function registeredProvider(name: string): PaymentProvider {
+  const provider = providers.get(name)
+  if (!provider) throw new Error(`${name} is not in the registry`)
+  return provider
+}
+
+/** The stub of `test/support/stripe-stub.ts`, made from Stripe's documentation. */
+function stripeRig(): ProviderRig {
+  const secret = STRIPE_KEYS.STRIPE_WEBHOOK_SECRETS
+  return {
+    provider: () => registeredProvider('stripe'),
+    withTimeout: (timeoutMs) =>
+      new StripeProvider({
+        publishableKey: null,
+        secretKey: STRIPE_KEYS.STRIPE_SECRET_KEY,
+        webhookSecrets: [secret],
+        url: stripeStub.url,
+        timeoutMs,
+      }),
+    methods: {
+      ...STRIPE_METHODS,
+      pendingForGood: 'pm_stub_processing',
+      slow: 'pm_stub_slow',
+      loses: 'pm_stub_lost',
+    },
+    async decide({ reference }, approves) {
+      // What was cancelled meanwhile has no page any more.
+      if (stripeStub.account.get(reference)['status'] === 'requires_action')
+        stripeStub.account.decide(reference, approves)
+    },
+    pendingRefunds: {
+      method: 'pm_card_pendingRefund',
+      async settle(_charge, reference, status) {
+        stripeStub.account.endRefund(reference, status === 'succeeded')
+      },
+    },
+    disputes: {
+      async open({ reference }, amount) {
+        stripeStub.account.dispute(reference, amount)
+      },
+      async close(_charge, reference, status) {
+        stripeStub.account.closeDispute(reference, status)
+      },
+    },
+    expireKeys: async () => stripeStub.forgetKeys(),
+    keepsReference: true,
+    findLagMs: 0,
+    fail: async (on) => stripeStub.fail(on),
+    webhooks: () => stripeStub.account.events.map((event) => stripeStub.delivery(event)),
+    sign: (rawBody, at) => stripeSignature(rawBody, secret, at.getTime()),
+    eventOfNoCharge: EVENT_OF_NO_CHARGE,
+  }
+}
+
+/** Stripe tells its events also to those who ask; they are signed here as Stripe would sign them. */
+function liveStripeRig(secretKey: string): ProviderRig {
+  const secret = 'whsec_of_a_test'
+  const adapter = (timeoutMs: number, url = 'https://api.stripe.com') =>
+    new StripeProvider({ publishableKey: null, secretKey, webhookSecrets: [secret], url, timeoutMs })
+  const [live, dead] = [adapter(20_000), adapter(20_000, 'http://127.0.0.1:9')]
+  const stripe = new Stripe(secretKey)
+  const since = Math.floor(Date.now() / 1_000)
+  const events = new Map<string, Buffer>()
+  let isDead = false
+  let listening: NodeJS.Timeout
+  const listen = async () => {
+    const { data } = await stripe.events.list({ created: { gte: since }, limit: 100 })
+    for (const event of data) events.set(event.id, Buffer.from(JSON.stringify(event)))
+  }
+  beforeAll(() => (listening = setInterval(() => void listen().catch(() => undefined), 2_000)))
+  afterAll(async () => {
+    clearInterval(listening)
+    await Promise.all([live.close(), dead.close()])
+  })
+  return {
+    provider: () => (isDead ? dead : live),
+    withTimeout: (timeoutMs) => adapter(timeoutMs),
+    methods: { ...STRIPE_METHODS, refundsFailLater: null },
+    decide: null,
+    pendingRefunds: null,
+    disputes: null,
+    expireKeys: null,
+    keepsReference: true,
+    findLagMs: 0,
+    fail: async (on) => void (isDead = on),
+    webhooks: () =>
+      [...events.values()].map((rawBody) => ({ rawBody, headers: stripeSignature(rawBody, secret, Date.now()) })),
+    sign: (rawBody, at) => stripeSignature(rawBody, secret, at.getTime()),
+    eventOfNoCharge: EVENT_OF_NO_CHARGE,
+  }
+}
+
 function sandboxRig(findLagMs: number): ProviderRig {
   const moneyOf = (charge: Charge) => new ChargeClient(new SandboxClient(sandbox.url), charge.reference)
   return {
-    provider() {
-      const provider = providers.get('sandbox')
-      if (!provider) throw new Error('The sandbox is not in the registry')
-      return provider
-    },
+    provider: () => registeredProvider('sandbox'),
     withTimeout: (timeoutMs) => new SandboxProvider({ url: sandbox.url, webhookSecret: WEBHOOK_SECRET, timeoutMs }),
     methods: {
       works: 'pm_card_visa',
@@ -104,13 +244,6 @@ function sandboxRig(findLagMs: number): ProviderRig {
     eventOfNoCharge: '{"id": "evt_1", "type": "account.updated"}',
   }
 }
-
-test('in production there is no sandbox', () => {
-  const settings = readSettings({ NODE_ENV: 'production', TOKEN_SECRET: 'a secret of its own, long enough' })
-  expect(createPaymentProviders(settings).names).toEqual([])
-  expect(createPaymentProviders(settings).get('sandbox')).toBeUndefined()
-  expect(providers.get('nobody')).toBeUndefined()
-})
 
 describe('an adapter whose provider', () => {
   let adapter: SandboxProvider

@@ -6,6 +6,7 @@ import type { Client } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { createActivities } from '../../activities'
 import type { OrderWorkflows } from '../../activities/deps'
+import { type OutboxRow, readRow } from '../../db/platform/outbox'
 import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
@@ -13,13 +14,14 @@ import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
 import { startSandbox } from '../../sandbox/sandbox'
 import { connectionOptions } from '../../temporal'
+import { fulfillmentConsumer } from '../../workers/consumers/fulfillment'
 import { createOrderWorkflows } from '../../workers/order-workflows'
 import { TASK_QUEUES } from '../../workflows/contract'
 import { startApi, type TestApi } from './http'
 import { Shop } from './shop'
 import { testNamespace } from './temporal'
 
-/** API, checkout worker and payment provider in this process, on real services. No relay, no inbox, no sweep. */
+/** API, workers of orders and payment provider in this process, on real services. No relay, no inbox, no sweep. */
 export interface CheckoutWorker {
   readonly api: TestApi
   readonly shop: Shop
@@ -27,6 +29,8 @@ export interface CheckoutWorker {
   readonly orders: OrderWorkflows
   /** The worker's pool. */
   readonly pool: Pool
+  /** What the relay does with the events of an order: it is confirmed, and its fulfillment waits. */
+  relay(orderId: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -55,25 +59,38 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
   const providers = createPaymentProviders(settings)
   const orders = createOrderWorkflows(temporal)
   const search = createSearch(settings, pool)
-  const worker = await Worker.create({
-    connection,
-    namespace,
-    taskQueue: TASK_QUEUES.checkout,
-    ...workflows,
-    activities: {
-      ...createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
-      ...activities,
-    },
-  })
-  const running = worker.run()
+  const worker = (taskQueue: string) =>
+    Worker.create({
+      connection,
+      namespace,
+      taskQueue,
+      ...workflows,
+      activities: {
+        ...createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
+        ...activities,
+      },
+    })
+  const workers = await Promise.all([worker(TASK_QUEUES.checkout), worker(TASK_QUEUES.fulfillment)])
+  const running = Promise.all(workers.map((each) => each.run()))
+  const consumer = fulfillmentConsumer(pool, orders)
   return {
     api,
     shop: new Shop({ apis: [api.url], adminKey: await api.key(), sandbox: sandbox.url, database: api.database }),
     temporal,
     orders,
     pool,
+    relay: async (orderId) => {
+      const { rows } = await pool.query<OutboxRow>(
+        `select id, event_id as "eventId", aggregate, seq, type, payload, created_at as "createdAt"
+         from outbox
+         where aggregate = $1
+         order by id`,
+        [orderId],
+      )
+      await consumer.consume(rows.map(readRow))
+    },
     stop: async () => {
-      worker.shutdown()
+      for (const each of workers) each.shutdown()
       await running
       redis.disconnect()
       await Promise.all([connection.close(), pool.end(), providers.close(), search.close()])

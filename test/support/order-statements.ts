@@ -3,13 +3,14 @@ import { addLines, insertCart, readCart, cartToken, hashToken } from '../../db/c
 import { newId } from '../../db/id'
 import { acceptOrder } from '../../db/checkout'
 import { cancelOrder } from '../../db/order/cancel'
-import { confirmOrder } from '../../db/order/confirm'
+import { confirmOrder, type Paid } from '../../db/order/confirm'
 import { placeOrder } from '../../db/order/place'
 import { readEvents, readOrder } from '../../db/order/read'
 import type { Pool } from '../../db/pool'
 import type { CartId, OrderId, PaymentId, WarehouseId } from '../../domain/ids'
 import { mayBecome, type OrderStatus } from '../../domain/order'
 import { seedProducts } from './catalog'
+import { seenCharge } from './seen'
 
 export interface AcceptedOrder {
   readonly sku: string
@@ -54,7 +55,12 @@ export function orderStatements(pool: () => Pool) {
       method: 'pm_card_visa',
       paymentKey: `${orderId}/charge/1`,
       bodyHash: Buffer.alloc(32),
-      idempotency: { scope: 'test', operation: cartId, key, bodyHash: Buffer.alloc(32) },
+      idempotency: {
+        scope: `cart:${tokenHash.toString('base64url')}`,
+        operation: cartId,
+        key,
+        bodyHash: Buffer.alloc(32),
+      },
     })
   }
 
@@ -95,8 +101,8 @@ export function orderStatements(pool: () => Pool) {
     return order
   }
 
-  const confirm = ({ orderId, paymentId }: AcceptedOrder) =>
-    confirmOrder(pool(), { orderId, paid: { paymentId, status: 'authorized', reference: 'ch_1' } })
+  const confirm = ({ orderId, paymentId }: AcceptedOrder, paid: Partial<Paid> = {}) =>
+    confirmOrder(pool(), { orderId, paid: { ...seenCharge({ reference: 'ch_1' }), paymentId, ...paid } })
 
   const cancel = ({ orderId }: AcceptedOrder) => cancelOrder(pool(), { orderId, reason: 'customer' })
 

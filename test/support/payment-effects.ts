@@ -3,8 +3,12 @@ import { createActivities } from '../../activities'
 import type { Placed } from '../../activities/checkout/checkout'
 import type { OrderWorkflows } from '../../activities/deps'
 import { readSettings } from '../../config'
+import { cancelUnits } from '../../db/order/cancel'
+import { withBooks } from '../../db/payment/books'
+import { withTransaction } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import type { OrderId } from '../../domain/ids'
+import type { Books } from '../../domain/payment/books'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
 import { noTaxProvider } from '../../providers/tax'
 import { type ProviderProxy, startProviderProxy } from './provider-proxy'
@@ -23,6 +27,12 @@ export interface PaymentEffects {
   accepted(method?: string): Promise<AcceptedByBuyer>
   /** One whose first attempt may be sent. */
   placed(method?: string): Promise<PlacedByBuyer>
+  /** One that is paid and confirmed. */
+  confirmed(method?: string): Promise<PlacedByBuyer>
+  /** Decides in the books of an order. */
+  inBooks<T>(order: AcceptedByBuyer, work: (books: Books) => T): Promise<Awaited<T>>
+  /** Cancels the whole order after it was confirmed. */
+  cancelled(order: AcceptedByBuyer): Promise<void>
   /** The activities with another provider in the place of the sandbox. */
   activitiesWith(provider: PaymentProviders): ReturnType<typeof createActivities>
   readonly providers: PaymentProviders
@@ -74,6 +84,24 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
     return { ...order, attempt: result.attempt }
   }
 
+  async function confirmed(method?: string): Promise<PlacedByBuyer> {
+    const order = await placed(method)
+    const { orderId, attempt } = order
+    const result = await run(activities.charge, { paymentId: attempt.paymentId })
+    if (result.outcome !== 'paid') throw new Error(result.outcome)
+    const paid = { paymentId: attempt.paymentId, ...result.charge }
+    expect(await run(activities.confirm, { orderId, paid })).toBe(true)
+    return order
+  }
+
+  const { pool } = stack.database
+  const inBooks = <T>({ orderId }: AcceptedByBuyer, work: (books: Books) => T) => withBooks(pool, orderId, work)
+
+  async function cancelled({ orderId }: AcceptedByBuyer): Promise<void> {
+    const how = { orderId, wanted: null, reason: 'merchant', reasonCode: 'test' } as const
+    expect(await withTransaction(pool, (tx) => cancelUnits(tx, how))).toEqual({ outcome: 'cancelled' })
+  }
+
   return {
     stack,
     shop,
@@ -82,6 +110,9 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
     run,
     accepted,
     placed,
+    confirmed,
+    inBooks,
+    cancelled,
     activitiesWith,
     providers,
     async stop() {

@@ -140,6 +140,16 @@ export class Shop {
     return (await this.charges(orderId)).map((charge) => charge.status)
   }
 
+  /** What others do at the payment provider: its own pages, the customer's bank. `path` as in `docs/sandbox.md`. */
+  async atProvider(path: string, body: unknown = {}): Promise<{ status: number; body: Answer['body'] }> {
+    const response = await fetch(`${this.address.sandbox}/v1/charges/${path}`, {
+      method: 'post',
+      headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+      body: JSON.stringify(body),
+    })
+    return { status: response.status, body: (await response.json()) as Answer['body'] }
+  }
+
   /** Makes the provider fail; without arguments it works again. */
   async faults(faults: Record<string, number> = {}): Promise<void> {
     const response = await fetch(`${this.address.sandbox}/v1/faults`, {

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { withBooks } from '../../db/payment/books'
 import type { Pool } from '../../db/pool'
-import { checkoutWorkflowId } from '../../domain/workflow-id'
+import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId, fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { BUNDLE_PATH } from '../../workers/bundle'
 import { SEARCH_ATTRIBUTES } from '../../workflows/contract'
 import { type CheckoutWorker, startCheckoutWorker } from '../support/checkout-worker'
 import type { Buyer } from '../support/shop'
+import { until } from '../support/wait'
 
 /** API and checkout worker in this process, so that what they ask of Postgres can be counted. */
 let rig: CheckoutWorker
@@ -138,5 +141,48 @@ describe('a happy checkout', () => {
     for (let times = 0; times < 3; times++) expect(await buyer.checkout({ key })).toMatchObject({ status: 201 })
     expect(await commits()).toEqual([])
     expect(queries.filter((name) => name.startsWith('worker'))).toEqual([])
+  })
+})
+
+describe('the money of a plain order after its confirmation', () => {
+  /** What staff ask for by the API: a row, and a word to the workflow. */
+  async function capture(orderId: OrderId, part: 'half' | 'all'): Promise<void> {
+    const due = await withBooks(rig.pool, orderId, (books) => {
+      const amount = part === 'all' ? books.due : Math.floor(books.due / 2)
+      expect(books.claimCapture({ amount, actor: null })).toMatchObject({ amount })
+      return books.due
+    })
+    await rig.orders.startFulfillment({ orderId, isOver: false })
+    const status = due === 0 ? 'captured' : 'partially_captured'
+    await until(
+      `the money of ${orderId} is ${status}`,
+      async () => (await rig.shop.order(orderId)).body.payment_status,
+      (is) => is === status,
+    )
+  }
+
+  it.each<[string, ('half' | 'all')[], number]>([
+    ['captured whole', ['all'], 1],
+    ['captured in two parts', ['half', 'all'], 2],
+  ])('takes, %s, at most 20 events, a task for each command and no regular activity', async (_how, parts, tasks) => {
+    const buyer = await rig.shop.buyerOf()
+    const { body } = await buyer.checkout()
+    await rig.relay(body.id)
+    const handle = rig.temporal.workflow.getHandle(fulfillmentWorkflowId(body.id))
+    expect((await handle.describe()).historyLength).toBe(1)
+    for (const part of parts) await capture(body.id, part)
+    // The last task ends a moment after its rows.
+    const kinds = await until(
+      'its last task is over',
+      async () =>
+        ((await handle.fetchHistory()).events ?? []).map(
+          (event) => Object.keys(event).find((name) => name.endsWith('EventAttributes')) ?? '',
+        ),
+      (seen) => seen.filter((kind) => kind === 'workflowTaskCompletedEventAttributes').length === tasks,
+    )
+    const count = (kind: string): number => kinds.filter((one) => one === `${kind}EventAttributes`).length
+    expect(kinds.length).toBeLessThanOrEqual(20)
+    expect(count('activityTaskScheduled')).toBeLessThanOrEqual(2)
+    expect([count('workflowTaskStarted'), count('timerStarted'), count('activityTaskScheduled')]).toEqual([tasks, 0, 0])
   })
 })

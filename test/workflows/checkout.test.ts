@@ -11,6 +11,7 @@ import {
   providerNewsSignal,
   WORKFLOWS,
 } from '../../workflows/contract'
+import { MoneyStubs } from '../support/money-stubs'
 import { type StubWorker, type Stubs, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
 
@@ -25,6 +26,9 @@ const HOLD_MS = 600
 const PAID = { outcome: 'paid', charge: { status: 'authorized', reference: 'ch_1' } }
 const DECLINED = { outcome: 'declined' }
 const CHALLENGED = { outcome: 'waiting', status: 'requires_action' }
+
+/** Of the money of an order that is over. */
+const NOTHING_TO_DO = { isOver: true, currency: 'GBP', total: 1_000, items: [], renewInMs: null, patienceMs: 300 }
 
 const attempt = (number: number) => ({
   paymentId: newId('payment'),
@@ -52,8 +56,7 @@ const stubs = (more: Stubs = {}): Stubs => ({
   confirm: async () => true,
   cancelCharge: async () => ({ outcome: 'dead' }),
   cancelOrder: async () => undefined,
-  openCase: async () => undefined,
-  closeCase: async () => undefined,
+  ...new MoneyStubs().stubs,
   ...more,
 })
 
@@ -157,7 +160,8 @@ it('gives the stock back before it finds out about a charge that cannot be cance
     charge: async () => CHALLENGED,
     cancelCharge: async () => Promise.reject(new Error('away')),
     lookUpChargeAgain: async () => ({ outcome: 'unknown' }),
-    resolveCharge: async () => ({ outcome: 'dead' }),
+    resolveCharge: async () => undefined,
+    readPaymentWork: async () => NOTHING_TO_DO,
   })
   expect(outcome).toBe('cancelled')
   const calls = worker.calls()
@@ -249,7 +253,10 @@ describe('a step of our own that keeps failing', () => {
       startNextAttempt: failsForGood,
       recordRepair: async () => undefined,
     })
-    if (step !== 'place') await handle.signal(attemptSignal, { attempt: 2 })
+    if (step !== 'place') {
+      await called('charge')
+      await handle.signal(attemptSignal, { attempt: 2 })
+    }
     await called('openCase')
     const by = newId('apiKey')
     await handle.executeUpdate(forceCancelUpdate, { args: [{ step, reason_code: 'checked', by }] })

@@ -41,6 +41,7 @@ describe('names that running workflows depend on', () => {
     expect(contract.WORKFLOWS).toEqual({
       checkout: 'checkout',
       settlement: 'settlement',
+      fulfillment: 'fulfillment',
       expiry: 'expiry',
       import: 'importCatalog',
       reindex: 'reindex',
@@ -48,7 +49,7 @@ describe('names that running workflows depend on', () => {
       recommendations: 'recommendations',
       reconciliation: 'reconciliation',
     })
-    expect(contract.TASK_QUEUES).toEqual({ checkout: 'checkout', platform: 'platform' })
+    expect(contract.TASK_QUEUES).toEqual({ checkout: 'checkout', fulfillment: 'fulfillment', platform: 'platform' })
   })
 
   it('are these signals, updates and search attributes', () => {
@@ -59,6 +60,7 @@ describe('names that running workflows depend on', () => {
     expect(messages.map(({ type, name }) => `${type} ${name}`).sort()).toEqual([
       'signal attemptRequested',
       'signal cancel',
+      'signal paymentWork',
       'signal providerNews',
       'update attempt',
       'update forceCancel',

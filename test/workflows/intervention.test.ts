@@ -9,6 +9,7 @@ import {
   settlementStart,
   WORKFLOWS,
 } from '../../workflows/contract'
+import { MoneyStubs } from '../support/money-stubs'
 import { type StubWorker, type Stubs, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
 
@@ -34,9 +35,7 @@ async function begin(stubs: Stubs = {}, patienceMs = 200): Promise<WorkflowHandl
       needsSync: false,
     }),
     resolveCharge: async () => (providerIsAway ? Promise.reject(new Error('away')) : { outcome: 'dead' }),
-    openCase: async () => undefined,
-    closeCase: async () => undefined,
-    recordRepair: async () => undefined,
+    ...new MoneyStubs().stubs,
     ...stubs,
   })
   const payment = { orderId: newId('order'), paymentId: newId('payment') }

@@ -32,3 +32,9 @@ it('lets only the intervention run a step', () => {
   )
   expect(running).toEqual(['intervention.ts'])
 })
+
+it('lets only the money be moved by one try: what that does not do goes on as a step', () => {
+  const folder = join(ROOT, 'workflows')
+  const using = readdirSync(folder).filter((file) => /\bmoveOnce\./.test(readFileSync(join(folder, file), 'utf8')))
+  expect(using).toEqual(['payment.ts'])
+})

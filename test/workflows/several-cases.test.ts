@@ -5,7 +5,7 @@ import type { PaymentId } from '../../domain/ids'
 import { ORDER_ACTIVITIES, REPAIR_UPDATES, type Repair, SEARCH_ATTRIBUTES } from '../../workflows/contract'
 import { type StubWorker, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
-import type { several } from './several-cases/several'
+import type { again, several } from './several-cases/several'
 
 /** A workflow that supervises several steps at a time, beside its own waiting. */
 let worker: StubWorker
@@ -19,7 +19,7 @@ afterAll(() => worker?.stop(), 30_000)
 
 const BY = newId('apiKey')
 
-async function begin(count: number, patienceMs = 200) {
+async function begin(count: number, patienceMs = 200, workflow: 'several' | 'again' = 'several') {
   const payments = Array.from({ length: count }, () => newId('payment'))
   away = new Set(payments)
   worker.stub({
@@ -29,7 +29,7 @@ async function begin(count: number, patienceMs = 200) {
     closeCase: async () => undefined,
     recordRepair: async () => undefined,
   })
-  const handle = await worker.temporal.workflow.start<typeof several>('several', {
+  const handle = await worker.temporal.workflow.start<typeof several | typeof again>(workflow, {
     workflowId: `several-${randomUUID()}`,
     taskQueue: 'checkout',
     args: [{ orderId: newId('order'), payments, patienceMs }],
@@ -127,4 +127,12 @@ it('refuses a repair that fits several, says which wait, and takes it once it na
   await repair(handle, {})
   await handle.result()
   expect(worker.inputs('closeCase')).toHaveLength(2)
+})
+
+it('closes a case before it opens another one of the same step and object', async () => {
+  const { handle, payments } = await begin(1, 200, 'again')
+  await until('there is a second case', () => worker.inputs('openCase').length === 2, undefined, 20_000)
+  expect(worker.calls().filter((name) => name.endsWith('Case'))).toEqual(['openCase', 'closeCase', 'openCase'])
+  await repair(handle, { object: payments[0] })
+  expect(await handle.result()).toEqual(['interrupted', 'resolved'])
 })

@@ -1,25 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../../activities/deps'
-import { type DueEvent, endEvent, learnChargeKey, takeDueEvents } from '../../db/payment/inbox'
+import { type DueEvent, endEvent, INBOX_CHANNEL, learnChargeKey, takeDueEvents } from '../../db/payment/inbox'
 import { countRestart, RESTARTS_MAX } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
 import { closeCase, openCase } from '../../db/support/attention'
 import type { PaymentId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
-import { isOpen } from '../../domain/order'
+import { isOpen, isOver } from '../../domain/order'
 import { UNKNOWN_MONEY } from '../../domain/support'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
+import type { Settings } from '../../config'
 import type { Log } from '../../log'
 import type { PaymentProviders } from '../../providers/payment'
 import type { Charge, ChargeRequest } from '../../providers/payment/provider'
 import { providerNewsSignal } from '../../workflows/contract'
+import { listen } from './bell'
 
 const BATCH = 100
 const IDLE_MS = 200
 const AFTER_FAILURE_MS = 1_000
 
 interface InboxDeps {
+  readonly settings: Pick<Settings, 'DATABASE_URL'>
   readonly pool: Pool
   readonly providers: Pick<PaymentProviders, 'get'>
   readonly temporal: Client
@@ -29,12 +32,13 @@ interface InboxDeps {
 
 /** Tells workflows of what providers told us, until `signal` is aborted. Processes may share it: rows are taken, not read. */
 export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<void> {
-  const { pool, log } = deps
+  const { pool, settings, log } = deps
+  const bell = listen(settings, INBOX_CHANNEL, signal)
   while (!signal.aborted) {
     try {
       const due = await takeDueEvents(pool, BATCH)
       for (const event of due) await actOn(deps, event)
-      if (due.length < BATCH) await pause(IDLE_MS, signal)
+      if (due.length < BATCH) await bell.wait(IDLE_MS)
     } catch (error) {
       log.warn({ err: error }, 'provider events wait: they will be taken again')
       await pause(AFTER_FAILURE_MS, signal)
@@ -43,8 +47,12 @@ export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<vo
 }
 
 async function actOn(deps: InboxDeps, event: DueEvent): Promise<void> {
-  const { paymentId } = event
-  if (paymentId !== null) await tellWorkflow(deps, { ...event, paymentId })
+  const { paymentId, orderId, orderStatus, pays } = event
+  if (paymentId !== null && event.isDecided) {
+    await deps.orders.tellNews({ orderId, isOver: isOver(orderStatus), paymentId, pays })
+    // Temporal keeps what it was told.
+    await endEvent(deps.pool, event)
+  } else if (paymentId !== null) await tellWorkflow(deps, { ...event, paymentId })
   else await reportStranger(deps, event)
 }
 
@@ -72,10 +80,7 @@ async function tellWorkflow(
  */
 async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEvent): Promise<void> {
   const { provider, orderId, chargeReference } = event
-  const charge = await providers
-    .get(provider)
-    ?.find(requestOf(event))
-    .catch((error: unknown) => void log.warn({ err: error, order_id: orderId }, 'a charge nobody asked for waits'))
+  const charge = await providers.get(provider)?.find(requestOf(event)).catch(unheard)
   if (charge === undefined) return
   if (charge?.key && event.chargeKey === null) return learnChargeKey(pool, event, charge.key)
   const strange = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: chargeReference }
@@ -86,6 +91,10 @@ async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEve
     await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
   } else await closeCase(pool, strange)
   await endEvent(pool, event)
+
+  function unheard(error: unknown): undefined {
+    log.warn({ err: error, order_id: orderId }, 'a charge that nobody asked for waits to be looked up')
+  }
 }
 
 /** All that is known is by what reference to ask: what was asked for, nobody here knows. */

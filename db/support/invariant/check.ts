@@ -23,6 +23,45 @@ export interface Check {
 /** A person has been asked about the order `o`: what is wrong with it is known. */
 export const HAS_CASE = 'exists (select from attention a where a.order_id = o.id and a.closed_at is null)'
 
+/** The order that the row `i` of the inbox is about has a case: known by the attempt that asked for the charge, or by its own name. */
+export const INBOX_HAS_CASE = `
+  exists (
+    select from attention a
+    where a.closed_at is null and a.order_id in (
+      select order_id from payment where key = i.payment_key
+      union
+      select order_id from payment where provider = i.provider and reference = i.charge_reference
+      union
+      select i.payload ->> 'order_id'))`
+
+/** Of a payment `p`: a provider holds money for it, or did once. What was authorized is in the ledger then. */
+export const HELD = `(p.status in ('authorized', 'captured', 'refunded') or p.status = 'voided' and p.released > 0)`
+
+/**
+ * What the rows ask to be done with money, one row each. `stands`: it is `to_do` at the provider; the provider has `accepted` it
+ * and may take days; or a person has `to_decide`. Partial indexes hold these rows and no others.
+ */
+export const MONEY_WORK = `
+  select p.order_id, p.id as payment_id, p.id as object, 'release' as kind, 'to_do' as stands, p.updated_at as moved_at
+  from payment p
+  where p.releasing
+  union all
+  select order_id, payment_id, id, 'capture', case when status = 'pending' then 'to_do' else 'to_decide' end, updated_at
+  from capture
+  where at_work
+  union all
+  select order_id, payment_id, id, 'refund',
+         case when status <> 'pending' then 'to_decide' when reference is null then 'to_do' else 'accepted' end, updated_at
+  from refund
+  where at_work
+  union all
+  select order_id, payment_id, reference, 'dispute', 'to_decide', updated_at
+  from dispute
+  where at_work`
+
+/** How long a workflow may take to ask a person, once the provider has refused something. */
+export const ASKED_WITHIN_SECONDS = 30
+
 export const SAMPLE_MAX = 5
 /** On millions of rows a check reads whole tables. */
 const CHECK_TIMEOUT_MS = 120_000

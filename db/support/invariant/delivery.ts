@@ -1,4 +1,4 @@
-import type { Invariant } from './check'
+import { INBOX_HAS_CASE, type Invariant } from './check'
 
 /** Of what comes in from providers and goes out to readers of events (reliability 10, 11). */
 export const DELIVERY_INVARIANTS: readonly Invariant[] = [
@@ -42,11 +42,8 @@ export const DELIVERY_INVARIANTS: readonly Invariant[] = [
     name: 'every_event_from_a_provider_is_acted_on',
     holds: 'at_rest',
     text: `
-      select i.provider || ' ' || i.event_id || ' of ' || coalesce(i.payment_key, 'nothing') || ', ' || i.tries || ' tries' as what
+      select i.provider || ' ' || i.event_id || ' of ' || i.charge_reference || ', ' || i.tries || ' tries' as what
       from inbox i
-      left join payment p on p.key = i.payment_key
-      where i.done_at is null
-        and i.received_at < now() - interval '30 seconds'
-        and not exists (select from attention a where a.order_id = p.order_id and a.closed_at is null)`,
+      where i.done_at is null and i.received_at < now() - interval '30 seconds' and not ${INBOX_HAS_CASE}`,
   },
 ]

@@ -106,6 +106,30 @@ export const ORDER_INVARIANTS: readonly Invariant[] = [
          or o.total not in (o.subtotal - o.discount + o.shipping, o.subtotal - o.discount + o.shipping + o.tax)`,
   },
   {
+    // Units leave a line from the back: the last of them are worth what the first ones leave of it. With the last unit of all
+    // the fee goes too. An order that was never confirmed ends as a whole: none of its units is counted.
+    name: 'cancelled_is_the_value_of_its_units',
+    holds: 'always',
+    text: `
+      select o.id || ' is ' || o.status || ' with ' || o.cancelled || ' cancelled of ' || o.total || '; of its units ' ||
+             coalesce(l.units, 0) || ', worth ' || coalesce(l.worth, 0) as what
+      from (
+        select id from orders where cancelled > 0 or status = 'cancelled' and confirmed_at is not null
+        union
+        select order_id from order_line where cancelled > 0
+      ) as touched
+      join orders o using (id)
+      cross join lateral (
+        select sum(cancelled) as units, bool_and(cancelled = quantity) as is_all,
+               sum(total - div(total::numeric * (quantity - cancelled), quantity)) as worth
+        from order_line
+        where order_id = o.id
+      ) as l
+      where case when o.confirmed_at is null then o.cancelled > 0 or l.units > 0
+                 else o.cancelled <> case when l.is_all then o.total else l.worth end
+                      or (o.status = 'cancelled') <> l.is_all end`,
+  },
+  {
     name: 'lines_are_what_was_accepted',
     holds: 'always',
     text: `

@@ -1,3 +1,4 @@
+import { OPEN } from '../../sql'
 import type { Invariant } from './check'
 
 /** Of stock: never sold twice, never lost (reliability 1, 2, 3). */
@@ -36,23 +37,30 @@ export const STOCK_INVARIANTS: readonly Invariant[] = [
       where coalesce(reserved, 0) <> coalesce(promised, 0)`,
   },
   {
-    // Held while the order is open, committed once it has won, nothing once it is cancelled.
+    // Of each line what was neither cancelled nor shipped: held while the order is open, committed once it has won. A cancelled
+    // order keeps nothing.
     name: 'orders_reserve_their_lines',
     holds: 'always',
     text: `
-      select order_id || ' ' || sku || ': ordered ' || coalesce(line.quantity, 0) || ', reserved ' || coalesce(stock.quantity, 0) as what
+      select order_id || ' ' || sku || ': ' || coalesce(wanted, 0) || ' to send, ' || coalesce(live, 0) || ' reserved; ' ||
+             coalesce(line.shipped, 0) || ' sent, ' || coalesce(stock.shipped, 0) || ' taken from stock' as what
       from (
-        select l.order_id, l.sku, l.quantity, o.status in ('inventory_reserved', 'payment_pending') as open
+        select l.order_id, l.sku, case when o.status = 'cancelled' then 0 else l.quantity - l.cancelled - l.shipped end as wanted,
+               l.shipped, o.status in ${OPEN} as is_open
         from order_line l
-        join orders o on o.id = l.order_id and o.status <> 'cancelled'
+        join orders o on o.id = l.order_id
       ) as line
       full join (
-        select owner_id as order_id, sku, sum(quantity) as quantity, bool_and(state = 'held') as held, bool_or(state = 'held') as any_held
+        select owner_id as order_id, sku, sum(quantity) filter (where state in ('held', 'committed')) as live,
+               sum(quantity) filter (where state = 'shipped') as shipped, bool_or(state = 'held') as any_held,
+               bool_or(state = 'committed') as any_committed
         from reservation
         where kind = 'hard' and state in ('held', 'committed', 'shipped')
         group by owner_id, sku
       ) as stock using (order_id, sku)
-      where line.quantity is distinct from stock.quantity or case when open then not held else any_held end`,
+      where coalesce(wanted, 0) <> coalesce(live, 0)
+         or coalesce(line.shipped, 0) <> coalesce(stock.shipped, 0)
+         or case when is_open then any_committed else any_held end`,
   },
   {
     name: 'holds_end_in_time',

@@ -13,6 +13,7 @@ import type { TaxQuestion } from '../../../providers/tax'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { testRedis } from '../../support/redis'
+import { seenCharge } from '../../support/seen'
 
 let database: TestDatabase
 let redis: Redis
@@ -151,7 +152,7 @@ describe('placing', () => {
 describe('the end of a checkout', () => {
   it('confirmed: the cached cart goes, even when its first try was killed right after the commit', async () => {
     const order = await placed()
-    const paid = { paymentId: order.paymentId, status: 'authorized', reference: 'ch_1' } as const
+    const paid = seenCharge({ paymentId: order.paymentId, reference: 'ch_1' })
     expect(await activities.confirm({ orderId: order.orderId, paid })).toBe(true)
     expect(await isCached(order)).toBe(false)
     await putInCache(order)
@@ -167,7 +168,7 @@ describe('the end of a checkout', () => {
     await activities.cancelOrder({ orderId: order.orderId, reason: 'expired' })
     expect(await readOrder(database.pool, order.orderId)).toMatchObject({ cancelReason: 'customer' })
     expect(await isCached(order)).toBe(false)
-    const paid = { paymentId: order.paymentId, status: 'authorized', reference: 'ch_2' } as const
+    const paid = seenCharge({ paymentId: order.paymentId, reference: 'ch_2' })
     expect(await activities.confirm({ orderId: order.orderId, paid })).toBe(false)
   })
 })

@@ -5,9 +5,10 @@ import type { ActivityDeps, OrderWorkflows } from '../../../activities/deps'
 import { readSettings } from '../../../config'
 import { createRedis, type Redis } from '../../../db/redis'
 import { readOrder } from '../../../db/order/read'
+import { withBooks } from '../../../db/payment/books'
 import { openCase, readOpenCases } from '../../../db/support/attention'
 import type { OrderId } from '../../../domain/ids'
-import { checkoutWorkflowId, settlementWorkflowId } from '../../../domain/workflow-id'
+import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../../domain/workflow-id'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
 import { testRedis } from '../../support/redis'
@@ -20,6 +21,8 @@ let sweep: ReturnType<typeof createExpiryActivities>['sweep']
 const open = new Set<string>()
 const started: string[] = []
 const broken = new Set<OrderId>()
+/** Those whose fulfillment has come to its end. */
+const ended = new Set<OrderId>()
 
 const orders: OrderWorkflows = {
   listRunning: async () => new Set(),
@@ -38,6 +41,15 @@ const orders: OrderWorkflows = {
     started.push(paymentId)
     return true
   },
+  startFulfillment: async ({ orderId }) => {
+    if (ended.has(orderId)) return false
+    started.push(orderId)
+    return true
+  },
+  awaitFulfillment: async () => undefined,
+  tellNews: async () => undefined,
+  tellCheckout: async () => false,
+  tellSettlement: async () => undefined,
 }
 
 beforeAll(async () => {
@@ -57,7 +69,7 @@ afterAll(async () => {
   await database?.drop()
 })
 
-const { accepted, cancel, placed } = orderStatements(() => database.pool)
+const { accepted, cancel, confirm, placed } = orderStatements(() => database.pool)
 
 const round = () =>
   new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(sweep, { shard: 0, shards: 1, after: '' })
@@ -98,6 +110,41 @@ it('starts the workflow of an orphan, and settles what is left of a cancelled or
   await age(over, 60)
   expect(await round()).toMatchObject({ restarted: expect.any(Number), failed: 0, after: '' })
   expect(started).toEqual(expect.arrayContaining([orphan.orderId, over.paymentId]))
+})
+
+describe('money of a confirmed order that is to be moved', () => {
+  async function capturing(): Promise<AcceptedOrder> {
+    const order = await placed()
+    await confirm(order)
+    await withBooks(database.pool, order.orderId, (books) => void books.claimCapture({ amount: 100, actor: null }))
+    await age(order, 60)
+    await database.pool.query(`update capture set updated_at = now() - interval '1 minute' where order_id = $1`, [
+      order.orderId,
+    ])
+    return order
+  }
+
+  it('is for its fulfillment, which is started, and told when it is open', async () => {
+    const [gone, waiting] = [await capturing(), await capturing()]
+    open.add(fulfillmentWorkflowId(waiting.orderId))
+    await round()
+    expect(started).toEqual(expect.arrayContaining([gone.orderId, waiting.orderId]))
+    expect(started).not.toContain(gone.paymentId)
+    started.length = 0
+    await round()
+    expect(started).not.toContain(waiting.orderId)
+  })
+
+  it('is for a settlement once fulfillment has come to its end, and nobody else’s while that is open', async () => {
+    const order = await capturing()
+    ended.add(order.orderId)
+    await round()
+    expect(started).toContain(order.paymentId)
+    open.add(settlementWorkflowId(order.paymentId))
+    for (let times = 0; times < 4; times++) await round()
+    expect(started.filter((id) => id === order.paymentId)).toHaveLength(1)
+    expect(await casesOf(order)).toEqual([])
+  })
 })
 
 it('goes on with the others when one order fails, says how many did, and a person hears of what keeps failing', async () => {

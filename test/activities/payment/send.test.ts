@@ -30,13 +30,14 @@ async function approved(order: PlacedByBuyer): Promise<void> {
 }
 
 /** An order whose card waits for approval, and whose buyer tries another one while the provider does not answer. */
-async function superseded(): Promise<PlacedByBuyer> {
+async function superseded(silence: 'late' | 'lost'): Promise<PlacedByBuyer> {
   const order = await placed(THREE_D_SECURE)
   const { orderId, buyer, attempt } = order
   const { paymentId } = attempt
   expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
   expect((await buyer.pay(orderId, 'pm_card_visa')).status).toBe(202)
-  effects.proxy.keepBack(orderId, isCancel)
+  if (silence === 'late') effects.proxy.keepBack(orderId, isCancel)
+  else effects.proxy.fail(orderId, isCancel)
   const next = { orderId, current: paymentId, supersedes: paymentId }
   expect(await run(activities.startNextAttempt, next)).toEqual({ outcome: 'refused', attempt: 2 })
   return order
@@ -44,7 +45,7 @@ async function superseded(): Promise<PlacedByBuyer> {
 
 describe('a cancellation that the provider has not answered', () => {
   it('may still arrive: what is approved meanwhile pays for nothing, and the buyer may pay again', async () => {
-    const order = await superseded()
+    const order = await superseded('late')
     const { orderId, attempt, buyer } = order
     const { paymentId } = attempt
     await approved(order)
@@ -67,9 +68,10 @@ describe('a cancellation that the provider has not answered', () => {
       activities.lookUpCharge,
       activities.lookUpChargeAgain,
     ]) {
-      const order = await superseded()
+      const order = await superseded('lost')
       await approved(order)
-      await effects.proxy.release(order.orderId)
+      effects.proxy.heal(order.orderId)
+      expect(await shop.chargeStates(order.orderId)).toEqual(['authorized'])
       expect(await run(ask, { paymentId: order.attempt.paymentId })).toEqual({ outcome: 'dead' })
       expect(await shop.chargeStates(order.orderId)).toEqual(['voided'])
     }

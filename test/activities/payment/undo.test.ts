@@ -1,12 +1,13 @@
 import { beginCancel } from '../../../db/payment/attempt'
 import { receiveEvent, takeDueEvents } from '../../../db/payment/inbox'
-import { chargeKey } from '../../../domain/payment'
+import { chargeKey } from '../../../domain/payment/attempt'
 import {
   type AcceptedByBuyer,
   type PaymentEffects,
   type PlacedByBuyer,
   startPaymentEffects,
 } from '../../support/payment-effects'
+import { seenCharge } from '../../support/seen'
 import type { Shop } from '../../support/shop'
 import type { TestStack } from '../../support/stack'
 
@@ -70,7 +71,7 @@ describe('a charge that is being cancelled', () => {
     expect(await beginCancel(stack.database.pool, paymentId)).toEqual({ reference: expect.any(String) })
     await shop.decide((await order.buyer.state(orderId)).action.url, 'approve')
     const [charge] = await shop.charges(orderId)
-    const paid = { paymentId, status: 'authorized', reference: charge?.id ?? '' } as const
+    const paid = seenCharge({ paymentId, reference: charge?.id ?? '' })
     expect(await run(activities.confirm, { orderId, paid })).toBe(false)
     expect(await run(activities.cancelCharge, { paymentId, keepIfPaid: true, reason: 'expired' })).toEqual({
       outcome: 'dead',
@@ -85,7 +86,7 @@ describe('a charge that is being cancelled', () => {
     const stop = { paymentId, keepIfPaid: true, reason: 'expired' } as const
     await expect(run(activities.cancelCharge, stop)).rejects.toThrow('cannot cancel charge')
     const [charge] = await shop.charges(orderId)
-    const paid = { paymentId, status: 'authorized', reference: charge?.id ?? '' } as const
+    const paid = seenCharge({ paymentId, reference: charge?.id ?? '' })
     expect(await run(activities.confirm, { orderId, paid })).toBe(true)
   })
 
@@ -145,9 +146,10 @@ describe('settlement of an order that has won', () => {
     for (let look = 0; look < 40; look++)
       expect((await takeDueEvents(pool, 100)).filter((due) => due.orderId === orderId)).toEqual([])
 
-    expect(await run(activities.resolveCharge, { paymentId })).toEqual({ outcome: 'dead' })
-    await run(activities.returnMoney, { paymentId })
-    await run(activities.recordReturn, { orderId, paymentId })
+    await run(activities.resolveCharge, { paymentId })
+    await run(activities.releasePayment, { paymentId })
+    await run(activities.refreshPayment, { paymentId })
+    expect(await run(activities.readPaymentWork, { orderId, paymentId })).toMatchObject({ items: [] })
     expect(await shop.chargeStates(orderId)).toEqual(['authorized'])
     expect((await shop.order(orderId)).body).toMatchObject({ status: 'confirmed', payment_status: 'authorized' })
   })

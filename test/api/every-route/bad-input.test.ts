@@ -4,6 +4,7 @@ import { isMediaAnswer, isRawBody, type Route } from '../../../api/http/route'
 import { routes } from '../../../api/routes'
 import { newId } from '../../../db/id'
 import { bent, fitting, hostile, junk, type Schema } from '../../support/arbitrary'
+import { pastOrders } from '../../support/orders'
 import { seedProducts } from '../../support/catalog'
 import { type Answer, type CallOptions, startApi, type TestApi } from '../../support/http'
 import { testNamespace } from '../../support/temporal'
@@ -48,6 +49,8 @@ beforeAll(async () => {
   const { rows } = await api.database.pool.query<{ product: string; warehouse: string }>(
     'select (select min(id) from product) as product, (select min(id) from warehouse) as warehouse',
   )
+  // Nothing of it can be captured, refunded or cancelled, so that no call waits for a provider.
+  const [over = ''] = await pastOrders(api.database.pool, [{ skus: ['85123A'], status: 'cancelled' }])
   known = {
     sku: ['85123a', '22423'],
     id: [
@@ -55,11 +58,14 @@ beforeAll(async () => {
       rows[0]?.product ?? '',
       rows[0]?.warehouse ?? '',
       made.body.id,
+      over,
       newId('order'),
       newId('cart'),
       newId('import'),
       newId('apiKey'),
     ],
+    capture_id: [newId('capture')],
+    refund_id: [newId('refund')],
     provider: ['sandbox'],
     slug: ['acme'],
   }
@@ -264,6 +270,9 @@ const TABLES = [
   'order_event',
   'reservation',
   'payment',
+  'capture',
+  'refund',
+  'dispute',
   'ledger_entry',
   'outbox',
   'inbox',

@@ -3,17 +3,19 @@ import { newId } from '../../../db/id'
 import { readOrder } from '../../../db/order/read'
 import {
   changeAttempt,
+  hasTriedTooOften,
   readAttempt,
-  recordLateMoney,
-  recordReturn,
   refuseAttempt,
   requestAttempt,
   startAttempt,
 } from '../../../db/payment/attempt'
+import { withBooks } from '../../../db/payment/books'
 import { readLedger } from '../../../db/payment/ledger'
-import type { PaymentId } from '../../../domain/ids'
+import { listRefunds } from '../../../db/payment/move'
+import type { PaymentId, RefundId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
+import { seenPayment } from '../../support/seen'
 import { until } from '../../support/wait'
 
 let database: TestDatabase
@@ -22,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const { cancel, confirm, followsTheTable, placed } = orderStatements(() => database.pool)
+const { accept, cancel, cartOfTwo, confirm, followsTheTable, placed } = orderStatements(() => database.pool)
 
 describe('attempts', () => {
   const request = (order: AcceptedOrder) =>
@@ -82,6 +84,31 @@ describe('attempts', () => {
     expect(await startAttempt(database.pool, second)).toBeNull()
     await refuseAttempt(database.pool, second.paymentId, 'expired')
     expect(await readAttempt(database.pool, second.paymentId)).toMatchObject({ status: 'failed', outcome: 'expired' })
+  })
+
+  it('ten are sent for a cart, those of its cancelled orders included, and no more', async () => {
+    const order = await placed()
+    const declineNext = async () => {
+      const next = { orderId: order.orderId, paymentId: await requestedOf(order), answerSeconds: 1 }
+      expect(await startAttempt(database.pool, next)).not.toBeNull()
+      await changeAttempt(database.pool, { ...next, change: { to: 'declined', reference: null, declineCode: 'no' } })
+    }
+    await change(order, 'declined')
+    for (let attempt = 2; attempt < 10; attempt++) {
+      expect(await request(order)).toEqual({ attempt })
+      await declineNext()
+    }
+    // What was never sent does not count.
+    await request(order)
+    await refuseAttempt(database.pool, await requestedOf(order), 'refused')
+    expect(await hasTriedTooOften(database.pool, order.cartId)).toBe(false)
+    expect(await request(order)).toEqual({ attempt: 11 })
+    await declineNext()
+    expect(await hasTriedTooOften(database.pool, order.cartId)).toBe(true)
+    expect(await request(order)).toBeNull()
+    await cancel(order)
+    expect(await accept(order)).toBeNull()
+    expect(await accept(await cartOfTwo())).not.toBeNull()
   })
 
   it('does not bring back a hold that is over', async () => {
@@ -145,25 +172,25 @@ describe('attempts', () => {
 
   it('late money of a cancelled order is seen once and goes back once', async () => {
     const order = await placed()
-    const late = {
-      orderId: order.orderId,
-      paymentId: order.paymentId,
-      status: 'captured' as const,
-      reference: 'ch_1',
-    }
-    expect(await recordLateMoney(database.pool, late)).toBe(false)
+    const { orderId, paymentId } = order
+    const shown = seenPayment({ state: 'captured', captures: [{ reference: 'ca_1', key: null, amount: 1_000 }] })
+    const arrive = () => withBooks(database.pool, orderId, (books) => books.receive(paymentId, shown))
     await cancel(order)
-    expect([await recordLateMoney(database.pool, late), await recordLateMoney(database.pool, late)]).toEqual([
-      true,
-      false,
-    ])
-    expect([await recordReturn(database.pool, order), await recordReturn(database.pool, order)]).toEqual([true, false])
-    const ledger = await readLedger(database.pool, order.orderId)
-    expect(ledger.reduce((sum, entry) => sum + entry.amount, 0)).toBe(0)
+    expect(await Promise.all([arrive(), arrive(), arrive()])).toEqual(expect.arrayContaining([true, false, false]))
+    const refunds = await listRefunds(database.pool, { orderId, after: 0, limit: 10 })
+    expect(refunds.flat()).toHaveLength(1)
+    const refund = refunds.flat()[0]
+    expect(refund).toMatchObject({ amount: 1_000, cause: 'late', status: 'pending', key: `${orderId}/refund/1` })
+    for (let times = 0; times < 2; times++)
+      await withBooks(database.pool, orderId, (books) =>
+        books.answerRefund(refund?.id as RefundId, { outcome: 'succeeded', reference: 're_1' }),
+      )
+    const ledger = await readLedger(database.pool, orderId)
     const balances = new Map<string, number>()
     for (const { account, amount } of ledger) balances.set(account, (balances.get(account) ?? 0) + amount)
+    expect(balances.size).toBe(5)
     expect([...balances.values()].every((balance) => balance === 0)).toBe(true)
-    expect(await readAttempt(database.pool, order.paymentId)).toMatchObject({ status: 'refunded' })
-    await followsTheTable(order.orderId)
+    expect(await readAttempt(database.pool, paymentId)).toMatchObject({ status: 'refunded', outcome: 'cancelled' })
+    await followsTheTable(orderId)
   })
 })

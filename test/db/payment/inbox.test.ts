@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { receiveEvent, takeDueEvents } from '../../../db/payment/inbox'
+import { keepReference } from '../../../db/payment/attempt'
+import { type DueEvent, type InboxEvent, receiveEvent, takeDueEvents } from '../../../db/payment/inbox'
+import type { Db } from '../../../db/pool'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { orderStatements } from '../../support/order-statements'
+import { rowsOf } from '../../support/plan'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -44,5 +47,64 @@ describe('news from the provider', () => {
     expect(waits.slice(0, 12).every((wait) => wait <= 5)).toBe(true)
     expect(waits.slice(13, 17)).toEqual([10, 20, 40, 80])
     expect(waits.at(-1)).toBe(600)
+  })
+
+  /** Takes note of an event, makes it due, and answers what is taken of it. */
+  async function taken(event: Partial<InboxEvent>): Promise<DueEvent[]> {
+    const eventId = randomUUID()
+    await receiveEvent(database.pool, {
+      provider: 'sandbox',
+      eventId,
+      type: 'charge.updated',
+      chargeReference: `ch_${eventId}`,
+      chargeKey: null,
+      orderId: null,
+      state: 'authorized',
+      ...event,
+    })
+    await database.pool.query('update inbox set due_at = now() where event_id = $1', [eventId])
+    return (await takeDueEvents(database.pool, 1_000)).filter((due) => due.eventId === eventId)
+  }
+
+  it('is of the attempt that has its reference, where it does not name our key', async () => {
+    const order = await placed()
+    const reference = `ch_${randomUUID()}`
+    await keepReference(database.pool, { ...order, reference })
+    expect(await taken({ chargeReference: reference })).toMatchObject([
+      { orderId: order.orderId, paymentId: order.paymentId },
+    ])
+    expect(await taken({ provider: 'another', chargeReference: reference })).toEqual([])
+  })
+
+  it('of a charge that no attempt asked for stays while it names an order of ours', async () => {
+    const { orderId } = await placed()
+    const strange = { orderId, paymentId: null, total: 1_000, currency: 'GBP' }
+    expect(await taken({ orderId, chargeKey: 'by-hand' })).toMatchObject([strange])
+    expect(await taken({ orderId })).toMatchObject([strange])
+    expect(await taken({ orderId: 'somebody-elses' })).toEqual([])
+    expect(await taken({})).toEqual([])
+  })
+
+  it('reads no other attempt, however many there are', async () => {
+    const order = await placed()
+    await database.pool.query(
+      `insert into payment (id, order_id, attempt, key, provider, method, currency, status, outcome, reference)
+       select new_id('pay'), id, n, id || '/charge/' || n, 'sandbox', '', 'GBP', 'failed', 'refused', 'ch_past_' || n
+       from orders, generate_series(2, 5000) as n where id = $1`,
+      [order.orderId],
+    )
+    await database.pool.query('analyze payment')
+    let read = 0
+    const counting = {
+      query: async ({ text, values }: { text: string; values: unknown[] }) => {
+        read += await rowsOf(database.pool, text, values)
+        return { rows: [] }
+      },
+    } as unknown as Db
+    await taken({ chargeKey: `${order.orderId}/charge/1` })
+    await database.pool.query('update inbox set due_at = now() where done_at is null')
+    await takeDueEvents(counting, 10)
+    expect(read).toBeGreaterThan(0)
+    expect(read).toBeLessThan(500)
   })
 })

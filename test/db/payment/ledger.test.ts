@@ -18,8 +18,8 @@ describe('the ledger', () => {
     await expect(pool.query('delete from ledger_entry')).rejects.toThrow()
     await expect(pool.query('truncate ledger_entry')).rejects.toThrow()
     const enter = (account: string, amount: number, currency = 'GBP') =>
-      `('${order.orderId}', '${order.paymentId}', 'capture', '${account}', ${amount}, '${currency}')`
-    const insert = 'insert into ledger_entry (order_id, payment_id, operation, account, amount, currency) values '
+      `('${order.orderId}', '${order.paymentId}', 'capture', 1, '${account}', ${amount}, '${currency}')`
+    const insert = 'insert into ledger_entry (order_id, payment_id, operation, seq, account, amount, currency) values '
     for (const entries of [
       [enter('psp_clearing', 5)],
       [enter('psp_clearing', 5), enter('customer_deposits', -4)],

@@ -5,23 +5,19 @@ import { newId } from '../../../db/id'
 import { holdCart, releaseCartHold } from '../../../db/inventory/reservation'
 import { adjustStock } from '../../../db/inventory/stock'
 import { acceptOrder } from '../../../db/checkout'
-import { cancelOrder } from '../../../db/order/cancel'
+import { cancelOrder, cancelUnits } from '../../../db/order/cancel'
 import { confirmOrder } from '../../../db/order/confirm'
 import { placeOrder, refuseOrder } from '../../../db/order/place'
-import {
-  type AttemptChange,
-  changeAttempt,
-  recordLateMoney,
-  recordReturn,
-  requestAttempt,
-  startAttempt,
-} from '../../../db/payment/attempt'
+import { type AttemptChange, changeAttempt, requestAttempt, startAttempt } from '../../../db/payment/attempt'
+import { withBooks } from '../../../db/payment/books'
 import { type OutboxRow, readRow } from '../../../db/platform/outbox'
 import { withTransaction } from '../../../db/pool'
 import { EVENT_VERSIONS, type EventType, type HoldfastEvent } from '../../../domain/events'
-import type { CartId, OrderId, PaymentId, WarehouseId } from '../../../domain/ids'
+import type { CartId, OrderId, PaymentId, Sku, WarehouseId } from '../../../domain/ids'
+import type { Books, MoveAnswer, SeenPayment } from '../../../domain/payment/books'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
+import { seenCharge, seenPayment } from '../../support/seen'
 
 const SKU = 'EVENT-1'
 
@@ -39,23 +35,36 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
+const CAPTURE = { payment_id: 'string', capture_id: 'string', amount: 'number' } as const
+const REFUND = { payment_id: 'string', refund_id: 'string', amount: 'number' } as const
+
 /** What the data of each type consists of; the compiler compares it with the union, the test with what is written. */
 const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { type: Type }>['data']> } = {
   'order.created': ofOrder({}),
   'inventory.reserved': ofOrder({}),
   'order.payment_pending': ofOrder({ total: 'number' }),
   'order.confirmed': ofOrder({}),
-  'order.cancelled': ofOrder({ reason: 'string' }),
+  'order.cancelled': ofOrder({ reason: 'string', reason_code: 'string' }),
+  'order.held': ofOrder({ reason_code: 'string' }),
+  'order.resumed': ofOrder({ reason_code: 'string' }),
+  'order.units_cancelled': ofOrder({ units: 'list', amount: 'number', reason_code: 'string' }),
   'payment.requested': ofOrder({ payment_id: 'string', amount: 'number' }),
   'payment.requires_action': ofOrder({ payment_id: 'string' }),
   'payment.pending': ofOrder({ payment_id: 'string' }),
   'payment.authorized': ofOrder({ payment_id: 'string', amount: 'number' }),
-  'payment.captured': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.capture_requested': ofOrder(CAPTURE),
+  'payment.captured': ofOrder(CAPTURE),
+  'payment.capture_failed': ofOrder({ ...CAPTURE, failure_code: 'string' }),
   'payment.declined': ofOrder({ payment_id: 'string', decline_code: 'string' }),
   'payment.failed': ofOrder({ payment_id: 'string' }),
   'payment.voided': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.released': ofOrder({ payment_id: 'string', amount: 'number' }),
   'payment.received': ofOrder({ payment_id: 'string', amount: 'number', status: 'string' }),
-  'payment.refunded': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.refund_requested': ofOrder(REFUND),
+  'payment.refunded': ofOrder(REFUND),
+  'payment.refund_failed': ofOrder({ ...REFUND, failure_code: 'string' }),
+  'payment.disputed': ofOrder({ payment_id: 'string', amount: 'number' }),
+  'payment.dispute_closed': ofOrder({ payment_id: 'string', amount: 'number', status: 'string' }),
   'product.created': { product_id: 'string', version: 'number' },
   'product.updated': { product_id: 'string', version: 'number' },
   'category.created': { category_id: 'string', version: 'number', shown_on: 'list' },
@@ -71,7 +80,7 @@ type KindOf<Value> = [Value] extends [string | null | undefined]
   ? 'string'
   : [Value] extends [number | undefined]
     ? 'number'
-    : [Value] extends [readonly string[]]
+    : [Value] extends [readonly unknown[]]
       ? 'list'
       : FieldsOf<Value>
 
@@ -134,8 +143,10 @@ async function writeEveryEvent(): Promise<void> {
   await change(failed, { to: 'failed', reference: null, outcome: 'cancelled' })
   for (const order of [voided, held, paid]) await cancelOrder(database.pool, { ...order, reason: 'customer' })
   await change(voided, { to: 'voided', reference: 'ch', outcome: 'cancelled' })
-  await moneyComesAndGoes(held, 'authorized')
-  await moneyComesAndGoes(paid, 'captured')
+  await moneyComesAndGoes(held, seenPayment({ amount: 500 }), { released: 500 })
+  const captures = [{ reference: 'ca', key: null, amount: 500 }]
+  await moneyComesAndGoes(paid, seenPayment({ amount: 500, state: 'captured', captures }), {})
+  await moneyOfTheConfirmed(authorized)
 }
 
 async function writeCatalogEvents(): Promise<void> {
@@ -218,7 +229,7 @@ async function change(order: Order, to: AttemptChange): Promise<void> {
 }
 
 async function confirm({ orderId, paymentId }: Order, status: 'authorized' | 'captured'): Promise<void> {
-  await confirmOrder(database.pool, { orderId, paid: { paymentId, status, reference: 'ch' } })
+  await confirmOrder(database.pool, { orderId, paid: { ...seenCharge({ reference: 'ch' }), paymentId, status } })
 }
 
 async function attemptAgain(order: Order): Promise<void> {
@@ -228,7 +239,42 @@ async function attemptAgain(order: Order): Promise<void> {
   await startAttempt(database.pool, { orderId: order.orderId, paymentId, answerSeconds: 1 })
 }
 
-async function moneyComesAndGoes(order: Order, status: 'authorized' | 'captured'): Promise<void> {
-  expect(await recordLateMoney(database.pool, { ...order, status, reference: 'ch' })).toBe(true)
-  expect(await recordReturn(database.pool, order)).toBe(true)
+/** It arrives when its order is over, and is let go or given back. */
+async function moneyComesAndGoes(order: Order, came: SeenPayment, later: Partial<SeenPayment>): Promise<void> {
+  await inBooksOf(order, (books) => expect(books.receive(order.paymentId, came)).toBe(true))
+  await inBooksOf(order, (books) => books.observe(order.paymentId, { ...came, ...later }))
+  await inBooksOf(order, (books) => {
+    for (const { id } of books.refunds) books.answerRefund(id, { outcome: 'succeeded', reference: 're' })
+  })
+}
+
+/** Of two units one is taken, and one cancelled; what was taken is disputed, and goes back after a refusal. */
+async function moneyOfTheConfirmed(order: Order): Promise<void> {
+  const { orderId, paymentId } = order
+  const capture = (answer: MoveAnswer) =>
+    inBooksOf(order, (books) => {
+      const claimed = books.claimCapture({ amount: 200, actor: null })
+      if ('refused' in claimed) throw new Error(claimed.refused)
+      books.answerCapture(claimed.id, answer)
+    })
+  await capture({ outcome: 'failed', code: 'refused', reference: null })
+  await capture({ outcome: 'succeeded', reference: 'ca' })
+  const disputes = [{ reference: 'dp', amount: 50, status: 'won' as const }]
+  await inBooksOf(order, (books) => books.observe(paymentId, seenPayment({ amount: 500, disputes, released: 100 })))
+  await inBooksOf(order, (books) => {
+    books.claimRefund({ amount: 10, cause: 'staff', reasonCode: null, restock: false, actor: null })
+    for (const { id } of books.refunds) books.answerRefund(id, { outcome: 'failed', code: 'no', reference: null })
+  })
+  const wanted = [{ sku: SKU as Sku, quantity: 1 }]
+  await database.pool.query('update order_line set quantity = 2 where order_id = $1', [orderId])
+  await withTransaction(database.pool, (tx) =>
+    cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind' }),
+  )
+  await withTransaction(database.pool, (tx) =>
+    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind' }),
+  )
+}
+
+function inBooksOf({ orderId }: Order, work: (books: Books) => void): Promise<void> {
+  return withBooks(database.pool, orderId, work)
 }

@@ -98,8 +98,10 @@ describe('the sweep may close a case', () => {
     expect(await settledOf(orderId)).toEqual([])
     await cancel(order)
     expect(await settledOf(orderId)).toEqual(['second'])
+    await database.pool.query('update payment set releasing = true where id = $1', [paymentId])
     await become(paymentId, 'authorized')
     expect(await settledOf(orderId)).toEqual(['second'])
+    await database.pool.query('update payment set releasing = false where id = $1', [paymentId])
     await become(paymentId, 'voided')
     expect(await settledOf(orderId)).toEqual(['first', 'second'])
     const [first] = await listSettledCases(database.pool, { shard: 0, shards: 1, limit: 1 })
@@ -115,12 +117,12 @@ describe('the sweep may close a case', () => {
     expect(await settledOf(order.orderId)).toHaveLength(1)
   })
 
-  it('of these kinds only, and of nothing but a payment or a whole order', async () => {
+  it('of these kinds only, and of nothing whose end the rows do not tell', async () => {
     const order = await placed()
     const codes = Object.keys(ATTENTION_CASES) as AttentionCase[]
     for (const code of codes) {
       await open(order.orderId, { workflowId: code, object: order.paymentId }, code)
-      await open(order.orderId, { workflowId: `${code} of a refund`, object: 'ref_1' }, code)
+      await open(order.orderId, { workflowId: `${code} of a dispute`, object: 'dp_1' }, code)
     }
     await confirm(order)
     expect(await settledOf(order.orderId)).toEqual([

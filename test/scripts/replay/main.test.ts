@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { readRetailFile } from '../../../scripts/replay/online-retail'
+import { faultsOf } from '../../../scripts/replay/fault'
+import { moneyDifferencesOf } from '../../../scripts/replay/money-report'
 import { type Plan, planReplay } from '../../../scripts/replay/plan'
 import type { Progress } from '../../../scripts/replay/progress'
 import { describeFile, differencesOf, sumsOf } from '../../../scripts/replay/report'
@@ -120,20 +122,23 @@ test('a file without the columns is refused', async () => {
 
 test('each difference is told', async () => {
   const plan = planReplay(await read([['501', '10001', 2, '2.00']]), 1)
-  const purchases = [{ refused: [], order: { lines: 1, units: 2, money: 399 } }]
+  const lines = [{ sku: 'REPLAY-10001', quantity: 2, price: 200 }]
+  const order = { id: 'order_1', invoice: '501', day: '2010-12-01', total: 399, lines }
+  const purchases = [{ refused: [], order }]
   const leftOver = new Map([['REPLAY-10001', 1]])
   const failures = [{ invoice: '502', message: 'the checkout was answered 500' }]
-  expect(differencesOf(plan, { purchases, failures, leftOver })).toEqual([
+  expect(differencesOf(plan, { purchases, failures, leftOver, returned: new Map([['REPLAY-10002', 3]]) })).toEqual([
     'invoice 502: the checkout was answered 500',
     'money: £3.99, not £4.00',
     'REPLAY-10001: 1 units can still be sold, not 0',
+    'REPLAY-10002: 0 units can still be sold, not 3',
   ])
 })
 
 describe('on a running shop', () => {
   let shop: TestStack
   beforeAll(async () => {
-    shop = await testStack({ apis: 2 })
+    shop = await testStack({ apis: 2, env: { RECONCILIATION_QUIET_SECONDS: '0' } })
   }, 60_000)
   afterAll(() => shop.stop())
 
@@ -151,10 +156,20 @@ describe('on a running shop', () => {
 
   async function replayWith(plan: Plan, update: Progress['update']): Promise<Replayed> {
     const showProgress = (): Progress => ({ update, stop: () => undefined })
-    const options = { apis: shop.stack.file.apis, adminKey: shop.adminKey, concurrency: 4, showProgress }
+    const { apis, sandbox } = shop.stack.file
+    const options = {
+      apis,
+      sandbox,
+      adminKey: shop.adminKey,
+      concurrency: 4,
+      seed: 1,
+      faults: faultsOf(1),
+      showProgress,
+    }
     const outcome = await replay(plan, options)
     expect(differencesOf(plan, outcome)).toEqual([])
     expect(sumsOf(outcome.purchases)).toEqual(plan.expected)
+    expect(moneyDifferencesOf(outcome.money, outcome.reconciled)).toEqual([])
     expect(outcome.audit).toMatchObject({ invariants: { ok: true, settled: true } })
     return outcome
   }

@@ -31,3 +31,23 @@ export async function several({ orderId, payments, patienceMs }: SeveralInput): 
   await condition(allHandlersFinished)
   return known.size
 }
+
+/** Asks a person twice about the same thing: the second time while it is still being tried. */
+export async function again({ orderId, payments, patienceMs }: SeveralInput): Promise<string[]> {
+  const intervention = new Intervention(orderId)
+  const object = payments[0] ?? null
+  let isGone = false
+  const about = { code: 'late_money', object, waitsFor: 'a charge', isBeside: true } as const
+  const first = intervention.ask(
+    resolveCharge,
+    { paymentId: object as PaymentId },
+    { ...about, patienceMs },
+    () => isGone,
+  )
+  await condition(() => isGone, patienceMs * 5)
+  isGone = true
+  const second = intervention.askPerson({ ...about, step: 'resolveCharge' }, () => false)
+  const ends = await Promise.all([first, second])
+  await condition(allHandlersFinished)
+  return ends.map(({ by }) => by)
+}

@@ -1,4 +1,4 @@
-import { call, callCart, cartKey, forgetCart, h, money, show } from '../shop.mjs'
+import { call, callCart, cartKey, forgetCart, h, money, read, show } from '../shop.mjs'
 
 const CARDS = {
   pm_card_visa: 'Visa, works',
@@ -15,13 +15,39 @@ const FIELDS = [
   ['postal_code', 'Postal code', 'postal-code', 'LS1 4DY'],
 ]
 
+let card = null
+
 await show('Checkout', async () => {
   const cart = cartKey() ? await callCart('GET') : null
   if (!cart || (cart.lines.length === 0 && !cart.checkout))
     return [h('h1', {}, 'Checkout'), h('p', {}, 'Your cart is empty. ', h('a', { href: '/' }, 'Look around'))]
-  const { data: options } = await callCart('GET', '/shipping-options')
+  const [{ data: options }, chosen] = await Promise.all([callCart('GET', '/shipping-options'), cardOf(cart)])
+  card = chosen
   return [h('h1', {}, 'Checkout'), form(cart, options)]
 })
+card?.mount()
+
+/** Where the card comes from: Stripe's own field, when the shop takes payments by Stripe, or a list of the sandbox's cards. */
+async function cardOf(cart) {
+  const { data: methods } = await read(`/v1/store/payment-methods?currency=${cart.currency}`)
+  const stripe = methods.find(({ provider, publishable_key: key }) => provider === 'stripe' && key)
+  if (!stripe) return sandboxCard()
+  const { stripeCard } = await import('../stripe.mjs')
+  return stripeCard(stripe.publishable_key)
+}
+
+function sandboxCard() {
+  const select = h(
+    'select',
+    { name: 'method' },
+    Object.entries(CARDS).map(([value, label]) => h('option', { value }, label)),
+  )
+  return {
+    field: h('label', {}, 'Card of the sandbox', select),
+    mount() {},
+    payment: async () => ({ provider: 'sandbox', method: select.value }),
+  }
+}
 
 function form(cart, options) {
   const statusLine = h('div', { role: 'status', 'aria-live': 'polite' })
@@ -64,16 +90,7 @@ function form(cart, options) {
         ),
       ),
     ),
-    h(
-      'label',
-      {},
-      'Card of the sandbox',
-      h(
-        'select',
-        { name: 'method' },
-        Object.entries(CARDS).map(([value, label]) => h('option', { value }, label)),
-      ),
-    ),
+    card.field,
     h('div', {}, button),
     statusLine,
   )
@@ -90,7 +107,7 @@ async function checkOut(data, statusLine) {
     shipping_address: { ...Object.fromEntries(FIELDS.map(([name]) => [name, value(name)])), country: value('country') },
     shipping_method: value('shipping_method'),
     return_url: `${location.origin}/order`,
-    payment: { provider: 'sandbox', method: value('method') },
+    payment: await card.payment({ name: value('name'), email: value('email') }),
   }
   const answer = await callCart('POST', '/checkout', body, { 'idempotency-key': crypto.randomUUID() })
   await follow(answer, statusLine)

@@ -1,4 +1,4 @@
-import type { OrderId } from './ids'
+import type { OrderId } from '../ids'
 
 /**
  * One try to take the money. `requested`: a buyer asked for it; `sent`: the provider may know of it;
@@ -38,7 +38,7 @@ export type PaymentStatus = (typeof PAYMENT_STATUSES)[number]
 export const UNRESOLVED_STATUSES = ['sent', 'requires_action', 'pending'] as const satisfies readonly AttemptStatus[]
 
 /** Statuses in which the provider holds money of the customer. */
-export const HOLDING_STATUSES = ['authorized', 'captured'] as const satisfies readonly AttemptStatus[]
+const HOLDING_STATUSES = ['authorized', 'captured'] as const satisfies readonly AttemptStatus[]
 
 /** What an attempt came to, decided once: the answer to every key that names it. */
 export type AttemptOutcome = 'completed' | 'declined' | 'superseded' | 'refused' | 'cancelled' | 'expired'
@@ -46,6 +46,9 @@ export type AttemptOutcome = 'completed' | 'declined' | 'superseded' | 'refused'
 export function isUnresolved(status: AttemptStatus): boolean {
   return (UNRESOLVED_STATUSES as readonly AttemptStatus[]).includes(status)
 }
+
+/** So many attempts of one cart may be sent to a provider, those of its cancelled orders included: a shop is no card tester. */
+export const ATTEMPTS_PER_CART_MAX = 10
 
 /** True while the provider holds money of the customer for this attempt. */
 export function holdsMoney(status: AttemptStatus): boolean {

@@ -1,0 +1,88 @@
+import CircuitBreaker from 'opossum'
+import { type MethodOffer, type PaymentProvider, ProviderUnavailable } from './provider'
+
+/** `half_open`: one call is let through, and decides. */
+export type BreakerState = 'closed' | 'open' | 'half_open'
+
+export interface BreakerOptions {
+  /** Half of at least so many calls within ten seconds have to come to nothing. */
+  readonly volumeThreshold: number
+  /** How long the provider is then left alone. */
+  readonly resetTimeoutMs: number
+}
+
+const DEFAULTS: BreakerOptions = { volumeThreshold: 10, resetTimeoutMs: 2_000 }
+const ERROR_PERCENTAGE = 50
+const WINDOW_MS = 10_000
+
+/**
+ * A provider that is asked no more while it does not answer: calls then fail at once, as {@link ProviderUnavailable}, instead
+ * of each waiting for its deadline in a worker that others need. Only silence counts: a decline, a refusal and a fault of
+ * ours are answers. `onChange` hears of every new state.
+ */
+export class BreakingProvider implements PaymentProvider {
+  readonly name: string
+  readonly keyLifetimeMs: number | null
+  readonly renews: boolean
+  readonly offer: MethodOffer
+  readonly #provider: PaymentProvider
+  readonly #breaker: CircuitBreaker<[() => Promise<unknown>], unknown>
+
+  constructor(
+    provider: PaymentProvider,
+    onChange: (state: BreakerState) => void = () => {},
+    { volumeThreshold, resetTimeoutMs }: BreakerOptions = DEFAULTS,
+  ) {
+    this.name = provider.name
+    this.keyLifetimeMs = provider.keyLifetimeMs
+    this.renews = provider.renews
+    this.offer = provider.offer
+    this.#provider = provider
+    this.#breaker = new CircuitBreaker((call: () => Promise<unknown>) => call(), {
+      // The provider keeps its own deadlines.
+      timeout: false,
+      errorThresholdPercentage: ERROR_PERCENTAGE,
+      rollingCountTimeout: WINDOW_MS,
+      rollingCountBuckets: 10,
+      volumeThreshold,
+      resetTimeout: resetTimeoutMs,
+      errorFilter: (error: unknown) => !(error instanceof ProviderUnavailable),
+    })
+    this.#breaker.on('open', () => onChange('open'))
+    this.#breaker.on('halfOpen', () => onChange('half_open'))
+    this.#breaker.on('close', () => onChange('closed'))
+  }
+
+  get state(): BreakerState {
+    if (this.#breaker.halfOpen) return 'half_open'
+    return this.#breaker.opened ? 'open' : 'closed'
+  }
+
+  takes: PaymentProvider['takes'] = (method) => this.#provider.takes(method)
+  amountStep: PaymentProvider['amountStep'] = (currency) => this.#provider.amountStep(currency)
+  verifyWebhook: PaymentProvider['verifyWebhook'] = (...args) => this.#provider.verifyWebhook(...args)
+
+  authorize: PaymentProvider['authorize'] = (...args) => this.#fire(() => this.#provider.authorize(...args))
+  find: PaymentProvider['find'] = (...args) => this.#fire(() => this.#provider.find(...args))
+  cancel: PaymentProvider['cancel'] = (...args) => this.#fire(() => this.#provider.cancel(...args))
+  capture: PaymentProvider['capture'] = (...args) => this.#fire(() => this.#provider.capture(...args))
+  release: PaymentProvider['release'] = (...args) => this.#fire(() => this.#provider.release(...args))
+  refund: PaymentProvider['refund'] = (...args) => this.#fire(() => this.#provider.refund(...args))
+  list: PaymentProvider['list'] = (...args) => this.#fire(() => this.#provider.list(...args))
+  movements: PaymentProvider['movements'] = (...args) => this.#fire(() => this.#provider.movements(...args))
+
+  close(): Promise<void> {
+    this.#breaker.shutdown()
+    return this.#provider.close()
+  }
+
+  async #fire<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return (await this.#breaker.fire(call)) as T
+    } catch (error) {
+      if (error instanceof Error && CircuitBreaker.isOurError(error))
+        throw new ProviderUnavailable(`${this.name} does not answer and is left alone for a moment`)
+      throw error
+    }
+  }
+}

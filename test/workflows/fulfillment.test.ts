@@ -1,0 +1,318 @@
+import type { WorkflowHandle } from '@temporalio/client'
+import { newId } from '../../db/id'
+import type { OrderId, PaymentId } from '../../domain/ids'
+import { fulfillmentWorkflowId } from '../../domain/workflow-id'
+import { createOrderWorkflows } from '../../workers/order-workflows'
+import {
+  ORDER_ACTIVITIES,
+  paymentWorkSignal,
+  providerNewsSignal,
+  type Repair,
+  REPAIR_UPDATES,
+  type RepairAction,
+  SEARCH_ATTRIBUTES,
+} from '../../workflows/contract'
+import { MoneyStubs } from '../support/money-stubs'
+import { type StubWorker, startStubWorker } from '../support/stub-worker'
+import { until } from '../support/wait'
+
+/** The story of a confirmed order's money alone, with stubs for its effects. */
+let worker: StubWorker
+let orders: ReturnType<typeof createOrderWorkflows>
+beforeAll(async () => {
+  worker = await startStubWorker('fulfillment', ORDER_ACTIVITIES)
+  orders = createOrderWorkflows(worker.temporal)
+}, 30_000)
+afterAll(() => worker?.stop(), 30_000)
+
+const BY = newId('apiKey')
+
+interface Begun {
+  readonly orderId: OrderId
+  readonly paymentId: PaymentId
+  readonly money: MoneyStubs
+  readonly handle: WorkflowHandle
+}
+
+/** A confirmed order whose money asks for what `ask` says; its workflow has been told. */
+async function begin(ask: (money: MoneyStubs, paymentId: PaymentId) => unknown, patienceMs?: number): Promise<Begun> {
+  const [orderId, paymentId] = [newId('order'), newId('payment')]
+  const money = new MoneyStubs(patienceMs === undefined ? {} : { patienceMs })
+  ask(money, paymentId)
+  worker.stub(money.stubs)
+  expect(await orders.startFulfillment({ orderId, isOver: false })).toBe(true)
+  return { orderId, paymentId, money, handle: worker.temporal.workflow.getHandle(fulfillmentWorkflowId(orderId)) }
+}
+
+/** The order is over, and its workflow is told. */
+async function end({ money, handle }: Begun): Promise<void> {
+  money.isOver = true
+  await handle.signal(paymentWorkSignal)
+  await handle.result()
+}
+
+const called = (name: string): unknown[] => worker.inputs(name)
+const waitForCalls = (name: string, count: number): Promise<unknown> =>
+  until(`${name} is called ${count} times`, () => called(name).length >= count, undefined, 20_000)
+const isIdle = (money: MoneyStubs): Promise<unknown> => until('nothing is left', () => money.items.length === 0)
+
+const repair = ({ handle }: Begun, action: RepairAction, more: object = {}) =>
+  handle.executeUpdate(REPAIR_UPDATES[action], { args: [{ reason_code: 'checked', by: BY, ...more } as Repair] })
+
+async function attributesOf({ handle }: Begun): Promise<unknown[]> {
+  const { typedSearchAttributes } = await handle.describe()
+  const { needsAttention, attentionReason } = SEARCH_ATTRIBUTES
+  return [typedSearchAttributes.get(needsAttention), typedSearchAttributes.get(attentionReason)]
+}
+
+const eventsOf = async (handle: WorkflowHandle): Promise<string[]> =>
+  ((await handle.fetchHistory()).events ?? []).map(
+    (event) => Object.keys(event).find((name) => name.endsWith('EventAttributes')) ?? '',
+  )
+
+describe('a confirmed order', () => {
+  it('costs no workflow task until it is told of something, and then none is lost', async () => {
+    const [orderId, paymentId] = [newId('order'), newId('payment')]
+    const money = new MoneyStubs()
+    worker.stub(money.stubs)
+    await orders.awaitFulfillment(orderId, 3_600_000)
+    await orders.awaitFulfillment(orderId, 3_600_000)
+    const handle = worker.temporal.workflow.getHandle(fulfillmentWorkflowId(orderId))
+    expect(await eventsOf(handle)).toEqual(['workflowExecutionStartedEventAttributes'])
+    money.capture(paymentId)
+    await orders.startFulfillment({ orderId, isOver: false })
+    await isIdle(money)
+    await end({ orderId, paymentId, money, handle })
+    expect(called('capturePayment')).toHaveLength(1)
+  })
+
+  it('is started once, by whichever comes first', async () => {
+    const begun = await begin(() => undefined)
+    await waitForCalls('readPaymentWork', 1)
+    await orders.awaitFulfillment(begun.orderId, 1)
+    await end(begun)
+    expect(await orders.startFulfillment({ orderId: begun.orderId, isOver: true })).toBe(false)
+  })
+
+  it('captures, captures again and refunds, one after another, without a case', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.capture(paymentId)
+      money.capture(paymentId)
+      money.refund(paymentId)
+    })
+    await isIdle(begun.money)
+    await end(begun)
+    expect(worker.calls().filter((name) => name !== 'readPaymentWork')).toEqual([
+      'capturePayment',
+      'capturePayment',
+      'refundPayment',
+    ])
+  })
+
+  it('ends with its order, once all of its money is where it belongs', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.away.add(money.release(paymentId).object)
+      money.isOver = true
+    })
+    await waitForCalls('releasePayment', 3)
+    expect((await begun.handle.describe()).status.name).toBe('RUNNING')
+    begun.money.away.clear()
+    await begun.handle.result()
+    expect(begun.money.items).toEqual([])
+  })
+})
+
+describe('a capture that is refused', () => {
+  const refused = async (): Promise<Begun> => {
+    const begun = await begin((money, paymentId) => void money.refused.add(money.capture(paymentId).object))
+    await waitForCalls('openCase', 1)
+    return begun
+  }
+
+  it('is a case for a person, which shows what the provider says', async () => {
+    const begun = await refused()
+    expect(called('openCase')).toEqual([
+      expect.objectContaining({
+        code: 'capture_refused',
+        step: 'capturePayment',
+        object: 'cap_1',
+        workflowId: begun.handle.workflowId,
+        detail: 'The provider says `no`.',
+      }),
+    ])
+    expect(await attributesOf(begun)).toEqual([true, 'capture_refused'])
+    const { currentDetails } = await begun.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')
+    expect(currentDetails).toContain(`refuses to take GBP 5.00 of payment \`${begun.paymentId}\``)
+    await repair(begun, 'resolveStep', { outcome: 'not_done' })
+    await end(begun)
+    expect(await attributesOf(begun)).toEqual([false, undefined])
+  })
+
+  it.each([
+    ['retryStep', {}, 'retry', 2, false],
+    ['resolveStep', { outcome: 'done' }, 'leave', 1, true],
+    ['resolveStep', { outcome: 'not_done' }, 'leave', 1, false],
+  ] as const)('%s %p decides: %s', async (action, more, decision, captures, isLookedUp) => {
+    const begun = await refused()
+    await repair(begun, action, more)
+    await waitForCalls('closeCase', 1)
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('decideCapture')).toEqual([{ captureId: 'cap_1', decision }])
+    expect(called('capturePayment')).toHaveLength(captures)
+    // The signal of the end may make it ask once more.
+    expect(called('refreshPayment').length > 0).toBe(isLookedUp)
+    expect(called('recordRepair')).toHaveLength(1)
+  })
+
+  it('holds nothing else up, and the news that comes meanwhile flaps no case', async () => {
+    const begun = await refused()
+    const { money, paymentId, handle } = begun
+    const refund = money.refund(paymentId)
+    for (let times = 0; times < 5; times++) {
+      await handle.signal(providerNewsSignal, { paymentId })
+      await handle.signal(paymentWorkSignal)
+    }
+    await until('the refund is done', () => !money.items.includes(refund))
+    await waitForCalls('refreshPayment', 1)
+    expect([called('openCase').length, called('closeCase').length]).toEqual([1, 0])
+    await repair(begun, 'resolveStep', { outcome: 'not_done' })
+    await end(begun)
+  })
+
+  it('that somebody takes elsewhere meanwhile is no case any more', async () => {
+    const begun = await refused()
+    begun.money.items = []
+    await begun.handle.signal(providerNewsSignal, { paymentId: begun.paymentId })
+    await waitForCalls('closeCase', 1)
+    await end(begun)
+    expect(called('decideCapture')).toEqual([])
+  })
+})
+
+describe('a refund', () => {
+  it.each([
+    ['retryStep', {}, 'retry'],
+    ['resolveStep', { outcome: 'done' }, 'elsewhere'],
+    ['resolveStep', { outcome: 'not_done' }, 'leave'],
+  ] as const)('that is refused: %s %p decides: %s', async (action, more, decision) => {
+    const begun = await begin((money, paymentId) => void money.refused.add(money.refund(paymentId).object))
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([expect.objectContaining({ code: 'refund_refused', object: 'ref_1' })])
+    await repair(begun, action, more)
+    await waitForCalls('closeCase', 1)
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('decideRefund')).toEqual([{ refundId: 'ref_1', decision }])
+  })
+
+  it('that the provider has taken is watched without a case, and lets other things be done meanwhile', async () => {
+    const begun = await begin((money, paymentId) => void money.accepted.add(money.refund(paymentId).object), 1)
+    const { money, paymentId, handle } = begun
+    await waitForCalls('refundPayment', 1)
+    const capture = money.capture(paymentId)
+    await handle.signal(paymentWorkSignal)
+    await until('the capture is done', () => !money.items.includes(capture))
+    await waitForCalls('refundPayment', 2)
+    expect(called('openCase')).toEqual([])
+    expect(await eventsOf(handle)).not.toContain('activityTaskScheduledEventAttributes')
+    money.items = []
+    await handle.signal(providerNewsSignal, { paymentId })
+    await waitForCalls('refreshPayment', 1)
+    await end(begun)
+  }, 30_000)
+
+  it('that failed after it was taken becomes a case', async () => {
+    const begun = await begin((money, paymentId) => void money.accepted.add(money.refund(paymentId).object))
+    const { money, paymentId, handle } = begun
+    await waitForCalls('refundPayment', 1)
+    money.items = []
+    money.refund(paymentId, 'failed')
+    await handle.signal(providerNewsSignal, { paymentId })
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([expect.objectContaining({ code: 'refund_refused', object: 'ref_2' })])
+    await repair(begun, 'resolveStep', { outcome: 'not_done' })
+    await end(begun)
+  })
+})
+
+describe('several cases at once', () => {
+  it('a dispute waits for a person', async () => {
+    const begun = await begin((money, paymentId) => void money.dispute(paymentId))
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([expect.objectContaining({ code: 'dispute', object: 'dp_1' })])
+    await expect(repair(begun, 'retryStep')).rejects.toMatchObject({ cause: { message: /takes resolveStep/ } })
+    await repair(begun, 'resolveStep', { outcome: 'done' })
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('closeDispute')).toEqual([{ paymentId: begun.paymentId, reference: 'dp_1' }])
+  })
+
+  it('are repaired each by its object', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.refused.add(money.capture(paymentId).object)
+      money.refused.add(money.refund(paymentId).object)
+      money.dispute(paymentId)
+    })
+    await waitForCalls('openCase', 3)
+    await expect(repair(begun, 'resolveStep', { outcome: 'not_done' })).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('Several steps wait') },
+    })
+    await repair(begun, 'retryStep', { object: 'ref_2' })
+    await waitForCalls('closeCase', 1)
+    expect(called('closeCase')).toEqual([expect.objectContaining({ step: 'refundPayment', object: 'ref_2' })])
+    await until('it is given back', () => begun.money.items.length === 2)
+    expect(await attributesOf(begun)).toEqual([true, expect.stringMatching(/capture_refused|dispute/)])
+    await repair(begun, 'resolveStep', { object: 'dp_3', outcome: 'done' })
+    await repair(begun, 'resolveStep', { outcome: 'not_done' })
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('closeCase')).toHaveLength(3)
+    expect(called('decideCapture')).toEqual([{ captureId: 'cap_1', decision: 'leave' }])
+  })
+})
+
+describe('a provider that is away', () => {
+  it.each([
+    ['step_failing', false, (money: MoneyStubs, paymentId: PaymentId) => money.capture(paymentId)],
+    ['late_money', true, (money: MoneyStubs, paymentId: PaymentId) => money.refund(paymentId)],
+  ] as const)('is a case %s once patience ends, which closes by itself', async (code, isOver, ask) => {
+    const begun = await begin((money, paymentId) => {
+      money.isOver = isOver
+      money.away.add(ask(money, paymentId).object)
+    }, 500)
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([expect.objectContaining({ code })])
+    await until(
+      'staff find it',
+      () => attributesOf(begun),
+      ([isFound]) => isFound === true,
+    )
+    begun.money.away.clear()
+    await waitForCalls('closeCase', 1)
+    await isIdle(begun.money)
+    await end(begun).catch(() => begun.handle.result())
+    expect(called('openCase')).toHaveLength(1)
+  })
+
+  it('is no case while patience lasts, and news makes it asked at once', async () => {
+    const begun = await begin((money, paymentId) => void money.away.add(money.capture(paymentId).object))
+    await waitForCalls('capturePayment', 4)
+    begun.money.away.clear()
+    await begun.handle.signal(paymentWorkSignal)
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('openCase')).toEqual([])
+  })
+
+  it('and a person who has done it elsewhere end together', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.isOver = true
+      money.away.add(money.release(paymentId).object)
+    }, 200)
+    await waitForCalls('openCase', 1)
+    await repair(begun, 'resolveStep', { outcome: 'done' })
+    await begun.handle.result()
+    expect(called('settleElsewhere')).toEqual([{ orderId: begun.orderId, object: begun.paymentId }])
+  })
+})
