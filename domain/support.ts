@@ -123,7 +123,7 @@ export const ATTENTION_CASES = {
   },
   capture_refused: {
     title: 'The provider refuses to take the money of a confirmed order',
-    alsoClosedBy: 'nobody',
+    alsoClosedBy: 'sweep',
     choices: [
       {
         repair: 'retryStep',
@@ -143,7 +143,7 @@ export const ATTENTION_CASES = {
   },
   refund_refused: {
     title: 'The provider refuses to give money back',
-    alsoClosedBy: 'nobody',
+    alsoClosedBy: 'sweep',
     choices: [
       {
         repair: 'retryStep',

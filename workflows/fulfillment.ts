@@ -14,7 +14,8 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
   for (;;) {
     await worker.work()
     if (worker.isIdle && worker.isOver) break
-    if (worker.isIdle && workflowInfo().continueAsNewSuggested) {
+    // What waits for a person or for the provider is taken up again from the rows: its case stays the same.
+    if (workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished)
       await continueAsNew<typeof fulfillment>({ orderId })
     }

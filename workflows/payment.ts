@@ -1,4 +1,4 @@
-import { condition, isCancellation, setHandler } from '@temporalio/workflow'
+import { condition, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow'
 import type { PaymentWorkToDo } from '../activities/payment/work'
 import type { OrderId, PaymentId } from '../domain/ids'
 import { formatMajor } from '../domain/money'
@@ -47,6 +47,8 @@ interface AtWork<T extends Task = Task> {
   readonly task: T
   /** The rows do not ask for it any more: something else has brought it on. */
   isGone: boolean
+  /** There is newer news of the payment than what is being looked up. */
+  hasNews: boolean
 }
 
 /**
@@ -87,12 +89,14 @@ export class MoneyWorker {
     return this.beside.length === 0 && !this.mustWork
   }
 
-  /** Works until nothing is left to do. */
-  async finish(): Promise<void> {
+  /** Works until nothing is left to do. False when the history has grown long before: what is left is for another run. */
+  async finish(): Promise<boolean> {
     while (!this.isIdle) {
       await condition(() => this.mustWork)
       await this.work()
+      if (workflowInfo().continueAsNewSuggested) return this.isIdle
     }
+    return true
   }
 
   /** Does what can be done now, and leaves the rest at work beside. */
@@ -126,7 +130,12 @@ export class MoneyWorker {
   private async lookUp(paymentId: PaymentId): Promise<void> {
     this.news.delete(paymentId)
     const task: News = { kind: 'news', object: paymentId, paymentId }
-    if (this.isBeside(task)) return
+    const beside = this.beside.find((atWork) => isSame(task, atWork.task))
+    if (beside) {
+      // What is being asked may be answered from before the news.
+      beside.hasNews = true
+      return
+    }
     if (await succeeds(() => moveOnce.refreshPayment({ paymentId }))) return
     this.putBeside(task, () => this.refresh(paymentId))
   }
@@ -137,7 +146,7 @@ export class MoneyWorker {
   }
 
   private putBeside<T extends Task>(task: T, run: (atWork: AtWork<T>) => Promise<void>): void {
-    const atWork: AtWork<T> = { task, isGone: false }
+    const atWork: AtWork<T> = { task, isGone: false, hasNews: false }
     this.beside.push(atWork)
     void run(atWork)
       .catch((error: unknown) => {
@@ -146,6 +155,7 @@ export class MoneyWorker {
       .finally(() => {
         this.beside.splice(this.beside.indexOf(atWork), 1)
         this.mustRead = true
+        if (atWork.hasNews) this.news.add(task.paymentId)
       })
   }
 
@@ -165,7 +175,7 @@ export class MoneyWorker {
   /** Tried without end; a person is asked when that takes long. */
   private async tryOn(move: Move, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
     const about = {
-      code: work.isOver ? 'late_money' : 'step_failing',
+      code: work.isOver && move.kind !== 'capture' ? 'late_money' : 'step_failing',
       object: move.object,
       waitsFor: `the payment provider to ${describe(move, work)}`,
       patienceMs: work.isOver ? Math.min(work.patienceMs, GIVE_BACK_PATIENCE_MS) : work.patienceMs,

@@ -1,4 +1,4 @@
-import { allHandlersFinished, condition } from '@temporalio/workflow'
+import { allHandlersFinished, condition, continueAsNew } from '@temporalio/workflow'
 import type { OrderId, PaymentId } from '../domain/ids'
 import type { AttentionCase } from '../domain/support'
 import type { SettlementInput } from './contract'
@@ -27,8 +27,10 @@ export async function settlement({ orderId, paymentId }: SettlementInput): Promi
   intervention.patienceMs = patienceMs
   intervention.setAmount(money)
   if (needsSync) await syncWithProvider(intervention, { paymentId, key, patienceMs })
-  await returnLateMoney(intervention, { orderId, paymentId, key, code: 'provider_unreachable', patienceMs })
+  const late = { orderId, paymentId, key, code: 'provider_unreachable', patienceMs } as const
+  const isDone = await returnLateMoney(intervention, late)
   await condition(allHandlersFinished)
+  if (!isDone) await continueAsNew<typeof settlement>({ orderId, paymentId })
 }
 
 async function syncWithProvider(
@@ -49,12 +51,15 @@ async function syncWithProvider(
   }
 }
 
-/** Finds out what became of an attempt of an order that is over, and gives back what it took. */
-export async function returnLateMoney(intervention: Intervention, late: LateAttempt): Promise<void> {
+/**
+ * Finds out what became of an attempt of an order that is over, and gives back what it took. False when something is left to
+ * do, and the history has grown long: the sweep sees to it that a settlement goes on.
+ */
+export async function returnLateMoney(intervention: Intervention, late: LateAttempt): Promise<boolean> {
   const worker = new MoneyWorker(intervention, late)
   await resolve(intervention, late)
   intervention.showWaiting(`the money of charge \`${late.key}\` to go back.`, 'The order is over.')
-  await worker.finish()
+  return worker.finish()
 }
 
 async function resolve(intervention: Intervention, { paymentId, key, code, patienceMs }: LateAttempt): Promise<void> {

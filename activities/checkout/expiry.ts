@@ -12,7 +12,7 @@ import {
   RESTARTS_MAX,
 } from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
-import type { OrderId } from '../../domain/ids'
+import type { OrderId, PaymentId } from '../../domain/ids'
 import { isOver as isOrderOver } from '../../domain/order'
 import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ActivityDeps, OrderWorkflow } from '../deps'
@@ -123,7 +123,10 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       await remindOfMoney(order)
       return false
     }
-    if (object !== null && (await orders.isOpen(settlementWorkflowId(object)))) return false
+    if (object !== null && (await orders.isOpen(settlementWorkflowId(object)))) {
+      await remindSettlement({ ...order, object })
+      return false
+    }
     if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
       await askForHelp(workflowOf(order), `It was started anew ${RESTARTS_MAX} times, and ended each time.`)
       return false
@@ -149,9 +152,19 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   }
 
   /** Temporal may have been away, or the API killed, when something was asked for. */
-  async function remindOfMoney({ orderId, status, toldLongAgo }: OrderAtWork): Promise<void> {
-    if (!toldLongAgo) return
+  async function remindOfMoney({ orderId, status, mustRemind }: OrderAtWork): Promise<void> {
+    if (!mustRemind) return
     await orders.startFulfillment({ orderId, isOver: isOrderOver(status) })
+    await noteReminder(pool, orderId)
+  }
+
+  async function remindSettlement({
+    orderId,
+    object,
+    mustRemind,
+  }: OrderAtWork & { readonly object: PaymentId }): Promise<void> {
+    if (!mustRemind) return
+    await orders.tellSettlement({ orderId, paymentId: object })
     await noteReminder(pool, orderId)
   }
 

@@ -3,6 +3,7 @@ import type { Books, SeenPayment } from '../../domain/payment/books'
 import { holdOrder, resumeOrder } from '../../db/order/hold'
 import { withBooks } from '../../db/payment/books'
 import type { Attempt } from '../../db/payment/attempt'
+import type { Pool, Tx } from '../../db/pool'
 import type { Charge } from '../../providers/payment/provider'
 import { NotFinal, type PaymentDeps } from './charge'
 
@@ -29,18 +30,13 @@ export function seenPaymentOf(attempt: Attempt, charge: Charge): SeenPayment {
  */
 export async function receiveMoney({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
   const seen = seenPaymentOf(attempt, charge)
-  await withBooks(pool, attempt.orderId, (books) => books.receive(attempt.id, seen))
+  await withMoney(pool, attempt.orderId, (books) => books.receive(attempt.id, seen))
 }
 
 /** Brings the books to what the provider shows of a payment that holds money, or did. */
 export async function seeCharge({ pool }: PaymentDeps, attempt: Attempt, charge: Charge): Promise<void> {
   const seen = seenPaymentOf(attempt, charge)
-  await withBooks(pool, attempt.orderId, async (books, tx) => {
-    const wasDisputed = isDisputed(books)
-    books.observe(attempt.id, seen)
-    if (!wasDisputed && isDisputed(books)) await holdOrder(tx, attempt.orderId, 'dispute')
-    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, attempt.orderId, 'dispute_won')
-  })
+  await withMoney(pool, attempt.orderId, (books) => books.observe(attempt.id, seen))
 }
 
 /** A person has dealt with a dispute. */
@@ -48,10 +44,21 @@ export async function closeDispute(
   { pool }: PaymentDeps,
   { orderId, reference }: { orderId: OrderId; reference: string },
 ): Promise<void> {
-  await withBooks(pool, orderId, async (books, tx) => {
+  await withMoney(pool, orderId, (books) => books.closeDispute(reference))
+}
+
+/** {@link withBooks}, for what may show a dispute or end one: the order is on hold as long as one waits for its end, or for a person. */
+export async function withMoney<T>(
+  pool: Pool,
+  orderId: OrderId,
+  work: (books: Books, tx: Tx) => T,
+): Promise<Awaited<T>> {
+  return withBooks(pool, orderId, async (books, tx) => {
     const wasDisputed = isDisputed(books)
-    books.closeDispute(reference)
-    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, orderId, 'dispute_closed')
+    const result = await work(books, tx)
+    if (!wasDisputed && isDisputed(books)) await holdOrder(tx, orderId, 'dispute')
+    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, orderId, 'dispute_over')
+    return result
   })
 }
 

@@ -3,7 +3,7 @@ import type { MoveAnswer, MoveStatus } from '../../domain/payment/books'
 import { withBooks } from '../../db/payment/books'
 import { type Capture, type Refund, readCapture, readRefundRow } from '../../db/payment/move'
 import type { CaptureOutcome, RefundOutcome } from '../../providers/payment/provider'
-import { seeCharge, seenPaymentOf } from './books'
+import { seeCharge, seenPaymentOf, withMoney } from './books'
 import { chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
 
 /**
@@ -29,7 +29,7 @@ export async function capturePayment(deps: PaymentDeps, { captureId }: { capture
   const { key, amount, final } = toSend
   const outcome = await providerOf(deps, attempt).capture({ key, charge, amount, final: final ?? false })
   const seen = outcome.outcome === 'captured' ? seenPaymentOf(attempt, outcome.charge) : null
-  await withBooks(deps.pool, orderId, (books) => {
+  await withMoney(deps.pool, orderId, (books) => {
     books.answerCapture(captureId, answerToCapture(outcome))
     if (seen) books.observe(paymentId, seen)
   })

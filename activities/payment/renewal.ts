@@ -1,10 +1,16 @@
 import type { PaymentId } from '../../domain/ids'
 import { abandonCancel, type Attempt, beginCancel } from '../../db/payment/attempt'
 import { withBooks } from '../../db/payment/books'
-import { claimRenewal, failRenewal, keepRenewalReference, letLapse as writeLapse } from '../../db/payment/work'
+import {
+  claimRenewal,
+  failRenewal,
+  keepRenewalReference,
+  letLapse as writeLapse,
+  readSentRenewal,
+} from '../../db/payment/work'
 import { newId } from '../../db/id'
 import { AttemptOver, type Charge } from '../../providers/payment/provider'
-import { seenPaymentOf } from './books'
+import { seenPaymentOf, withMoney } from './books'
 import { chargeRequestOf, isPaid, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
 
 /** `refused`: only the customer, or the provider, can make it possible. */
@@ -17,23 +23,32 @@ export type Renewal = { readonly outcome: 'renewed' } | { readonly outcome: 'ref
 export async function renewPayment(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<Renewal> {
   const old = await requireAttempt(deps, paymentId)
   if (!providerOf(deps, old).renews) return { outcome: 'refused', reason: 'it needs the customer' }
-  const renewalId = await withBooks(deps.pool, old.orderId, (books, tx) => {
+  const { renewalId, isNeeded } = await withBooks(deps.pool, old.orderId, async (books, tx) => {
     // Perhaps by a try that was given up and went on all the same.
     const isRenewed = books.payments.findLast(({ pays }) => pays)?.id !== paymentId
-    if (books.due === 0 || isRenewed) return null
-    return claimRenewal(tx, { paymentId, renewalId: newId('payment'), amount: books.due })
+    if (books.due === 0 || isRenewed) return { renewalId: await readSentRenewal(tx, paymentId), isNeeded: false }
+    const amount = books.due
+    return { renewalId: await claimRenewal(tx, { paymentId, renewalId: newId('payment'), amount }), isNeeded: true }
   })
   if (renewalId === null) return { outcome: 'renewed' }
   const renewal = await requireAttempt(deps, renewalId)
+  if (!isNeeded) return giveUp(deps, renewal)
   const charge = await authorizeOrEnd(deps, renewal)
   if (charge !== null && isPaid(charge)) {
     const seen = seenPaymentOf(renewal, charge)
-    await withBooks(deps.pool, old.orderId, (books) => books.renew(paymentId, renewalId, seen))
+    await withMoney(deps.pool, old.orderId, (books) => books.renew(renewalId, seen))
     return { outcome: 'renewed' }
   }
   const reason = charge?.declineCode ?? charge?.state ?? 'it was over'
   await failRenewal(deps.pool, renewalId, reason)
   return { outcome: 'refused', reason }
+}
+
+/** A renewal that was sent, and that nobody needs any more, must not set money aside. */
+async function giveUp(deps: PaymentDeps, renewal: Attempt): Promise<Renewal> {
+  await cancel(deps, renewal)
+  await failRenewal(deps.pool, renewal.id, 'not_needed')
+  return { outcome: 'renewed' }
 }
 
 /**

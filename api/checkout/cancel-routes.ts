@@ -109,7 +109,15 @@ async function cancelConfirmed(
   )
   const { status, attempts, confirmedAt } = await requireOrder(orderId, deps)
   // The money of an order that never won is its checkout's, and then its settlements'.
-  if (confirmedAt) await tellOwner({ orderId, isOver: isOver(status), paymentIds: attempts.map(({ id }) => id) }, deps)
+  if (confirmedAt)
+    await tellOwner(
+      {
+        orderId,
+        isOver: isOver(status),
+        paymentIds: attempts.filter(({ outcome }) => outcome === 'completed').map(({ id }) => id),
+      },
+      deps,
+    )
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   return answer(orderId, deps, headers)
 }

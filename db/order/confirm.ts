@@ -17,7 +17,7 @@ export interface Paid {
 /**
  * Commit 3: the order has won. Payment, ledger, reservations, cart and events in one statement, only while the order
  * waits for this payment. `paid` is null when nothing was due. Returns the order's cart; null when it did not apply: the
- * order is over, was confirmed before, or its payment is being cancelled.
+ * order is over, was confirmed before, or its buyer wants it cancelled, or its payment is being cancelled.
  */
 export async function confirmOrder(
   db: Db,
@@ -46,13 +46,14 @@ const CONFIRM = statement(
       select id
       from orders
       where id = :orderId and status = 'payment_pending' and :paymentId::text is null and total = 0
+        and cancel_wanted_at is null
       for update
     ),
     payable as (
       select o.id
       from orders o
       join payment p on p.order_id = o.id
-      where o.id = :orderId and o.status = 'payment_pending'
+      where o.id = :orderId and o.status = 'payment_pending' and o.cancel_wanted_at is null
         and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending') and not p.cancelling
       for update of o, p
     ),

@@ -9,47 +9,49 @@ const OWNER_OF_MONEY = `case when p.outcome = 'completed' then 'fulfillment' els
 /**
  * Work on an order's money beside its checkout: the workflow that ought to be open for it, and of which object. Each kind is
  * found by a partial index of its own, named here, which holds nothing but such work: orders that are over, or confirmed and
- * waiting, are never read. `moved_at`: when the row last changed. `due_at`: when it should be done at the latest.
+ * waiting, are never read. `about`: what a case about it would name. `to_do`: nobody else, no person and no provider, has to
+ * decide first. `moved_at`: when the row last changed. `due_at`: when it should be done at the latest.
  */
 const WORK = {
   /** `one_unresolved_attempt`: the provider may still take the money of an order that is over. */
   unresolved: `
-    select 'settlement' as owner, p.order_id, p.id::text as object, p.updated_at as moved_at, p.updated_at as due_at
+    select case when p.renews is null then 'settlement' else 'fulfillment' end as owner, p.order_id, p.id::text as object,
+           p.id::text as about, true as to_do, p.updated_at as moved_at, p.updated_at as due_at
     from payment p
     where p.status in ${UNRESOLVED} and p.order_id not in (select id from orders where status in ${OPEN})
-      and (select status from orders where id = p.order_id) = 'cancelled'`,
+      and (p.renews is not null or (select status from orders where id = p.order_id) = 'cancelled')`,
   /** `payment_pending_sync`: the provider has yet to hear what a person decided. */
   unsynced: `
-    select 'settlement', p.order_id, p.id, p.updated_at, p.updated_at
+    select 'settlement', p.order_id, p.id, p.id, true, p.updated_at, p.updated_at
     from payment p
     where p.pending_sync is not null`,
   /** `payment_releasing`: what is authorized and not needed has to be let go. */
   releasing: `
-    select ${OWNER_OF_MONEY}, p.order_id, p.id, p.updated_at, p.updated_at
+    select ${OWNER_OF_MONEY}, p.order_id, p.id, p.id, true, p.updated_at, p.updated_at
     from payment p
     where p.releasing`,
   /** `capture_at_work` */
   capture: `
-    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at, m.updated_at
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.id, m.status = 'pending', m.updated_at, m.updated_at
     from capture m
     join payment p on p.id = m.payment_id
     where m.at_work`,
   /** `refund_at_work`: a refund that the provider has taken, and not decided, is not late for days. */
   refund: `
-    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at,
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.id, m.status = 'pending' and m.reference is null, m.updated_at,
            m.updated_at + case when m.status = 'pending' and m.reference is not null then interval '14 days' else interval '0' end
     from refund m
     join payment p on p.id = m.payment_id
     where m.at_work`,
   /** `payment_expiring`: fulfillment renews an authorization 48 hours before it ends. */
   expiring: `
-    select 'fulfillment', p.order_id, p.id, p.capture_before - interval '48 hours', p.capture_before - interval '47 hours'
+    select 'fulfillment', p.order_id, p.id, p.id, false, p.capture_before - interval '48 hours', p.capture_before - interval '47 hours'
     from payment p
     where p.status = 'authorized' and p.capture_before < now() + interval '47 hours' and p.outcome = 'completed'
       and not p.may_lapse`,
   /** `dispute_at_work` */
   dispute: `
-    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.updated_at, m.updated_at + interval '90 days'
+    select ${OWNER_OF_MONEY}, m.order_id, p.id, m.reference, false, m.updated_at, m.updated_at + interval '90 days'
     from dispute m
     join payment p on p.id = m.payment_id
     where m.at_work`,
@@ -79,8 +81,8 @@ export interface OrderAtWork {
   readonly attempt: number | null
   /** The buyer wants it cancelled, and its workflow may not know. */
   readonly cancelWanted: boolean
-  /** Its workflow was not told of it lately. */
-  readonly toldLongAgo: boolean
+  /** Its workflow has something to do, and was not told of it lately. */
+  readonly mustRemind: boolean
   /** It is long past its time, and no person has been asked. */
   readonly overdue: boolean
   /** For how long the sweep has seen it overdue and unchanged; null: not yet. */
@@ -91,6 +93,8 @@ export interface OrderAtWork {
 const QUIET_SECONDS = 5
 /** A workflow that has been told and does nothing is told again after so long. */
 const REMIND_AGAIN_SECONDS = 60
+/** Afterwards it has heard: what it still has to do then, the provider does not let it do. */
+const REMIND_FOR_SECONDS = 3_600
 
 export interface WorkToList {
   readonly shard: number
@@ -107,7 +111,11 @@ export interface WorkToList {
 
 /** Orders that are open, or over with something left to settle, of one shard, by id. */
 export async function listOrdersAtWork(db: Db, work: WorkToList): Promise<OrderAtWork[]> {
-  const constants = { quietSeconds: QUIET_SECONDS, remindAgainSeconds: REMIND_AGAIN_SECONDS }
+  const constants = {
+    quietSeconds: QUIET_SECONDS,
+    remindAgainSeconds: REMIND_AGAIN_SECONDS,
+    remindForSeconds: REMIND_FOR_SECONDS,
+  }
   const { rows } = await db.query<OrderAtWork>(AT_WORK({ ...work, ...constants }))
   return rows
 }
@@ -124,16 +132,16 @@ const AT_WORK = statement(
       where status = 'requested' and attempt > 1 and created_at < now() - make_interval(secs => :quietSeconds)
     ),
     asked as materialized (
-      select order_id from attention where closed_at is null and order_id is not null
+      select order_id, object from attention where closed_at is null and order_id is not null
     ),
     work as materialized (
-      select ${ORDER}, 'checkout' as owner, null::text as object, o.updated_at as moved_at,
+      select ${ORDER}, 'checkout' as owner, null::text as object, null::text as about, true as to_do, o.updated_at as moved_at,
              coalesce(o.hold_expires_at, o.created_at + make_interval(secs => :holdSeconds)) as due_at
       from orders o
       where o.status in ${OPEN} and o.updated_at < now() - make_interval(secs => :quietSeconds)
         and hashtext(o.id) & (:shards - 1) = :shard and o.id > :after
       union all
-      select ${ORDER}, money.owner, money.object, money.moved_at, money.due_at
+      select ${ORDER}, money.owner, money.object, money.about, money.to_do, money.moved_at, money.due_at
       from (${WORK_ON_MONEY}) as money
       -- One look-up by its key per row, whatever the planner believes of the table.
       cross join lateral (select * from orders where id = money.order_id limit 1) as o
@@ -146,8 +154,10 @@ const AT_WORK = statement(
            status = 'pending' and created_at < now() - make_interval(secs => :holdSeconds) as stale,
            case when told.long_ago then requested.attempt end as attempt,
            told.long_ago and owner = 'checkout' and cancel_wanted_at is not null as "cancelWanted",
-           told.long_ago as "toldLongAgo",
-           due_at < now() - make_interval(secs => :overdueSeconds) and work.id not in (select order_id from asked) as overdue,
+           told.long_ago and to_do and moved_at > now() - make_interval(secs => :remindForSeconds) as "mustRemind",
+           due_at < now() - make_interval(secs => :overdueSeconds) and not exists (
+             select from asked
+             where asked.order_id = work.id and (about is null or asked.object is null or asked.object = about)) as overdue,
            case when unmoved_since >= moved_at then extract(epoch from now() - unmoved_since)::float8 end as "unmovedSeconds"
     from work
     left join requested on requested.order_id = work.id and work.owner = 'checkout'

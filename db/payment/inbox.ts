@@ -105,9 +105,9 @@ export interface DueEvent {
   readonly chargeKey: string | null
   /** The attempt that asked for the charge; null: none of ours did, though it names an order of ours. */
   readonly paymentId: PaymentId | null
-  /** It has an outcome: its checkout is not waiting for it any more. */
+  /** It has an outcome, or renews another one: no checkout waits for it. */
   readonly isDecided: boolean
-  /** It pays for its order. */
+  /** It pays for its order, or is to do so. */
   readonly pays: boolean
   readonly orderId: OrderId
   readonly orderStatus: OrderStatus
@@ -173,8 +173,8 @@ const TAKE = statement(
       returning inbox.provider, inbox.event_id, inbox.charge_reference, inbox.payment_key, inbox.payload
     )
     select i.provider, i.event_id as "eventId", i.charge_reference as "chargeReference", i.payment_key as "chargeKey",
-           p.id as "paymentId", p.status in ('authorized', 'captured', 'refunded', 'voided') as "isDecided",
-           p.outcome is not distinct from 'completed' as pays, o.id as "orderId", o.status as "orderStatus", o.number, o.total, o.currency
+           p.id as "paymentId", p.status in ('authorized', 'captured', 'refunded', 'voided') or p.renews is not null as "isDecided",
+           p.outcome is not distinct from 'completed' or p.renews is not null as pays, o.id as "orderId", o.status as "orderStatus", o.number, o.total, o.currency
     from taken i
     left join lateral ${ASKED_FOR} as asked on true
     left join payment p on p.id = asked.id

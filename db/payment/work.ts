@@ -18,6 +18,10 @@ export async function readPaymentWork(
 /** The payment `p` is the one, or without one it pays for its order: what others took is for their settlements. */
 const IN_SCOPE = `case when :paymentId::text is null then p.outcome = 'completed' else p.id = :paymentId end` as const
 
+/** When the payment `p` has to be renewed: of an authorization that lasts no longer than that, half way. */
+const RENEW_AT = `greatest(
+  p.capture_before - make_interval(hours => ${RENEW_HOURS_BEFORE}), p.sent_at + (p.capture_before - p.sent_at) / 2)` as const
+
 const READ_WORK = statement(
   'payment.work',
   `
@@ -47,6 +51,11 @@ const READ_WORK = statement(
                'amount', newest.due)
         where newest.renew_at <= now() or newest.status <> 'authorized'
         union all
+        select 4, p.attempt, json_build_object('kind', 'renewal', 'object', p.renews, 'paymentId', p.renews, 'amount', p.amount)
+        from payment p
+        where p.order_id = o.id and p.renews is not null and p.status = 'sent' and :paymentId::text is null
+          and p.renews is distinct from case when newest.renew_at <= now() or newest.status <> 'authorized' then newest.id end
+        union all
         select 5, d.number, json_build_object('kind', 'dispute', 'object', d.reference, 'paymentId', d.payment_id,
                'amount', d.amount, 'status', d.status)
         from dispute d
@@ -56,7 +65,7 @@ const READ_WORK = statement(
     ), '[]') as items
     from orders o
     left join lateral (
-      select p.id, p.attempt, p.status, p.capture_before - make_interval(hours => ${RENEW_HOURS_BEFORE}) as renew_at,
+      select p.id, p.attempt, p.status, ${RENEW_AT} as renew_at,
              o.total - o.cancelled - sum(p.captured + p.capturing) over () as due
       from payment p
       where p.order_id = o.id and p.outcome = 'completed' and :paymentId::text is null
@@ -103,7 +112,7 @@ const FIRST_LOOKS = statement(
   'payment.firstLooks',
   `
     select o.id as "orderId", greatest(0, extract(epoch from least(
-             min(p.capture_before) - make_interval(hours => ${RENEW_HOURS_BEFORE}),
+             min(${RENEW_AT}),
              now() + make_interval(days => ${LATEST_FIRST_LOOK_DAYS})) - now()) * 1000)::bigint as "delayMs"
     from unnest(:orderIds::text[]) as o (id)
     left join payment p on p.order_id = o.id and p.status = 'authorized'
@@ -137,6 +146,16 @@ const CLAIM_RENEWAL = statement(
     )
     select id from known union all select id from made`,
 )
+
+/** The renewal of this payment that the provider may know of, and that is not decided; null when there is none. */
+export async function readSentRenewal(db: Db, paymentId: PaymentId): Promise<PaymentId | null> {
+  const { rows } = await db.query<{ id: PaymentId }>({
+    name: 'payment.sentRenewal',
+    text: `select id from payment where renews = $1 and status = 'sent'`,
+    values: [paymentId],
+  })
+  return rows[0]?.id ?? null
+}
 
 /** Keeps the provider's id of a renewal before its money moves. False when it is over. */
 export async function keepRenewalReference(db: Db, renewalId: PaymentId, reference: string): Promise<boolean> {

@@ -217,6 +217,11 @@ export class Books {
     return Math.max(0, this.owed - claimed)
   }
 
+  /** The payment that the next capture takes from. */
+  private get toCapture(): PaymentBook | undefined {
+    return this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
+  }
+
   private get paying(): readonly PaymentBook[] {
     return this.payments.filter(({ pays }) => pays)
   }
@@ -247,7 +252,7 @@ export class Books {
    */
   claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal | HoldRefusal {
     if (this.order.isHeld) return { refused: 'order_on_hold' }
-    const payment = this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
+    const payment = this.toCapture
     const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
     if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
     return this.addCapture(payment, {
@@ -292,11 +297,12 @@ export class Books {
   decideCapture(id: CaptureId, decision: 'retry' | 'leave'): CaptureBook | null {
     const failed = this.capture(id)
     if (failed.status !== 'failed' || !failed.atWork) return null
-    failed.atWork = false
-    if (decision === 'leave') return null
-    const payment = this.payment(failed.paymentId)
-    const amount = Math.min(failed.amount, this.due, capturableOf(payment))
-    if (amount === 0) return null
+    if (decision === 'retry' && this.order.isHeld) return null
+    const payment = this.toCapture
+    const amount = payment ? Math.min(failed.amount, this.due, capturableOf(payment)) : 0
+    // What is due, and has no authorization left, still waits for somebody.
+    failed.atWork = decision === 'retry' && amount === 0 && this.due > 0
+    if (decision === 'leave' || !payment || amount === 0) return null
     return this.addCapture(payment, { amount, cause: failed.cause, actor: failed.actor, retries: failed.id })
   }
 
@@ -305,7 +311,8 @@ export class Books {
     const available = this.refundable
     const wanted = amount === 'all' ? available : amount
     if (wanted > available || wanted === 0) return { refused: 'amount_exceeds_available', available }
-    return this.addRefunds(this.payments, wanted, request)
+    const others = this.payments.filter(({ pays }) => !pays)
+    return this.addRefunds([...this.paying, ...others], wanted, request)
   }
 
   /** Writes down what became of a refund. `succeeded` may still become `failed`; what failed stays so. */
@@ -383,16 +390,15 @@ export class Books {
   }
 
   /**
-   * What is due has been authorized anew, by `renewalId`, before the authorization of `paymentId` ends: that one is let go.
+   * What is due has been authorized anew, by `renewalId`: the authorization before is let go once nothing is captured of it.
    */
-  renew(paymentId: PaymentId, renewalId: PaymentId, seen: SeenPayment): void {
-    const [old, renewal] = [this.payment(paymentId), this.payment(renewalId)]
+  renew(renewalId: PaymentId, seen: SeenPayment): void {
+    const renewal = this.payment(renewalId)
     if (HOLDING.has(renewal.status)) return
     renewal.status = 'authorized'
     renewal.pays = true
     this.post('authorize', renewal, 1, renewal.amount)
     this.tell('payment.authorized', renewal, { amount: renewal.amount })
-    if (capturableOf(old) > 0) old.releasing = true
     this.observe(renewalId, seen)
   }
 
@@ -415,10 +421,14 @@ export class Books {
   /** Gives back and lets go whatever the order does not owe (any more). */
   settle(): void {
     if (this.owed === 0)
-      for (const capture of this.captures)
+      for (const capture of this.captures) {
         if (capture.status === 'pending' && !capture.wasSent) this.failCapture(capture, 'order_cancelled')
+        // Nobody has to decide about money that nobody owes.
+        if (capture.status === 'failed') capture.atWork = false
+      }
     for (const payment of this.payments) {
-      const isUsedUp = !payment.pays || (this.due === 0 && payment.capturing === 0)
+      const isNeeded = payment.capturing > 0 || (this.due > 0 && !this.isRenewed(payment))
+      const isUsedUp = !payment.pays || !isNeeded
       if (isUsedUp && capturableOf(payment) > 0) payment.releasing = true
       this.rename(payment)
     }
@@ -426,13 +436,18 @@ export class Books {
     for (const payment of this.payments) if (!payment.pays) this.returnExcess([payment], 0)
   }
 
+  /** Another payment authorizes what this one was to pay for. */
+  private isRenewed(payment: PaymentBook): boolean {
+    return this.paying.findLast(({ status }) => status === 'authorized')?.id !== payment.id
+  }
+
   /** What was captured beyond what is owed goes back, once: a refund that failed counts until somebody has decided. */
   private returnExcess(payments: readonly PaymentBook[], owed: number): void {
     const captured = sumOf(payments, (payment) => payment.captured)
     const retried = new Set(this.refunds.map(({ retries }) => retries))
     const returned = this.refunds.filter(
-      ({ id, cause, paymentId }) =>
-        (cause === 'cancel' || cause === 'late') &&
+      ({ id, cause, paymentId, status, atWork }) =>
+        (cause === 'cancel' || cause === 'late' || (status === 'failed' && atWork)) &&
         !retried.has(id) &&
         payments.some((payment) => payment.id === paymentId),
     )

@@ -37,12 +37,21 @@ export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<vo
   while (!signal.aborted) {
     try {
       const due = await takeDueEvents(pool, BATCH)
-      for (const event of due) await actOn(deps, event)
+      for (const event of due) await actOnOne(deps, event)
       if (due.length < BATCH) await bell.wait(IDLE_MS)
     } catch (error) {
       log.warn({ err: error }, 'provider events wait: they will be taken again')
       await pause(AFTER_FAILURE_MS, signal)
     }
+  }
+}
+
+/** One event that cannot be told holds up no other. It is due again. */
+async function actOnOne(deps: InboxDeps, event: DueEvent): Promise<void> {
+  try {
+    await actOn(deps, event)
+  } catch (error) {
+    deps.log.warn({ err: error, order_id: event.orderId }, 'an event of a provider waits: it will be taken again')
   }
 }
 
