@@ -21,7 +21,7 @@ import {
   settleElsewhere,
 } from './proxies'
 
-/** Whose money: of the whole order, or of one of its payments. */
+/** Whose money: of the payments that pay for the order, or of another one of its payments. */
 export interface MoneyScope {
   readonly orderId: OrderId
   readonly paymentId: PaymentId | null

@@ -13,6 +13,7 @@ import { closeCase, isCaseOpen, openCase } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment/attempt'
 import {
+  type ChargedPayment,
   compareBooks,
   comparePayment,
   compareUnknown,
@@ -97,7 +98,7 @@ async function settle(
 
 /** Our captures and refunds that these movements are of, and that were not known to be. */
 export function matchesOf(
-  ours: OurPayment,
+  ours: ChargedPayment,
   movements: readonly Parameters<typeof findMoved>[1][],
 ): { id: MoveId; movement: string }[] {
   return movements.flatMap((movement) => {
@@ -148,7 +149,8 @@ async function readOurs({ pool, settings }: ReconciliationDeps, subject: Subject
   }
   const { provider, chargeReference } = subject
   const charges = [{ key: null, reference: chargeReference }]
-  const [payment] = await readPaymentsOfCharges(pool, { provider, charges, quietSeconds })
+  const [charged] = await readPaymentsOfCharges(pool, { provider, charges, quietSeconds })
+  const [payment] = charged ? await readComparedPayments(pool, { ids: [charged.id], quietSeconds }) : []
   return payment ?? null
 }
 

@@ -4,7 +4,7 @@ import {
   listUnmatchedMoves,
   markMatched,
   type MoveId,
-  readComparedPayments,
+  readBookedPayments,
   readPaymentsOfCharges,
 } from '../../db/payment/compared'
 import {
@@ -20,10 +20,11 @@ import { closeCase, openCase } from '../../db/support/attention'
 import type { DifferenceId, ReconciliationId } from '../../domain/ids'
 import {
   compareBooks,
-  comparePayment,
+  compareCharge,
   compareUnknown,
   findMoved,
-  type OurPayment,
+  type BookedPayment,
+  type ChargedPayment,
 } from '../../domain/payment/reconciliation'
 import { RECONCILIATION_ID } from '../../domain/workflow-id'
 import type { Movement, PaymentProvider } from '../../providers/payment/provider'
@@ -106,7 +107,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
         const ours = payments[index]
         const theirs = theirChargeOf(charge)
         const isOld = Date.parse(charge.createdAt) <= Date.parse(part.until)
-        if (ours && comparePayment(ours, theirs).length > 0) tally.judge(ours, suspects)
+        if (ours && compareCharge(ours, theirs).length > 0) tally.judge(ours, suspects)
         if (!ours && isOld && compareUnknown(theirs).length > 0)
           suspects.add({ provider: part.provider, paymentId: null, chargeReference: charge.reference })
       })
@@ -121,7 +122,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
       const { last, payments: ids } = await listLedgerPayments(pool, { after: position ?? 0, limit: LEDGER_PAGE })
       const suspects = new Suspects()
       tally.compared += ids.length
-      for (const ours of await readComparedPayments(pool, { ids, quietSeconds }))
+      for (const ours of await readBookedPayments(pool, { ids, quietSeconds }))
         if (compareBooks(ours).length > 0) tally.judge(ours, suspects)
       await examineAll(suspects, tally)
       return last
@@ -135,7 +136,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
       tally.compared += moves.length
       const ids = [...new Set(moves.map(({ paymentId }) => paymentId))]
       const suspects = new Suspects()
-      for (const ours of await readComparedPayments(pool, { ids, quietSeconds })) tally.judge(ours, suspects)
+      for (const ours of await readBookedPayments(pool, { ids, quietSeconds })) tally.judge(ours, suspects)
       await examineAll(suspects, tally)
       return moves.at(-1)?.id ?? null
     })
@@ -207,7 +208,7 @@ class Tally {
   told = 0
 
   /** A payment that differs is looked at closely, unless it changes right now. */
-  judge({ provider, id, isRecent, isAtWork }: OurPayment, suspects: Suspects): void {
+  judge({ provider, id, isRecent, isAtWork }: ChargedPayment | BookedPayment, suspects: Suspects): void {
     if (isRecent || isAtWork) this.waiting++
     else suspects.add({ provider, paymentId: id })
   }

@@ -8,7 +8,7 @@ export interface PaymentWorkToDo extends PaymentWork {
   readonly patienceMs: number
 }
 
-/** What is to be done now with the money of an order, or of one of its payments. */
+/** What is to be done now with the money that pays for an order, or with that of one of its payments. */
 export async function readPaymentWork(
   { pool, settings }: PaymentDeps,
   input: { orderId: OrderId; paymentId: PaymentId | null },

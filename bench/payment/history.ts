@@ -117,7 +117,7 @@ export function providerOf({ from, to, hoursAgo }: PaidOrders, onPage: () => voi
   }
 }
 
-const orderIdOf = (n: number): string => `order_${String(n).padStart(26, '0')}`
+export const orderIdOf = (n: number): string => `order_${String(n).padStart(26, '0')}`
 
 function chargeOf(n: number, at: string): Charge {
   const refunds = isRefunded(n)

@@ -1,4 +1,4 @@
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { OrderId } from '../../domain/ids'
 import {
   Books,
   type CaptureBook,
@@ -225,13 +225,3 @@ const TELL = statement(
     select id, :orderId, before + n, event ->> 'type', (event -> 'data')::jsonb
     from told, counted`,
 )
-
-/** Which order this payment is of; null when there is none. */
-export async function orderOfPayment(db: Pool | Tx, paymentId: PaymentId): Promise<OrderId | null> {
-  const { rows } = await db.query<{ orderId: OrderId }>({
-    name: 'payment.order',
-    text: 'select order_id as "orderId" from payment where id = $1',
-    values: [paymentId],
-  })
-  return rows[0]?.orderId ?? null
-}

@@ -1,5 +1,5 @@
 import type { CaptureId, PaymentId, RefundId } from '../../domain/ids'
-import type { OurPayment } from '../../domain/payment/reconciliation'
+import type { BookedPayment, ChargedPayment, OurPayment } from '../../domain/payment/reconciliation'
 import type { Db } from '../pool'
 import { statement } from '../sql'
 
@@ -11,13 +11,22 @@ export interface ChargeName {
   readonly reference: string
 }
 
-const OUR_PAYMENT = `
+const PAYMENT = `
   p.id, p.order_id as "orderId", p.provider, p.key, p.reference, p.currency, p.status, coalesce(p.amount, 0) as amount,
-  p.captured, p.released, p.refunded, p.refunding, p.disputed, coalesce(l.elsewhere, 0)::bigint as elsewhere,
+  p.captured, p.released, p.refunded, p.refunding, p.disputed,
+  case when p.refunded = 0 then 0 else (
+    select coalesce(sum(e.amount), 0)::bigint
+    from ledger_entry e
+    where e.payment_id = p.id and e.operation = 'refund_elsewhere' and e.account = 'refunds_payable') end as elsewhere,
   p.updated_at > now() - make_interval(secs => :quietSeconds) as "isRecent",
   exists (select from payment w where w.order_id = p.order_id and w.releasing)
     or exists (select from capture w where w.order_id = p.order_id and w.at_work and w.status = 'pending')
-    or exists (select from refund w where w.order_id = p.order_id and w.at_work and w.status = 'pending') as "isAtWork",
+    or exists (select from refund w where w.order_id = p.order_id and w.at_work and w.status = 'pending') as "isAtWork"`
+const STAGE = `
+    'stage', case when o.status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
+                  when o.status in ('cancelled', 'completed') then 'over' else 'won' end,
+    'wasConfirmed', o.confirmed_at is not null`
+const MOVES = `
   (select coalesce(json_agg(json_build_object('id', c.id, 'key', c.key, 'reference', c.reference, 'amount', c.amount,
             'status', c.status, 'cause', c.cause, 'movement', c.movement)), '[]')
    from capture c where c.payment_id = p.id) as captures,
@@ -27,13 +36,15 @@ const OUR_PAYMENT = `
               where e.payment_id = p.id and e.operation = 'refund_elsewhere' and e.seq = r.number))), '[]')
    from refund r where r.payment_id = p.id) as refunds,
   (select coalesce(json_agg(json_build_object('reference', d.reference, 'amount', d.amount, 'status', d.status)), '[]')
-   from dispute d where d.payment_id = p.id) as disputes,
-  json_build_object('authorized', coalesce(l.authorized, 0), 'clearing', coalesce(l.clearing, 0),
-    'payable', coalesce(-l.payable, 0), 'disputed', coalesce(l.disputed, 0)) as ledger,
-  json_build_object(
-    'stage', case when o.status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
-                  when o.status in ('cancelled', 'completed') then 'over' else 'won' end,
-    'wasConfirmed', o.confirmed_at is not null,
+   from dispute d where d.payment_id = p.id) as disputes`
+const BOOKS = `
+  (select json_build_object(
+            'authorized', coalesce(sum(amount) filter (where account = 'authorized'), 0),
+            'clearing', coalesce(sum(amount) filter (where account = 'psp_clearing'), 0),
+            'payable', coalesce(-sum(amount) filter (where account = 'refunds_payable'), 0),
+            'disputed', coalesce(sum(amount) filter (where account in ('disputed', 'dispute_losses')), 0))
+   from ledger_entry where payment_id = p.id) as ledger,
+  json_build_object(${STAGE},
     'owed', case when o.status = 'cancelled' then 0 else o.total - o.cancelled end,
     'kept', (select sum(q.captured - q.refunded - q.refunding - q.disputed) from payment q where q.order_id = o.id)
       - coalesce((
@@ -41,25 +52,14 @@ const OUR_PAYMENT = `
         from refund f
         where f.order_id = o.id and f.status = 'failed' and f.cause in ('cancel', 'late')
           and not exists (select from refund again where again.order_id = o.id and again.retries = f.id)), 0)) as "order"`
-const OF_PAYMENT = `
-  join orders o on o.id = p.order_id
-  left join lateral (
-    select sum(amount) filter (where account = 'authorized') as authorized,
-           sum(amount) filter (where account = 'psp_clearing') as clearing,
-           sum(amount) filter (where account = 'refunds_payable') as payable,
-           sum(amount) filter (where account in ('disputed', 'dispute_losses')) as disputed,
-           sum(amount) filter (where account = 'refunds_payable' and operation = 'refund_elsewhere') as elsewhere
-    from ledger_entry
-    where payment_id = p.id
-  ) l on true`
 
 /** Of each of these charges the payment that asked for it; null where there is none. */
 export async function readPaymentsOfCharges(
   db: Db,
   { provider, charges, quietSeconds }: { provider: string; charges: readonly ChargeName[]; quietSeconds: number },
-): Promise<(OurPayment | null)[]> {
+): Promise<(ChargedPayment | null)[]> {
   const rows = JSON.stringify(charges.map(({ key, reference }, n) => ({ n, key, reference })))
-  const found = await db.query<OurPayment & { n: number }>(OF_CHARGES({ provider, rows, quietSeconds }))
+  const found = await db.query<ChargedPayment & { n: number }>(OF_CHARGES({ provider, rows, quietSeconds }))
   const byNumber = new Map(found.rows.map(({ n, ...payment }) => [n, payment]))
   return charges.map((_, n) => byNumber.get(n) ?? null)
 }
@@ -67,7 +67,7 @@ export async function readPaymentsOfCharges(
 const OF_CHARGES = statement(
   'compared.ofCharges',
   `
-    select w.n, ${OUR_PAYMENT}
+    select w.n, ${PAYMENT}, ${MOVES}, json_build_object(${STAGE}) as "order"
     from json_to_recordset(:rows::json) as w (n int, key text, reference text)
     cross join lateral (
       select * from payment where key = w.key and provider = :provider
@@ -75,21 +75,34 @@ const OF_CHARGES = statement(
       select * from payment where reference = w.reference and provider = :provider
       limit 1
     ) p
-    ${OF_PAYMENT}` as const,
+    join orders o on o.id = p.order_id` as const,
 )
 
-export async function readComparedPayments(
-  db: Db,
-  { ids, quietSeconds }: { ids: readonly PaymentId[]; quietSeconds: number },
-): Promise<OurPayment[]> {
-  const { rows } = await db.query<OurPayment>(BY_ID({ ids, quietSeconds }))
+interface Wanted {
+  readonly ids: readonly PaymentId[]
+  readonly quietSeconds: number
+}
+
+/** Payments beside their ledger and their order. */
+export async function readBookedPayments(db: Db, { ids, quietSeconds }: Wanted): Promise<BookedPayment[]> {
+  const { rows } = await db.query<BookedPayment>(BOOKED({ ids, quietSeconds }))
   return rows
 }
 
-const BY_ID = statement(
-  'compared.byId',
-  `select ${OUR_PAYMENT} from unnest(:ids::text[]) as w (id) join payment p on p.id = w.id ${OF_PAYMENT}` as const,
-)
+const BY_ID = `
+    from unnest(:ids::text[]) as w (id)
+    join payment p on p.id = w.id
+    join orders o on o.id = p.order_id` as const
+
+const BOOKED = statement('compared.booked', `select ${PAYMENT}, ${BOOKS} ${BY_ID}` as const)
+
+/** Payments with all that belongs to them. */
+export async function readComparedPayments(db: Db, { ids, quietSeconds }: Wanted): Promise<OurPayment[]> {
+  const { rows } = await db.query<OurPayment>(WHOLE({ ids, quietSeconds }))
+  return rows
+}
+
+const WHOLE = statement('compared.whole', `select ${PAYMENT}, ${MOVES}, ${BOOKS} ${BY_ID}` as const)
 
 /**
  * Behind which entry of the ledger those begin that were written at `since` or later. Entries are written in the order of

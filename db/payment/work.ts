@@ -6,7 +6,7 @@ import { statement } from '../sql'
 /** An authorization is renewed, or a person is asked, so long before it ends. */
 const RENEW_HOURS_BEFORE = 48
 
-/** What is to be done, read from the rows that ask for it. Null when there is no such order. `paymentId` null: of all its payments. */
+/** What is to be done, read from the rows that ask for it. Null when there is no such order. `paymentId` null: of those that pay for it. */
 export async function readPaymentWork(
   db: Db,
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId | null },
@@ -14,6 +14,9 @@ export async function readPaymentWork(
   const { rows } = await db.query<PaymentWork>(READ_WORK({ orderId, paymentId }))
   return rows[0] ?? null
 }
+
+/** The payment `p` is the one, or without one it pays for its order: what others took is for their settlements. */
+const IN_SCOPE = `case when :paymentId::text is null then p.outcome = 'completed' else p.id = :paymentId end` as const
 
 const READ_WORK = statement(
   'payment.work',
@@ -26,17 +29,19 @@ const READ_WORK = statement(
         select 1 as place, p.attempt as number, json_build_object('kind', 'release', 'object', p.id, 'paymentId', p.id,
                'amount', p.amount - p.captured - p.capturing - p.released) as item
         from payment p
-        where p.order_id = o.id and p.releasing and (:paymentId::text is null or p.id = :paymentId)
+        where p.order_id = o.id and p.releasing and ${IN_SCOPE}
         union all
         select 2, c.number, json_build_object('kind', 'capture', 'object', c.id, 'paymentId', c.payment_id,
                'amount', c.amount, 'status', c.status, 'failureCode', c.failure_code)
         from capture c
-        where c.order_id = o.id and c.at_work and (:paymentId::text is null or c.payment_id = :paymentId)
+        join payment p on p.id = c.payment_id
+        where c.order_id = o.id and c.at_work and ${IN_SCOPE}
         union all
         select 3, r.number, json_build_object('kind', 'refund', 'object', r.id, 'paymentId', r.payment_id,
                'amount', r.amount, 'status', r.status, 'failureCode', r.failure_code, 'isAccepted', r.reference is not null)
         from refund r
-        where r.order_id = o.id and r.at_work and (:paymentId::text is null or r.payment_id = :paymentId)
+        join payment p on p.id = r.payment_id
+        where r.order_id = o.id and r.at_work and ${IN_SCOPE}
         union all
         select 4, newest.attempt, json_build_object('kind', 'renewal', 'object', newest.id, 'paymentId', newest.id,
                'amount', newest.due)
@@ -45,7 +50,8 @@ const READ_WORK = statement(
         select 5, d.number, json_build_object('kind', 'dispute', 'object', d.reference, 'paymentId', d.payment_id,
                'amount', d.amount, 'status', d.status)
         from dispute d
-        where d.order_id = o.id and d.at_work and (:paymentId::text is null or d.payment_id = :paymentId)
+        join payment p on p.id = d.payment_id
+        where d.order_id = o.id and d.at_work and ${IN_SCOPE}
       ) as work
     ), '[]') as items
     from orders o

@@ -36,8 +36,8 @@ export interface Difference {
   readonly currency: string
 }
 
-/** A payment with all that belongs to it in our rows. */
-export interface OurPayment {
+/** A payment in our rows. */
+interface PaymentSums {
   readonly id: PaymentId
   readonly orderId: OrderId
   readonly provider: string
@@ -58,12 +58,24 @@ export interface OurPayment {
   readonly isRecent: boolean
   /** Something of its order is being captured, refunded or let go right now. */
   readonly isAtWork: boolean
+}
+
+/** A payment as it is compared with its charge. */
+export interface ChargedPayment extends PaymentSums {
   readonly captures: readonly OurCapture[]
   readonly refunds: readonly OurRefund[]
   readonly disputes: readonly OurDispute[]
+  readonly order: OurStage
+}
+
+/** A payment as it is compared with its ledger and its order. */
+export interface BookedPayment extends PaymentSums {
   readonly ledger: OurLedger
   readonly order: OurOrder
 }
+
+/** A payment with all that belongs to it. */
+export type OurPayment = ChargedPayment & BookedPayment
 
 export interface OurCapture {
   readonly id: CaptureId
@@ -103,9 +115,12 @@ export interface OurLedger {
   readonly disputed: number
 }
 
-export interface OurOrder {
+export interface OurStage {
   readonly stage: 'open' | 'won' | 'over'
   readonly wasConfirmed: boolean
+}
+
+export interface OurOrder extends OurStage {
   /** What it costs now. */
   readonly owed: number
   /** What was captured for it and will not go back. */
@@ -162,14 +177,18 @@ export function compareUnknown(charge: TheirCharge): Difference[] {
 
 /** Everything in which a payment differs from its charge (null: the provider has none), its ledger and its order. */
 export function comparePayment(payment: OurPayment, charge: TheirCharge | null): Difference[] {
+  return [...compareCharge(payment, charge), ...compareBooks(payment)]
+}
+
+/** A payment against its charge. */
+export function compareCharge(payment: ChargedPayment, charge: TheirCharge | null): Difference[] {
   const { id, currency } = payment
   // Nothing is ever converted: no other figure can be compared.
-  if (charge && charge.currency !== currency) return [...compareAmount(payment, charge), ...compareBooks(payment)]
+  if (charge && charge.currency !== currency) return compareAmount(payment, charge)
   const all: Difference[] = [
     ...(charge ? [...compareAmount(payment, charge), ...compareMoved(payment, charge)] : []),
     ...compareSums(payment, charge),
     ...compareMissing(payment, charge),
-    ...compareBooks(payment),
   ]
   const held = charge ? heldBy(charge) : 0
   if (payment.order.stage === 'over' && held > 0)
@@ -178,7 +197,7 @@ export function comparePayment(payment: OurPayment, charge: TheirCharge | null):
 }
 
 /** A payment against its ledger and its order: our own rows among themselves. */
-export function compareBooks(payment: OurPayment): Difference[] {
+export function compareBooks(payment: BookedPayment): Difference[] {
   const { id, currency, captured, refunded, refunding, disputed, elsewhere, ledger, order } = payment
   const clearing = captured - (refunded - elsewhere) - disputed
   const pairs: [DifferenceKind, number, number][] = [
@@ -193,7 +212,7 @@ export function compareBooks(payment: OurPayment): Difference[] {
 
 /** The row of ours that says that this movement happened; null when there is none of this amount. */
 export function findMoved(
-  payment: OurPayment,
+  payment: ChargedPayment,
   { type, reference, key, amount, currency }: TheirMovement,
 ): OurCapture | OurRefund | OurDispute | null {
   if (currency !== payment.currency) return null
@@ -211,13 +230,13 @@ export function findMoved(
   return type === 'refund_failed' && refund.status !== 'failed' ? null : refund
 }
 
-function compareAmount({ id, orderId, amount, currency, status }: OurPayment, charge: TheirCharge): Difference[] {
+function compareAmount({ id, orderId, amount, currency, status }: PaymentSums, charge: TheirCharge): Difference[] {
   const isSame = charge.amount === amount && charge.currency === currency && charge.orderId === orderId
   if (isSame || !HELD_ONCE.has(status)) return []
   return [{ kind: 'charge_amount', object: id, ours: amount, theirs: charge.amount, currency: charge.currency }]
 }
 
-function compareSums(payment: OurPayment, charge: TheirCharge | null): Difference[] {
+function compareSums(payment: ChargedPayment, charge: TheirCharge | null): Difference[] {
   const { id, currency, captured, refunded, elsewhere, disputed } = payment
   const lost = (charge?.disputes ?? []).filter(({ status }) => status !== 'won')
   return differing(
@@ -233,7 +252,7 @@ function compareSums(payment: OurPayment, charge: TheirCharge | null): Differenc
 }
 
 /** What the charge shows as moved, and our rows do not. */
-function compareMoved(payment: OurPayment, charge: TheirCharge): Difference[] {
+function compareMoved(payment: ChargedPayment, charge: TheirCharge): Difference[] {
   const { currency } = charge
   return movedIn(charge)
     .filter((movement) => !findMoved(payment, movement))
@@ -273,7 +292,7 @@ export function movedIn({ captures, refunds, disputes, currency }: TheirCharge):
 }
 
 /** Our captures and refunds that succeeded and that the charge does not show. */
-function compareMissing(payment: OurPayment, charge: TheirCharge | null): Difference[] {
+function compareMissing(payment: ChargedPayment, charge: TheirCharge | null): Difference[] {
   const { currency } = payment
   const taken = (charge?.captures ?? []).map((each) => captureOf(payment, each)?.id)
   const captures = payment.captures
@@ -297,7 +316,7 @@ function isSame(ours: Named, theirs: Named): boolean {
 
 /** By key or reference; what was taken with the authorization has neither in our rows at first. */
 function captureOf(
-  { captures }: OurPayment,
+  { captures }: Pick<ChargedPayment, 'captures'>,
   theirs: { readonly reference: string; readonly key: string | null; readonly amount: number },
 ): OurCapture | undefined {
   return (
@@ -311,7 +330,7 @@ function captureOf(
 /** Statuses of payments that hold money, or did. */
 const HELD_ONCE: ReadonlySet<AttemptStatus> = new Set(['authorized', 'captured', 'refunded'])
 
-function authorizedOf({ status, amount, captured, released }: OurPayment): number {
+function authorizedOf({ status, amount, captured, released }: PaymentSums): number {
   return status === 'authorized' ? amount - captured - released : 0
 }
 

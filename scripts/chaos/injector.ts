@@ -87,10 +87,12 @@ export class Injector {
     const setting = { authorization_seconds: seconds }
     this.provider.add(setting)
     await this.tellProvider()
-    return work().finally(() => {
+    try {
+      return await work()
+    } finally {
       this.provider.delete(setting)
-      return this.tellProvider()
-    })
+      await this.tellProvider()
+    }
   }
 
   private arm(point: string, plan: FaultPlan): void {

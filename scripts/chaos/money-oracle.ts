@@ -1,8 +1,20 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
 import type { ReceivedAnswer } from './client'
-import type { OrderRow } from './oracle'
 import type { JournalCharge } from './sandbox'
+
+export interface OrderRow {
+  readonly id: string
+  readonly status: string
+  readonly total: number
+  /** The value of what will not be delivered, and its units. */
+  readonly cancelled: number
+  readonly cancelledUnits: number
+  readonly cancelledAt: Date | null
+  /** It was confirmed, whatever became of it. */
+  readonly hasWon: boolean
+  readonly lines: Readonly<Record<string, number>> | null
+}
 
 /** Money of a cancelled order goes back so long after the provider can be asked. */
 const GIVEN_BACK_MS = 60_000
@@ -16,6 +28,7 @@ interface Move {
   readonly status: string
   readonly cause: string
   readonly retries: string | null
+  readonly failureCode: string | null
   /** A person gave it back in another way: the provider knows nothing of it. */
   readonly elsewhere: boolean
 }
@@ -40,6 +53,7 @@ export async function judgeMoney(
     ...told.filter(({ status }) => status === 500).map((one) => `${nameOf(one)} → 500`),
     ...judgeCommands(told, books),
     ...judgeKeys(books),
+    ...judgeRefusals(books),
     ...judgeSums(told, books),
     ...judgeCancels(told, books),
     ...judgeGivenBack(books, providerBackAt),
@@ -95,6 +109,13 @@ function judgeKeys({ charges, moves }: Books): string[] {
   const keys = new Set(moves.map(({ key }) => key))
   const strange = done.filter(({ key }) => key !== null && !keys.has(key))
   return [...faults, ...strange.map(({ key }) => `the provider did ${key}, which nobody asked for`)]
+}
+
+/** Our own bounds come first: the provider never has to refuse what is more than there is. */
+function judgeRefusals({ moves }: Books): string[] {
+  return moves
+    .filter(({ failureCode }) => failureCode === 'amount_exceeds_available')
+    .map(({ key, amount }) => `the provider had to refuse ${key} of ${amount}: it is more than there was`)
 }
 
 /** Nothing is taken or kept beyond what is owed, and what is owed was not let go before anybody cancelled or captured. */
@@ -168,10 +189,11 @@ function sumsOf(charges: readonly JournalCharge[]) {
 
 async function readMoves(orderId: string, pool: Pool): Promise<Move[]> {
   const { rows } = await pool.query<Move>(
-    `select id, id as "requestId", 'capture' as kind, key, amount, status, cause, retries, false as elsewhere
+    `select id, id as "requestId", 'capture' as kind, key, amount, status, cause, retries,
+            failure_code as "failureCode", false as elsewhere
      from capture where order_id = $1
      union all
-     select id, request_id, 'refund', key, amount, status, cause, retries, exists (
+     select id, request_id, 'refund', key, amount, status, cause, retries, failure_code, exists (
               select from ledger_entry l where l.payment_id = r.payment_id and l.operation = 'refund_elsewhere' and l.seq = r.number)
      from refund r where order_id = $1`,
     [orderId],

@@ -1,24 +1,13 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
 import type { Answer, ReceivedAnswer } from './client'
-import { judgeMoney } from './money-oracle'
+import { judgeMoney, type OrderRow } from './money-oracle'
 import { type JournalCharge, readCharges } from './sandbox'
-
-export interface OrderRow {
-  readonly id: string
-  readonly status: string
-  readonly total: number
-  /** The value of what will not be delivered, and its units. */
-  readonly cancelled: number
-  readonly cancelledUnits: number
-  readonly cancelledAt: Date | null
-  /** It was confirmed, whatever became of it. */
-  readonly hasWon: boolean
-  readonly lines: Readonly<Record<string, number>> | null
-}
 
 /** Once its order is accepted a request gets no 5xx any more; so much later the process knew. */
 const ACCEPTED_MS = 1_500
+/** A charge that is sent at the end of its hold is on its way so long. */
+const ON_ITS_WAY_MS = 2_500
 /** An approval so shortly before the end of the hold may come too late. */
 const APPROVAL_MARGIN_MS = 1_000
 /** Outcomes that a key keeps. */
@@ -49,6 +38,7 @@ export async function judge(history: History, deps: OracleDeps): Promise<string[
     ...judgeOrders(history, orders, charges),
     ...judgeAnswers(history, { orders, charges, keys }),
     ...judgeFailures(history, keys),
+    ...judgeHolds(charges),
     ...(await judgeReplays(history, keys)),
     ...(await judgeCart(history, orders)),
     ...(await judgeWon(history, orders, { charges, ...deps })),
@@ -138,6 +128,14 @@ function judgeAnswers(
   for (const orderId of history.orders)
     if (!orders.some((order) => order.id === orderId)) faults.push(`${orderId} was acknowledged and is gone`)
   return faults
+}
+
+/** Money is asked for only while the stock is held that it pays for. */
+function judgeHolds(charges: readonly JournalCharge[]): string[] {
+  return charges.flatMap(({ key, created_at, expires_at }) => {
+    const late = expires_at === null ? 0 : Date.parse(created_at) - Date.parse(expires_at)
+    return late > ON_ITS_WAY_MS ? [`${key} was charged ${Math.round(late / 1000)} s after its hold`] : []
+  })
 }
 
 /** A request that was accepted while it ran is never told that it failed. */

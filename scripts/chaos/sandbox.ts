@@ -10,6 +10,9 @@ export interface JournalCharge {
   readonly captured: number
   readonly released: number
   readonly refunded: number
+  /** Until when the stock is held that it pays for. */
+  readonly expires_at: string | null
+  readonly created_at: string
   readonly updated_at: string
   readonly captures: readonly JournalMove[]
   readonly refunds: readonly JournalMove[]

@@ -27,6 +27,10 @@ const HOLD_SECONDS = 4
 
 type Played = History | StaffHistory
 
+/** Where the order and its payments are locked. */
+const FIRST_LOCK = 'where id = :orderId\n    for update`);'
+const SECOND_LOCK = 'order by attempt\n    for update`);'
+
 interface Patch {
   /** A file or folder of dist/. */
   readonly where: string
@@ -124,6 +128,121 @@ const SAFEGUARDS: readonly Safeguard[] = [
     patches: [{ where: 'db/catalog/image/write.js', find: 'await store();', replace: '' }],
     scene: (on) => staff(on, 'upload'),
     noticed: /the picture of 400 is answered 404/,
+  },
+  {
+    name: 'the bound of what may be captured of a payment',
+    patches: [
+      { where: 'domain/payment/books.js', find: 'if (!payment || amount > available)', replace: 'if (!payment)' },
+    ],
+    schema: {
+      drop: 'alter table payment drop constraint never_captured_twice',
+      restore:
+        'alter table payment add constraint never_captured_twice check (captured + capturing + released <= amount) not valid',
+    },
+    scene: (on) =>
+      afterPaying(on, (tell, { total }) =>
+        inTurn(tell('captures', { amount: 100 }), tell('captures', { amount: total })),
+      ),
+    noticed: /the provider had to refuse order_\w+\/capture/,
+  },
+  {
+    name: 'the bound of what may be refunded of a payment',
+    patches: [
+      {
+        where: 'domain/payment/books.js',
+        find: 'Math.max(0, captured - disputed - refunded - refunding)',
+        replace: 'captured',
+      },
+    ],
+    schema: {
+      drop: 'alter table payment drop constraint never_refunded_twice',
+      restore:
+        'alter table payment add constraint never_refunded_twice check (refunded + refunding <= captured) not valid',
+    },
+    scene: (on) =>
+      afterPaying(on, (tell, { total }) =>
+        inTurn(tell('captures', { amount: total }), tell('refunds', refundOf(total)), tell('refunds', refundOf(total))),
+      ),
+    noticed: /the provider had to refuse order_\w+\/refund/,
+  },
+  {
+    name: 'the bound of what an order owes',
+    patches: [
+      {
+        where: 'domain/payment/books.js',
+        find: 'Math.min(this.due, capturableOf(payment))',
+        replace: 'capturableOf(payment)',
+      },
+      { where: 'domain/payment/books.js', find: 'if (excess <= 0)', replace: 'if (true)' },
+    ],
+    scene: (on) =>
+      afterPaying(on, (tell, { sku, total }) =>
+        inTurn(
+          tell('cancel', { reason_code: 'ablation', lines: [{ sku, quantity: 1 }] }),
+          tell('captures', { amount: total }),
+        ),
+      ),
+    noticed: /captured beyond the \d+ that are owed/,
+  },
+  {
+    name: "a capture's idempotency key",
+    patches: [
+      {
+        where: 'providers/payment/sandbox.js',
+        find: '`${path}/capture`, signal, key,',
+        replace: "`${path}/capture`, signal, require('node:crypto').randomUUID(),",
+      },
+    ],
+    scene: (on) =>
+      afterPaying(on, async (tell) => {
+        await loseAnAnswer(on)
+        await tell('captures', { amount: 500 })()
+      }),
+    noticed: /the provider did [0-9a-f-]{36}, which nobody asked for/,
+  },
+  {
+    name: "a refund's idempotency key",
+    patches: [
+      {
+        where: 'providers/payment/sandbox.js',
+        find: '`${path}/refunds`, signal, key,',
+        replace: "`${path}/refunds`, signal, require('node:crypto').randomUUID(),",
+      },
+    ],
+    scene: (on) =>
+      afterPaying(on, async (tell, { total }) => {
+        await tell('captures', { amount: total })()
+        await loseAnAnswer(on)
+        await tell('refunds', refundOf(500))()
+      }),
+    noticed: /the provider did [0-9a-f-]{36}, which nobody asked for/,
+  },
+  {
+    name: "the lock of an order's books: one writer at a time",
+    patches: [
+      { where: 'db/payment/books.js', find: FIRST_LOCK, replace: 'where id = :orderId`);' },
+      { where: 'db/payment/books.js', find: SECOND_LOCK, replace: 'order by attempt`);' },
+    ],
+    scene: twoCapturesAtOnce,
+    noticed: /sums_are_of_their_captures_refunds_and_disputes/,
+  },
+  {
+    name: 'the release of what a cancelled order does not need',
+    patches: [
+      {
+        where: 'domain/payment/books.js',
+        find: 'if (isUsedUp && capturableOf(payment) > 0)',
+        replace: 'if (false)',
+      },
+    ],
+    scene: (on) => afterPaying(on, (tell) => inTurn(tell('cancel', { reason_code: 'ablation' }))),
+    noticed: /nothing is owed, \d+ are authorized/,
+  },
+  {
+    name: 'no charge after the hold',
+    patches: [{ where: 'activities/payment/send.js', find: 'if (!attempt.isHeld)', replace: 'if (false)' }],
+    scene: aWorkerDiesBeforeTheCharge,
+    noticed: /was charged \d+ s after its hold/,
   },
   {
     name: 'the unique live order of a cart',
@@ -274,6 +393,57 @@ async function approvedWithoutAWebhook(on: Harness): Promise<History[]> {
 
 async function eventsThreeTimes(on: Harness): Promise<History[]> {
   return [await play(on, { script: 'buy', method: 'pm_sandbox_duplicate_webhooks' })]
+}
+
+/** Sends a command of staff about the order, when it is called. */
+type Tell = (what: 'captures' | 'refunds' | 'cancel', body: object) => () => Promise<unknown>
+
+/** Somebody buys two units, and staff do the rest. */
+async function afterPaying(
+  on: Harness,
+  work: (tell: Tell, order: { readonly id: string; readonly sku: string; readonly total: number }) => Promise<void>,
+): Promise<History[]> {
+  const history = await play(on, { script: 'buy', quantity: 2 })
+  const [id = ''] = history.orders
+  const [sku = ''] = history.lines.keys()
+  const adminKey = on.stack.file.admin_key
+  const tell: Tell = (what, body) => () =>
+    history.staff.send({ method: 'POST', path: `/v1/admin/orders/${id}/${what}`, adminKey, key: randomUUID(), body })
+  const { body } = await history.staff.send({ method: 'GET', path: `/v1/admin/orders/${id}`, adminKey })
+  await work(tell, { id, sku, total: (body['totals'] as { total: { amount: number } }).total.amount })
+  return [history]
+}
+
+async function inTurn(...acts: (() => Promise<unknown>)[]): Promise<void> {
+  for (const act of acts) await act()
+}
+
+function refundOf(amount: number) {
+  return { amount, reason_code: 'ablation' }
+}
+
+/** The next change at the provider is made, and nobody hears of it. */
+async function loseAnAnswer(on: Harness): Promise<void> {
+  const journal = join(on.folder, 'sandbox.journal')
+  const changes = (): number => readFileSync(journal, 'utf8').split('"charge":').length
+  const before = changes()
+  await tellProvider(on, { drop_answer_rate: 1 })
+  void until('something has changed', () => changes() > before).finally(() => tellProvider(on, {}))
+}
+
+/** Both have read the books before one of them writes. */
+async function twoCapturesAtOnce(on: Harness): Promise<History[]> {
+  return afterPaying(on, async (tell, { id, total }) => {
+    await whileLocked(on, 'select from payment where order_id = $1 for update', id, 2, () =>
+      Promise.all([tell('captures', { amount: total })(), tell('captures', { amount: total })()]),
+    )
+  })
+}
+
+/** It comes back when the hold is over. */
+async function aWorkerDiesBeforeTheCharge(on: Harness): Promise<History[]> {
+  writeFileSync(join(on.faultFolder, 'charge.before'), '')
+  return [await play(on, { script: 'buy' })]
 }
 
 async function staff(on: Harness, script: StaffScript): Promise<StaffHistory[]> {

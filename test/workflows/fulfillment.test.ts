@@ -27,7 +27,7 @@ afterAll(() => worker?.stop(), 30_000)
 
 const BY = newId('apiKey')
 
-interface Story {
+interface Started {
   readonly orderId: OrderId
   readonly paymentId: PaymentId
   readonly money: MoneyStubs
@@ -35,7 +35,7 @@ interface Story {
 }
 
 /** A confirmed order whose money asks for what `ask` says; its workflow has been told. */
-async function begin(ask: (money: MoneyStubs, paymentId: PaymentId) => unknown, patienceMs?: number): Promise<Story> {
+async function begin(ask: (money: MoneyStubs, paymentId: PaymentId) => unknown, patienceMs?: number): Promise<Started> {
   const [orderId, paymentId] = [newId('order'), newId('payment')]
   const money = new MoneyStubs(patienceMs === undefined ? {} : { patienceMs })
   ask(money, paymentId)
@@ -45,7 +45,7 @@ async function begin(ask: (money: MoneyStubs, paymentId: PaymentId) => unknown, 
 }
 
 /** The order is over, and its workflow is told. */
-async function end({ money, handle }: Story): Promise<void> {
+async function end({ money, handle }: Started): Promise<void> {
   money.isOver = true
   await handle.signal(paymentWorkSignal)
   await handle.result()
@@ -56,10 +56,10 @@ const waitForCalls = (name: string, count: number): Promise<unknown> =>
   until(`${name} is called ${count} times`, () => called(name).length >= count, undefined, 20_000)
 const isIdle = (money: MoneyStubs): Promise<unknown> => until('nothing is left', () => money.items.length === 0)
 
-const repair = ({ handle }: Story, action: RepairAction, more: object = {}) =>
+const repair = ({ handle }: Started, action: RepairAction, more: object = {}) =>
   handle.executeUpdate(REPAIR_UPDATES[action], { args: [{ reason_code: 'checked', by: BY, ...more } as Repair] })
 
-async function attributesOf({ handle }: Story): Promise<unknown[]> {
+async function attributesOf({ handle }: Started): Promise<unknown[]> {
   const { typedSearchAttributes } = await handle.describe()
   const { needsAttention, attentionReason } = SEARCH_ATTRIBUTES
   return [typedSearchAttributes.get(needsAttention), typedSearchAttributes.get(attentionReason)]
@@ -123,7 +123,7 @@ describe('a confirmed order', () => {
 })
 
 describe('a capture that is refused', () => {
-  const refused = async (): Promise<Story> => {
+  const refused = async (): Promise<Started> => {
     const begun = await begin((money, paymentId) => void money.refused.add(money.capture(paymentId).object))
     await waitForCalls('openCase', 1)
     return begun

@@ -40,7 +40,13 @@ const firstRefund = (books: Books): RefundId => books.refunds[0]?.id as RefundId
 describe('what is to be done with the money of an order', () => {
   it('is nothing while it is paid and waits', async () => {
     const order = await confirmed()
-    expect(await workOf(order)).toEqual({ isOver: false, currency: 'GBP', total: 1_000, items: [] })
+    expect(await workOf(order)).toEqual({
+      isOver: false,
+      currency: 'GBP',
+      total: 1_000,
+      renewInMs: null,
+      items: [],
+    })
     expect(await isAtWork(order)).toBe(false)
   })
 
