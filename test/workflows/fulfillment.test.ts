@@ -245,7 +245,7 @@ describe('several cases at once', () => {
     await repair(begun, 'resolveStep', { outcome: 'done' })
     await isIdle(begun.money)
     await end(begun)
-    expect(called('closeDispute')).toEqual([{ paymentId: begun.paymentId, reference: 'dp_1' }])
+    expect(called('closeDispute')).toEqual([{ orderId: begun.orderId, reference: 'dp_1' }])
   })
 
   it('are repaired each by its object', async () => {

@@ -7,6 +7,7 @@ import { adjustStock } from '../../../db/inventory/stock'
 import { acceptOrder } from '../../../db/checkout'
 import { cancelOrder, cancelUnits } from '../../../db/order/cancel'
 import { confirmOrder } from '../../../db/order/confirm'
+import { holdOrder, resumeOrder } from '../../../db/order/hold'
 import { placeOrder, refuseOrder } from '../../../db/order/place'
 import { type AttemptChange, changeAttempt, requestAttempt, startAttempt } from '../../../db/payment/attempt'
 import { withBooks } from '../../../db/payment/books'
@@ -248,9 +249,13 @@ async function moneyComesAndGoes(order: Order, came: SeenPayment, later: Partial
   })
 }
 
-/** Of two units one is taken, and one cancelled; what was taken is disputed, and goes back after a refusal. */
+/** It is held and goes on. Of two units one is taken, and one cancelled; what was taken is disputed, and goes back after a refusal. */
 async function moneyOfTheConfirmed(order: Order): Promise<void> {
   const { orderId, paymentId } = order
+  await withTransaction(database.pool, async (tx) => {
+    await holdOrder(tx, orderId, 'dispute')
+    await resumeOrder(tx, orderId, 'dispute')
+  })
   const capture = (answer: MoveAnswer) =>
     inBooksOf(order, (books) => {
       const claimed = books.claimCapture({ amount: 200, actor: null })
