@@ -553,6 +553,7 @@ create table orders (
   restarts integer default 0 not null,
   cancel_wanted_at timestamp with time zone,
   reminded_at timestamp with time zone,
+  work_told boolean default false not null,
   unmoved_since timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,

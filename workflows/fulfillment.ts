@@ -20,15 +20,15 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
       await continueAsNew<typeof fulfillment>({ orderId })
     }
     intervention.showWaiting('the next thing to do with the money of this order.', 'The order is paid and confirmed.')
-    if (!(await condition(() => worker.mustWork, untilRenewal(worker)))) worker.readAgain()
+    await nextWork(worker)
   }
   intervention.show('The order is over, and all of its money is where it belongs.')
   await condition(allHandlersFinished)
 }
 
-/** A timer longer than this is set anew: an authorization may have been renewed or let go by then. */
-const LONGEST_WAIT_MS = 30 * 86_400_000
-
-function untilRenewal({ renewAt }: MoneyWorker): number {
-  return renewAt === null ? LONGEST_WAIT_MS : Math.min(LONGEST_WAIT_MS, Math.max(1_000, renewAt - Date.now()))
+/** Ends when there is something to do: somebody says so, or an authorization is about to end. */
+async function nextWork(worker: MoneyWorker): Promise<void> {
+  if (worker.renewAt === null) return condition(() => worker.mustWork)
+  const waitMs = Math.max(1_000, worker.renewAt - Date.now())
+  if (!(await condition(() => worker.mustWork, waitMs))) worker.readAgain()
 }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
-import { isMoneyAtWork } from '../../db/payment/work'
+import { forgetTold, isMoneyAtWork, noteTold } from '../../db/payment/work'
 import { isPostgresUnavailable } from '../../db/pool'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import {
@@ -28,6 +28,7 @@ export async function tellOwner(
   deps: ApiDeps,
 ): Promise<void> {
   const { workflow } = deps.temporal
+  if (!(await noteTold(deps.pool, orderId))) return
   try {
     await deps.temporal.withDeadline(Date.now() + TELL_MS, async () => {
       try {
@@ -46,6 +47,7 @@ export async function tellOwner(
       }
     })
   } catch (error) {
+    await forgetTold(deps.pool, orderId)
     if (!isTemporalUnavailable(error)) throw error
     deps.log.debug({ err: error, order_id: orderId }, 'the owner of the money could not be told')
   }

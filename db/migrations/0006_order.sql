@@ -41,6 +41,8 @@ create table orders (
   -- What could not be said to the order's workflow while Temporal was away; the sweep says it.
   cancel_wanted_at timestamptz,
   reminded_at timestamptz,
+  -- The owner of its money was told of something to do, and has not read since: whoever asks for more need not tell it again.
+  work_told boolean not null default false,
   -- Since when the sweep has seen it past its time and not changing.
   unmoved_since timestamptz,
   created_at timestamptz not null default now(),

@@ -11,8 +11,31 @@ export async function readPaymentWork(
   db: Db,
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId | null },
 ): Promise<PaymentWork | null> {
+  // Before the reading: what is asked for from now on is told again.
+  if (paymentId === null) await db.query(HEARD({ orderId }))
   const { rows } = await db.query<PaymentWork>(READ_WORK({ orderId, paymentId }))
   return rows[0] ?? null
+}
+
+const HEARD = statement('payment.heard', 'update orders set work_told = false where id = :orderId and work_told')
+
+/**
+ * Notes that the owner of the order's money is told of something to do. False when it was told already and has not read since:
+ * a crowd of commands is one signal, for Temporal takes no more than a hundred of them beside one task.
+ */
+export async function noteTold(db: Db, orderId: OrderId): Promise<boolean> {
+  const { rowCount } = await db.query(NOTE_TOLD({ orderId }))
+  return rowCount === 1
+}
+
+const NOTE_TOLD = statement(
+  'payment.noteTold',
+  'update orders set work_told = true where id = :orderId and not work_told',
+)
+
+/** It could not be told after all. */
+export async function forgetTold(db: Db, orderId: OrderId): Promise<void> {
+  await db.query(HEARD({ orderId }))
 }
 
 /** The payment `p` is the one, or without one it pays for its order: what others took is for their settlements. */

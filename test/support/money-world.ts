@@ -143,8 +143,10 @@ export class MoneyWorld {
   }
 
   decide(failed: CaptureBook | RefundBook | undefined): void {
-    if (failed && isCapture(failed)) this.books.decideCapture(failed.id, 'retry')
-    else if (failed) this.books.decideRefund(failed.id, 'retry')
+    if (failed && isCapture(failed)) {
+      // What no authorization is left for can only be left.
+      if (!this.books.decideCapture(failed.id, 'retry')) this.books.decideCapture(failed.id, 'leave')
+    } else if (failed) this.books.decideRefund(failed.id, 'retry')
   }
 
   /** What the effects of `activities/payment/move.ts` do. */

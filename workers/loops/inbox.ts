@@ -37,7 +37,8 @@ export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<vo
   while (!signal.aborted) {
     try {
       const due = await takeDueEvents(pool, BATCH)
-      for (const event of due) await actOnOne(deps, event)
+      const told = new Set<PaymentId>()
+      for (const event of due) await actOnOne(deps, event, told)
       if (due.length < BATCH) await bell.wait(IDLE_MS)
     } catch (error) {
       log.warn({ err: error }, 'provider events wait: they will be taken again')
@@ -47,18 +48,20 @@ export async function runInbox(deps: InboxDeps, signal: AbortSignal): Promise<vo
 }
 
 /** One event that cannot be told holds up no other. It is due again. */
-async function actOnOne(deps: InboxDeps, event: DueEvent): Promise<void> {
+async function actOnOne(deps: InboxDeps, event: DueEvent, told: Set<PaymentId>): Promise<void> {
   try {
-    await actOn(deps, event)
+    await actOn(deps, event, told)
   } catch (error) {
     deps.log.warn({ err: error, order_id: event.orderId }, 'an event of a provider waits: it will be taken again')
   }
 }
 
-async function actOn(deps: InboxDeps, event: DueEvent): Promise<void> {
+/** @param told payments whose owner looks at them anyway, because of an event before */
+async function actOn(deps: InboxDeps, event: DueEvent, told: Set<PaymentId>): Promise<void> {
   const { paymentId, orderId, orderStatus, pays } = event
   if (paymentId !== null && event.isDecided) {
-    await deps.orders.tellNews({ orderId, isOver: isOver(orderStatus), paymentId, pays })
+    if (!told.has(paymentId)) await deps.orders.tellNews({ orderId, isOver: isOver(orderStatus), paymentId, pays })
+    told.add(paymentId)
     // Temporal keeps what it was told.
     await endEvent(deps.pool, event)
   } else if (paymentId !== null) await tellWorkflow(deps, { ...event, paymentId })

@@ -132,6 +132,8 @@ describe('the sweep may close a case', () => {
       'amount_mismatch',
       'late_money',
       'workflow_failing',
+      'capture_refused',
+      'refund_refused',
     ])
   })
 })
