@@ -92,7 +92,7 @@ export const LEDGER_INVARIANTS: readonly Invariant[] = [
         group by payment_id, seq
       ),
       refunds as (
-        select r.payment_id, r.number, r.amount, r.status, coalesce(turn.elsewhere, false) as elsewhere, coalesce(turn.came_back, false) as came_back
+        select r.payment_id, r.number, r.amount, r.status, coalesce(turn.elsewhere, false) as elsewhere, coalesce(came_back, false) as came_back
         from refund r
         left join turn on turn.payment_id = r.payment_id and turn.seq = r.number
       ),

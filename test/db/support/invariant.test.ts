@@ -153,6 +153,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
     const order = await won()
     await cancelUnitsOf(order, 1)
     await capture(order, 500)
+    await observe(order, { state: 'captured', released: 500 })
     return order
   },
   fewerAuthorized: async () => {
