@@ -27,7 +27,7 @@ const POLL_MS = 200
 /** Also when everything was killed on a busy machine. */
 const PATIENCE_MS = 60_000
 /** A renewal that has not come so long after its time has lost its workflow: the next command brings that back. */
-const RENEWAL_MS = 8_000
+const RENEWAL_MS = 12_000
 const JUST_BEFORE_MS = 150
 
 /** What happens to the money of an order. Nobody expects to be let: what is refused must have had no effect. */

@@ -7,9 +7,15 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils'
 import { ROOT } from '../../config'
 import { createPool, type Pool } from '../../db/pool'
 import type { OrderId, PaymentId } from '../../domain/ids'
-import { checkoutWorkflowId, expiryWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
+import {
+  checkoutWorkflowId,
+  expiryWorkflowId,
+  fulfillmentWorkflowId,
+  settlementWorkflowId,
+} from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
 import { Client } from '../chaos/client'
+import { closeDisputes, openDisputes, readCharges, settleRefund } from '../chaos/sandbox'
 import { removePostgresData } from '../stack/postgres'
 import { type Stack, startStack } from '../stack/supervisor'
 
@@ -31,6 +37,9 @@ interface Recorder {
   readonly temporal: TemporalClient
   readonly client: Client
 }
+
+/** Fulfillment renews an authorization so long before it ends. */
+const RENEWED_BEFORE_SECONDS = 48 * 3_600
 
 interface Cart {
   readonly id: string
@@ -112,9 +121,71 @@ const PATHS: Readonly<Record<string, Path>> = {
     await approve(recorder, orderId)
     return ended(recorder, orderId, 'confirmed')
   },
+
+  async 'captured-in-two-parts-then-refunded'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa')
+    await command(recorder, order, 'captures', { amount: 300 })
+    await command(recorder, order, 'captures', { amount: order.total - 300 })
+    await command(recorder, order, 'refunds', { amount: 200, reason_code: 'recording' })
+    return cancelled(recorder, order)
+  },
+
+  async 'fulfillment-cancelled'(recorder) {
+    return cancelled(recorder, await buyTwo(recorder, 'pm_card_visa'))
+  },
+
+  async 'cancelled-by-rows'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa')
+    await command(recorder, order, 'cancel', { reason_code: 'recording', lines: [{ sku: order.sku, quantity: 1 }] })
+    await command(recorder, order, 'captures', { amount: order.total - order.price })
+    return cancelled(recorder, order)
+  },
+
+  async 'refund-refused-then-retried'(recorder) {
+    const order = await buyTwo(recorder, 'pm_sandbox_refund_refused_once')
+    await command(recorder, order, 'captures', { amount: order.total })
+    await command(recorder, order, 'refunds', { amount: 200, reason_code: 'recording' })
+    await hasCase(recorder, order.id)
+    await repair(recorder, order.id, 'retryStep')
+    return cancelled(recorder, order)
+  },
+
+  async 'capture-refused-then-retried'(recorder) {
+    const order = await buyTwo(recorder, 'pm_sandbox_capture_refused')
+    await command(recorder, order, 'captures', { amount: order.total })
+    await hasCase(recorder, order.id)
+    await repair(recorder, order.id, 'retryStep')
+    await reads(recorder, order.id, ({ paymentStatus }) => paymentStatus === 'captured')
+    return cancelled(recorder, order)
+  },
+
+  async 'refund-pending-then-settled'(recorder) {
+    const order = await buyTwo(recorder, 'pm_sandbox_refund_pending')
+    await command(recorder, order, 'captures', { amount: order.total })
+    await command(recorder, order, 'cancel', { reason_code: 'recording' })
+    const { sandbox } = recorder.stack.file
+    for (const { id, refunds } of await readCharges(sandbox, order.id))
+      for (const refund of refunds)
+        await settleRefund(sandbox, { charge: id, reference: refund.id, status: 'succeeded' })
+    await paymentBecomes(recorder, order.id, 'refunded')
+    return fulfillmentWorkflowId(order.id)
+  },
+
+  async 'disputed-then-lost'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa')
+    await command(recorder, order, 'captures', { amount: order.total })
+    const { sandbox } = recorder.stack.file
+    await openDisputes(sandbox, order.id)
+    await hasCase(recorder, order.id)
+    await closeDisputes(sandbox, order.id, 'lost')
+    await reads(recorder, order.id, ({ isLost }) => isLost)
+    await repair(recorder, order.id, 'resolveStep', { outcome: 'not_done' })
+    await reads(recorder, order.id, ({ status }) => status === 'confirmed')
+    return cancelled(recorder, order)
+  },
 }
 
-/** Those that need something to fail, one after another. */
+/** Those that need something to fail, or to be otherwise for all, one after another. */
 const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
   async 'refused-at-placing'(recorder) {
     const { stack } = recorder
@@ -147,6 +218,24 @@ const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
     await faults(recorder, {})
     await paymentBecomes(recorder, orderId, 'voided')
     return ended(recorder, orderId, 'cancelled')
+  },
+
+  async 'authorization-renewed'(recorder) {
+    await faults(recorder, { authorization_seconds: RENEWED_BEFORE_SECONDS + 3 })
+    const order = await buyTwo(recorder, 'pm_card_visa')
+    await faults(recorder, {})
+    await reads(recorder, order.id, ({ attempt, paymentStatus }) => attempt === 2 && paymentStatus === 'authorized')
+    return cancelled(recorder, order)
+  },
+
+  async 'release-without-an-answer'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa')
+    await faults(recorder, { error_rate: 1 })
+    await command(recorder, order, 'cancel', { reason_code: 'recording' })
+    await hasCase(recorder, order.id)
+    await faults(recorder, {})
+    await paymentBecomes(recorder, order.id, 'voided')
+    return fulfillmentWorkflowId(order.id)
   },
 
   async 'undo-failed-then-resolved'(recorder) {
@@ -231,13 +320,17 @@ async function setStock({ stack, client }: Recorder, sku: string, units: number)
   await client.send({ ...admin, method: 'POST', path: '/v1/admin/inventory/adjustments', body })
 }
 
-async function newCart(recorder: Recorder, given: { sku?: string; price?: number } = {}): Promise<Cart> {
+async function newCart(
+  recorder: Recorder,
+  given: { sku?: string; price?: number; quantity?: number } = {},
+): Promise<Cart> {
   const sku = given.sku ?? (await newProduct(recorder, { price: given.price ?? 500, stock: 9 }))
+  const { quantity = 1 } = given
   const { client } = recorder
   const made = await client.send({ method: 'POST', path: '/v1/store/carts', body: { currency: 'GBP' } })
   const cart = { id: made.body['id'] as string, token: made.body['token'] as string }
   const { token } = cart
-  await client.send({ method: 'POST', path: `/v1/store/carts/${cart.id}/lines`, body: { sku, quantity: 1 }, token })
+  await client.send({ method: 'POST', path: `/v1/store/carts/${cart.id}/lines`, body: { sku, quantity }, token })
   return cart
 }
 
@@ -258,6 +351,39 @@ async function buy({ client }: Recorder, { id, token }: Cart, method: string): P
   const orderId = checkout.order_id ?? checkout.id
   if (orderId === undefined) throw new Error(`${method} was answered ${answer.status} ${JSON.stringify(answer.body)}`)
   return orderId
+}
+
+/** A confirmed order of two units. Amounts in pence. */
+interface PaidOrder {
+  readonly id: OrderId
+  readonly sku: string
+  readonly price: number
+  readonly total: number
+}
+
+async function buyTwo(recorder: Recorder, method: string): Promise<PaidOrder> {
+  const price = 500
+  const sku = await newProduct(recorder, { price, stock: 9 })
+  const id = await buy(recorder, await newCart(recorder, { sku, quantity: 2 }), method)
+  const { total } = await reads(recorder, id, ({ status }) => status === 'confirmed')
+  return { id, sku, price, total }
+}
+
+async function command(
+  { stack, client }: Recorder,
+  { id }: PaidOrder,
+  what: 'captures' | 'refunds' | 'cancel',
+  body: object,
+): Promise<void> {
+  const path = `/v1/admin/orders/${id}/${what}`
+  const answer = await client.send({ method: 'POST', path, adminKey: stack.file.admin_key, body })
+  if (answer.status >= 300) throw new Error(`${path} was answered ${JSON.stringify(answer.body)}`)
+}
+
+/** Ends the order, and with it its fulfillment. */
+async function cancelled(recorder: Recorder, order: PaidOrder): Promise<string> {
+  await command(recorder, order, 'cancel', { reason_code: 'recording' })
+  return fulfillmentWorkflowId(order.id)
 }
 
 const challenge = (recorder: Recorder, cart: Cart) => buy(recorder, cart, 'pm_card_authenticationRequired')
@@ -298,8 +424,12 @@ async function repair({ stack, client }: Recorder, orderId: string, action: stri
 
 interface OrderRow {
   readonly status: string
+  readonly total: number
+  readonly attempt: number
   readonly paymentId: PaymentId
   readonly paymentStatus: string
+  /** The bank has decided a dispute for the customer. */
+  readonly isLost: boolean
   readonly cases: number
 }
 
@@ -308,7 +438,7 @@ async function reads({ pool }: Recorder, orderId: string, ok: (order: OrderRow) 
   const deadline = Date.now() + PATIENCE_MS
   for (;;) {
     const { rows } = await pool.query<OrderRow>(
-      `select o.status, p.id as "paymentId", p.status as "paymentStatus",
+      `select o.status, o.total, p.attempt, exists (select from dispute d where d.order_id = o.id and d.status = 'lost') as "isLost", p.id as "paymentId", p.status as "paymentStatus",
               (select count(*)::int from attention a where a.order_id = o.id and a.closed_at is null) as cases
        from orders o join payment p on p.order_id = o.id
        where o.id = $1 order by p.attempt desc limit 1`,

@@ -55,6 +55,15 @@ describe('workflow code', () => {
         'case-then-cancelled-by-force',
         'undo-failed-then-resolved',
         'expiry',
+        'captured-in-two-parts-then-refunded',
+        'fulfillment-cancelled',
+        'cancelled-by-rows',
+        'refund-refused-then-retried',
+        'capture-refused-then-retried',
+        'refund-pending-then-settled',
+        'disputed-then-lost',
+        'authorization-renewed',
+        'release-without-an-answer',
       ]),
     )
   })
