@@ -237,6 +237,12 @@ export interface PaymentProvider {
   /** The charge. Null: there is none that holds or may take money, and unless it was cancelled one may still be on its way. */
   find(charge: ChargeRequest, signal?: AbortSignal): Promise<Charge | null>
 
+  /**
+   * Any charge of the account, also one that we did not ask for, by {@link Charge.reference}. Changes nothing at the
+   * provider. Null: there is none that holds or may take money.
+   */
+  read(reference: string, signal?: AbortSignal): Promise<Charge | null>
+
   /** Ends the charge, or makes sure that it never begins. May be repeated. */
   cancel(charge: ChargeRequest, signal?: AbortSignal): Promise<CancelOutcome>
 

@@ -120,6 +120,14 @@ export class StripeProvider implements PaymentProvider {
     })
   }
 
+  /** An open decline of somebody else stays open: their customer may still pay by another card. */
+  read(reference: string, signal?: AbortSignal): Promise<Charge | null> {
+    return this.#api.within('read', signal, async (requests) => {
+      const intent = await read(requests, reference).catch(nullIfMissing)
+      return intent !== null && isBegun(intent) ? describe(requests, intent) : null
+    })
+  }
+
   cancel(charge: ChargeRequest, signal?: AbortSignal): Promise<CancelOutcome> {
     return this.#api.within('cancel', signal, async (requests) => {
       // A reference is kept no more once the attempt is being cancelled: an intent of a forgotten key is never confirmed.

@@ -345,6 +345,37 @@ describe('a key that Stripe has forgotten', () => {
   })
 })
 
+describe('a charge that we did not ask for', () => {
+  /** As another shop on this account makes it, without any metadata of ours. */
+  const foreign = (method: string) => {
+    const { id } = stub.account.createIntent({ amount: '700', currency: 'eur', capture_method: 'manual' })
+    try {
+      stub.account.confirmIntent(id, { payment_method: method })
+    } catch {
+      // Declined: the intent stays open for another card.
+    }
+    return id
+  }
+
+  test('is read by its id alone', async () => {
+    const id = foreign('pm_card_visa')
+    const seen = { reference: id, key: null, orderId: '', amount: { amount: 700, currency: 'EUR' } }
+    expect(await stripe.read(id)).toMatchObject({ ...seen, state: 'authorized' })
+  })
+
+  test('keeps its open decline: reading changes nothing', async () => {
+    const id = foreign('pm_card_chargeDeclined')
+    expect(await stripe.read(id)).toMatchObject({ state: 'declined', declineCode: 'generic_decline' })
+    expect(stub.account.get(id)['status']).toBe('requires_payment_method')
+    expect(asked(/^POST/)).toBe(0)
+  })
+
+  test('is none as long as nobody has tried to pay', async () => {
+    const { id } = stub.account.createIntent({ amount: '700', currency: 'eur', capture_method: 'manual' })
+    expect(await stripe.read(id)).toBeNull()
+  })
+})
+
 describe('cancel', () => {
   test('lets what was set aside go', async () => {
     const charge = await authorized()
