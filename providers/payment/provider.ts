@@ -18,7 +18,7 @@ export type ChargeState =
 
 /** A charge as the provider sees it now. All amounts are minor units of its currency. */
 export interface Charge {
-  /** The provider's own id of the charge. */
+  /** The provider's own id of the charge; of one that it refused to make, the key. */
   readonly reference: string
   /** The key under which we asked for it; null when the provider does not know of one. */
   readonly key: string | null
@@ -228,8 +228,8 @@ export interface PaymentProvider {
   amountStep(currency: Currency): number
 
   /**
-   * Sets the money aside, or learns why not: a decline is a returned charge. A repeated key answers the charge as it
-   * stands now. A key that was cancelled before it was used answers a charge in state `voided`. Where the provider cannot
+   * Sets the money aside, or learns why not: a decline is a returned charge, and so is what the provider does not make for
+   * such an amount or currency. A repeated key answers the charge as it stands now. A key that was cancelled before it was used answers a charge in state `voided`. Where the provider cannot
    * be asked by our key, `keep` is called with its id before any money moves. Throws {@link AttemptOver}.
    */
   authorize(request: ChargeRequest, keep: KeepReference, signal?: AbortSignal): Promise<Charge>
