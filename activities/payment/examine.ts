@@ -165,18 +165,8 @@ async function readCharge(
     return attempt?.sentAt ? provider.find(chargeRequestOf(attempt)) : null
   }
   if (subject.paymentId !== null) return null
-  const { chargeReference: reference } = subject
   // Nobody here asked for it: its own id is all there is to ask by.
-  return provider.find({
-    reference,
-    key: reference,
-    orderId: 'order_',
-    amount: { amount: 0, currency: '' },
-    method: '',
-    returnUrl: null,
-    expiresAt: null,
-    requestedAt: new Date(0).toISOString(),
-  })
+  return provider.read(subject.chargeReference)
 }
 
 /**

@@ -3,6 +3,7 @@ import { type Order, readOrder } from '../../db/order/read'
 import { DomainError } from '../../domain/errors'
 import { type OrderId, type Sku, skuKey } from '../../domain/ids'
 import type { Currency, Money } from '../../domain/money'
+import { holdsMoney } from '../../domain/payment/attempt'
 import type { ApiDeps } from '../deps'
 import { invalid } from '../http/problem'
 import { currency, type units } from '../http/schemas'
@@ -39,21 +40,26 @@ export function pointerOf(wanted: WantedAmount): string {
   return typeof wanted === 'number' ? '/amount' : '/amount/amount'
 }
 
-/** Amounts of an order can be moved in multiples of so many minor units: of some currencies providers take no single ones. */
+/**
+ * Money that is held for an order can be moved in multiples of so many minor units: of some currencies providers take no
+ * single ones.
+ */
 export function amountStepOf(
   { attempts, currency }: Pick<Order, 'attempts' | 'currency'>,
   { providers }: Pick<ApiDeps, 'providers'>,
 ): number {
-  return Math.max(1, ...attempts.map(({ provider }) => providers.get(provider)?.amountStep(currency) ?? 1))
+  const holding = attempts.filter(({ status }) => holdsMoney(status))
+  return Math.max(1, ...holding.map(({ provider }) => providers.get(provider)?.amountStep(currency) ?? 1))
 }
 
-/** Throws 400 for an amount that is no multiple of `step`, unless it is all that is `left`. */
+/** Throws 400 for an amount that is no multiple of `step`: the provider refuses it, also when it is all that is `left`. */
 export function requireStep(
-  amount: number,
+  amount: number | 'all',
   { step, left, pointer }: { step: number; left: number; pointer: string },
 ): void {
-  if (amount % step === 0 || amount === left) return
-  const message = `The payment provider takes multiples of ${step}, or all that is left.`
+  if ((amount === 'all' ? left : amount) % step === 0) return
+  const odd = left % step === 0 ? '' : ` Of the ${left} that are left it cannot move ${left % step}.`
+  const message = `The payment provider takes multiples of ${step}.${odd}`
   throw invalid([{ in: 'body', pointer, code: 'not_multiple_of', message }])
 }
 

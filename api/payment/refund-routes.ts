@@ -72,7 +72,7 @@ const postRefund = defineRoute({
       const request = { amount, cause: 'staff', reasonCode: reason_code, restock, actor: caller.keyId } as const
       const refunds = await inBooks(tx, order.id, (books) => {
         requireRoom(books.refunds.length, 'refunds')
-        if (amount !== 'all') requireStep(amount, { step, left: books.refundable, pointer: placeOf(body) })
+        requireStep(amount, { step, left: books.refundable, pointer: placeOf(body) })
         return books.claimRefund(request)
       })
       if ('refused' in refunds) throw exceeds('refunded', refunds.available, order.currency)
@@ -84,7 +84,8 @@ const postRefund = defineRoute({
 })
 
 /** Where the body says how much. */
-function placeOf({ amount }: RefundRequest): string {
+function placeOf({ amount, all }: RefundRequest): string {
+  if (all) return '/all'
   return amount === undefined ? '/lines' : pointerOf(amount)
 }
 

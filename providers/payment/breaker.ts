@@ -64,6 +64,7 @@ export class BreakingProvider implements PaymentProvider {
 
   authorize: PaymentProvider['authorize'] = (...args) => this.#fire(() => this.#provider.authorize(...args))
   find: PaymentProvider['find'] = (...args) => this.#fire(() => this.#provider.find(...args))
+  read: PaymentProvider['read'] = (...args) => this.#fire(() => this.#provider.read(...args))
   cancel: PaymentProvider['cancel'] = (...args) => this.#fire(() => this.#provider.cancel(...args))
   capture: PaymentProvider['capture'] = (...args) => this.#fire(() => this.#provider.capture(...args))
   release: PaymentProvider['release'] = (...args) => this.#fire(() => this.#provider.release(...args))

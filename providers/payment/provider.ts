@@ -18,7 +18,7 @@ export type ChargeState =
 
 /** A charge as the provider sees it now. All amounts are minor units of its currency. */
 export interface Charge {
-  /** The provider's own id of the charge. */
+  /** The provider's own id of the charge; of one that it refused to make, the key. */
   readonly reference: string
   /** The key under which we asked for it; null when the provider does not know of one. */
   readonly key: string | null
@@ -228,14 +228,20 @@ export interface PaymentProvider {
   amountStep(currency: Currency): number
 
   /**
-   * Sets the money aside, or learns why not: a decline is a returned charge. A repeated key answers the charge as it
-   * stands now. A key that was cancelled before it was used answers a charge in state `voided`. Where the provider cannot
+   * Sets the money aside, or learns why not: a decline is a returned charge, and so is what the provider does not make for
+   * such an amount or currency. A repeated key answers the charge as it stands now. A key that was cancelled before it was used answers a charge in state `voided`. Where the provider cannot
    * be asked by our key, `keep` is called with its id before any money moves. Throws {@link AttemptOver}.
    */
   authorize(request: ChargeRequest, keep: KeepReference, signal?: AbortSignal): Promise<Charge>
 
   /** The charge. Null: there is none that holds or may take money, and unless it was cancelled one may still be on its way. */
   find(charge: ChargeRequest, signal?: AbortSignal): Promise<Charge | null>
+
+  /**
+   * Any charge of the account, also one that we did not ask for, by {@link Charge.reference}. Changes nothing at the
+   * provider. Null: there is none that holds or may take money.
+   */
+  read(reference: string, signal?: AbortSignal): Promise<Charge | null>
 
   /** Ends the charge, or makes sure that it never begins. May be repeated. */
   cancel(charge: ChargeRequest, signal?: AbortSignal): Promise<CancelOutcome>

@@ -87,16 +87,18 @@ export class SandboxProvider implements PaymentProvider {
   }
 
   async find({ key, reference }: ChargeRequest, signal?: AbortSignal): Promise<Charge | null> {
-    if (reference !== null) {
-      const answer = await this.#get(pathOf(reference), signal)
-      if (answer.status === 200) return toCharge(answer.body as WireCharge)
-      if (answer.status === 404) return null
-      throw rejected(answer)
-    }
+    if (reference !== null) return this.read(reference, signal)
     const answer = await this.#get(`/v1/charges?key=${encodeURIComponent(key)}`, signal)
     if (answer.status !== 200) throw rejected(answer)
     const [charge] = (answer.body as WireList<WireCharge>).data
     return charge ? toCharge(charge) : null
+  }
+
+  async read(reference: string, signal?: AbortSignal): Promise<Charge | null> {
+    const answer = await this.#get(pathOf(reference), signal)
+    if (answer.status === 200) return toCharge(answer.body as WireCharge)
+    if (answer.status === 404) return null
+    throw rejected(answer)
   }
 
   /** By key, also where the reference is known: the key of a charge that was never made has to be refused. */

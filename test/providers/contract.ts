@@ -322,6 +322,7 @@ export function paymentProviderContract(name: string, rig: ProviderRig): void {
           () => authorize(unknown),
           () => provider().find(unknown),
           () => provider().find(asked),
+          () => provider().read(asked.reference),
           () => provider().cancel(asked),
           () => capture(charge, 1, 510),
           () => provider().release(asked),
@@ -361,6 +362,29 @@ export function paymentProviderContract(name: string, rig: ProviderRig): void {
           expect(await foundByKey(asked)).toEqual(charge)
         },
       )
+    })
+
+    describe('read', () => {
+      test('shows a charge by its reference alone, as it is now', async () => {
+        const charge = await made()
+        expect(await provider().read(charge.asked.reference)).toEqual(charge.charge)
+        await capture(charge, 1, 200, true)
+        const seen = await provider().read(charge.asked.reference)
+        expect(seen).toMatchObject({ state: 'captured', captured: 200 })
+        expect(seen).toEqual(await now(charge))
+      })
+
+      test('shows what was declined, and what was cancelled', async () => {
+        const declined = await made({ method: methods.declined.method })
+        const voided = await made()
+        await provider().cancel(voided.asked)
+        for (const charge of [declined, voided])
+          expect(await provider().read(charge.asked.reference)).toEqual(await now(charge))
+      })
+
+      test('knows no charge of another account', async () => {
+        expect(await provider().read('pi_of_another_account')).toBeNull()
+      })
     })
 
     describe('cancel', () => {
@@ -824,7 +848,7 @@ export function paymentProviderContract(name: string, rig: ProviderRig): void {
           chargeKey: oneOf(charge.asked.key, null),
           orderId: oneOf(charge.asked.orderId, null),
           state: oneOf('authorized', null),
-          ...(event?.sums && { sums: { captured: 0, released: 0, refunded: 0, refunding: 0, disputed: 0 } }),
+          ...(event?.sums && { sums: { captured: 0, released: 0, refunded: 0, refunding: 0, disputed: 0, lost: 0 } }),
         })
         expect(provider().verifyWebhook(rawBody, headers)).toEqual(event)
       })

@@ -13,7 +13,7 @@ import { checkoutWorkflowId } from '../../domain/workflow-id'
 import type { Settings } from '../../config'
 import type { Log } from '../../log'
 import type { PaymentProviders } from '../../providers/payment'
-import type { Charge, ChargeRequest } from '../../providers/payment/provider'
+import type { Charge } from '../../providers/payment/provider'
 import { providerNewsSignal } from '../../workflows/contract'
 import { listen } from './bell'
 
@@ -92,7 +92,7 @@ async function tellWorkflow(
  */
 async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEvent): Promise<void> {
   const { provider, orderId, chargeReference } = event
-  const charge = await providers.get(provider)?.find(requestOf(event)).catch(unheard)
+  const charge = await providers.get(provider)?.read(chargeReference).catch(unheard)
   if (charge === undefined) return
   if (charge?.key && event.chargeKey === null) return learnChargeKey(pool, event, charge.key)
   const strange = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: chargeReference }
@@ -106,20 +106,6 @@ async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEve
 
   function unheard(error: unknown): undefined {
     log.warn({ err: error, order_id: orderId }, 'a charge that nobody asked for waits to be looked up')
-  }
-}
-
-/** All that is known is by what reference to ask: what was asked for, nobody here knows. */
-function requestOf({ orderId, chargeReference, chargeKey, total, currency }: DueEvent): ChargeRequest {
-  return {
-    key: chargeKey ?? chargeReference,
-    orderId,
-    amount: { amount: total, currency },
-    method: '',
-    returnUrl: null,
-    expiresAt: null,
-    requestedAt: new Date().toISOString(),
-    reference: chargeReference,
   }
 }
 

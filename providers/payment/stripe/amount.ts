@@ -1,5 +1,6 @@
 import { type Currency, minorDigits, type Money } from '../../../domain/money'
 import { ProviderRejected } from '../provider'
+import { Refusal } from './api'
 
 /**
  * Digits behind the point in Stripe's amounts, where they are not two (https://docs.stripe.com/currencies, zero-decimal and
@@ -40,22 +41,23 @@ export function stripeStep(currency: Currency): number {
   return Math.max(1, 10 ** (minorDigits(currency) - stripeDigits(currency)))
 }
 
-/** Our minor units → Stripe's. Throws {@link ProviderRejected} for an amount that cannot be said exactly. */
+/** Our minor units → Stripe's. Throws a {@link Refusal}, as Stripe would, for an amount that cannot be said exactly. */
 export function toStripeAmount(amount: number, currency: Currency): number {
-  if (NOT_TAKEN.has(currency)) throw unfit(amount, currency, 'Stripe does not take this currency')
+  if (NOT_TAKEN.has(currency)) throw refused(amount, currency, 'Stripe does not take this currency')
   const step = stripeStep(currency)
   if (!Number.isSafeInteger(amount) || amount % step !== 0)
-    throw unfit(amount, currency, `amounts are multiples of ${step}`)
+    throw refused(amount, currency, `amounts are multiples of ${step}`)
   const scaled = shifted(amount, stripeDigits(currency) - minorDigits(currency))
-  if (!Number.isSafeInteger(scaled)) throw unfit(amount, currency, 'it leaves the exact range')
+  if (!Number.isSafeInteger(scaled)) throw refused(amount, currency, 'it leaves the exact range')
   return scaled
 }
 
-/** Stripe's minor units → ours; `currency` as Stripe writes it, in lower case. Throws {@link ProviderRejected} as above. */
+/** Stripe's minor units → ours; `currency` as Stripe writes it, in lower case. Throws {@link ProviderRejected} when it is none of ours. */
 export function fromStripeAmount(amount: number, currency: string): Money {
   const ours = currency.toUpperCase()
   const scaled = shifted(amount, minorDigits(ours) - stripeDigits(ours))
-  if (!Number.isSafeInteger(scaled)) throw unfit(amount, ours, 'Stripe tells of a fraction of our minor unit')
+  if (!Number.isSafeInteger(scaled))
+    throw new ProviderRejected(NOT_EXACT, unfit(amount, ours, 'Stripe tells of a fraction of our minor unit'))
   return { amount: scaled, currency: ours }
 }
 
@@ -68,6 +70,12 @@ function stripeDigits(currency: Currency): number {
   return STRIPE_DIGITS[currency] ?? 2
 }
 
-function unfit(amount: number, currency: Currency, why: string): ProviderRejected {
-  return new ProviderRejected('amount_not_exact', `stripe: the amount ${amount} ${currency} cannot be used: ${why}`)
+const NOT_EXACT = 'amount_not_exact'
+
+function refused(amount: number, currency: Currency, why: string): Refusal {
+  return new Refusal('request', NOT_EXACT, 'amount', unfit(amount, currency, why))
+}
+
+function unfit(amount: number, currency: Currency, why: string): string {
+  return `stripe: the amount ${amount} ${currency} cannot be used: ${why}`
 }

@@ -105,6 +105,7 @@ export class StripeProvider implements PaymentProvider {
           `stripe: authorize: ${request.key} may be forgotten by now, and its intent is not known`,
         )
       const intent = await intentFor(requests, request)
+      if (intent instanceof Refusal) return neverMade(request, intent)
       if (isBegun(intent)) return settled(requests, intent)
       if (!(await keep(intent.id))) throw new AttemptOver('the attempt was over before its charge could be confirmed')
       return settled(requests, await confirm(requests, request, intent))
@@ -116,7 +117,16 @@ export class StripeProvider implements PaymentProvider {
       // Nothing is confirmed before its reference is kept: without one, and when the key tells nothing any more, no money is held.
       if (charge.reference === null && !isKeyAlive(charge)) return null
       const intent = await intentFor(requests, charge).catch(nullIfMissing)
+      if (intent instanceof Refusal) return neverMade(charge, intent)
       return intent !== null && isBegun(intent) ? settled(requests, intent) : null
+    })
+  }
+
+  /** An open decline of somebody else stays open: their customer may still pay by another card. */
+  read(reference: string, signal?: AbortSignal): Promise<Charge | null> {
+    return this.#api.within('read', signal, async (requests) => {
+      const intent = await read(requests, reference).catch(nullIfMissing)
+      return intent !== null && isBegun(intent) ? describe(requests, intent) : null
     })
   }
 
@@ -124,7 +134,9 @@ export class StripeProvider implements PaymentProvider {
     return this.#api.within('cancel', signal, async (requests) => {
       // A reference is kept no more once the attempt is being cancelled: an intent of a forgotten key is never confirmed.
       if (charge.reference === null && !isKeyAlive(charge)) return { outcome: 'dead', charge: null }
-      const intent = await end(requests, await intentFor(requests, charge))
+      const found = await intentFor(requests, charge)
+      if (found instanceof Refusal) return { outcome: 'dead', charge: null }
+      const intent = await end(requests, found)
       const seen = await describe(requests, intent)
       return { outcome: intent.status === 'canceled' || seen.state === 'refunded' ? 'dead' : 'refused', charge: seen }
     })
@@ -133,6 +145,7 @@ export class StripeProvider implements PaymentProvider {
   capture({ key, charge, amount, final }: CaptureRequest, signal?: AbortSignal): Promise<CaptureOutcome> {
     return this.#api.within('capture', signal, async (requests) => {
       const intent = await intentFor(requests, charge)
+      if (intent instanceof Refusal) return { outcome: 'refused', reason: intent.code }
       // The intent tells of a capture also when Stripe has forgotten its key.
       const made = captureUnder(key, intent)
       if (made) return captured(requests, key, sameAmount(made, amount, intent))
@@ -150,6 +163,7 @@ export class StripeProvider implements PaymentProvider {
   release(charge: ChargeRequest, signal?: AbortSignal): Promise<Charge> {
     return this.#api.within('release', signal, async (requests) => {
       const intent = await intentFor(requests, charge)
+      if (intent instanceof Refusal) return neverMade(charge, intent)
       return describe(requests, await (intent.amount_received > 0 ? closeRest : end)(requests, intent))
     })
   }
@@ -157,6 +171,7 @@ export class StripeProvider implements PaymentProvider {
   refund({ key, charge, amount }: RefundRequest, signal?: AbortSignal): Promise<RefundOutcome> {
     return this.#api.within('refund', signal, async (requests) => {
       const intent = await intentFor(requests, charge)
+      if (intent instanceof Refusal) return { outcome: 'refused', reason: intent.code, reference: null }
       const refunds = await refundsOf(requests, intent)
       const made = refunds.find(({ metadata }) => metadata?.['key'] === key)
       if (made) return refundOutcome(sameAmount(fromStripeAmount(made.amount, made.currency), amount, made))
@@ -239,10 +254,14 @@ function isKeyAlive({ requestedAt }: ChargeRequest): boolean {
   return Date.now() - Date.parse(requestedAt) < KEY_LIFETIME_MS
 }
 
-/** The intent of a request as it is now: by its id, or by the identical create. Throws when it was made for something else. */
-async function intentFor(requests: Requests, request: ChargeRequest): Promise<Stripe.PaymentIntent> {
+/**
+ * The intent of a request as it is now: by its id, or by the identical create. A {@link Refusal} says why Stripe does not make
+ * it: too little, a currency that the account lacks. Throws when it was made for something else.
+ */
+async function intentFor(requests: Requests, request: ChargeRequest): Promise<Stripe.PaymentIntent | Refusal> {
   if (request.reference === null) {
-    return asItIsNow(requests, await create(requests, request))
+    const made = await create(requests, request).catch(refusalOf)
+    return made instanceof Refusal ? made : asItIsNow(requests, made)
   }
   const intent = await read(requests, request.reference)
   const { amount, currency } = fromStripeAmount(intent.amount, intent.currency)
@@ -449,6 +468,36 @@ async function disputesOf(requests: Requests, intent: Stripe.PaymentIntent): Pro
     requests.stripe.disputes.list({ payment_intent: intent.id, limit: 100 }, options),
   )
   return data
+}
+
+/**
+ * As good as declined: there is no intent, so no money is held, and none will be under this key. Stripe has no id for what
+ * it did not make: the key stands for it.
+ */
+function neverMade({ key, orderId, amount, requestedAt }: ChargeRequest, { code }: Refusal): Charge {
+  return {
+    reference: key,
+    key,
+    orderId,
+    amount,
+    state: 'declined',
+    declineCode: code,
+    captured: 0,
+    released: 0,
+    refunded: 0,
+    captures: [],
+    refunds: [],
+    disputes: [],
+    capturesInParts: false,
+    captureBefore: null,
+    actionUrl: null,
+    createdAt: requestedAt,
+  }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error
+  throw error
 }
 
 function nullIfMissing(error: unknown): null {

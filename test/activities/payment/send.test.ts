@@ -1,7 +1,9 @@
 import { keepReference, readAttempt } from '../../../db/payment/attempt'
 import { AttemptOver, type PaymentProvider } from '../../../providers/payment/provider'
+import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { ProviderCall } from '../../support/provider-proxy'
+import { startStripeStub } from '../../support/stripe-stub'
 
 let effects: PaymentEffects
 let activities: PaymentEffects['activities']
@@ -170,5 +172,34 @@ describe('a provider that has to keep its id before money moves', () => {
     const { paymentId } = attempt
     const keep = (reference: string) => keepReference(effects.stack.database.pool, { orderId, paymentId, reference })
     expect([await keep('ch_1'), await keep('ch_1'), await keep('ch_2')]).toEqual([true, true, false])
+  })
+})
+
+describe('a charge that Stripe refuses to make', () => {
+  const keys = { secretKey: 'sk_test_of_the_stub', webhookSecret: 'whsec_of_the_stub' }
+
+  it('is a decline: the buyer may pay in another way', async () => {
+    const stub = await startStripeStub(keys)
+    const { secretKey, webhookSecret } = keys
+    const webhookSecrets = [webhookSecret]
+    const stripe = new StripeProvider({
+      publishableKey: null,
+      secretKey,
+      webhookSecrets,
+      url: stub.url,
+      timeoutMs: 2_000,
+    })
+    const { charge } = effects.activitiesWith({ ...effects.providers, get: () => stripe })
+    const order = await placed()
+    const { paymentId } = order.attempt
+    // Stripe takes no less than GBP 0.30.
+    const { pool } = effects.stack.database
+    await pool.query('update payment set amount = 20 where id = $1', [paymentId])
+    expect(await run(charge, { paymentId })).toEqual({ outcome: 'declined' })
+    const { rows } = await pool.query('select status, decline_code, outcome from payment where id = $1', [paymentId])
+    expect(rows).toEqual([{ status: 'declined', decline_code: 'amount_too_small', outcome: 'declined' }])
+    expect((await order.buyer.pay(order.orderId, 'pm_card_visa')).status).toBe(202)
+    await stripe.close()
+    await stub.stop()
   })
 })

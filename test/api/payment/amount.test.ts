@@ -11,7 +11,7 @@ const providers = {
 
 const paidBy = (...names: string[]) => ({
   currency: 'KWD',
-  attempts: names.map((provider) => ({ provider })) as unknown as OrderAttempt[],
+  attempts: names.map((provider) => ({ provider, status: 'authorized' })) as unknown as OrderAttempt[],
 })
 
 it('an amount is in the currency of its order, or refused', () => {
@@ -26,12 +26,24 @@ it('moves in the largest step of its providers', () => {
   expect(amountStepOf(paidBy('ones', 'tens'), { providers })).toBe(10)
 })
 
+it('a provider that declined has no say in that', () => {
+  const [paid, declined] = paidBy('ones', 'tens').attempts as [OrderAttempt, OrderAttempt]
+  const attempts: OrderAttempt[] = [paid, { ...declined, status: 'declined' }]
+  expect(amountStepOf({ currency: 'KWD', attempts }, { providers })).toBe(1)
+})
+
 it.each([
   [20, 25, null],
-  [25, 25, null],
-  [21, 25, '/amount: The payment provider takes multiples of 10, or all that is left.'],
-  [5, 25, '/amount: The payment provider takes multiples of 10, or all that is left.'],
-])('%i of %i that are left, in tens', (amount, left, refusal) => {
+  [30, 30, null],
+  [25, 25, '/amount: The payment provider takes multiples of 10. Of the 25 that are left it cannot move 5.'],
+  ['all' as const, 30, null],
+  [
+    'all' as const,
+    25,
+    '/amount: The payment provider takes multiples of 10. Of the 25 that are left it cannot move 5.',
+  ],
+  [21, 30, /multiples of 10\.$/],
+])('%p of %i that are left, in tens', (amount, left, refusal) => {
   const check = () => requireStep(amount, { step: 10, left, pointer: '/amount' })
   if (refusal === null) expect(check).not.toThrow()
   else expect(check).toThrow(refusal)

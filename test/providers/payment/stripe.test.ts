@@ -237,6 +237,56 @@ describe('authorize', () => {
   })
 })
 
+describe('a charge that Stripe does not make', () => {
+  const cases = [
+    ['too little', { amount: 20, currency: 'GBP' }, 'amount_too_small'],
+    ['too much', { amount: 100_000_000, currency: 'GBP' }, 'amount_too_large'],
+    ['a currency that the account lacks', { amount: 1_000, currency: 'KPW' }, 'status_400'],
+    ['a currency that Stripe does not take', { amount: 1_000, currency: 'IQD' }, 'amount_not_exact'],
+    ['no multiple of the step', { amount: 1_005, currency: 'KWD' }, 'amount_not_exact'],
+  ] as const
+
+  test.each(cases)('is declined at once, and stays so: %s', async (_, amount, code) => {
+    const wanted = request({ amount })
+    const kept: string[] = []
+    const keep = (reference: string) => Promise.resolve(kept.push(reference) > 0)
+    const declined = { key: wanted.key, amount, state: 'declined', declineCode: code, captured: 0, released: 0 }
+    expect(await stripe.authorize(wanted, keep)).toMatchObject(declined)
+    expect(await stripe.authorize(wanted, keep)).toMatchObject(declined)
+    expect(await stripe.find(wanted)).toMatchObject(declined)
+    expect(await stripe.release(wanted)).toMatchObject(declined)
+    expect(kept).toEqual([])
+    expect(stub.account.all('payment_intent')).toEqual([])
+  })
+
+  test.each(cases)('is dead when it is cancelled: %s', async (_, amount) => {
+    expect(await stripe.cancel(request({ amount }))).toEqual({ outcome: 'dead', charge: null })
+  })
+
+  test.each(cases)('has nothing to capture or to refund: %s', async (_, amount, reason) => {
+    const wanted = request({ amount })
+    expect(await capture(wanted, amount.amount)).toEqual({ outcome: 'refused', reason })
+    expect(await refund(wanted, amount.amount)).toEqual({ outcome: 'refused', reason, reference: null })
+  })
+
+  test('because our key may not is no decline', async () => {
+    const locked = adapter({ secretKey: `${SECRET_KEY}x` })
+    for (const act of [() => locked.authorize(request(), keepAll), () => locked.cancel(request())])
+      await expect(act()).rejects.toMatchObject({ code: 'not_allowed' })
+    await locked.close()
+  })
+})
+
+test('what cannot be sent exactly is neither captured nor refunded', async () => {
+  const charge = await authorized({ amount: { amount: 2_000, currency: 'KWD' } })
+  const refused = { outcome: 'refused', reason: 'amount_not_exact' }
+  expect(await capture(charge, 1_005, false)).toEqual(refused)
+  expect(await stripe.find(charge)).toMatchObject({ captured: 0 })
+  await capture(charge, 2_000)
+  expect(await refund(charge, 1_005)).toEqual({ ...refused, reference: null })
+  expect(await stripe.find(charge)).toMatchObject({ captured: 2_000, refunded: 0 })
+})
+
 describe('when no answer comes', () => {
   test.each(['pm_stub_slow', 'pm_stub_lost'])('the reference tells what happened: %s', async (method) => {
     const impatient = adapter({ timeoutMs: 300 })
@@ -342,6 +392,37 @@ describe('a key that Stripe has forgotten', () => {
     expect(await capture(charge, 400, false, 'capture/1')).toEqual({ ...first, charge: expect.anything() })
     expect(await refund(charge, 100, 'refund/1')).toEqual(back)
     expect(await stripe.find(charge)).toMatchObject({ captured: 400, refunded: 100 })
+  })
+})
+
+describe('a charge that we did not ask for', () => {
+  /** As another shop on this account makes it, without any metadata of ours. */
+  const foreign = (method: string) => {
+    const { id } = stub.account.createIntent({ amount: '700', currency: 'eur', capture_method: 'manual' })
+    try {
+      stub.account.confirmIntent(id, { payment_method: method })
+    } catch {
+      // Declined: the intent stays open for another card.
+    }
+    return id
+  }
+
+  test('is read by its id alone', async () => {
+    const id = foreign('pm_card_visa')
+    const seen = { reference: id, key: null, orderId: '', amount: { amount: 700, currency: 'EUR' } }
+    expect(await stripe.read(id)).toMatchObject({ ...seen, state: 'authorized' })
+  })
+
+  test('keeps its open decline: reading changes nothing', async () => {
+    const id = foreign('pm_card_chargeDeclined')
+    expect(await stripe.read(id)).toMatchObject({ state: 'declined', declineCode: 'generic_decline' })
+    expect(stub.account.get(id)['status']).toBe('requires_payment_method')
+    expect(asked(/^POST/)).toBe(0)
+  })
+
+  test('is none as long as nobody has tried to pay', async () => {
+    const { id } = stub.account.createIntent({ amount: '700', currency: 'eur', capture_method: 'manual' })
+    expect(await stripe.read(id)).toBeNull()
   })
 })
 
@@ -763,9 +844,9 @@ describe('what is said', () => {
     ['a key that is refused', () => adapter({ secretKey: `${SECRET_KEY}x` }).find(request()), 'not_allowed'],
     ['an intent that is not ours', () => stripe.release(request({ reference: 'pi_of_nobody' })), 'resource_missing'],
     [
-      'an amount that is none',
-      () => stripe.authorize(request({ amount: { amount: 0.5, currency: 'GBP' } }), keepAll),
-      'amount_not_exact',
+      'a charge that was made for something else',
+      async () => stripe.find({ ...(await authorized()), amount: { amount: 1, currency: 'GBP' } }),
+      'key_reused',
     ],
   ])('%s is a fault of ours, in our words', async (_, act, code) => {
     const error: unknown = await act().catch((caught: unknown) => caught)

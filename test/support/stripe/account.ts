@@ -19,6 +19,9 @@ export interface AccountOptions {
 }
 
 const DAY = 86_400
+/** https://docs.stripe.com/currencies, minimum and maximum charge amounts */
+const LEAST_GBP = 30
+const MOST = 99_999_999
 /** When a refund comes back that does not reach its card. */
 const LATER_MS = 800
 const DETAILS = { brand: 'visa', last4: '4242', fingerprint: 'Xt5EWLLDS7FJjR1c' }
@@ -57,6 +60,11 @@ export class Account {
     const amount = Number(form['amount'])
     if (!Number.isInteger(amount) || amount < 1)
       throw invalid('Invalid integer', { code: 'parameter_invalid_integer', param: 'amount' })
+    if (form['currency'] === 'gbp' && amount < LEAST_GBP)
+      throw invalid('Amount must be at least £0.30 gbp', { code: 'amount_too_small', param: 'amount' })
+    if (amount > MOST)
+      throw invalid('Amount must be no more than £999,999.99', { code: 'amount_too_large', param: 'amount' })
+    if (form['currency'] === 'kpw') throw invalid('Invalid currency: kpw', { param: 'currency' })
     const intent = this.make('pi', 'payment_intent', {
       amount,
       amount_capturable: 0,

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import type { Client } from '@temporalio/client'
+import type { OrderWorkflows } from '../../../activities/deps'
+import { receiveEvent } from '../../../db/payment/inbox'
+import { listOpenCases } from '../../../db/support/attention'
+import type { OrderId } from '../../../domain/ids'
+import { createLog } from '../../../log'
+import { StripeProvider } from '../../../providers/payment/stripe/provider'
+import { runInbox } from '../../../workers/loops/inbox'
+import { type TestDatabase, testDatabase } from '../../support/database'
+import { orderStatements } from '../../support/order-statements'
+import { startStripeStub, type StripeStub } from '../../support/stripe-stub'
+import { until } from '../../support/wait'
+
+const KEYS = { secretKey: 'sk_test_of_the_stub', webhookSecret: 'whsec_of_the_stub' }
+
+let database: TestDatabase
+let stub: StripeStub
+let stripe: StripeProvider
+let stop: AbortController
+let running: Promise<void>
+beforeEach(async () => {
+  ;[database, stub] = await Promise.all([testDatabase(), startStripeStub(KEYS)])
+  stripe = new StripeProvider({
+    ...{ publishableKey: null, secretKey: KEYS.secretKey, webhookSecrets: [KEYS.webhookSecret] },
+    ...{ url: stub.url, timeoutMs: 2_000 },
+  })
+  stop = new AbortController()
+  running = runInbox(
+    {
+      settings: { DATABASE_URL: database.url },
+      pool: database.pool,
+      providers: { get: (name) => (name === 'stripe' ? stripe : undefined) },
+      // No workflow is told of a charge that no payment asked for.
+      temporal: {} as Client,
+      orders: {} as OrderWorkflows,
+      log: createLog('silent', 'test'),
+    },
+    stop.signal,
+  )
+})
+afterEach(async () => {
+  stop.abort()
+  await running
+  await stripe.close()
+  await stub.stop()
+  await database.drop()
+})
+
+const { placed } = orderStatements(() => database.pool)
+
+/** A charge that names the order, made by somebody else: under another key, and of another amount. */
+function chargeFor(orderId: OrderId): { reference: string; key: string } {
+  const key = `${orderId}/by-hand`
+  const metadata = { order_id: orderId, key }
+  const intent = { amount: '777', currency: 'gbp', capture_method: 'manual', metadata }
+  const { id: reference } = stub.account.createIntent(intent)
+  stub.account.confirmIntent(reference, { payment_method: 'pm_card_visa' })
+  return { reference, key }
+}
+
+/** Hears of the charge, and waits until nothing more has to be done about that. */
+async function hear(orderId: OrderId, { reference, key }: { reference: string; key: string }): Promise<void> {
+  const eventId = randomUUID()
+  const event = { provider: 'stripe', eventId, type: 'payment_intent.amount_capturable_updated', state: 'authorized' }
+  await receiveEvent(database.pool, { ...event, chargeReference: reference, chargeKey: key, orderId })
+  await database.pool.query('update inbox set due_at = now() where event_id = $1', [eventId])
+  await until('the event is done', async () => {
+    const { rows } = await database.pool.query('select done_at from inbox where event_id = $1', [eventId])
+    return rows[0].done_at !== null
+  })
+}
+
+const cases = async () => listOpenCases(database.pool, { limit: 10, after: 0 })
+
+it('a charge for an order of ours that none of its payments asked for is a case, until its money is let go', async () => {
+  const { orderId } = await placed()
+  const charge = chargeFor(orderId)
+  await hear(orderId, charge)
+  expect(await cases()).toMatchObject([
+    { orderId, code: 'amount_mismatch', object: charge.reference, detail: expect.stringContaining('GBP 7.77') },
+  ])
+  stub.account.cancelIntent(charge.reference)
+  await hear(orderId, charge)
+  expect(await cases()).toEqual([])
+})
+
+it('a charge that the provider does not have is none', async () => {
+  const { orderId } = await placed()
+  await hear(orderId, { reference: 'pi_of_another_account', key: `${orderId}/by-hand` })
+  expect(await cases()).toEqual([])
+})
