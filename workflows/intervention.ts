@@ -53,13 +53,20 @@ export type StepEnd<T> =
 
 type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
 
+interface GivenRepair {
+  /** Of the update that brought it. */
+  readonly id: string
+  readonly action: RepairAction
+  readonly repair: Repair
+}
+
 interface StepAtWork {
   readonly step: SupervisedStep
   readonly since: number
   /** Since when a person has been asked; null: nobody has. */
   caseSince: number | null
-  /** What a person wants done about it. */
-  repair: { readonly action: RepairAction; readonly outcome: Repair['outcome'] } | null
+  /** What people want done about it, the first first. */
+  readonly repairs: GivenRepair[]
   /** News has come since the last try; how often it made it try again at once. */
   retryNow: boolean
   retriedNow: number
@@ -156,9 +163,9 @@ export class Intervention {
     const atWork = await this.begin({ ...step, patienceMs: 0 })
     try {
       await this.open(atWork)
-      await condition(() => atWork.repair !== null || interrupted())
-      if (atWork.repair === null) return { by: 'interrupted' }
-      return decided(atWork) ?? { by: 'retry' }
+      await condition(() => atWork.repairs.length > 0 || interrupted())
+      if (atWork.repairs.length === 0) return { by: 'interrupted' }
+      return (await this.decided(atWork)) ?? { by: 'retry' }
     } finally {
       await CancellationScope.nonCancellable(() => this.end(atWork))
     }
@@ -174,7 +181,7 @@ export class Intervention {
     const isAtWork = (): boolean =>
       this.atWork.some(({ step: other }) => other.step === step.step && other.object === step.object)
     if (isAtWork()) await condition(() => !isAtWork())
-    const atWork = { step, since: Date.now(), caseSince: null, repair: null, retryNow: false, retriedNow: 0 }
+    const atWork = { step, since: Date.now(), caseSince: null, repairs: [], retryNow: false, retriedNow: 0 }
     this.atWork.push(atWork)
     if (step.isBeside) this.render()
     return atWork
@@ -184,6 +191,8 @@ export class Intervention {
   private async end(atWork: StepAtWork): Promise<void> {
     const hadCase = atWork.caseSince !== null
     atWork.caseSince = null
+    // They came when the step had ended by itself.
+    for (const given of atWork.repairs.splice(0)) await this.record(given)
     if (hadCase) await this.close(atWork.step)
     this.atWork.splice(this.atWork.indexOf(atWork), 1)
     if (hadCase || atWork.step.isBeside) this.render()
@@ -206,7 +215,7 @@ export class Intervention {
         attempt.failed = true
       },
     )
-    const ready = (): boolean => attempt.done !== null || atWork.repair !== null || atWork.retryNow || interrupted()
+    const ready = (): boolean => attempt.done !== null || atWork.repairs.length > 0 || atWork.retryNow || interrupted()
     if (atWork.caseSince === null) {
       const patienceMs = Math.max(1, atWork.step.patienceMs - (Date.now() - atWork.since))
       const inTime = await condition(() => ready() || attempt.failed, patienceMs)
@@ -216,7 +225,7 @@ export class Intervention {
     scope.cancel()
     await running
     if (attempt.done) return { by: 'done', result: attempt.done.result }
-    return decided(atWork) ?? (interrupted() ? { by: 'interrupted' } : 'again')
+    return (await this.decided(atWork)) ?? (interrupted() ? { by: 'interrupted' } : 'again')
   }
 
   private async open(atWork: StepAtWork): Promise<void> {
@@ -249,15 +258,28 @@ export class Intervention {
   private takeRepairs(action: RepairAction): void {
     setHandler(
       REPAIR_UPDATES[action],
-      async (repair: Repair) => {
-        const id = currentUpdateInfo()?.id ?? action
+      // It only notes: what a handler began would run in another order when a history is replayed in which a signal came beside.
+      (repair: Repair) => {
         const [atWork] = this.fitting(action, repair)
-        await recordRepair({ orderId: this.orderId, id, action, repair })
-        // What it was meant for may be over by now.
-        if (atWork) atWork.repair = { action, outcome: repair.outcome }
+        atWork?.repairs.push({ id: currentUpdateInfo()?.id ?? action, action, repair })
       },
       { validator: (repair: Repair) => this.check(action, repair), description: REPAIR_DESCRIPTIONS[action] },
     )
+  }
+
+  /** What the first repair at hand means; null when there is none, or it means to try again. */
+  private async decided(atWork: StepAtWork): Promise<DecidedEnd | null> {
+    const given = atWork.repairs.shift()
+    if (!given) return null
+    await this.record(given)
+    const { action, repair } = given
+    if (action === 'forceCancel') return { by: 'forced' }
+    if (action === 'resolveStep' && repair.outcome) return { by: 'resolved', outcome: repair.outcome }
+    return null
+  }
+
+  private record({ id, action, repair }: GivenRepair): Promise<void> {
+    return recordRepair({ orderId: this.orderId, id, action, repair })
   }
 
   private check(action: RepairAction, repair: Repair | undefined): void {
@@ -348,15 +370,6 @@ export class Intervention {
       ...repairChoices(atHand(step)).flatMap((choice) => ['', ...describeChoice(choice, step, isOneOfSeveral)]),
     ].join('\n')
   }
-}
-
-/** What the repair at hand means; null when there is none, or it means to try again. */
-function decided(atWork: StepAtWork): DecidedEnd | null {
-  const { repair } = atWork
-  atWork.repair = null
-  if (repair?.action === 'forceCancel') return { by: 'forced' }
-  if (repair?.action === 'resolveStep' && repair.outcome) return { by: 'resolved', outcome: repair.outcome }
-  return null
 }
 
 function atHand({ code, step, isOver = false }: SupervisedStep): CaseAtHand {
