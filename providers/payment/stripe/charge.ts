@@ -108,9 +108,12 @@ export function capturesOf(intent: Stripe.PaymentIntent): SeenCapture[] {
     .filter(([name]) => name.startsWith(CAPTURE_PREFIX))
     .map(([name, value]) => {
       const [amount, key] = value.split(/ (.*)/s)
-      return { reference: `${charge}/${name.slice(CAPTURE_PREFIX.length)}`, key: key ?? null, amount: Number(amount) }
+      return { name, key: key ?? '', amount: Number(amount) }
     })
-    .sort((a, b) => (String(a.key) < String(b.key) ? -1 : 1))
+    // Others that use the account may call their own metadata so.
+    .filter(({ name, key, amount }) => name === entryName(key) && Number.isSafeInteger(amount))
+    .map(({ name, ...capture }) => ({ reference: `${charge}/${name.slice(CAPTURE_PREFIX.length)}`, ...capture }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
   const others = ours(intent.amount_received) - sum(asked)
   if (others < 0)
     throw new ProviderRejected('captures_disagree', `stripe: ${intent.id} tells of more captures than it took`)

@@ -420,6 +420,15 @@ describe('a charge that we did not ask for', () => {
     expect(asked(/^POST/)).toBe(0)
   })
 
+  test('may have metadata that look like ours', async () => {
+    const id = foreign('pm_card_visa')
+    stub.account.get(id)['metadata'] = { capture_note: '999 by hand', capture_by: 'phone' }
+    stub.account.captureIntent(id, { amount_to_capture: '300', final_capture: 'true' })
+    const captures = [{ reference: expect.stringMatching(/^ch_\w+$/), key: null, amount: 300 }]
+    expect(await stripe.read(id)).toMatchObject({ captured: 300, captures })
+    expect(await stripe.list(hourAgo(), null)).toMatchObject({ charges: [{ reference: id, captured: 300 }] })
+  })
+
   test('is none as long as nobody has tried to pay', async () => {
     const { id } = stub.account.createIntent({ amount: '700', currency: 'eur', capture_method: 'manual' })
     expect(await stripe.read(id)).toBeNull()
