@@ -41,9 +41,14 @@ export async function forgetTold(db: Db, orderId: OrderId): Promise<void> {
 /** The payment `p` is the one, or without one it pays for its order: what others took is for their settlements. */
 const IN_SCOPE = `case when :paymentId::text is null then p.outcome = 'completed' else p.id = :paymentId end` as const
 
-/** When the payment `p` has to be renewed: of an authorization that lasts no longer than that, half way. */
+/**
+ * When the payment `p` has to be renewed. One that lasts no longer than that is renewed half way, and so is a renewal at the
+ * earliest: whatever a provider says, no authorization is followed by the next one at once.
+ */
 const RENEW_AT = `greatest(
-  p.capture_before - make_interval(hours => ${RENEW_HOURS_BEFORE}), p.sent_at + (p.capture_before - p.sent_at) / 2)` as const
+  p.capture_before - make_interval(hours => ${RENEW_HOURS_BEFORE}),
+  case when p.renews is not null or p.capture_before <= p.sent_at + make_interval(hours => ${RENEW_HOURS_BEFORE})
+       then p.sent_at + (p.capture_before - p.sent_at) / 2 end)` as const
 
 const READ_WORK = statement(
   'payment.work',
