@@ -1,4 +1,4 @@
-import { WorkflowNotFoundError } from '@temporalio/client'
+import { isGrpcServiceError } from '@temporalio/client'
 import { z } from 'zod'
 import { readRepairs } from '../../db/support/attention'
 import { readLedger } from '../../db/payment/ledger'
@@ -141,6 +141,9 @@ async function workflowEntries({ id, attempts }: Order, deps: ApiDeps): Promise<
   return steps.includes(null) ? null : steps.flatMap((entries) => entries ?? [])
 }
 
+/** Of gRPC. A history is fetched without the client's own errors. */
+const NOT_FOUND = 5
+
 /** Null when Temporal does not answer; a workflow that never was, or whose history is past its retention, has no steps. */
 async function stepsOf(
   workflowId: string,
@@ -152,7 +155,7 @@ async function stepsOf(
     const history = await temporal.withDeadline(deadline, () => handle.fetchHistory())
     return (history.events ?? []).flatMap((event) => stepOf(event, workflowId))
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return []
+    if (isGrpcServiceError(error) && error.code === NOT_FOUND) return []
     log.debug({ err: error, workflow_id: workflowId }, 'a history could not be read')
     return null
   }

@@ -522,6 +522,18 @@ describe('cancelling a confirmed order', () => {
         expect((await atProvider(paid.id)).statuses).toEqual(['refunded'])
       },
 
+      'the timeline of an order that has no settlement has the steps of the others': async () => {
+        const paid = await paidOrder()
+        const { body } = await until(
+          'the steps can be read',
+          () => shop.admin('get', `/v1/admin/orders/${paid.id}/timeline`),
+          (answer) => answer.body.workflow_steps === 'included',
+        )
+        const kinds = new Set(body.data.map(({ title }: { title: string }) => title.split(':')[0]))
+        expect(kinds).toContain('checkout')
+        expect(kinds).not.toContain('settlement')
+      },
+
       'the timeline tells all of it': async () => {
         const paid = await paidOrder()
         await done(paid.id, 'captures', { amount: 600 })
