@@ -114,7 +114,7 @@ async function voidedAfterwards(status: number): Promise<void> {
 async function undoFails(): Promise<{ buyer: Buyer & { sku: string }; orderId: string; url: string; open: Case }> {
   const buyer = await shop.buyerOf()
   const { body } = await buyer.checkout({ method: 'pm_card_authenticationRequired' })
-  provider.fail(body.order_id, ({ path }) => path === '/v1/charges/cancel')
+  provider.fail(body.order_id, ({ path }) => path === '/v1/charges/cancel' || path.endsWith('/void'))
   void buyer.cancel(body.order_id).catch(() => undefined)
   const open = await shop.waitForCase(body.order_id, 'undo_failed')
   return { buyer, orderId: body.order_id, url: body.action.url, open }
@@ -355,7 +355,7 @@ describe('late_money', () => {
   together({
     'retryStep gives it back': async () => {
       const { buyer, orderId, open } = await lateMoney()
-      expect(open).toMatchObject({ step: 'returnMoney', allowed_repairs: ['retryStep', 'resolveStep'] })
+      expect(open).toMatchObject({ step: 'releasePayment', allowed_repairs: ['retryStep', 'resolveStep'] })
       provider.heal(orderId)
       expect(await repair(orderId, { action: 'retryStep' })).toMatchObject({ status: 202 })
       await isReleased(orderId, buyer.sku, 'voided')
@@ -365,8 +365,8 @@ describe('late_money', () => {
       expect(body.ledger.map((entry: { operation: string }) => entry.operation)).toEqual([
         'authorize',
         'authorize',
-        'void',
-        'void',
+        'release',
+        'release',
       ])
     },
 
