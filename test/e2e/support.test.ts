@@ -268,8 +268,8 @@ describe('provider_unreachable', () => {
       for (const body of [
         { action: 'retryStep' },
         { action: 'resume' },
-        { action: 'retryPayment', step: 'returnMoney' },
-        { action: 'resolveStep', step: 'returnMoney', outcome: 'done' },
+        { action: 'retryPayment', step: 'releasePayment' },
+        { action: 'resolveStep', step: 'releasePayment', outcome: 'done' },
       ]) {
         expect(await repair(orderId, body)).toMatchObject({ status: 409, body: { code: 'repair_not_allowed' } })
       }
