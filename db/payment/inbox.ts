@@ -1,5 +1,4 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
-import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
 import { statement } from '../sql'
@@ -111,10 +110,6 @@ export interface DueEvent {
   readonly pays: boolean
   readonly orderId: OrderId
   readonly orderStatus: OrderStatus
-  readonly number: string
-  /** Of the order, in minor units. */
-  readonly total: number
-  readonly currency: Currency
 }
 
 /** News of this attempt may still change something: it is not final, or its money was moved, and our rows do not show that. */
@@ -174,7 +169,7 @@ const TAKE = statement(
     )
     select i.provider, i.event_id as "eventId", i.charge_reference as "chargeReference", i.payment_key as "chargeKey",
            p.id as "paymentId", p.status in ('authorized', 'captured', 'refunded', 'voided') or p.renews is not null as "isDecided",
-           p.outcome is not distinct from 'completed' or p.renews is not null as pays, o.id as "orderId", o.status as "orderStatus", o.number, o.total, o.currency
+           p.outcome is not distinct from 'completed' or p.renews is not null as pays, o.id as "orderId", o.status as "orderStatus"
     from taken i
     left join lateral ${ASKED_FOR} as asked on true
     left join payment p on p.id = asked.id
