@@ -110,6 +110,7 @@ export interface DueEvent {
   readonly pays: boolean
   readonly orderId: OrderId
   readonly orderStatus: OrderStatus
+  readonly number: string
 }
 
 /** News of this attempt may still change something: it is not final, or its money was moved, and our rows do not show that. */
@@ -169,7 +170,7 @@ const TAKE = statement(
     )
     select i.provider, i.event_id as "eventId", i.charge_reference as "chargeReference", i.payment_key as "chargeKey",
            p.id as "paymentId", p.status in ('authorized', 'captured', 'refunded', 'voided') or p.renews is not null as "isDecided",
-           p.outcome is not distinct from 'completed' or p.renews is not null as pays, o.id as "orderId", o.status as "orderStatus"
+           p.outcome is not distinct from 'completed' or p.renews is not null as pays, o.id as "orderId", o.status as "orderStatus", o.number
     from taken i
     left join lateral ${ASKED_FOR} as asked on true
     left join payment p on p.id = asked.id
