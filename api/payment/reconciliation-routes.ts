@@ -107,7 +107,7 @@ const postReconciliation = defineRoute({
     'Read the run for what came of it. While one runs, it is that one. A run that Temporal could not be told of begins with the next night, or with the next request.',
   caller: { admin: 'support', access: 'write' },
   body: z.strictObject({}),
-  answers: { 202: reconciliation, 409: ['request_in_progress'], 422: ['idempotency_key_reused'] },
+  answers: { 202: reconciliation, 409: ['request_in_progress'] },
 }).handle(async ({ idempotency, log }, deps) => {
   let isNew = false
   const answer = await withIdempotency(

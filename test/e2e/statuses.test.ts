@@ -3,6 +3,7 @@ import { Webhook } from 'standardwebhooks'
 import type { OrderId } from '../../domain/ids'
 import { newId } from '../../db/id'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
+import { SandboxClient } from '../sandbox/client'
 import { startApi, type TestApi, unseen } from '../support/http'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
 import { Shop } from '../support/shop'
@@ -24,7 +25,12 @@ beforeAll(async () => {
   provider = await startProviderProxy()
   // A cancel is waited for less long than an attempt that cannot be settled is tried.
   stack = await testStack({
-    env: { ATTENTION_AFTER_SECONDS: '2', CHECKOUT_WAIT_MS: '1200', SANDBOX_URL: provider.url },
+    env: {
+      ATTENTION_AFTER_SECONDS: '2',
+      CHECKOUT_WAIT_MS: '1200',
+      RECONCILIATION_QUIET_SECONDS: '0',
+      SANDBOX_URL: provider.url,
+    },
   })
   provider.target = stack.stack.file.sandbox
   shop = new Shop({ ...stack, apis: stack.stack.file.apis, sandbox: stack.stack.file.sandbox })
@@ -157,8 +163,33 @@ it('support', async () => {
   expect(
     (await alone.call('post', await caseWithoutWorker(), { key: key503, body, idempotencyKey: randomUUID() })).status,
   ).toBe(503)
+  await callReconciliations()
   expect(unseen('Support')).toEqual([])
 })
+
+async function callReconciliations(): Promise<void> {
+  const path = '/v1/admin/reconciliations'
+  const key = randomUUID()
+  const charge = await new SandboxClient(stack.stack.file.sandbox).made(key, { reference: 'of another shop' })
+  const atOnce = () => Promise.all(Array.from({ length: 8 }, () => shop.admin('post', path, {}, key)))
+  await until('one finds the key in use', atOnce, (answers) => answers.some(({ status }) => status === 409))
+  const asked = await eventually(202, () => shop.admin('post', path, {}))
+  const run = await until(
+    'the run has ended',
+    async () => (await shop.admin('get', `${path}/${asked.id}?limit=100`)).body,
+    ({ ended_at }) => ended_at !== null,
+    60_000,
+  )
+  expect((await shop.admin('get', path)).status).toBe(200)
+
+  const { id } = run.differences.data.find(({ object }: { object: string }) => object === charge.id)
+  const resolve = (of: string, reason: string, by = randomUUID()) =>
+    shop.admin('post', `${path}/differences/${of}/resolve`, { outcome: 'done', reason_code: reason }, by)
+  expect((await resolve(newId('difference'), 'known')).status).toBe(404)
+  expect((await resolve(id, 'known', key)).status).toBe(200)
+  expect((await resolve(id, 'other', key)).status).toBe(422)
+  expect((await resolve(id, 'known')).status).toBe(409)
+}
 
 it('webhooks', async () => {
   const raw = JSON.stringify({

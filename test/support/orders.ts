@@ -1,6 +1,7 @@
 import { lowestIdAt, newId } from '../../db/id'
 import type { Pool } from '../../db/pool'
 import type { OrderId } from '../../domain/ids'
+import { ADDRESS } from './shop'
 
 export interface PastOrder {
   readonly email?: string
@@ -19,9 +20,9 @@ export async function pastOrders(pool: Pool, orders: readonly PastOrder[]): Prom
     await pool.query(
       `insert into orders (id, cart_id, token_hash, status, cancel_reason, currency, email, shipping_address,
                            shipping_method, snapshot, cart_version, body_hash, confirmed_at)
-       values ($1, $2, '', $3, case when $3 = 'cancelled' then 'customer' end, 'GBP', $4, '{}', 'standard', '[]', 1, '',
+       values ($1, $2, '', $3, case when $3 = 'cancelled' then 'customer' end, 'GBP', $4, $6, 'standard', '[]', 1, '',
                case when $3 <> 'pending' then now() - make_interval(days => $5) end)`,
-      [id, newId('cart'), status, email, daysAgo],
+      [id, newId('cart'), status, email, daysAgo, ADDRESS],
     )
     await pool.query(
       `insert into order_line (order_id, position, sku, sku_written, product_id, title, seller_id, quantity, unit_price, total)
