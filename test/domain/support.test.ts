@@ -43,8 +43,6 @@ it.each([
 
 it('lets the sweep close only what the rows of an order and its payments tell about', () => {
   expect(CODES.filter((code) => !SWEPT_CASES.includes(code))).toEqual([
-    'capture_refused',
-    'refund_refused',
     'authorization_expiring',
     'dispute',
     'reconciliation_difference',
