@@ -130,11 +130,21 @@ export type UnitsDecision =
   /** Of these more is wanted than can still be cancelled. */
   | { readonly outcome: 'refused'; readonly lines: readonly { sku: Sku; requested: number; available: number }[] }
 
-/** Which units a cancellation takes. They go from the back of a line; what was shipped went from the front. */
+/**
+ * Which units a cancellation takes. They go from the back of a line; what was shipped went from the front. An order of which
+ * nothing but shipped units is left cannot be cancelled.
+ */
 export function decideUnits(lines: readonly OrderUnits[], wanted: WantedUnits): UnitsDecision {
   const left = ({ quantity, cancelled, shipped }: OrderUnits): number => quantity - cancelled - shipped
   const wantedOf = (line: OrderUnits): number =>
     wanted === null ? left(line) : sum(wanted.filter(({ sku }) => sku === line.sku).map(({ quantity }) => quantity))
+  if (wanted === null && lines.some(({ shipped }) => shipped > 0) && lines.every((line) => left(line) === 0))
+    return {
+      outcome: 'refused',
+      lines: lines
+        .filter(({ shipped }) => shipped > 0)
+        .map(({ sku, shipped }) => ({ sku, requested: shipped, available: 0 })),
+    }
   const tooMany = lines.filter((line) => wantedOf(line) > left(line))
   const unknown = (wanted ?? []).filter(({ sku }) => !lines.some((line) => line.sku === sku))
   if (tooMany.length + unknown.length > 0) {

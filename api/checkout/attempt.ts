@@ -5,7 +5,7 @@ import {
   type WorkflowIdReusePolicy,
 } from '@temporalio/client'
 import { type Order, readOrder } from '../../db/order/read'
-import { requestCancel } from '../../db/order/sweep'
+import { type CancelRequest, requestCancel } from '../../db/order/sweep'
 import { isPostgresUnavailable } from '../../db/pool'
 import type { OrderId } from '../../domain/ids'
 import { isOpen } from '../../domain/order'
@@ -112,11 +112,11 @@ async function startOrJoin({ orderId, attempt, label, deadline, reuse }: Attempt
  * as it was read last; null while it cannot be read.
  */
 export async function cancelCheckout(
-  { orderId, label }: { orderId: OrderId; label: CheckoutLabel },
+  { orderId, label, why }: { orderId: OrderId; label: CheckoutLabel; why: CancelRequest },
   deps: ApiDeps,
 ): Promise<Order | null> {
   const deadline = Date.now() + deps.settings.CHECKOUT_WAIT_MS
-  if (await requestCancel(deps.pool, orderId)) await signalCancel({ orderId, label, deadline }, deps)
+  if (await requestCancel(deps.pool, orderId, why)) await signalCancel({ orderId, label, deadline }, deps)
   for (;;) {
     const order = await readIfUp(orderId, deps)
     if (Date.now() >= deadline || (order && !isOpen(order.status))) return order

@@ -64,7 +64,7 @@ const postOwnCancel = defineRoute({
   idempotency: 'required',
   params: pathId('order'),
   body: z.strictObject({}),
-  answers: { 200: orderBody, 202: orderBody, 404: ['not_found'], 409: ['request_in_progress'] },
+  answers: { 200: orderBody, 202: orderBody, 404: ['not_found'], 409: ['already_shipped', 'request_in_progress'] },
   example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
@@ -84,7 +84,7 @@ async function cancel(order: Order, cancellation: Cancellation, deps: ApiDeps): 
   if (!isOpen(order.status)) return cancelConfirmed(order.id, cancellation, deps)
   if (cancellation.wanted !== null)
     throw new DomainError('checkout_in_progress', 'The order is not paid yet: it can only be cancelled as a whole.')
-  const now = await cancelCheckout({ orderId: order.id, label: orderLabel(order) }, deps)
+  const now = await cancelCheckout({ orderId: order.id, label: orderLabel(order), why: cancellation }, deps)
   return now && !isOpen(now.status) ? cancelConfirmed(order.id, cancellation, deps) : answer(order.id, deps)
 }
 

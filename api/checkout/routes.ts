@@ -122,7 +122,10 @@ const postCancel = defineRoute({
   example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
-  const now = isOpen(order.status) ? await cancelCheckout({ orderId: order.id, label: orderLabel(order) }, deps) : order
+  const why = { reason: 'customer', reasonCode: 'customer' } as const
+  const now = isOpen(order.status)
+    ? await cancelCheckout({ orderId: order.id, label: orderLabel(order), why }, deps)
+    : order
   if (!now) return accepted(order.id, deps)
   if (isCompleted(now.status))
     throw new DomainError('order_completed', 'The order is paid already.', { checkout: presentCheckout(now, deps) })

@@ -40,6 +40,8 @@ create table orders (
   restarts integer not null default 0,
   -- What could not be said to the order's workflow while Temporal was away; the sweep says it.
   cancel_wanted_at timestamptz,
+  -- As whom and why, for the event: {"reason", "reason_code"}.
+  cancel_wanted jsonb check ((cancel_wanted is null) = (cancel_wanted_at is null)),
   reminded_at timestamptz,
   -- The owner of its money was told of something to do, and has not read since: whoever asks for more need not tell it again.
   work_told boolean not null default false,

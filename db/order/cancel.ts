@@ -10,7 +10,8 @@ import { readUnits } from './units'
 /**
  * Ends an open order unpaid, in one statement: cancelled, its stock given back, the cart free again. What was asked for
  * and never sent is over; an attempt that the provider may still know of stays unresolved until it is settled, but the
- * keys that wait for it get their answer now. Whatever arrives later finds a cancelled order: the tombstone.
+ * keys that wait for it get their answer now. Whatever arrives later finds a cancelled order: the tombstone. When somebody
+ * asked for it (`customer`), the reason is the one that was asked with.
  * Returns its cart; null when it was not open any more.
  */
 export async function cancelOrder(
@@ -25,19 +26,20 @@ const CANCEL = statement(
   'order.cancel',
   `
     with before as (
-      select id, status
+      select id, status,
+             coalesce(case when :reason = 'customer' then cancel_wanted end, jsonb_build_object('reason', :reason::text)) as why
       from orders
       where id = :orderId and status in ${OPEN}
       for update
     ),
     over as (
       update orders o
-      set status = 'cancelled', cancel_reason = :reason, event_seq = event_seq + 1, hold_expires_at = null,
+      set status = 'cancelled', cancel_reason = before.why ->> 'reason', event_seq = event_seq + 1, hold_expires_at = null,
           payment_status = case when before.status = 'pending' then 'none' else payment_status end,
           cancelled_at = now(), updated_at = now()
       from before
       where o.id = before.id
-      returning o.id, o.cart_id, o.event_seq, before.status as was
+      returning o.id, o.cart_id, o.event_seq, before.status as was, before.why
     ),
     freed as (
       update reservation r
@@ -61,7 +63,7 @@ const CANCEL = statement(
     ),
     event as (
       insert into order_event (id, order_id, seq, type, from_status, to_status, data)
-      select :eventId, id, event_seq, 'order.cancelled', was, 'cancelled', jsonb_build_object('reason', :reason::text)
+      select :eventId, id, event_seq, 'order.cancelled', was, 'cancelled', why
       from over
     )
     select cart_id as "cartId", (select count(*) from freed_stock) from over`,

@@ -1,5 +1,5 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
-import type { OrderStatus } from '../../domain/order'
+import type { CancelReason, OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
 import { OPEN, statement, UNRESOLVED } from '../sql'
 
@@ -174,18 +174,29 @@ export async function noteUnmoved(db: Db, orderId: OrderId): Promise<void> {
 
 const NOTE_UNMOVED = statement('order.noteUnmoved', 'update orders set unmoved_since = now() where id = :orderId')
 
-/** Keeps a cancellation that the order's workflow could not be told of. False when the order is not open any more. */
-export async function requestCancel(db: Db, orderId: OrderId): Promise<boolean> {
-  const { rowCount } = await db.query({
-    name: 'order.requestCancel',
-    text: `
-      update orders
-      set cancel_wanted_at = coalesce(cancel_wanted_at, now())
-      where id = $1 and status in ${OPEN}`,
-    values: [orderId],
-  })
+/** Why an open order is to be cancelled; `reasonCode` is that of whoever wants it. */
+export interface CancelRequest {
+  readonly reason: CancelReason
+  readonly reasonCode: string
+}
+
+/**
+ * Keeps a cancellation that the order's workflow could not be told of; the first one stays. False when the order is not open
+ * any more.
+ */
+export async function requestCancel(db: Db, orderId: OrderId, { reason, reasonCode }: CancelRequest): Promise<boolean> {
+  const wanted = JSON.stringify({ reason, reason_code: reasonCode })
+  const { rowCount } = await db.query(REQUEST_CANCEL({ orderId, wanted }))
   return rowCount === 1
 }
+
+const REQUEST_CANCEL = statement(
+  'order.requestCancel',
+  `
+    update orders
+    set cancel_wanted_at = coalesce(cancel_wanted_at, now()), cancel_wanted = coalesce(cancel_wanted, :wanted::jsonb)
+    where id = :orderId and status in ${OPEN}`,
+)
 
 export async function noteReminder(db: Db, orderId: OrderId): Promise<void> {
   await db.query({

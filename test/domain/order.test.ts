@@ -185,6 +185,12 @@ describe('which units a cancellation takes', () => {
     ['what was shipped', [unitsOf({ shipped: 2 })], want({ A: 2 }), { sku: 'A', requested: 2, available: 1 }],
     ['more in two parts', [unitsOf()], [...(want({ A: 2 }) ?? []), ...(want({ A: 2 }) ?? [])], { requested: 4 }],
     ['what was never ordered', [unitsOf()], want({ B: 1 }), { sku: 'B', requested: 1, available: 0 }],
+    [
+      'all of an order that has left, but for what was cancelled',
+      [unitsOf({ shipped: 2, cancelled: 1 }), unitsOf({ sku: 'B' as Sku, cancelled: 3 })],
+      null,
+      { sku: 'A', requested: 2, available: 0 },
+    ],
   ])('refuses %s, and takes nothing else', (_what, lines, wanted, refused) => {
     expect(decideUnits(lines, wanted)).toEqual({ outcome: 'refused', lines: [expect.objectContaining(refused)] })
   })

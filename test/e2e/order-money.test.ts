@@ -502,6 +502,7 @@ describe('cancelling a confirmed order', () => {
           ({ status }) => status === 200,
           30_000,
         )
+        expect((await shop.order(id)).body.cancel_reason).toBe('fraud')
         expect((await cancel('other')).status).toBe(422)
         expect((await shop.stock(buyer.sku)).reserved).toBe(0)
         expect((await order(id)).workflow.id).toBe(`checkout-${id}`)

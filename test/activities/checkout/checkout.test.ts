@@ -6,6 +6,7 @@ import { addLines, type CartKey, insertCart, readCart } from '../../../db/cart/c
 import { acceptCart } from '../../../db/checkout'
 import { newId } from '../../../db/id'
 import { readOrder } from '../../../db/order/read'
+import { requestCancel } from '../../../db/order/sweep'
 import { createRedis, type Redis } from '../../../db/redis'
 import type { OrderId, PaymentId } from '../../../domain/ids'
 import { NO_TAX } from '../../../domain/pricing'
@@ -140,11 +141,17 @@ describe('placing', () => {
     expect(await isCached(order)).toBe(false)
   })
 
-  it('cancels what the buyer wants cancelled', async () => {
+  it('cancels what is to be cancelled, for the reason of whoever asked first', async () => {
     const order = await accepted()
-    await database.pool.query('update orders set cancel_wanted_at = now() where id = $1', [order.orderId])
+    const { pool } = database
+    expect(await requestCancel(pool, order.orderId, { reason: 'fraud', reasonCode: 'fraud' })).toBe(true)
+    expect(await requestCancel(pool, order.orderId, { reason: 'customer', reasonCode: 'customer' })).toBe(true)
     expect(await activities.place(order)).toEqual({ outcome: 'over' })
-    expect(await readOrder(database.pool, order.orderId)).toMatchObject({ cancelReason: 'customer' })
+    expect(await readOrder(pool, order.orderId)).toMatchObject({ cancelReason: 'fraud' })
+    const { rows } = await pool.query(`select data from order_event where order_id = $1 and type = 'order.cancelled'`, [
+      order.orderId,
+    ])
+    expect(rows).toEqual([{ data: { reason: 'fraud', reason_code: 'fraud' } }])
     expect(await isCached(order)).toBe(false)
   })
 })
