@@ -364,7 +364,7 @@ export class Intervention {
       ...(detail === undefined ? [] : ['', `**What is known** ${detail}`]),
       '',
       `**A person has been asked since** ${formatTime(caseSince ?? Date.now())}`,
-      ...(this.amount === null ? [] : ['', `**At stake** ${this.amount}`]),
+      ...(this.amount === null ? [] : ['', `**Total of the order** ${this.amount}`]),
       '',
       '**What to do** Choose what fits below, then *More Actions → Send an Update*: take the update of that name and paste its JSON, with the id of your own admin key instead of `key_…`.',
       ...repairChoices(atHand(step)).flatMap((choice) => ['', ...describeChoice(choice, step, isOneOfSeveral)]),
@@ -404,6 +404,10 @@ export function formatTime(time: number): string {
 
 const MEANWHILE: Partial<Record<AttentionCase, string>> = {
   amount_mismatch: 'When nobody does before the hold ends, the order is cancelled, and the charge too.',
+  capture_refused: 'Nothing is tried meanwhile.',
+  refund_refused: 'Nothing is tried meanwhile.',
+  authorization_expiring: 'When nobody does, the right to take the rest of the money ends.',
+  dispute: 'The case closes by itself when the provider tells how the dispute ended.',
 }
 
 const REPAIR_DESCRIPTIONS: Readonly<Record<RepairAction, string>> = {

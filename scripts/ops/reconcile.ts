@@ -78,7 +78,7 @@ async function ended(read: () => Promise<Run>, begun: number): Promise<Run> {
 function describe({ id, compared, healed, waiting, providers }: Run, took: string): string {
   const counts = Object.entries(compared).map(([what, count]) => `${count} ${what.replaceAll('_', ' ')}`)
   const since = providers.map((part) => `${part.provider} since ${part.since}`).join(', ')
-  const late = `${healed} payments were late and agree now, ${waiting} are in flight and wait for the next run.`
+  const late = `${healed} payments were late and agree now, ${waiting} are in flight.\nWhat moved within RECONCILIATION_QUIET_SECONDS (ten minutes, if not set) waits for the next run.`
   return `${id}: compared ${counts.join(', ')}; ${since} (${took}).\n${late}`
 }
 
