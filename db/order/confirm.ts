@@ -17,7 +17,7 @@ export interface Paid {
 /**
  * Commit 3: the order has won. Payment, ledger, reservations, cart and events in one statement, only while the order
  * waits for this payment. `paid` is null when nothing was due. Returns the order's cart; null when it did not apply: the
- * order is over, was confirmed before, or its buyer wants it cancelled, or its payment is being cancelled.
+ * order is over, was confirmed before, or buyer or staff want it cancelled, or its payment is being cancelled.
  */
 export async function confirmOrder(
   db: Db,

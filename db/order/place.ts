@@ -26,7 +26,7 @@ export interface OrderToPlace {
   readonly ageMs: number
   /** How long the stock is still held; null before it is. Negative once the time is over. */
   readonly holdMs: number | null
-  /** The buyer wants it cancelled. */
+  /** Buyer or staff want it cancelled. */
   readonly cancelWanted: boolean
   readonly attempt: AttemptToCharge | null
 }

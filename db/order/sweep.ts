@@ -79,7 +79,7 @@ export interface OrderAtWork {
   readonly stale: boolean
   /** An attempt that was accepted and has not been taken up: its workflow may not know of it. Null too when it was just told. */
   readonly attempt: number | null
-  /** The buyer wants it cancelled, and its workflow may not know. */
+  /** Buyer or staff want it cancelled, and its workflow may not know. */
   readonly cancelWanted: boolean
   /** Its workflow has something to do, and was not told of it lately. */
   readonly mustRemind: boolean

@@ -143,6 +143,8 @@ describe('a capture that is refused', () => {
     expect(await attributesOf(begun)).toEqual([true, 'capture_refused'])
     const { currentDetails } = await begun.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')
     expect(currentDetails).toContain(`refuses to take GBP 5.00 of payment \`${begun.paymentId}\``)
+    expect(currentDetails).toContain('Nothing is tried meanwhile.')
+    expect(currentDetails).not.toContain('goes on being tried')
     await repair(begun, 'resolveStep', { outcome: 'not_done' })
     await end(begun)
     expect(await attributesOf(begun)).toEqual([false, undefined])
