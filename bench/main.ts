@@ -14,6 +14,7 @@ import { benchPage } from './page/product'
 import { benchWebhook } from './payment/webhook'
 import { benchRecovery } from './process/recovery'
 import { benchReconciliation } from './payment/reconciliation'
+import { benchWaiting } from './payment/waiting'
 import { benchReservation } from './inventory/reservation'
 import { benchLargeSearch, benchSearch } from './search/search'
 import { benchScale } from './catalog/scale'
@@ -42,6 +43,7 @@ const ALONE: Record<string, (programs: string) => Promise<Figure[]>> = {
   start: benchStart,
   memory: benchMemory,
   recovery: benchRecovery,
+  waiting: benchWaiting,
   change: benchChange,
   search: benchSearch,
   'search-large': benchLargeSearch,

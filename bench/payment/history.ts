@@ -1,4 +1,5 @@
 import { Client } from 'pg'
+import type { OrderId } from '../../domain/ids'
 import type { Charge, Movement, PaymentProvider } from '../../providers/payment/provider'
 
 /** Paid orders, by number: each of 5.00, authorized, captured; of ten one was refunded half. Hours ago, none is at work. */
@@ -117,7 +118,7 @@ export function providerOf({ from, to, hoursAgo }: PaidOrders, onPage: () => voi
   }
 }
 
-export const orderIdOf = (n: number): string => `order_${String(n).padStart(26, '0')}`
+export const orderIdOf = (n: number): OrderId => `order_${String(n).padStart(26, '0')}`
 
 function chargeOf(n: number, at: string): Charge {
   const refunds = isRefunded(n)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { keepEvidence } from './evidence'
 import { CELLS, type Cell, FAULTS, STEPS } from './matrix'
 import { type Harness, startHarness } from './harness'
 import { runSeeds, type SeedResult } from './run'
@@ -52,6 +53,7 @@ async function run(current: { harness: Harness }, start: () => Promise<Harness>)
     results.push(...wave)
     wave.forEach(report)
     if (!wave.some(hasFailed)) continue
+    console.log(`    kept: ${await keepEvidence(current.harness, seeds).catch(String)}`)
     if (options.keep) break
     // What is wrong with its orders would be found wrong again by the next wave.
     await current.harness.stop()

@@ -72,6 +72,8 @@ export const MONEY_SCRIPTS: Readonly<Record<MoneyScript, (order: PaidOrder) => P
 
   async dispute(order) {
     await decided(order, await capture(order, order.random.whole(1, order.total)))
+    // One that is refused at first is taken when somebody has decided so: before, there is nothing to dispute.
+    await standing(order, ({ payment_status }) => payment_status !== 'authorized')
     await order.reached('dispute')
     await openDisputes(order.sandbox, order.id)
     await standing(order, ({ payment_status }) => payment_status === 'disputed')

@@ -154,7 +154,7 @@ async function describeInFlight({ pool }: Harness): Promise<string> {
     union all
     select 'event ' || event_id || ' of ' || payment_key || ' is not acted on' from inbox where done_at is null
     union all
-    select order_id || ' waits for a person: ' || code from attention where closed_at is null
+    select concat_ws(', ', order_id || ' waits for a person: ' || code, step, object, detail) from attention where closed_at is null
     union all
     select aggregate || ' #' || seq || ' is not published' from outbox where published_at is null
     limit 10`)
