@@ -312,7 +312,9 @@ export class Books {
     const wanted = amount === 'all' ? available : amount
     if (wanted > available || wanted === 0) return { refused: 'amount_exceeds_available', available }
     const others = this.payments.filter(({ pays }) => !pays)
-    return this.addRefunds([...this.paying, ...others], wanted, request)
+    const added = this.addRefunds([...this.paying, ...others], wanted, request)
+    this.settle()
+    return added
   }
 
   /** Writes down what became of a refund. `succeeded` may still become `failed`; what failed stays so. */
@@ -334,7 +336,7 @@ export class Books {
     if (failed.status !== 'failed' || !failed.atWork) return null
     const payment = this.payment(failed.paymentId)
     const amount = Math.min(failed.amount, refundableOf(payment))
-    // While a dispute holds all of it, the decision is still to come.
+    // While an open dispute holds all of it, the decision is still to come.
     if (amount === 0 && decision !== 'leave') return null
     failed.atWork = false
     if (decision === 'leave') return null
@@ -434,6 +436,16 @@ export class Books {
     }
     this.returnExcess(this.paying, this.owed)
     for (const payment of this.payments) if (!payment.pays) this.returnExcess([payment], 0)
+    for (const refund of this.refunds) if (refund.status === 'failed' && this.isMoot(refund)) refund.atWork = false
+  }
+
+  /**
+   * Nothing is left that a refused refund could give back: other refunds have taken all, or a lost dispute. An open dispute may
+   * still be won.
+   */
+  private isMoot({ paymentId }: RefundBook): boolean {
+    const mayComeBack = this.disputes.some((dispute) => dispute.paymentId === paymentId && dispute.status === 'open')
+    return !mayComeBack && refundableOf(this.payment(paymentId)) === 0
   }
 
   /** Another payment authorizes what this one was to pay for. */

@@ -108,6 +108,16 @@ describe('refund', () => {
     expect(balance(books, 'settled_elsewhere')).toBe(-500)
   })
 
+  test('that was refused needs no decision once other refunds have left nothing to give back', () => {
+    const books = captured({ total: 500 })
+    const [refused] = refunded(books, 200)
+    books.answerRefund(refused.id, { outcome: 'failed', code: 'refused', reference: null })
+    books.claimRefund({ amount: 100, cause: 'staff', reasonCode: null, restock: false, actor: null })
+    expect(books.refunds[0]).toMatchObject({ status: 'failed', atWork: true })
+    books.claimRefund({ amount: 'all', cause: 'staff', reasonCode: null, restock: false, actor: null })
+    expect(books.refunds[0]).toMatchObject({ status: 'failed', atWork: false })
+  })
+
   test('of a cancelled part is what was captured beyond what is owed', () => {
     const books = captured({ total: 500 })
     books.cancel({ amount: 120, isAll: false })
@@ -485,6 +495,16 @@ describe('disputes', () => {
     expect(books.refunds).toMatchObject([{ status: 'failed', atWork: true }])
     dispute(books, 'won')
     expect(books.decideRefund(id, 'retry')).toMatchObject({ amount: 500, retries: id })
+  })
+
+  test('that are lost leave nothing to decide about a refused refund', () => {
+    const disputed = captured({ total: 500 })
+    const [other] = refunded(disputed, 500)
+    disputed.answerRefund(other.id, { outcome: 'failed', code: 'disputed', reference: null })
+    dispute(disputed, 'open')
+    expect(disputed.refunds[0]).toMatchObject({ atWork: true })
+    dispute(disputed, 'lost')
+    expect(disputed.refunds[0]).toMatchObject({ atWork: false })
   })
 
   test('that a person has dealt with are asked about no more', () => {
