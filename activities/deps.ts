@@ -35,6 +35,8 @@ export interface OrderWorkflows {
   listStoppedExpiry(): Promise<string[]>
   /** Whether a workflow of this id runs. */
   isOpen(workflowId: string): Promise<boolean>
+  /** When the run that is open began; null when none is. */
+  openSince(workflowId: string): Promise<Date | null>
   isCheckoutOpen(orderId: OrderId): Promise<boolean>
   /** False when it is running already. */
   startCheckout(order: { orderId: OrderId; number: string }): Promise<boolean>

@@ -121,6 +121,11 @@ export const ATTENTION_CASES = {
       },
     ],
   },
+  sweep_failing: {
+    title: 'Orders and stock are not looked after as they should be: a part of the sweep keeps failing',
+    alsoClosedBy: 'nobody',
+    choices: [],
+  },
   capture_refused: {
     title: 'The provider refuses to take the money of a confirmed order',
     alsoClosedBy: 'sweep',

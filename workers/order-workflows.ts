@@ -31,13 +31,18 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
     return found
   }
 
-  async function isOpen(workflowId: string): Promise<boolean> {
+  async function openSince(workflowId: string): Promise<Date | null> {
     try {
-      return (await temporal.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING'
+      const { status, startTime } = await temporal.workflow.getHandle(workflowId).describe()
+      return status.name === 'RUNNING' ? startTime : null
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return false
+      if (error instanceof WorkflowNotFoundError) return null
       throw error
     }
+  }
+
+  async function isOpen(workflowId: string): Promise<boolean> {
+    return (await openSince(workflowId)) !== null
   }
 
   /** Throws when the order is over and its fulfillment has ended: what comes afterwards is for settlements. */
@@ -73,6 +78,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
       return ids.filter((_, shard) => !open[shard])
     },
     isOpen,
+    openSince,
     isCheckoutOpen: (orderId) => isOpen(checkoutWorkflowId(orderId)),
     startCheckout: ({ orderId, number }) =>
       unlessRunning(() =>

@@ -1,5 +1,11 @@
 import { log } from '@temporalio/activity'
-import { closeSettledCase, listSettledCases, openCase } from '../../db/support/attention'
+import {
+  closeCasesOfSteps,
+  closeSettledCase,
+  listSettledCases,
+  openCase,
+  type SettledCase,
+} from '../../db/support/attention'
 import { expireDueHolds } from '../../db/inventory/reservation'
 import { dropCart } from '../../db/cart/cache'
 import { cancelOrder } from '../../db/order/cancel'
@@ -14,7 +20,12 @@ import {
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import { isOver as isOrderOver } from '../../domain/order'
-import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
+import {
+  checkoutWorkflowId,
+  expiryWorkflowId,
+  fulfillmentWorkflowId,
+  settlementWorkflowId,
+} from '../../domain/workflow-id'
 import type { ActivityDeps, OrderWorkflow } from '../deps'
 import { withHeartbeat } from '../heartbeat'
 
@@ -53,13 +64,51 @@ export interface Swept {
 export function createExpiryActivities({ pool, redis, settings, orders }: ActivityDeps) {
   const attentionSeconds = settings.ATTENTION_AFTER_SECONDS
 
-  /** One round of one shard. One order that cannot be looked after stops no other. */
+  /** One round of one shard. One part that fails stops no other, nor does one order. */
   async function sweep({ after, ...shard }: SweepInput, signal: AbortSignal): Promise<Swept> {
-    const holds = await expireHolds(shard, partOf(signal))
-    const looked = await lookAfterOrders(shard, after, partOf(signal))
-    await closeSettledCases(shard, partOf(signal))
-    if (shard.shard === 0) await reportFailing(partOf(signal))
-    return { ...holds, ...looked }
+    const parts = new Parts(shard)
+    const holds = await parts.run('expireHolds', () => expireHolds(shard, partOf(signal)))
+    const looked = await parts.run('lookAfterOrders', () => lookAfterOrders(shard, after, partOf(signal)))
+    const failing = await parts.run('listFailing', () => orders.listFailing())
+    if (failing) await parts.run('closeSettledCases', () => closeSettledCases(shard, failing, partOf(signal)))
+    if (failing && shard.shard === 0) await parts.run('reportFailing', () => reportFailing(failing, partOf(signal)))
+    await parts.report()
+    return { expired: 0, nextDueMs: null, restarted: 0, failed: 0, after, ...holds, ...looked }
+  }
+
+  /** The parts of one round: which of them worked. */
+  class Parts {
+    private readonly workflowId: string
+    private readonly working: string[] = []
+    private readonly late: { readonly step: string; readonly detail: string }[] = []
+
+    constructor({ shard }: Shard) {
+      this.workflowId = expiryWorkflowId(shard)
+    }
+
+    /** Null when it failed, which is logged. */
+    async run<T>(step: string, work: () => Promise<T>): Promise<T | null> {
+      const name = `${this.workflowId} ${step}`
+      const tried = await attempt(name, work)
+      if (tried.by === 'done') {
+        failingSince.delete(name)
+        this.working.push(step)
+        return tried.result
+      }
+      const since = failingSince.get(name) ?? Date.now()
+      failingSince.set(name, since)
+      if (Date.now() - since >= attentionSeconds * 1_000)
+        this.late.push({ step, detail: `It fails since ${new Date(since).toISOString()}: ${nameOf(tried.error)}.` })
+      return null
+    }
+
+    /** What keeps failing is a case, as long as it does. Throws while Postgres is away. */
+    async report(): Promise<void> {
+      const { workflowId } = this
+      await closeCasesOfSteps(pool, { workflowId, steps: this.working })
+      for (const { step, detail } of this.late)
+        await openCase(pool, { workflowId, step, object: null, orderId: null, code: 'sweep_failing', detail })
+    }
   }
 
   async function expireHolds(shard: Shard, isOver: IsOver): Promise<Pick<Swept, 'expired' | 'nextDueMs'>> {
@@ -88,7 +137,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
     let after = begin
     for (;;) {
       const batch = await listOrdersAtWork(pool, { ...work, after })
-      if (batch.length > 0) running ??= await orders.listRunning()
+      if (batch.length > 0) running ??= (await attempt('all that runs', () => orders.listRunning())).result ?? new Set()
       for (const order of batch) {
         if (isOver()) return { ...counts, after }
         const done = await lookAfter(order, running?.has(order.orderId) ?? false)
@@ -103,7 +152,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   async function lookAfter(order: OrderAtWork, isRunning: boolean): Promise<'restarted' | 'failed' | 'nothing'> {
     const tried = await attempt(order.orderId, () => bringBack(order, isRunning))
     const asked = await attempt(order.orderId, () => askAboutOverdue(order))
-    if (!tried || !asked) return 'failed'
+    if (tried.by === 'failed' || asked.by === 'failed') return 'failed'
     return tried.result ? 'restarted' : 'nothing'
   }
 
@@ -179,18 +228,30 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       await askForHelp(workflowOf(order), `It is past its time, and nothing has changed for ${attentionSeconds} s.`)
   }
 
-  /** An open workflow closes its cases itself. */
-  async function closeSettledCases(shard: Shard, isOver: IsOver): Promise<void> {
-    for (const { id, workflowId } of await listSettledCases(pool, { ...shard, limit: CASES_PER_ROUND })) {
+  async function closeSettledCases(shard: Shard, failing: readonly OrderWorkflow[], isOver: IsOver): Promise<void> {
+    const isFailing = new Set(failing.map(({ workflowId }) => workflowId))
+    const limits = { limit: CASES_PER_ROUND, overdueSeconds: attentionSeconds }
+    for (const settled of await listSettledCases(pool, { ...shard, ...limits })) {
       if (isOver()) return
+      const { id, workflowId } = settled
       await attempt(workflowId, async () => {
-        if (!(await orders.isOpen(workflowId))) await closeSettledCase(pool, id)
+        if (!isFailing.has(workflowId) && (await isNobodys(settled))) await closeSettledCase(pool, id)
       })
     }
   }
 
-  async function reportFailing(isOver: IsOver): Promise<void> {
-    for (const failing of await orders.listFailing()) {
+  /**
+   * An open workflow closes what it opened. It does not know of what a run before it opened, nor of what the sweep said about
+   * it; one that is gone closes nothing.
+   */
+  async function isNobodys({ code, workflowId, since, isDone }: SettledCase): Promise<boolean> {
+    const openSince = await orders.openSince(workflowId)
+    if (openSince === null) return isDone
+    return code === 'workflow_failing' || (isDone && openSince > since)
+  }
+
+  async function reportFailing(all: readonly OrderWorkflow[], isOver: IsOver): Promise<void> {
+    for (const failing of all) {
       if (isOver()) return
       await attempt(failing.workflowId, () => askForHelp(failing, 'Its code fails again and again.'))
     }
@@ -211,14 +272,28 @@ function partOf(signal: AbortSignal): IsOver {
   return () => signal.aborted || Date.now() > until
 }
 
-/** Null when it failed, which is logged. */
-async function attempt<T>(what: string, work: () => Promise<T>): Promise<{ result: T } | null> {
+/** Since when the parts of a round fail, by workflow and part, as far as this process has seen. */
+const failingSince = new Map<string, number>()
+
+type Tried<T> =
+  | { readonly by: 'done'; readonly result: T }
+  | { readonly by: 'failed'; readonly error: unknown; readonly result?: undefined }
+
+/** What fails is logged, and holds up nothing else. */
+async function attempt<T>(what: string, work: () => Promise<T>): Promise<Tried<T>> {
   try {
-    return { result: await work() }
+    return { by: 'done', result: await work() }
   } catch (error) {
     log.warn(`the sweep could not look after ${what}, and goes on`, { error: String(error) })
-    return null
+    return { by: 'failed', error }
   }
+}
+
+/** Without its message: that may hold values of rows. */
+function nameOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? `${error.name} ${code}` : error.name
 }
 
 function workflowOf({ orderId, owner, object }: OrderAtWork): OrderWorkflow {

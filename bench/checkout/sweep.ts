@@ -74,7 +74,7 @@ async function statementsOf(databaseUrl: string): Promise<Map<string, Query>> {
   const shard = { shard: 0, shards: 1 }
   await expireDueHolds(noting, { ...shard, limit: 500 })
   await listOrdersAtWork(noting, { ...shard, limit: 500, after: '', holdSeconds: 900, overdueSeconds: 120 })
-  await listSettledCases(noting, { ...shard, limit: 200 })
+  await listSettledCases(noting, { ...shard, limit: 200, overdueSeconds: 120 })
   await readGauges(noting)
   await pool.end()
   return sent

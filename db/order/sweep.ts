@@ -58,13 +58,13 @@ const WORK = {
 } as const
 const WORK_ON_MONEY = Object.values(WORK).join(' union ')
 
-/** What workflows ought to be at work on: orders and objects by owner. A checkout's are found by `orders_open`. */
+/** What workflows ought to be at work on: orders and objects by owner, and when it should be done. A checkout's are found by `orders_open`. */
 export const ORDERS_AT_WORK = `
-  select 'checkout' as owner, id as order_id, null::text as object
+  select 'checkout' as owner, id as order_id, null::text as object, coalesce(hold_expires_at, created_at) as due_at
   from orders
   where status in ${OPEN}
   union all
-  select owner, order_id, object
+  select owner, order_id, object, due_at
   from (${WORK_ON_MONEY}) as money`
 
 /** Something that a workflow ought to be at work on. */
@@ -93,7 +93,10 @@ export interface OrderAtWork {
 const QUIET_SECONDS = 5
 /** A workflow that has been told and does nothing is told again after so long. */
 const REMIND_AGAIN_SECONDS = 60
-/** Afterwards it has heard: what it still has to do then, the provider does not let it do. */
+/**
+ * Afterwards it has heard: what it still has to do then, the provider does not let it do. What was asked for while Temporal was
+ * away for longer than this is told once all the same.
+ */
 const REMIND_FOR_SECONDS = 3_600
 
 export interface WorkToList {
@@ -154,7 +157,8 @@ const AT_WORK = statement(
            status = 'pending' and created_at < now() - make_interval(secs => :holdSeconds) as stale,
            case when told.long_ago then requested.attempt end as attempt,
            told.long_ago and owner = 'checkout' and cancel_wanted_at is not null as "cancelWanted",
-           told.long_ago and to_do and moved_at > now() - make_interval(secs => :remindForSeconds) as "mustRemind",
+           told.long_ago and to_do and (moved_at > now() - make_interval(secs => :remindForSeconds)
+             or reminded_at is null or reminded_at < moved_at) as "mustRemind",
            due_at < now() - make_interval(secs => :overdueSeconds) and not exists (
              select from asked
              where asked.order_id = work.id and (about is null or asked.object is null or asked.object = about)) as overdue,

@@ -54,6 +54,22 @@ const OPEN_CASE = statement(
     where (attention.code, attention.detail) is distinct from (excluded.code, excluded.detail)`,
 )
 
+/** Closes those of a workflow about these steps and no object. */
+export async function closeCasesOfSteps(
+  db: Db,
+  { workflowId, steps }: { workflowId: string; steps: readonly string[] },
+): Promise<void> {
+  await db.query(CLOSE_STEPS({ workflowId, steps }))
+}
+
+const CLOSE_STEPS = statement(
+  'attention.closeSteps',
+  `
+    update attention
+    set closed_at = now()
+    where workflow_id = :workflowId and step = any (:steps::text[]) and object is null and closed_at is null`,
+)
+
 /** Closes the open case of this step and object, if there is one. False when there is none. */
 export async function closeCase(db: Db, { workflowId, step, object }: CaseKey): Promise<boolean> {
   const { rowCount } = await db.query(CLOSE_CASE({ workflowId, step, object }))
@@ -83,23 +99,28 @@ const IS_OPEN = statement(
       and closed_at is null`,
 )
 
-/** A case that may have outlived its workflow. */
+/** A case that may have outlived what it is about. */
 export interface SettledCase {
   readonly id: number
+  readonly code: AttentionCase
   readonly workflowId: string
+  readonly since: Date
+  /** Nothing is left to do of what it is about. Else nothing of it is late any more: what did not move has moved. */
+  readonly isDone: boolean
 }
 
 /**
  * Open cases, of one shard (`shards` a power of two), for which nothing is left to do by the rows: their attempt is settled,
- * or all of their order is. Whoever opened one may have been ended before it could close it. Only kinds that say so in
- * `ATTENTION_CASES`, and only of a payment, a capture, a refund or a whole order: nobody else knows when another thing is settled.
+ * or all of their order is; or, of those that the sweep itself opens about a workflow, nothing is late. Whoever opened one may
+ * have been ended before it could close it. Only kinds that say so in `ATTENTION_CASES`, and only of a payment, a capture, a
+ * refund or a whole order: nobody else knows when another thing is settled.
  */
 export async function listSettledCases(
   db: Db,
-  { shard, shards, limit }: { shard: number; shards: number; limit: number },
+  cases: { shard: number; shards: number; limit: number; overdueSeconds: number },
 ): Promise<SettledCase[]> {
   const { rows } = await db.query<SettledCase>(
-    SETTLED_CASES({ shard, shards, limit, codes: SWEPT_CASES, paymentIds: `${ID_PREFIXES.payment}\\_%` }),
+    SETTLED_CASES({ ...cases, codes: SWEPT_CASES, paymentIds: `${ID_PREFIXES.payment}\\_%` }),
   )
   return rows
 }
@@ -107,19 +128,28 @@ export async function listSettledCases(
 const SETTLED_CASES = statement(
   'attention.settled',
   `
-    with work as materialized (${ORDERS_AT_WORK})
-    select a.id, a.workflow_id as "workflowId"
-    from attention a
-    where a.closed_at is null and a.code = any (:codes::text[])
-      and hashtext(a.order_id) & (:shards - 1) = :shard
-      and case
-        when a.object is null then not exists (select from work where work.order_id = a.order_id)
-        when a.object like :paymentIds then not exists (
-          select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))
-        else exists (select from capture where id = a.object and not at_work)
-          or exists (select from refund where id = a.object and not at_work)
-      end
-    order by a.id
+    with work as materialized (${ORDERS_AT_WORK}),
+    looked as (
+      select a.id, a.code, a.workflow_id, a.since,
+             case
+               when a.object is null then not exists (select from work where work.order_id = a.order_id)
+               when a.object like :paymentIds then not exists (
+                 select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))
+               else exists (select from capture where id = a.object and not at_work)
+                 or exists (select from refund where id = a.object and not at_work)
+             end as is_done,
+             a.code = 'workflow_failing' and (a.object is null or a.object like :paymentIds) and not exists (
+               select from work
+               where work.order_id = a.order_id and work.due_at < now() - make_interval(secs => :overdueSeconds)
+             ) as is_moving
+      from attention a
+      where a.closed_at is null and a.code = any (:codes::text[])
+        and hashtext(a.order_id) & (:shards - 1) = :shard
+    )
+    select id, code, workflow_id as "workflowId", since, is_done as "isDone"
+    from looked
+    where is_done or is_moving
+    order by id
     limit :limit`,
 )
 

@@ -1,14 +1,19 @@
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { DefaultLogger } from '@temporalio/worker'
 import { createExpiryActivities } from '../../../activities/checkout/expiry'
-import type { ActivityDeps, OrderWorkflows } from '../../../activities/deps'
+import type { ActivityDeps, OrderWorkflow, OrderWorkflows } from '../../../activities/deps'
 import { readSettings } from '../../../config'
 import { createRedis, type Redis } from '../../../db/redis'
 import { readOrder } from '../../../db/order/read'
 import { withBooks } from '../../../db/payment/books'
-import { openCase, readOpenCases } from '../../../db/support/attention'
+import { listOpenCases, openCase, readOpenCases } from '../../../db/support/attention'
 import type { OrderId } from '../../../domain/ids'
-import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../../domain/workflow-id'
+import {
+  checkoutWorkflowId,
+  expiryWorkflowId,
+  fulfillmentWorkflowId,
+  settlementWorkflowId,
+} from '../../../domain/workflow-id'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
 import { testRedis } from '../../support/redis'
@@ -19,16 +24,25 @@ let redis: Redis
 let deps: ActivityDeps
 let sweep: ReturnType<typeof createExpiryActivities>['sweep']
 const open = new Set<string>()
+/** When the runs began that are open. */
+let begun = new Date(0)
 const started: string[] = []
+/** Whose tasks keep failing. */
+let failing: OrderWorkflow[] = []
+const visibility = { isAway: false }
 const broken = new Set<OrderId>()
 /** Those whose fulfillment has come to its end. */
 const ended = new Set<OrderId>()
 
 const orders: OrderWorkflows = {
-  listRunning: async () => new Set(),
-  listFailing: async () => [],
+  listRunning: async () => {
+    if (visibility.isAway) throw new Error('staged')
+    return new Set()
+  },
+  listFailing: async () => failing,
   listStoppedExpiry: async () => [],
   isOpen: async (workflowId) => open.has(workflowId),
+  openSince: async (workflowId) => (open.has(workflowId) ? begun : null),
   isCheckoutOpen: async (orderId) => open.has(checkoutWorkflowId(orderId)),
   startCheckout: async ({ orderId }) => {
     if (broken.has(orderId)) throw new Error('staged')
@@ -61,8 +75,11 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   open.clear()
+  begun = new Date(0)
   started.length = 0
   broken.clear()
+  failing = []
+  visibility.isAway = false
 })
 afterAll(async () => {
   redis?.disconnect()
@@ -209,4 +226,110 @@ it('closes the case of a settled attempt once its workflow is gone', async () =>
   open.clear()
   await round()
   expect(await casesOf(order)).toEqual([])
+})
+
+it('closes the case of a settled attempt when another run has begun since, which does not know of it', async () => {
+  const order = await placed()
+  const workflowId = settlementWorkflowId(order.paymentId)
+  const key = { workflowId, step: 'resolveCharge', object: order.paymentId }
+  await openCase(database.pool, { ...key, orderId: order.orderId, code: 'undo_failed' })
+  await cancel(order)
+  await database.pool.query(`update payment set status = 'voided' where id = $1`, [order.paymentId])
+  open.add(workflowId)
+  begun = new Date(Date.now() + 60_000)
+  await round()
+  expect(await casesOf(order)).toEqual([])
+})
+
+it('closes what it said about a workflow once that is open, does not fail, and nothing of its order is late', async () => {
+  const order = await placed()
+  await confirm(order)
+  const workflowId = fulfillmentWorkflowId(order.orderId)
+  const key = { workflowId, orderId: order.orderId, step: null, object: null }
+  await openCase(database.pool, { ...key, code: 'workflow_failing' })
+  open.add(workflowId)
+  failing = [{ workflowId, orderId: order.orderId, paymentId: null }]
+  await round()
+  expect((await casesOf(order)).map(({ code }) => code)).toEqual(['workflow_failing'])
+  failing = []
+  await round()
+  expect(await casesOf(order)).toEqual([])
+})
+
+it('keeps what it said about a workflow while something of its order is late', async () => {
+  const order = await aged(600)
+  const workflowId = checkoutWorkflowId(order.orderId)
+  await openCase(database.pool, {
+    workflowId,
+    orderId: order.orderId,
+    step: null,
+    object: null,
+    code: 'workflow_failing',
+  })
+  open.add(workflowId)
+  await round()
+  expect((await casesOf(order)).map(({ code }) => code)).toEqual(['workflow_failing'])
+})
+
+it('tells a workflow once of what was asked for while Temporal was away for hours', async () => {
+  const order = await placed()
+  await confirm(order)
+  await withBooks(database.pool, order.orderId, (books) => void books.claimCapture({ amount: 100, actor: null }))
+  await database.pool.query(`update capture set updated_at = now() - interval '3 hours' where order_id = $1`, [
+    order.orderId,
+  ])
+  open.add(fulfillmentWorkflowId(order.orderId))
+  await round()
+  expect(started).toContain(order.orderId)
+  await database.pool.query(`update orders set reminded_at = now() - interval '2 hours' where id = $1`, [order.orderId])
+  started.length = 0
+  await round()
+  expect(started).not.toContain(order.orderId)
+})
+
+/** Changes the counter of what the order reserves; returns what it was. */
+const DRIFT = `
+  with level as (
+    select s.sku, s.warehouse_id, s.reserved from stock_level s join reservation r using (sku, warehouse_id) where r.owner_id = $1
+  )
+  update stock_level s set reserved = $2 from level where (s.sku, s.warehouse_id) = (level.sku, level.warehouse_id)
+  returning level.reserved`
+
+describe('a part of a round that fails', () => {
+  const sweepCases = async () =>
+    (await listOpenCases(database.pool, { limit: 100, after: 0 })).filter(({ code }) => code === 'sweep_failing')
+
+  it('holds up none of the others: orders are brought back although no list of workflows can be had', async () => {
+    const orphan = await aged(60)
+    visibility.isAway = true
+    await round()
+    expect(started).toContain(orphan.orderId)
+  })
+
+  it('is a case once it has failed for two minutes, until it works again', async () => {
+    const { orderId } = await aged(60)
+    await database.pool.query(`update reservation set kind = 'soft', expires_at = now() where owner_id = $1`, [orderId])
+    // Less is reserved than the reservation says: giving it back would make it negative.
+    const drift = (units: number) => database.pool.query(DRIFT, [orderId, units])
+    const [{ reserved }] = (await drift(0)).rows
+    const orphan = await aged(60)
+    jest.useFakeTimers({
+      doNotFake: ['nextTick', 'setImmediate', 'setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'],
+    })
+    try {
+      await round()
+      expect(started).toContain(orphan.orderId)
+      expect(await sweepCases()).toEqual([])
+      jest.setSystemTime(Date.now() + 121_000)
+      await round()
+      expect(await sweepCases()).toMatchObject([
+        { step: 'expireHolds', orderId: null, workflowId: expiryWorkflowId(0) },
+      ])
+    } finally {
+      jest.useRealTimers()
+    }
+    await drift(reserved)
+    await round()
+    expect(await sweepCases()).toEqual([])
+  })
 })
