@@ -628,6 +628,7 @@ create table payment (
   refunding bigint default 0 not null,
   disputed bigint default 0 not null,
   releasing boolean default false not null,
+  news_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint payment_pkey PRIMARY KEY (id),
@@ -652,6 +653,7 @@ create table payment (
 CREATE UNIQUE INDEX one_requested_attempt ON public.payment USING btree (order_id) WHERE (status = 'requested'::text);
 CREATE UNIQUE INDEX one_unresolved_attempt ON public.payment USING btree (order_id) WHERE (status = ANY (ARRAY['sent'::text, 'requires_action'::text, 'pending'::text]));
 CREATE INDEX payment_expiring ON public.payment USING btree (capture_before) WHERE (status = 'authorized'::text);
+CREATE INDEX payment_news ON public.payment USING btree (order_id) WHERE (news_at IS NOT NULL);
 CREATE INDEX payment_pending_sync ON public.payment USING btree (order_id) WHERE (pending_sync IS NOT NULL);
 CREATE INDEX payment_reference ON public.payment USING btree (provider, reference) WHERE (reference IS NOT NULL);
 CREATE INDEX payment_releasing ON public.payment USING btree (order_id) WHERE releasing;

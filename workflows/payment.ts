@@ -33,17 +33,8 @@ const GIVE_BACK_PATIENCE_MS = 55_000
 const FIRST_LOOK_MS = 10_000
 const LOOK_AGAIN_MS_MAX = 6 * 3_600_000
 
-/** The provider has news of a payment. */
-interface News {
-  readonly kind: 'news'
-  readonly object: PaymentId
-  readonly paymentId: PaymentId
-}
-
-type Task = WorkItem | News
-
 /** What goes on beside the rest. */
-interface AtWork<T extends Task = Task> {
+interface AtWork<T extends WorkItem = WorkItem> {
   readonly task: T
   /** The rows do not ask for it any more: something else has brought it on. */
   isGone: boolean
@@ -129,7 +120,7 @@ export class MoneyWorker {
   /** What the provider does not say at once it is asked for beside. */
   private async lookUp(paymentId: PaymentId): Promise<void> {
     this.news.delete(paymentId)
-    const task: News = { kind: 'news', object: paymentId, paymentId }
+    const task = { kind: 'news', object: paymentId, paymentId } as const
     const beside = this.beside.find((atWork) => isSame(task, atWork.task))
     if (beside) {
       // What is being asked may be answered from before the news.
@@ -141,11 +132,14 @@ export class MoneyWorker {
   }
 
   private async takeUp(item: WorkItem, work: PaymentWorkToDo): Promise<void> {
-    if (isMove(item) && (await succeeds(() => doOnce(item)))) this.mustRead = true
+    if (item.kind === 'news') {
+      await this.lookUp(item.paymentId)
+      this.mustRead = true
+    } else if (isMove(item) && (await succeeds(() => doOnce(item)))) this.mustRead = true
     else this.putBeside(item, (atWork) => this.goOn(atWork, work))
   }
 
-  private putBeside<T extends Task>(task: T, run: (atWork: AtWork<T>) => Promise<void>): void {
+  private putBeside<T extends WorkItem>(task: T, run: (atWork: AtWork<T>) => Promise<void>): void {
     const atWork: AtWork<T> = { task, isGone: false, hasNews: false }
     this.beside.push(atWork)
     void run(atWork)
@@ -159,11 +153,11 @@ export class MoneyWorker {
       })
   }
 
-  private isBeside(task: Task): boolean {
+  private isBeside(task: WorkItem): boolean {
     return this.beside.some((atWork) => isSame(task, atWork.task))
   }
 
-  private goOn(atWork: AtWork<WorkItem>, work: PaymentWorkToDo): Promise<void> {
+  private goOn(atWork: AtWork<Exclude<WorkItem, News>>, work: PaymentWorkToDo): Promise<void> {
     const { task } = atWork
     if (task.kind === 'dispute') return this.askAboutDispute(task, atWork, work)
     if (task.kind === 'renewal') return this.renew(task, atWork, work)
@@ -268,7 +262,7 @@ export class MoneyWorker {
       await this.run(closeDispute, { orderId: this.scope.orderId, reference: task.object }, task)
   }
 
-  private run<Input>(step: OwnStep<Input, void>, input: Input, { object }: Task): Promise<void> {
+  private run<Input>(step: OwnStep<Input, void>, input: Input, { object }: WorkItem): Promise<void> {
     return this.intervention.run(step, input, { object, isBeside: true })
   }
 
@@ -295,14 +289,15 @@ export class MoneyWorker {
   }
 }
 
+type News = Extract<WorkItem, { kind: 'news' }>
 type Dispute = Extract<WorkItem, { kind: 'dispute' }>
 type Renewal = Extract<WorkItem, { kind: 'renewal' }>
 type Refusable = Extract<WorkItem, { kind: 'capture' | 'refund' }>
 /** What the provider is to do. */
-type Move = Exclude<WorkItem, Dispute | Renewal>
+type Move = Exclude<WorkItem, Dispute | Renewal | News>
 
 function isMove(item: WorkItem): item is Move {
-  if (item.kind === 'dispute' || item.kind === 'renewal') return false
+  if (item.kind === 'dispute' || item.kind === 'renewal' || item.kind === 'news') return false
   if (item.kind === 'release') return true
   return item.status === 'pending' && !(item.kind === 'refund' && item.isAccepted)
 }
@@ -314,17 +309,17 @@ function doOnce(move: Move): Promise<unknown> {
 }
 
 /** True when both are about the same thing in the same state. */
-function isSame(one: Task, other: Task): boolean {
+function isSame(one: WorkItem, other: WorkItem): boolean {
   return one.kind === other.kind && one.object === other.object && stateOf(one) === stateOf(other)
 }
 
-function stateOf(task: Task): string {
+function stateOf(task: WorkItem): string {
   if (task.kind === 'news' || task.kind === 'release' || task.kind === 'renewal') return ''
   return task.kind === 'refund' && task.isAccepted ? `${task.status}, accepted` : task.status
 }
 
 /** "give GBP 5.10 of payment `pay_…` back" */
-function describe({ kind, amount, paymentId }: WorkItem, { currency }: PaymentWorkToDo): string {
+function describe({ kind, amount, paymentId }: Exclude<WorkItem, News>, { currency }: PaymentWorkToDo): string {
   const money = `${currency} ${formatMajor({ amount, currency })}`
   switch (kind) {
     case 'release':

@@ -9,7 +9,7 @@ import { readAttempt } from '../../db/payment/attempt'
 import { forgetSuspected, type Subject, writeDifferences } from '../../db/payment/reconciliation'
 import { readPaymentWork } from '../../db/payment/work'
 import { type Tx, withTransaction } from '../../db/pool'
-import { closeCase, isCaseOpen, openCase } from '../../db/support/attention'
+import { closeCase, isCaseKnown, openCase } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment/attempt'
 import {
@@ -135,10 +135,10 @@ async function record(
   })
 }
 
-/** A webhook of a charge that nobody asked for may have come before: one case is enough. */
+/** A webhook of a charge that nobody asked for may have come before: one case is enough, also when a person has closed it. */
 async function isKnownCase(tx: Tx, orderId: OrderId | null, { kind, object }: Difference): Promise<boolean> {
   if (kind !== 'unknown_charge' || orderId === null) return false
-  return isCaseOpen(tx, { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object })
+  return isCaseKnown(tx, { orderId, workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object })
 }
 
 async function readOurs({ pool, settings }: ReconciliationDeps, subject: Subject): Promise<OurPayment | null> {

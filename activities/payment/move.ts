@@ -1,6 +1,7 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../../domain/ids'
 import type { MoveAnswer, MoveStatus } from '../../domain/payment/books'
 import { withBooks } from '../../db/payment/books'
+import { endNews, readNews } from '../../db/payment/work'
 import { type Capture, type Refund, readCapture, readRefundRow } from '../../db/payment/move'
 import type { CaptureOutcome, RefundOutcome } from '../../providers/payment/provider'
 import { seeCharge, seenPaymentOf, withMoney } from './books'
@@ -77,9 +78,11 @@ export async function releasePayment(deps: PaymentDeps, { paymentId }: { payment
 
 /** Looks a payment up at its provider, and writes down what is new. */
 export async function refreshPayment(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
+  const newsAt = await readNews(deps.pool, paymentId)
   const attempt = await requireAttempt(deps, paymentId)
   const charge = await providerOf(deps, attempt).find(chargeRequestOf(attempt))
   if (charge) await seeCharge(deps, attempt, charge)
+  if (newsAt !== null) await endNews(deps.pool, paymentId, newsAt)
 }
 
 /** A person has decided about a capture that the provider refused. */

@@ -18,7 +18,7 @@ import {
   type RepairedCase,
 } from '../../db/support/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
-import { acceptDifference } from '../../db/payment/reconciliation'
+import { acceptDifference, acceptUnknownCharge } from '../../db/payment/reconciliation'
 import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
@@ -270,7 +270,8 @@ async function closeByDecision(
   await withTransaction(pool, async (tx) => {
     const accepted = { by, reasonCode: body.reason_code, note: body.note ?? null }
     if (object !== null && isId('difference', object)) await acceptDifference(tx, { id: object, ...accepted })
-    await closeCase(tx, { workflowId, step, object })
+    else if (object !== null) await acceptUnknownCharge(tx, { chargeReference: object, ...accepted })
+    await closeCase(tx, { workflowId, step, object, by: 'person' })
   })
 }
 

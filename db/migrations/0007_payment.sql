@@ -41,6 +41,8 @@ create table payment (
   disputed bigint not null default 0 check (disputed >= 0),
   -- What is authorized and not captured is to be let go: the provider has yet to say that it was.
   releasing boolean not null default false,
+  -- Since when its provider has news of it that nobody has looked up; its owner was told.
+  news_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, attempt),
@@ -52,6 +54,7 @@ create unique index one_requested_attempt on payment (order_id) where status = '
 create index payment_pending_sync on payment (order_id) where pending_sync is not null;
 create index payment_reference on payment (provider, reference) where reference is not null;
 create index payment_releasing on payment (order_id) where releasing;
+create index payment_news on payment (order_id) where news_at is not null;
 create index payment_expiring on payment (capture_before) where status = 'authorized';
 
 -- Money to be taken of what an attempt authorized. The row is the command: its order's workflow carries it out, under its

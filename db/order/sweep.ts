@@ -30,6 +30,11 @@ const WORK = {
     select ${OWNER_OF_MONEY}, p.order_id, p.id, p.id, true, p.updated_at, p.updated_at
     from payment p
     where p.releasing`,
+  /** `payment_news`: its provider has news, and nobody has looked it up. */
+  news: `
+    select ${OWNER_OF_MONEY}, p.order_id, p.id, p.id, true, p.news_at, p.news_at
+    from payment p
+    where p.news_at is not null`,
   /** `capture_at_work` */
   capture: `
     select ${OWNER_OF_MONEY}, m.order_id, p.id, m.id, m.status = 'pending', m.updated_at, m.updated_at

@@ -284,6 +284,22 @@ const ACCEPT = statement(
     returning ${WRITTEN}` as const,
 )
 
+/** A person knows why a charge is there that nobody here asked for: the difference, if a run has found it. */
+export async function acceptUnknownCharge(
+  tx: Tx,
+  accepted: { chargeReference: string; by: string; reasonCode: string; note: string | null },
+): Promise<void> {
+  await tx.query(ACCEPT_UNKNOWN({ ...accepted }))
+}
+
+const ACCEPT_UNKNOWN = statement(
+  'difference.acceptUnknown',
+  `
+    update reconciliation_difference
+    set state = 'accepted', closed_at = now(), accepted_by = :by, reason_code = :reasonCode, note = :note
+    where kind = 'unknown_charge' and object = :chargeReference and state in ('suspected', 'open')`,
+)
+
 export interface Reconciliation extends Omit<ReconciliationCounts, 'providers'> {
   readonly id: ReconciliationId
   readonly state: ReconciliationState

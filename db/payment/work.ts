@@ -58,8 +58,12 @@ const READ_WORK = statement(
            coalesce((
       select json_agg(item order by place, number)
       from (
-        select 1 as place, p.attempt as number, json_build_object('kind', 'release', 'object', p.id, 'paymentId', p.id,
-               'amount', p.amount - p.captured - p.capturing - p.released) as item
+        select 0 as place, p.attempt as number, json_build_object('kind', 'news', 'object', p.id, 'paymentId', p.id) as item
+        from payment p
+        where p.order_id = o.id and p.news_at is not null and ${IN_SCOPE}
+        union all
+        select 1, p.attempt, json_build_object('kind', 'release', 'object', p.id, 'paymentId', p.id,
+               'amount', p.amount - p.captured - p.capturing - p.released)
         from payment p
         where p.order_id = o.id and p.releasing and ${IN_SCOPE}
         union all
@@ -107,6 +111,31 @@ const READ_WORK = statement(
       where p.id = latest.id and latest.due > 0 and not p.may_lapse
     ) as newest on true
     where o.id = :orderId`,
+)
+
+/** The provider has news of this payment: it is to be looked up, by whoever owns its money. */
+export async function noteNews(db: Db, paymentId: PaymentId): Promise<void> {
+  await db.query(NOTE_NEWS({ paymentId }))
+}
+
+const NOTE_NEWS = statement('payment.noteNews', 'update payment set news_at = clock_timestamp() where id = :paymentId')
+
+/** Since when there is news of it, as Postgres writes it; null: there is none. */
+export async function readNews(db: Db, paymentId: PaymentId): Promise<string | null> {
+  const { rows } = await db.query<{ newsAt: string | null }>(READ_NEWS({ paymentId }))
+  return rows[0]?.newsAt ?? null
+}
+
+const READ_NEWS = statement('payment.readNews', 'select news_at::text as "newsAt" from payment where id = :paymentId')
+
+/** The news that there was at `newsAt` has been looked up; what has come since has not. */
+export async function endNews(db: Db, paymentId: PaymentId, newsAt: string): Promise<void> {
+  await db.query(END_NEWS({ paymentId, newsAt }))
+}
+
+const END_NEWS = statement(
+  'payment.endNews',
+  'update payment set news_at = null where id = :paymentId and news_at = :newsAt::timestamptz',
 )
 
 /** Whether something is to be done with the money of an order that nobody decides: not what a provider or a person thinks about. */

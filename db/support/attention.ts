@@ -70,9 +70,12 @@ const CLOSE_STEPS = statement(
     where workflow_id = :workflowId and step = any (:steps::text[]) and object is null and closed_at is null`,
 )
 
-/** Closes the open case of this step and object, if there is one. False when there is none. */
-export async function closeCase(db: Db, { workflowId, step, object }: CaseKey): Promise<boolean> {
-  const { rowCount } = await db.query(CLOSE_CASE({ workflowId, step, object }))
+/** Closes the open case of this step and object, if there is one; `by` a person who knows why. False when there is none. */
+export async function closeCase(
+  db: Db,
+  { workflowId, step, object, by = null }: CaseKey & { by?: 'person' | null },
+): Promise<boolean> {
+  const { rowCount } = await db.query(CLOSE_CASE({ workflowId, step, object, by }))
   return rowCount === 1
 }
 
@@ -80,23 +83,27 @@ const CLOSE_CASE = statement(
   'attention.close',
   `
     update attention
-    set closed_at = now()
+    set closed_at = now(), closed_by = :by
     where workflow_id = :workflowId and step is not distinct from :step and object is not distinct from :object
       and closed_at is null`,
 )
 
-export async function isCaseOpen(db: Db, { workflowId, step, object }: CaseKey): Promise<boolean> {
-  const { rows } = await db.query(IS_OPEN({ workflowId, step, object }))
+/** Whether a person is asked about it, or was and knows why. */
+export async function isCaseKnown(
+  db: Db,
+  { orderId, workflowId, step, object }: CaseKey & { orderId: OrderId },
+): Promise<boolean> {
+  const { rows } = await db.query(IS_KNOWN({ orderId, workflowId, step, object }))
   return rows.length > 0
 }
 
-const IS_OPEN = statement(
-  'attention.isOpen',
+const IS_KNOWN = statement(
+  'attention.isKnown',
   `
     select
     from attention
-    where workflow_id = :workflowId and step is not distinct from :step and object is not distinct from :object
-      and closed_at is null`,
+    where order_id = :orderId and workflow_id = :workflowId and step is not distinct from :step
+      and object is not distinct from :object and (closed_at is null or closed_by = 'person')`,
 )
 
 /** A case that may have outlived what it is about. */

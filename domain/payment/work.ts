@@ -15,6 +15,8 @@ export interface PaymentWork {
 }
 
 export type WorkItem =
+  /** The provider has news of a payment: it is to be looked up. */
+  | { readonly kind: 'news'; readonly object: PaymentId; readonly paymentId: PaymentId }
   /** What is authorized and not captured is to be let go. */
   | { readonly kind: 'release'; readonly object: PaymentId; readonly paymentId: PaymentId; readonly amount: number }
   /** `pending`: to be sent, or asked about; `failed`: a person has to decide. */

@@ -34,6 +34,10 @@ export class MoneyStubs {
     return this.add({ kind: 'release', object: paymentId, paymentId, amount: 500 })
   }
 
+  news(paymentId: PaymentId): WorkItem {
+    return this.add({ kind: 'news', object: paymentId, paymentId })
+  }
+
   dispute(paymentId: PaymentId): WorkItem {
     return this.add({ kind: 'dispute', object: `dp_${++this.made}`, paymentId, amount: 500, status: 'open' })
   }
@@ -57,6 +61,7 @@ export class MoneyStubs {
       releasePayment: async ({ paymentId }: { paymentId: PaymentId }) => this.move('release', paymentId),
       refreshPayment: async ({ paymentId }: { paymentId: PaymentId }) => {
         if (this.away.has(paymentId)) throw new Error('away')
+        this.done({ kind: 'news', object: paymentId })
       },
       decideCapture: async ({ captureId, decision }: { captureId: CaptureId; decision: string }) =>
         this.decide({ kind: 'capture', object: captureId }, decision),

@@ -109,6 +109,22 @@ describe('a confirmed order', () => {
     ])
   })
 
+  it('looks up news that the run before it could not, for that was ended meanwhile', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.news(paymentId)
+      money.away.add(paymentId)
+    })
+    const { money, handle, orderId, paymentId } = begun
+    await waitForCalls('refreshPayment', 2)
+    await handle.terminate('staged')
+    money.away.clear()
+    expect(money.items).toMatchObject([{ kind: 'news', object: paymentId }])
+    await orders.startFulfillment({ orderId, isOver: false })
+    await isIdle(money)
+    await end(begun)
+    expect(called('openCase')).toEqual([])
+  })
+
   it('ends with its order, once all of its money is where it belongs', async () => {
     const begun = await begin((money, paymentId) => {
       money.away.add(money.release(paymentId).object)

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../../activities/deps'
 import { type DueEvent, endEvent, INBOX_CHANNEL, learnChargeKey, takeDueEvents } from '../../db/payment/inbox'
+import { noteNews } from '../../db/payment/work'
 import { countRestart, RESTARTS_MAX } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
 import { closeCase, openCase } from '../../db/support/attention'
@@ -60,9 +61,10 @@ async function actOnOne(deps: InboxDeps, event: DueEvent, told: Set<PaymentId>):
 async function actOn(deps: InboxDeps, event: DueEvent, told: Set<PaymentId>): Promise<void> {
   const { paymentId, orderId, orderStatus, pays } = event
   if (paymentId !== null && event.isDecided) {
+    // A run that is replaced before it could look has told nobody: the next one, and the sweep, find it in the row.
+    await noteNews(deps.pool, paymentId)
     if (!told.has(paymentId)) await deps.orders.tellNews({ orderId, isOver: isOver(orderStatus), paymentId, pays })
     told.add(paymentId)
-    // Temporal keeps what it was told.
     await endEvent(deps.pool, event)
   } else if (paymentId !== null) await tellWorkflow(deps, { ...event, paymentId })
   else await reportStranger(deps, event)

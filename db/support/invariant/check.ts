@@ -46,6 +46,10 @@ export const MONEY_WORK = `
   from payment p
   where p.releasing
   union all
+  select p.order_id, p.id, p.id, 'news', 'to_do', p.news_at
+  from payment p
+  where p.news_at is not null
+  union all
   select order_id, payment_id, id, 'capture', case when status = 'pending' then 'to_do' else 'to_decide' end, updated_at
   from capture
   where at_work

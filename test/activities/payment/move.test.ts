@@ -1,3 +1,4 @@
+import { endNews, noteNews, readNews } from '../../../db/payment/work'
 import type { CaptureId, RefundId } from '../../../domain/ids'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { ProviderCall } from '../../support/provider-proxy'
@@ -73,6 +74,13 @@ const isRefund = ({ path }: ProviderCall): boolean => path.endsWith('/refunds')
 /** The provider does what it is asked, and its answers get lost. */
 async function unheard(ask: () => Promise<unknown>): Promise<void> {
   await shop.faults({ drop_answer_rate: 1 })
+  await expect(ask()).rejects.toThrow()
+  await shop.faults()
+}
+
+/** The provider answers nothing. */
+async function unanswered(ask: () => Promise<unknown>): Promise<void> {
+  await shop.faults({ error_rate: 1 })
   await expect(ask()).rejects.toThrow()
   await shop.faults()
 }
@@ -361,6 +369,23 @@ describe('a dispute', () => {
     expect(await work(order)).toEqual(status === 'won' ? [] : ['dispute'])
     for (let times = 0; times < 2; times++)
       await run(activities.closeDispute, { orderId: order.orderId, reference: dispute })
+    expect(await work(order)).toEqual([])
+  })
+})
+
+describe('news of a payment', () => {
+  it('is work until it was looked up, and what came during the look-up stays', async () => {
+    const order = await captured()
+    const { paymentId } = order.attempt
+    await noteNews(effects.stack.database.pool, paymentId)
+    const seen = (await readNews(effects.stack.database.pool, paymentId)) as string
+    expect(await work(order)).toEqual(['news'])
+    await noteNews(effects.stack.database.pool, paymentId)
+    await endNews(effects.stack.database.pool, paymentId, seen)
+    expect(await work(order)).toEqual(['news'])
+    await unanswered(() => refresh(order))
+    expect(await work(order)).toEqual(['news'])
+    await refresh(order)
     expect(await work(order)).toEqual([])
   })
 })

@@ -1,8 +1,8 @@
 import { newId } from '../../../db/id'
-import { openCase, readOpenCases, readRepairs } from '../../../db/support/attention'
+import { isCaseKnown, openCase, readOpenCases, readRepairs } from '../../../db/support/attention'
 import type { OrderId } from '../../../domain/ids'
-import type { AttentionCase } from '../../../domain/support'
-import { settlementWorkflowId } from '../../../domain/workflow-id'
+import { type AttentionCase, UNKNOWN_MONEY } from '../../../domain/support'
+import { checkoutWorkflowId, settlementWorkflowId } from '../../../domain/workflow-id'
 import { type Answer, startApi, type TestApi } from '../../support/http'
 import { pastOrders } from '../../support/orders'
 
@@ -124,5 +124,26 @@ describe('a repair', () => {
     const decision = { action: 'resolveStep', outcome: 'done', object: difference, note: 'A fee of theirs.' }
     expect(await repair(orderId, decision)).toMatchObject({ status: 202, body: { case: 'reconciliation_difference' } })
     expect((await readOpenCases(api.database.pool, orderId)).map(({ object }) => object)).toEqual([other])
+  })
+
+  it('of money that nobody asked for is said once: the comparison with the provider does not ask again', async () => {
+    const orderId = await order()
+    const charge = `ch_${orderId}`
+    const key = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: charge }
+    await openCase(api.database.pool, { ...key, orderId, code: 'amount_mismatch' })
+    await api.database.pool.query(
+      `insert into reconciliation_difference (id, provider, kind, object, charge_reference, order_id, ours, theirs, currency, state)
+       values ($1, 'sandbox', 'unknown_charge', $2, $2, $3, 0, 700, 'GBP', 'open')`,
+      [newId('difference'), charge, orderId],
+    )
+    expect(await repair(orderId, { action: 'resolveStep', outcome: 'done', object: charge })).toMatchObject({
+      status: 202,
+    })
+    expect(await readOpenCases(api.database.pool, orderId)).toEqual([])
+    expect(await isCaseKnown(api.database.pool, { ...key, orderId })).toBe(true)
+    const { rows } = await api.database.pool.query('select state from reconciliation_difference where object = $1', [
+      charge,
+    ])
+    expect(rows).toEqual([{ state: 'accepted' }])
   })
 })

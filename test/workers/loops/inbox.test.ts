@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { Client } from '@temporalio/client'
 import type { OrderWorkflows } from '../../../activities/deps'
 import { receiveEvent } from '../../../db/payment/inbox'
+import { readNews } from '../../../db/payment/work'
 import { listOpenCases } from '../../../db/support/attention'
-import type { OrderId } from '../../../domain/ids'
+import type { OrderId, PaymentId } from '../../../domain/ids'
 import { createLog } from '../../../log'
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { runInbox } from '../../../workers/loops/inbox'
@@ -19,6 +20,7 @@ let stub: StripeStub
 let stripe: StripeProvider
 let stop: AbortController
 let running: Promise<void>
+const told: PaymentId[] = []
 beforeEach(async () => {
   ;[database, stub] = await Promise.all([testDatabase(), startStripeStub(KEYS)])
   stripe = new StripeProvider({
@@ -33,7 +35,7 @@ beforeEach(async () => {
       providers: { get: (name) => (name === 'stripe' ? stripe : undefined) },
       // No workflow is told of a charge that no payment asked for.
       temporal: {} as Client,
-      orders: {} as OrderWorkflows,
+      orders: { tellNews: async (news) => void told.push(news.paymentId) } as Partial<OrderWorkflows> as OrderWorkflows,
       log: createLog('silent', 'test'),
     },
     stop.signal,
@@ -47,7 +49,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-const { placed } = orderStatements(() => database.pool)
+const { confirm, placed } = orderStatements(() => database.pool)
 
 /** A charge that names the order, made by somebody else: under another key, and of another amount. */
 function chargeFor(orderId: OrderId): { reference: string; key: string } {
@@ -60,9 +62,13 @@ function chargeFor(orderId: OrderId): { reference: string; key: string } {
 }
 
 /** Hears of the charge, and waits until nothing more has to be done about that. */
-async function hear(orderId: OrderId, { reference, key }: { reference: string; key: string }): Promise<void> {
+async function hear(
+  orderId: OrderId,
+  { reference, key }: { reference: string; key: string },
+  state = 'authorized',
+): Promise<void> {
   const eventId = randomUUID()
-  const event = { provider: 'stripe', eventId, type: 'payment_intent.amount_capturable_updated', state: 'authorized' }
+  const event = { provider: 'stripe', eventId, type: 'payment_intent.amount_capturable_updated', state }
   await receiveEvent(database.pool, { ...event, chargeReference: reference, chargeKey: key, orderId })
   await database.pool.query('update inbox set due_at = now() where event_id = $1', [eventId])
   await until('the event is done', async () => {
@@ -89,4 +95,14 @@ it('a charge that the provider does not have is none', async () => {
   const { orderId } = await placed()
   await hear(orderId, { reference: 'pi_of_another_account', key: `${orderId}/by-hand` })
   expect(await cases()).toEqual([])
+})
+
+it('news of a payment that is decided is told once, and stands in its row until somebody has looked it up', async () => {
+  const order = await placed()
+  await confirm(order)
+  const { orderId, paymentId } = order
+  const { rows } = await database.pool.query<{ key: string }>('select key from payment where id = $1', [paymentId])
+  await hear(orderId, { reference: 'pi_unknown', key: rows[0]?.key as string }, 'captured')
+  expect(told).toEqual([paymentId])
+  expect(await readNews(database.pool, paymentId)).not.toBeNull()
 })
