@@ -2,7 +2,7 @@ import type { PaymentId } from '../../domain/ids'
 import type { CancelReason } from '../../domain/order'
 import { holdsMoney, isUnresolved } from '../../domain/payment/attempt'
 import { abandonCancel, type Attempt, beginCancel, changeAttempt } from '../../db/payment/attempt'
-import type { Charge } from '../../providers/payment/provider'
+import type { CancelOutcome, Charge } from '../../providers/payment/provider'
 import {
   chargeRequestOf,
   isPaid,
@@ -69,8 +69,8 @@ export async function cancelAttempt(deps: PaymentDeps, input: CancelAttempt): Pr
 
 /**
  * Cancels an attempt at the provider. From before it is told until it has answered, the row says that the attempt is being
- * cancelled, and it pays for nothing. Returns `dead`, or the charge that the provider refuses to cancel and that may pay
- * again; null when the attempt was over meanwhile.
+ * cancelled, and it pays for nothing. Returns `dead`, or the charge that the provider refuses to cancel; one that has paid
+ * then may pay for the order. Null when the attempt was over meanwhile.
  */
 export async function endAtProvider(
   deps: PaymentDeps,
@@ -81,12 +81,23 @@ export async function endAtProvider(
   const { id: paymentId, orderId } = attempt
   const begun = await beginCancel(pool, paymentId)
   if (!begun) return null
-  const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf({ ...attempt, ...begun }))
-  if (cancelled.outcome === 'refused') {
-    await abandonCancel(pool, paymentId)
-    return cancelled.charge
-  }
+  const cancelled = await sendCancel(deps, { ...attempt, ...begun })
+  if (cancelled.outcome === 'refused') return cancelled.charge
   const reference = cancelled.charge?.reference ?? null
   await changeAttempt(pool, { orderId, paymentId, change: { to: 'voided', reference, outcome } })
   return 'dead'
+}
+
+/**
+ * Sends a cancellation that was begun, and notes its answer. Throws when the charge has paid since it was refused, while an
+ * earlier cancellation that nobody heard of may still void it: the next one does so.
+ */
+export async function sendCancel(deps: PaymentDeps, attempt: Attempt): Promise<CancelOutcome> {
+  const cancelled = await providerOf(deps, attempt).cancel(chargeRequestOf(attempt))
+  if (cancelled.outcome === 'dead') return cancelled
+  const { charge } = cancelled
+  const isCaptured = charge.state === 'captured'
+  const isLeft = await abandonCancel(deps.pool, { paymentId: attempt.id, isCaptured })
+  if (isLeft && isPaid(charge)) throw new NotFinal(`Charge ${attempt.key} is paid, and may be cancelled in a moment`)
+  return cancelled
 }

@@ -11,6 +11,7 @@ import {
   nullIfNoAnswer,
   type PaymentDeps,
   providerOf,
+  recordCharge,
   requireAttempt,
   resultOfFinal,
   seenOf,
@@ -20,7 +21,8 @@ import { lookUpCharge } from './send'
 
 /**
  * Support says whether a charge happened. One that did not is cancelled by its key all the same, and one that did is
- * looked up. When the provider is away, the row keeps what it has yet to hear or to say, for {@link syncDecision}.
+ * looked up: what the provider says of it counts more than what a person has read. When the provider is away, the row keeps
+ * what it has yet to hear or to say, for {@link syncDecision}.
  */
 export async function recordDecision(
   deps: PaymentDeps,
@@ -50,10 +52,21 @@ async function recordPaid(deps: PaymentDeps, attempt: Attempt): Promise<ChargeRe
   if (attempt.cancelling && !isOver)
     return (await lookUpCharge(deps, { paymentId }).catch(nullIfNoAnswer)) ?? { outcome: 'unknown' }
   const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt)).catch(nullIfNoAnswer)
-  if (!known && !attempt.reference) await requireSync(deps.pool, paymentId, 'reference')
-  const charge = known && isPaid(known) ? known : assumedCharge(attempt)
-  if (isOver) await receiveMoney(deps, attempt, charge)
+  if (known && isOver && tookMoney(known)) return receive(deps, attempt, known)
+  // An order that is over waits for nothing any more: there, what is on its way is taken for paid, and goes back.
+  if (known && !(isOver && isWaiting(known))) return recordCharge(deps, attempt, known)
+  await requireSync(deps.pool, paymentId, 'reference')
+  const charge = assumedCharge(attempt)
+  return isOver ? receive(deps, attempt, charge) : { outcome: 'paid', charge: seenOf(charge) }
+}
+
+async function receive(deps: PaymentDeps, attempt: Attempt, charge: Charge): Promise<ChargeResult> {
+  await receiveMoney(deps, attempt, charge)
   return { outcome: 'paid', charge: seenOf(charge) }
+}
+
+function isWaiting({ state }: Charge): boolean {
+  return state === 'requires_action' || state === 'pending'
 }
 
 /** Makes what was decided without the provider true there. Throws until it is. */

@@ -1,5 +1,5 @@
 import type { PaymentId } from '../../domain/ids'
-import { abandonCancel, type Attempt, beginCancel } from '../../db/payment/attempt'
+import { type Attempt, beginCancel } from '../../db/payment/attempt'
 import { withBooks } from '../../db/payment/books'
 import {
   claimRenewal,
@@ -11,6 +11,7 @@ import {
 import { newId } from '../../db/id'
 import { AttemptOver, type Charge } from '../../providers/payment/provider'
 import { seenPaymentOf, withMoney } from './books'
+import { sendCancel } from './cancel'
 import { chargeRequestOf, isPaid, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
 
 /** `refused`: only the customer, or the provider, can make it possible. */
@@ -75,11 +76,8 @@ async function authorize(deps: PaymentDeps, renewal: Attempt): Promise<Charge | 
 /** Throws while it can be neither cancelled nor paid. */
 async function cancel(deps: PaymentDeps, renewal: Attempt): Promise<Charge | null> {
   const begun = await beginCancel(deps.pool, renewal.id)
-  const request = chargeRequestOf({ ...renewal, ...begun })
-  const cancelled = await providerOf(deps, renewal).cancel(request)
-  if (cancelled.outcome !== 'refused') return cancelled.charge
-  await abandonCancel(deps.pool, renewal.id)
-  if (!isPaid(cancelled.charge))
+  const cancelled = await sendCancel(deps, { ...renewal, ...begun })
+  if (cancelled.outcome === 'refused' && !isPaid(cancelled.charge))
     throw new NotFinal(`The provider cannot cancel charge ${renewal.key} yet: it is ${cancelled.charge.state}`)
   return cancelled.charge
 }

@@ -7,6 +7,7 @@ import { endAtProvider } from './cancel'
 import {
   type ChargeResult,
   chargeRequestOf,
+  NotFinal,
   type PaymentDeps,
   providerOf,
   recordCharge,
@@ -24,7 +25,7 @@ const LOOK_UP_AGAIN_MS = 1_000
  */
 export async function charge(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<ChargeResult> {
   const attempt = await requireAttempt(deps, paymentId)
-  return unknownIfUnavailable(async () => (await settledBefore(deps, attempt)) ?? (await sendOrEnd(deps, attempt)))
+  return unknownUnlessAnswered(async () => (await settledBefore(deps, attempt)) ?? (await sendOrEnd(deps, attempt)))
 }
 
 /**
@@ -39,7 +40,7 @@ export async function retryCharge(deps: PaymentDeps, { paymentId }: { paymentId:
 /** Asks what became of an attempt that waits. No answer is `unknown`, as with `charge`. */
 export async function lookUpCharge(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<ChargeResult> {
   const attempt = await requireAttempt(deps, paymentId)
-  return unknownIfUnavailable(
+  return unknownUnlessAnswered(
     async () => (await settledBefore(deps, attempt)) ?? (await lookUp(deps, attempt)) ?? { outcome: 'unknown' },
   )
 }
@@ -57,11 +58,11 @@ export async function lookUpChargeAgain(
   }
 }
 
-async function unknownIfUnavailable(ask: () => Promise<ChargeResult>): Promise<ChargeResult> {
+async function unknownUnlessAnswered(ask: () => Promise<ChargeResult>): Promise<ChargeResult> {
   try {
     return await ask()
   } catch (error) {
-    if (error instanceof ProviderUnavailable) return { outcome: 'unknown' }
+    if (error instanceof ProviderUnavailable || error instanceof NotFinal) return { outcome: 'unknown' }
     throw error
   }
 }

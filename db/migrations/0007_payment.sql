@@ -14,9 +14,9 @@ create table payment (
   reference text,
   decline_code text,
   action_url text,
-  -- Set before the provider is told to cancel the attempt. Until it refuses, the cancellation may arrive at any moment, so
-  -- the attempt can confirm no order any more.
-  cancelling boolean not null default false,
+  -- Cancellations of which the provider has been told, or will be in a moment, and that it has not answered. Each may arrive
+  -- at any moment, so the attempt can confirm no order while there is one.
+  cancelling integer not null default 0 check (cancelling >= 0),
   -- What a person decided while the provider was away, and the provider has yet to hear: that the attempt is dead
   -- (`cancel`); or we have yet to ask it by what reference it knows the charge (`reference`).
   pending_sync text check (pending_sync in ('cancel', 'reference')),

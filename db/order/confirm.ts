@@ -54,7 +54,7 @@ const CONFIRM = statement(
       from orders o
       join payment p on p.order_id = o.id
       where o.id = :orderId and o.status = 'payment_pending' and o.cancel_wanted_at is null
-        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending') and not p.cancelling
+        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending') and p.cancelling = 0
       for update of o, p
     ),
     won as (

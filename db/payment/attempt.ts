@@ -27,7 +27,7 @@ export interface Attempt {
   readonly reference: string | null
   /** What a person decided and the provider must still hear: that the attempt is dead, or it must name its charge. */
   readonly pendingSync: PendingSync | null
-  /** The provider was told to cancel it, and has not answered. */
+  /** The provider was told to cancel it, and has not answered each time. */
   readonly cancelling: boolean
   /** The provider is to let go what is authorized and not captured. */
   readonly releasing: boolean
@@ -57,8 +57,8 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
     name: 'payment.read',
     text: `
       select p.id, p.order_id as "orderId", o.status as "orderStatus", p.attempt, p.key, p.provider, p.method, p.amount,
-             p.currency, p.status, p.outcome, p.reference, p.pending_sync as "pendingSync", p.cancelling, p.releasing,
-             p.captures_in_parts as "capturesInParts", p.capture_before as "captureBefore",
+             p.currency, p.status, p.outcome, p.reference, p.pending_sync as "pendingSync",
+             p.cancelling > 0 as cancelling, p.releasing, p.captures_in_parts as "capturesInParts", p.capture_before as "captureBefore",
              o.return_url as "returnUrl", p.sent_at as "sentAt", p.expires_at as "expiresAt",
              o.status = 'payment_pending' and coalesce(o.hold_expires_at > now(), false) as "isHeld"
       from payment p
@@ -316,7 +316,7 @@ const KEEP_REFERENCE = statement(
       from orders o
       join payment p on p.order_id = o.id
       where o.id = :orderId and o.status = 'payment_pending' and o.hold_expires_at > now()
-        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending') and not p.cancelling
+        and p.id = :paymentId and p.status in ('sent', 'requires_action', 'pending') and p.cancelling = 0
         and coalesce(p.reference, :reference) = :reference
       for update of o, p
     )
@@ -327,15 +327,15 @@ const KEEP_REFERENCE = statement(
 )
 
 /**
- * Written before the provider is told to cancel an attempt: a cancellation that was sent may arrive late, so the attempt
- * pays for nothing until the provider has answered. No reference is kept for it from then on: the one that is answered is
- * final. Null when the attempt is not unresolved any more.
+ * Written each time before the provider is told to cancel an attempt: a cancellation that was sent may arrive late, so the
+ * attempt pays for nothing until the provider has answered every one. No reference is kept for it from then on: the one that
+ * is answered is final. Null when the attempt is not unresolved any more.
  */
 export async function beginCancel(db: Db, paymentId: PaymentId): Promise<{ reference: string | null } | null> {
   const { rows } = await db.query<{ reference: string | null }>({
     name: 'payment.beginCancel',
     text: `
-      update payment set cancelling = true
+      update payment set cancelling = cancelling + 1
       where id = $1 and status in ('sent', 'requires_action', 'pending')
       returning reference`,
     values: [paymentId],
@@ -343,13 +343,23 @@ export async function beginCancel(db: Db, paymentId: PaymentId): Promise<{ refer
   return rows[0] ?? null
 }
 
-/** The provider has answered that it does not cancel the attempt: it may pay after all. */
-export async function abandonCancel(db: Db, paymentId: PaymentId): Promise<void> {
-  await db.query({
+/**
+ * The provider has refused one cancellation. It has refused all of them when everything was captured: nothing undoes that.
+ * True while one is left that may arrive; otherwise the attempt may pay after all.
+ */
+export async function abandonCancel(
+  db: Db,
+  { paymentId, isCaptured }: { paymentId: PaymentId; isCaptured: boolean },
+): Promise<boolean> {
+  const { rows } = await db.query<{ isLeft: boolean }>({
     name: 'payment.abandonCancel',
-    text: 'update payment set cancelling = false where id = $1 and cancelling',
-    values: [paymentId],
+    text: `
+      update payment set cancelling = case when $2 then 0 else cancelling - 1 end
+      where id = $1 and cancelling > 0
+      returning cancelling > 0 as "isLeft"`,
+    values: [paymentId, isCaptured],
   })
+  return rows[0]?.isLeft ?? false
 }
 
 /** Notes what the provider must still hear, or say, of an attempt that a person decided. */

@@ -3,7 +3,9 @@ import { AttemptOver, type PaymentProvider } from '../../../providers/payment/pr
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { ProviderCall } from '../../support/provider-proxy'
+import { seenCharge } from '../../support/seen'
 import { startStripeStub } from '../../support/stripe-stub'
+import { until } from '../../support/wait'
 
 let effects: PaymentEffects
 let activities: PaymentEffects['activities']
@@ -45,6 +47,24 @@ async function superseded(silence: 'late' | 'lost'): Promise<PlacedByBuyer> {
   return order
 }
 
+/** An order whose charge is pending, and cannot be cancelled until it is paid: soon. */
+async function uncancellable(): Promise<PlacedByBuyer> {
+  const order = await placed('pm_sandbox_late')
+  const { paymentId } = order.attempt
+  const { pool } = effects.stack.database
+  await pool.query(`update payment set expires_at = now() where id = $1`, [paymentId])
+  expect(await run(activities.charge, { paymentId })).toEqual({ outcome: 'waiting', status: 'pending' })
+  return order
+}
+
+/** The provider's id of the charge, once it is paid. */
+async function paidLate({ orderId }: PlacedByBuyer): Promise<string> {
+  const isPaid = ([state]: string[]) => state === 'authorized'
+  await until('it is paid', () => shop.chargeStates(orderId), isPaid)
+  const [charge] = await shop.charges(orderId)
+  return charge?.id ?? ''
+}
+
 describe('a cancellation that the provider has not answered', () => {
   it('may still arrive: what is approved meanwhile pays for nothing, and the buyer may pay again', async () => {
     const order = await superseded('late')
@@ -79,17 +99,61 @@ describe('a cancellation that the provider has not answered', () => {
     }
   })
 
-  it('is forgotten once it is refused: the attempt may pay again', async () => {
-    const order = await placed('pm_sandbox_late')
-    const { paymentId } = order.attempt
-    expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
-    effects.proxy.fail(order.orderId, isCancel)
+  it('may still arrive when a later one is refused: what is paid then is cancelled, and pays for nothing', async () => {
+    const order = await uncancellable()
+    const { orderId, attempt } = order
+    const { paymentId } = attempt
+    let cancels = 0
+    effects.proxy.keepBack(orderId, (call) => isCancel(call) && ++cancels === 1)
     const stop = { paymentId, keepIfPaid: true, reason: 'expired' } as const
     await expect(run(activities.cancelCharge, stop)).rejects.toThrow('503')
-    expect(await read(order)).toMatchObject({ cancelling: true })
-    effects.proxy.heal(order.orderId)
     expect(await run(activities.lookUpCharge, { paymentId })).toEqual({ outcome: 'waiting', status: 'pending' })
-    expect(await read(order)).toMatchObject({ cancelling: false, status: 'pending' })
+    await expect(run(activities.cancelCharge, stop)).rejects.toThrow('cannot cancel charge')
+    expect(cancels).toBe(3)
+    expect(await read(order)).toMatchObject({ cancelling: true, status: 'pending' })
+
+    const paid = seenCharge({ paymentId, reference: await paidLate(order) })
+    expect(await run(activities.confirm, { orderId, paid })).toBe(false)
+    expect(await run(activities.cancelCharge, stop)).toEqual({ outcome: 'dead' })
+    await effects.proxy.release(orderId)
+    expect(await shop.chargeStates(orderId)).toEqual(['voided'])
+    expect(await read(order)).toMatchObject({ status: 'voided', outcome: 'expired' })
+  })
+
+  it('cannot undo what was captured: the attempt pays', async () => {
+    const order = await uncancellable()
+    const { orderId, attempt } = order
+    const { paymentId } = attempt
+    effects.proxy.fail(orderId, isCancel)
+    const stop = { paymentId, keepIfPaid: true, reason: 'expired' } as const
+    await expect(run(activities.cancelCharge, stop)).rejects.toThrow('503')
+    await shop.atProvider(`${await paidLate(order)}/capture`, {})
+    effects.proxy.heal(orderId)
+    const result = await run(activities.cancelCharge, stop)
+    if (result.outcome !== 'paid') throw new Error(result.outcome)
+    expect(await run(activities.confirm, { orderId, paid: { paymentId, ...result.charge } })).toBe(true)
+  })
+
+  it('may undo what was captured in part only: nothing is confirmed, and all goes back once the order is over', async () => {
+    const order = await placed('pm_sandbox_timeout_after_charge')
+    const { orderId, attempt } = order
+    const { paymentId } = attempt
+    expect(await run(activities.charge, { paymentId })).toEqual({ outcome: 'unknown' })
+    effects.proxy.fail(orderId, isCancel)
+    const stop = { paymentId, keepIfPaid: false, reason: 'expired' } as const
+    await expect(run(activities.cancelCharge, stop)).rejects.toThrow('503')
+    effects.proxy.heal(orderId)
+    const [charge] = await shop.charges(orderId)
+    await shop.atProvider(`${charge?.id}/capture`, { amount: 300, final: false })
+    await expect(run(activities.cancelCharge, { ...stop, keepIfPaid: true })).rejects.toThrow('may be cancelled')
+    expect(await run(activities.lookUpCharge, { paymentId })).toEqual({ outcome: 'unknown' })
+    expect(await run(activities.recordDecision, { paymentId, happened: true })).toEqual({ outcome: 'unknown' })
+    await run(activities.cancelOrder, { orderId, reason: 'expired' })
+    await run(activities.resolveCharge, { paymentId })
+    expect(await effects.inBooks(order, ({ refunds }) => structuredClone(refunds))).toMatchObject([
+      { amount: 300, cause: 'late' },
+    ])
+    expect(await read(order)).toMatchObject({ releasing: true })
   })
 })
 

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { newId } from '../../../db/id'
 import { readOrder } from '../../../db/order/read'
 import {
+  abandonCancel,
+  beginCancel,
   changeAttempt,
   hasTriedTooOften,
   readAttempt,
@@ -69,6 +71,19 @@ describe('attempts', () => {
       holdMs: expect.any(Number),
     })
     await followsTheTable(order.orderId)
+  })
+
+  it('pay again once every cancellation was refused, or any of what was captured', async () => {
+    const { paymentId } = await placed()
+    const begin = () => beginCancel(database.pool, paymentId)
+    const isLeft = (isCaptured = false) => abandonCancel(database.pool, { paymentId, isCaptured })
+    for (let sent = 0; sent < 3; sent++) await begin()
+    expect([await isLeft(), await isLeft(), await isLeft(), await isLeft()]).toEqual([true, true, false, false])
+    expect(await readAttempt(database.pool, paymentId)).toMatchObject({ cancelling: false })
+    for (let sent = 0; sent < 2; sent++) await begin()
+    expect(await readAttempt(database.pool, paymentId)).toMatchObject({ cancelling: true })
+    expect(await isLeft(true)).toBe(false)
+    expect(await readAttempt(database.pool, paymentId)).toMatchObject({ cancelling: false })
   })
 
   it('extends the hold once, when too little of it is left', async () => {
