@@ -73,7 +73,9 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
       with returned as (
         select r.payment_id, sum(r.amount) as amount
         from refund r
-        where r.cause in ('cancel', 'late') and not exists (select from refund again where again.retries = r.id)
+        -- One that was refused waits for a person, whoever asked for it.
+        where (r.cause in ('cancel', 'late') or r.status = 'failed' and r.at_work)
+          and not exists (select from refund again where again.retries = r.id)
         group by r.payment_id
       ),
       taken as (
