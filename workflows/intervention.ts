@@ -207,7 +207,7 @@ export class Intervention {
     if (atWork.retryNow) atWork.retriedNow++
     atWork.retryNow = false
     const scope = new CancellationScope()
-    const running = scope.run(work).then(
+    void scope.run(work).then(
       (result) => {
         attempt.done = { result }
       },
@@ -222,8 +222,8 @@ export class Intervention {
       if (!inTime || !ready()) await this.open(atWork)
     }
     await condition(ready)
+    // Nobody waits for the end of what is cancelled: a replay has it come together with other ends, and not before them.
     scope.cancel()
-    await running
     if (attempt.done) return { by: 'done', result: attempt.done.result }
     return (await this.decided(atWork)) ?? (interrupted() ? { by: 'interrupted' } : 'again')
   }

@@ -31,6 +31,27 @@ const QUICK: LocalActivityOptions = {
 /** One try of at most the provider's timeout and a little: no answer is an answer here. */
 const ONE_TRY: LocalActivityOptions = { startToCloseTimeout: '4s', retry: { maximumAttempts: 1 } }
 
+/** The local activity of this workflow that was called last. */
+let last: Promise<unknown> = Promise.resolve()
+
+/**
+ * Local activities of one workflow run one after another. Two that ran side by side would end one by one, but when their
+ * history is replayed both ends come at once: what goes on after them then happens in another order, and the workflow can
+ * never follow its own history again.
+ */
+function inTurn<Activities extends object>(activities: Activities): Activities {
+  return new Proxy(activities, {
+    get(_, name) {
+      const activity = Reflect.get(activities, name) as (input: unknown) => Promise<unknown>
+      return (input: unknown) => {
+        const run = last.then(() => activity(input))
+        last = run.catch(() => undefined)
+        return run
+      }
+    },
+  })
+}
+
 const PATIENT: ActivityOptions = {
   // A try that is given up may still end later: every effect tolerates that.
   cancellationType: ActivityCancellationType.TRY_CANCEL,
@@ -66,7 +87,7 @@ export interface OwnStep<Input, Result> extends OrderStep<Input, Result> {
 type InputOf<N extends OrderActivity> = Parameters<OrderActivities[N]>[0]
 type ResultOf<N extends OrderActivity> = Awaited<ReturnType<OrderActivities[N]>>
 
-const quick = proxyLocalActivities<OrderActivities>(QUICK)
+const quick = inTurn(proxyLocalActivities<OrderActivities>(QUICK))
 const patient = (summary: string) => proxyActivities<OrderActivities>({ ...PATIENT, summary })
 
 function step<N extends OrderActivity>(name: N, summary: string): OrderStep<InputOf<N>, ResultOf<N>> {
@@ -135,7 +156,7 @@ export const closeDispute = ownStep(
 )
 
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
-export const { charge, lookUpCharge } = proxyLocalActivities<PaymentActivities>(ONE_TRY)
+export const { charge, lookUpCharge } = inTurn(proxyLocalActivities<PaymentActivities>(ONE_TRY))
 export const retryCharge = step(
   'retryCharge',
   'Ask the payment provider what became of the charge, and send it again if it knows nothing',
@@ -150,7 +171,7 @@ export const resolveCharge = step('resolveCharge', 'Find out whether money came 
 export const syncDecision = step('syncDecision', 'Tell the payment provider what was decided about the charge')
 
 /** The first try to move money that is held: it fails when the provider does not answer. */
-export const moveOnce = proxyLocalActivities<PaymentActivities>(ONE_TRY)
+export const moveOnce = inTurn(proxyLocalActivities<PaymentActivities>(ONE_TRY))
 export const capturePayment = step('capturePayment', 'Take the money that was asked for')
 export const refundPayment = step('refundPayment', 'Give the money back')
 export const releasePayment = step('releasePayment', 'Let go of what was authorized and is not needed')
