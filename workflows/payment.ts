@@ -183,8 +183,10 @@ export class MoneyWorker {
       isBeside: true,
     } as const
     const end = await this.askProvider(move, about, () => atWork.isGone)
-    if (end.by === 'resolved' && end.outcome === 'done' && move.kind !== 'capture')
+    if (end.by !== 'resolved') return
+    if (end.outcome === 'done')
       await this.run(settleElsewhere, { orderId: this.scope.orderId, object: move.object }, move)
+    else if (move.kind === 'capture') await this.run(decideCapture, { captureId: move.object, decision: 'leave' }, move)
   }
 
   private askProvider(

@@ -82,7 +82,7 @@ export async function refreshPayment(deps: PaymentDeps, { paymentId }: { payment
   if (charge) await seeCharge(deps, attempt, charge)
 }
 
-/** A person has decided about a capture that the provider refused. */
+/** A person has decided about a capture that the provider refused, or does not answer. */
 export async function decideCapture(
   { pool }: PaymentDeps,
   { captureId, decision }: { captureId: CaptureId; decision: 'retry' | 'leave' },
@@ -103,7 +103,7 @@ export async function decideRefund(
 /** A person has done at the provider, or in another way, what the provider was to do. */
 export async function settleElsewhere(
   { pool }: PaymentDeps,
-  { orderId, object }: { orderId: OrderId; object: PaymentId | RefundId },
+  { orderId, object }: { orderId: OrderId; object: PaymentId | CaptureId | RefundId },
 ): Promise<void> {
   await withBooks(pool, orderId, (books) => books.settleElsewhere(object))
 }

@@ -166,8 +166,8 @@ const CLAIM_RENEWAL = statement(
       select id from payment where renews = :paymentId and status = 'sent'
     ),
     made as (
-      insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, sent_at, renews)
-      select :renewalId, p.order_id, n, p.order_id || '/charge/' || n, p.provider, p.method, :amount, p.currency, 'sent', now(), p.id
+      insert into payment (id, order_id, attempt, key, provider, method, amount, asked, currency, status, sent_at, renews)
+      select :renewalId, p.order_id, n, p.order_id || '/charge/' || n, p.provider, p.method, :amount, :amount, p.currency, 'sent', now(), p.id
       from payment p, lateral (select max(attempt) + 1 as n from payment where order_id = p.order_id) as next
       where p.id = :paymentId and not exists (select from known)
       returning id

@@ -31,7 +31,7 @@ export interface PaymentBook {
   /** It pays for the order. Whatever another one took goes back. */
   pays: boolean
   status: AttemptStatus
-  /** What it authorizes; 0 for an attempt that was never sent. */
+  /** What it authorizes: what was asked for, unless the provider shows more; 0 for an attempt that was never sent. */
   amount: number
   reference: string | null
   capturesInParts: boolean
@@ -293,9 +293,17 @@ export class Books {
     this.settle()
   }
 
-  /** A person decided about a capture that the provider refused: it is tried again under a new key, or left. */
+  /**
+   * A person decided about a capture that the provider refused: it is tried again under a new key, or left. One that the
+   * provider does not answer can only be left: it was not taken.
+   */
   decideCapture(id: CaptureId, decision: 'retry' | 'leave'): CaptureBook | null {
     const failed = this.capture(id)
+    if (failed.status === 'pending' && decision === 'leave') {
+      this.failCapture(failed, 'not_taken')
+      failed.atWork = false
+      this.settle()
+    }
     if (failed.status !== 'failed' || !failed.atWork) return null
     if (decision === 'retry' && this.order.isHeld) return null
     const payment = this.toCapture
@@ -402,10 +410,13 @@ export class Books {
     this.observe(renewalId, seen)
   }
 
-  /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
-  settleElsewhere(id: PaymentId | RefundId): void {
+  /** A person has taken, let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
+  settleElsewhere(id: PaymentId | CaptureId | RefundId): void {
+    const capture = this.captures.find((each) => each.id === id)
     const payment = this.payments.find((each) => each.id === id)
     const refund = this.refunds.find((each) => each.id === id)
+    // The provider may name it later.
+    if (capture?.status === 'pending') this.completeCapture(capture, null)
     if (payment?.releasing) this.release(payment, capturableOf(payment))
     // The provider may still refuse the one that it was asked for: that changes nothing any more.
     if (refund?.status === 'pending') this.failRefund(refund, 'settled_elsewhere')
@@ -573,7 +584,7 @@ export class Books {
     return added
   }
 
-  private completeCapture(capture: CaptureBook, reference: string): void {
+  private completeCapture(capture: CaptureBook, reference: string | null): void {
     const payment = this.payment(capture.paymentId)
     capture.status = 'succeeded'
     capture.atWork = false

@@ -317,4 +317,26 @@ describe('a provider that is away', () => {
     await begun.handle.result()
     expect(called('settleElsewhere')).toEqual([{ orderId: begun.orderId, object: begun.paymentId }])
   })
+
+  it.each([
+    ['capture', 'capturePayment', 'done'],
+    ['refund', 'refundPayment', 'done'],
+    ['release', 'releasePayment', 'done'],
+    ['capture', 'capturePayment', 'not_done'],
+  ] as const)(
+    'for ever: a person says of a %s of an order that goes on (%s) that it is %s',
+    async (kind, step, outcome) => {
+      const begun = await begin((money, paymentId) => void money.away.add(money[kind](paymentId).object), 200)
+      const { money, orderId } = begun
+      const object = money.items[0]?.object
+      await waitForCalls('openCase', 1)
+      expect(called('openCase')).toEqual([expect.objectContaining({ code: 'step_failing', step, object })])
+      await repair(begun, 'resolveStep', { outcome })
+      await isIdle(money)
+      await end(begun)
+      const isLeft = outcome === 'not_done'
+      expect(called('settleElsewhere')).toEqual(isLeft ? [] : [{ orderId, object }])
+      expect(called('decideCapture')).toEqual(isLeft ? [{ captureId: object, decision: 'leave' }] : [])
+    },
+  )
 })

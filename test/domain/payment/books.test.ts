@@ -53,6 +53,51 @@ describe('capture', () => {
     expect(books.payments[0]?.releasing).toBe(true)
   })
 
+  test('that the provider never answers was not taken, as a person says: it may be captured by another one', () => {
+    const books = booksOf({ total: 500 })
+    const capture = claimed(books, 500)
+    books.sendCapture(capture.id)
+    expect(books.decideCapture(capture.id, 'retry')).toBeNull()
+    expect(capture.status).toBe('pending')
+    expect(books.decideCapture(capture.id, 'leave')).toBeNull()
+    expect(capture).toMatchObject({ status: 'failed', failureCode: 'not_taken', atWork: false })
+    expect(books.due).toBe(500)
+    expect(claimed(books, 500).key).toBe('order_1/capture/2')
+  })
+
+  test('that a person says was not taken is found to be taken all the same', () => {
+    const books = booksOf({ total: 500 })
+    const { id, key } = claimed(books, 200)
+    books.decideCapture(id, 'leave')
+    books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key, amount: 200 }] }))
+    expect(books.captures).toMatchObject([{ status: 'succeeded', reference: 'c', atWork: false }])
+    expect(books.payments[0]).toMatchObject({ captured: 200, capturing: 0 })
+  })
+
+  test('of an order that is over ends by what a person says of it', () => {
+    const books = booksOf({ total: 500 })
+    const [left, taken] = [claimed(books, 100), claimed(books, 100)]
+    for (const { id } of [left, taken]) books.sendCapture(id)
+    books.cancel({ amount: 0, isAll: true })
+    books.decideCapture(left.id, 'leave')
+    books.settleElsewhere(taken.id)
+    expect([left.status, taken.status, left.atWork, taken.atWork]).toEqual(['failed', 'succeeded', false, false])
+    expect(books.refunds).toMatchObject([{ amount: 100, cause: 'cancel' }])
+    expect(books.payments[0]).toMatchObject({ captured: 100, capturing: 0, releasing: true })
+  })
+
+  test('that a person has seen taken gets its name from the provider later, and is taken once', () => {
+    const books = booksOf({ total: 500 })
+    const { id, key } = claimed(books, 500)
+    books.sendCapture(id)
+    for (let times = 0; times < 2; times++) books.settleElsewhere(id)
+    expect(books.captures).toMatchObject([{ status: 'succeeded', reference: null }])
+    expect(books.paymentStatus).toBe('captured')
+    books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key, amount: 500 }] }))
+    expect(books.captures).toMatchObject([{ status: 'succeeded', reference: 'c' }])
+    expect(books.payments[0]?.captured).toBe(500)
+  })
+
   test('that was refused is tried again under a key of its own', () => {
     const books = booksOf({ total: 500 })
     const refused = claimed(books, 500)
