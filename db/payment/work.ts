@@ -94,7 +94,7 @@ const READ_WORK = statement(
     from orders o
     left join lateral (
       select p.id, p.attempt, p.status, ${RENEW_AT} as renew_at,
-             o.total - o.cancelled - sum(p.captured + p.capturing) over () as due
+             o.total - o.cancelled - o.waived - sum(p.captured + p.capturing) over () as due
       from payment p
       where p.order_id = o.id and p.outcome = 'completed' and :paymentId::text is null
         and o.status in ('confirmed', 'processing', 'on_hold')

@@ -19,6 +19,8 @@ export interface OrderMoney {
   readonly total: number
   /** The value of what will not be delivered. */
   cancelled: number
+  /** Of what is left then, what the payment provider cannot take in its steps: nobody owes it. */
+  waived: number
   /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
   stage: 'open' | 'won' | 'over'
   /** Nothing is captured meanwhile; what was claimed before goes on. */
@@ -208,7 +210,7 @@ export class Books {
 
   /** What the order costs its customer now: nothing once it is over. */
   get owed(): number {
-    return this.order.stage === 'over' ? 0 : this.order.total - this.order.cancelled
+    return this.order.stage === 'over' ? 0 : this.order.total - this.order.cancelled - this.order.waived
   }
 
   /** What may still be captured, of all payments together. */
@@ -356,10 +358,12 @@ export class Books {
 
   /**
    * The customer will not get units of this value; everything that is left, when `isAll`. What is authorized for them is
-   * let go, what was captured for them goes back.
+   * let go, what was captured for them goes back. The provider takes multiples of `step` only: what is left is rounded down to
+   * one, or it could never be captured, nor the rest given back.
    */
-  cancel({ amount, isAll }: { amount: number; isAll: boolean }): void {
+  cancel({ amount, isAll, step = 1 }: { amount: number; isAll: boolean; step?: number }): void {
     this.order.cancelled = isAll ? this.order.total : this.order.cancelled + amount
+    this.order.waived = (this.order.total - this.order.cancelled) % step
     if (isAll) this.order.stage = 'over'
     this.settle()
   }

@@ -73,6 +73,7 @@ const cancelUnitsOf = (order: AcceptedOrder, quantity: number) =>
       wanted: [{ sku: order.sku as never, quantity }],
       reason: 'customer',
       reasonCode: 'changed_mind',
+      step: 1,
     }),
   )
 
