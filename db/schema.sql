@@ -546,6 +546,7 @@ create table orders (
   tax bigint default 0 not null,
   total bigint default 0 not null,
   cancelled bigint default 0 not null,
+  waived bigint default 0 not null,
   hold_expires_at timestamp with time zone,
   hold_extended boolean default false not null,
   refusal jsonb,
@@ -567,6 +568,7 @@ create table orders (
   constraint orders_check1 CHECK (((cancel_wanted IS NULL) = (cancel_wanted_at IS NULL))),
   constraint orders_check2 CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),
   constraint orders_check3 CHECK (((status = 'on_hold'::text) = (held_from IS NOT NULL))),
+  constraint orders_check4 CHECK (((cancelled + waived) <= total)),
   constraint orders_discount_check CHECK ((discount >= 0)),
   constraint orders_held_from_check CHECK ((held_from = ANY (ARRAY['confirmed'::text, 'processing'::text]))),
   constraint orders_number_key UNIQUE (number),
@@ -575,7 +577,8 @@ create table orders (
   constraint orders_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'inventory_reserved'::text, 'payment_pending'::text, 'confirmed'::text, 'processing'::text, 'shipped'::text, 'delivered'::text, 'completed'::text, 'on_hold'::text, 'cancelled'::text]))),
   constraint orders_subtotal_check CHECK ((subtotal >= 0)),
   constraint orders_tax_check CHECK ((tax >= 0)),
-  constraint orders_total_check CHECK ((total >= 0))
+  constraint orders_total_check CHECK ((total >= 0)),
+  constraint orders_waived_check CHECK ((waived >= 0))
 ) with (fillfactor=70);
 CREATE UNIQUE INDEX one_live_order_per_cart ON public.orders USING btree (cart_id) WHERE (status <> 'cancelled'::text);
 CREATE INDEX orders_cart ON public.orders USING btree (cart_id, id);
@@ -607,6 +610,7 @@ create table payment (
   provider text not null,
   method text not null,
   amount bigint,
+  asked bigint,
   currency currency not null,
   status text default 'requested'::text not null,
   outcome text,
@@ -635,10 +639,12 @@ create table payment (
   constraint never_captured_twice CHECK ((((captured + capturing) + released) <= amount)),
   constraint never_refunded_twice CHECK (((refunded + refunding) <= captured)),
   constraint payment_amount_check CHECK ((amount > 0)),
+  constraint payment_asked_check CHECK ((asked > 0)),
   constraint payment_attempt_check CHECK ((attempt > 0)),
   constraint payment_cancelling_check CHECK ((cancelling >= 0)),
   constraint payment_captured_check CHECK ((captured >= 0)),
   constraint payment_capturing_check CHECK ((capturing >= 0)),
+  constraint payment_check CHECK (((asked IS NULL) = (sent_at IS NULL))),
   constraint payment_disputed_check CHECK ((disputed >= 0)),
   constraint payment_key_key UNIQUE (key),
   constraint payment_order_id_attempt_key UNIQUE (order_id, attempt),

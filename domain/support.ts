@@ -55,6 +55,36 @@ export const ATTENTION_CASES = {
         when: 'The customer shall not wait any longer: the order is cancelled and its stock goes back; a charge is settled afterwards.',
         steps: ['place', 'startNextAttempt'],
       },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "The provider's own pages show the money as taken: the books then show it too, and the provider is not asked any more.",
+        steps: ['capturePayment'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: "The provider's own pages do not show the money as taken: this capture has failed, and what it asked for may be captured by another one.",
+        steps: ['capturePayment'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "You have given the money back yourself, on the provider's own pages or in another way. It has not gone back before.",
+        steps: ['refundPayment'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "The provider's own pages show that no more is set aside, or you have let it go there.",
+        steps: ['releasePayment'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'The provider will not show this payment any more, and you have compared it by hand: it is not looked up again for this.',
+        steps: ['refreshPayment'],
+      },
     ],
   },
   undo_failed: {

@@ -234,6 +234,7 @@ export const ORDER_ACTIVITIES = [
   'recordDecision',
   'syncDecision',
   'skipSync',
+  'skipNews',
   'readSettlement',
   'readPaymentWork',
   'capturePayment',

@@ -19,6 +19,7 @@ import {
   releasePayment,
   renewPayment,
   settleElsewhere,
+  skipNews,
 } from './proxies'
 
 /** Whose money: of the payments that pay for the order, or of another one of its payments. */
@@ -177,8 +178,10 @@ export class MoneyWorker {
       isBeside: true,
     } as const
     const end = await this.askProvider(move, about, () => atWork.isGone)
-    if (end.by === 'resolved' && end.outcome === 'done' && move.kind !== 'capture')
+    if (end.by !== 'resolved') return
+    if (end.outcome === 'done')
       await this.run(settleElsewhere, { orderId: this.scope.orderId, object: move.object }, move)
+    else if (move.kind === 'capture') await this.run(decideCapture, { captureId: move.object, decision: 'leave' }, move)
   }
 
   private askProvider(
@@ -275,7 +278,7 @@ export class MoneyWorker {
   }
 
   private async refresh(paymentId: PaymentId): Promise<void> {
-    await this.intervention.ask(
+    const end = await this.intervention.ask(
       refreshPayment,
       { paymentId },
       {
@@ -286,6 +289,8 @@ export class MoneyWorker {
         isBeside: true,
       },
     )
+    if (end.by === 'resolved')
+      await this.intervention.run(skipNews, { paymentId }, { object: paymentId, isBeside: true })
   }
 }
 

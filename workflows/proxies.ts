@@ -150,6 +150,10 @@ export const settleElsewhere = ownStep(
   'settleElsewhere',
   doing('Write down what support has settled elsewhere', 'it to be written down that support has settled it'),
 )
+export const skipNews = ownStep(
+  'skipNews',
+  doing('Write down that support knows the news', 'it to be written down that support knows the news'),
+)
 export const closeDispute = ownStep(
   'closeDispute',
   doing('Write down that support has dealt with the dispute', 'the end of the dispute to be written down'),

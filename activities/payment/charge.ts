@@ -91,7 +91,7 @@ export function chargeRequestOf(attempt: Attempt): ChargeRequest {
   return {
     key: attempt.key,
     orderId: attempt.orderId,
-    amount: { amount: attempt.amount, currency: attempt.currency },
+    amount: { amount: attempt.asked, currency: attempt.currency },
     method: attempt.method,
     returnUrl: attempt.returnUrl,
     expiresAt: attempt.expiresAt?.toISOString() ?? null,
@@ -132,8 +132,8 @@ export function seenOf(charge: Charge): SeenCharge {
 /** How the provider's charge differs from the row, in words for support; null when they agree. */
 export function mismatchOf(attempt: Attempt, charge: Charge): string | null {
   const { amount, currency } = charge.amount
-  if (amount === attempt.amount && currency === attempt.currency && charge.orderId === attempt.orderId) return null
-  const asked = `${attempt.currency} ${formatMajor({ amount: attempt.amount, currency: attempt.currency })}`
+  if (amount === attempt.asked && currency === attempt.currency && charge.orderId === attempt.orderId) return null
+  const asked = `${attempt.currency} ${formatMajor({ amount: attempt.asked, currency: attempt.currency })}`
   const told = `${currency} ${formatMajor({ amount, currency })}`
   return `somebody to decide: for charge \`${attempt.key}\` the order asks ${asked}, the provider says ${told} for \`${charge.orderId}\``
 }

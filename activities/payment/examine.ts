@@ -1,3 +1,4 @@
+import { isGrpcServiceError } from '@temporalio/client'
 import {
   isOrder,
   markMatched,
@@ -6,9 +7,15 @@ import {
   readPaymentsOfCharges,
 } from '../../db/payment/compared'
 import { readAttempt } from '../../db/payment/attempt'
-import { forgetSuspected, type Subject, writeDifferences } from '../../db/payment/reconciliation'
+import {
+  addDifferences,
+  forgetSuspected,
+  type Subject,
+  writeDifferences,
+  type WrittenDifference,
+} from '../../db/payment/reconciliation'
 import { readPaymentWork } from '../../db/payment/work'
-import { type Tx, withTransaction } from '../../db/pool'
+import { isPostgresUnavailable, type Tx, withTransaction } from '../../db/pool'
 import { closeCase, isCaseKnown, openCase } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment/attempt'
@@ -20,6 +27,7 @@ import {
   describeDifference,
   type Difference,
   findMoved,
+  incomparable,
   moneyIn,
   movedIn,
   type OurPayment,
@@ -27,7 +35,12 @@ import {
 } from '../../domain/payment/reconciliation'
 import { UNKNOWN_MONEY } from '../../domain/support'
 import { checkoutWorkflowId, RECONCILIATION_ID } from '../../domain/workflow-id'
-import type { Charge, PaymentProvider } from '../../providers/payment/provider'
+import {
+  type Charge,
+  type PaymentProvider,
+  ProviderRejected,
+  ProviderUnavailable,
+} from '../../providers/payment/provider'
 import type { ActivityDeps } from '../deps'
 import { receiveMoney, seeCharge } from './books'
 import { chargeRequestOf, requireAttempt } from './charge'
@@ -50,9 +63,24 @@ export async function examine(deps: ReconciliationDeps, subject: Subject, isLast
   const provider = deps.providers.get(subject.provider)
   if (!provider) return 'waits'
   const ours = await readOurs(deps, subject)
+  if (ours && (ours.isRecent || ours.isAtWork)) return wait(deps, subject)
+  try {
+    return await compareBoth(deps, provider, { subject, ours, isLast })
+  } catch (error) {
+    // The provider rejects what we ask, or our books do not take what it shows: the others are compared all the same.
+    if (!(error instanceof Error) || isAboutAll(error)) throw error
+    await recordIncomparable(deps, { subject, ours, reason: reasonOf(error) })
+    return 'differs'
+  }
+}
+
+async function compareBoth(
+  deps: ReconciliationDeps,
+  provider: PaymentProvider,
+  { subject, ours, isLast }: { subject: Subject; ours: OurPayment | null; isLast: boolean },
+): Promise<Finding> {
   const charge = await readCharge(deps, provider, { subject, ours })
   if (!ours) return examineUnknown(deps, subject, charge)
-  if (ours.isRecent || ours.isAtWork) return wait(deps, subject)
   const first = comparisonOf(ours, charge)
   if (first.length === 0) return settle(deps, { subject, ours, charge, finding: 'agrees' })
 
@@ -67,6 +95,31 @@ export async function examine(deps: ReconciliationDeps, subject: Subject, isLast
   if (differences.length === 0) return settle(deps, { subject, ours: now, charge, finding: 'healed' })
   await record(deps, { subject, orderId: now.orderId, charge, differences, state: 'open' })
   return 'differs'
+}
+
+/** Whoever is away, or does not let us in, is so for all subjects: they are compared again later. */
+function isAboutAll(error: unknown): boolean {
+  if (error instanceof ProviderRejected) return error.code === 'not_allowed'
+  return error instanceof ProviderUnavailable || isPostgresUnavailable(error) || isGrpcServiceError(error)
+}
+
+function reasonOf(error: Error): string {
+  return error instanceof ProviderRejected ? error.code : error.message
+}
+
+/** What is known to differ stays as it is: it could not be looked at. */
+async function recordIncomparable(
+  { pool }: ReconciliationDeps,
+  { subject, ours, reason }: { subject: Subject; ours: OurPayment | null; reason: string },
+): Promise<void> {
+  const orderId = ours?.orderId ?? null
+  const reference = subject.paymentId === null ? subject.chargeReference : (ours?.reference ?? null)
+  const difference = incomparable(ours, ours?.id ?? reference ?? subject.provider)
+  await withTransaction(pool, async (tx) => {
+    const differences = [difference]
+    const found = await addDifferences(tx, { subject, orderId, chargeReference: reference, differences, state: 'open' })
+    for (const each of found) await openDifference(tx, orderId, each, `The reason is \`${reason}\`.`)
+  })
 }
 
 /** What was never sent has no charge to be compared with. */
@@ -124,15 +177,24 @@ async function record(
   await withTransaction(pool, async (tx) => {
     const written = { subject, orderId, chargeReference: charge?.reference ?? null, differences, state }
     const { found, gone } = await writeDifferences(tx, written)
-    for (const difference of found) {
-      const { id: object, kind: step } = difference
-      if (difference.state !== 'open' || (await isKnownCase(tx, orderId, difference))) continue
-      const detail = describeDifference(difference)
-      const code = 'reconciliation_difference'
-      await openCase(tx, { orderId, code, workflowId: RECONCILIATION_ID, step, object, detail })
-    }
+    for (const difference of found)
+      if (!(await isKnownCase(tx, orderId, difference))) await openDifference(tx, orderId, difference)
     for (const { id, kind } of gone) await closeCase(tx, { workflowId: RECONCILIATION_ID, step: kind, object: id })
   })
+}
+
+/** Asks a person about a difference that is open. */
+async function openDifference(
+  tx: Tx,
+  orderId: OrderId | null,
+  difference: WrittenDifference,
+  reason?: string,
+): Promise<void> {
+  if (difference.state !== 'open') return
+  const { id: object, kind: step } = difference
+  const detail = [describeDifference(difference), ...(reason === undefined ? [] : [reason])].join(' ')
+  const code = 'reconciliation_difference'
+  await openCase(tx, { orderId, code, workflowId: RECONCILIATION_ID, step, object, detail })
 }
 
 /** A webhook of a charge that nobody asked for may have come before: one case is enough, also when a person has closed it. */

@@ -12,6 +12,7 @@ import {
   refundPayment,
   releasePayment,
   settleElsewhere,
+  skipNews,
 } from './move'
 import { startNextAttempt } from './next-attempt'
 import { letLapse, renewPayment } from './renewal'
@@ -53,6 +54,7 @@ export function createPaymentActivities(deps: PaymentDeps) {
     decideCapture: decideCapture.bind(null, deps),
     decideRefund: decideRefund.bind(null, deps),
     settleElsewhere: settleElsewhere.bind(null, deps),
+    skipNews: skipNews.bind(null, deps),
     closeDispute: closeDispute.bind(null, deps),
   }
 }

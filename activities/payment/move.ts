@@ -85,7 +85,7 @@ export async function refreshPayment(deps: PaymentDeps, { paymentId }: { payment
   if (newsAt !== null) await endNews(deps.pool, paymentId, newsAt)
 }
 
-/** A person has decided about a capture that the provider refused. */
+/** A person has decided about a capture that the provider refused, or does not answer. */
 export async function decideCapture(
   { pool }: PaymentDeps,
   { captureId, decision }: { captureId: CaptureId; decision: 'retry' | 'leave' },
@@ -106,9 +106,15 @@ export async function decideRefund(
 /** A person has done at the provider, or in another way, what the provider was to do. */
 export async function settleElsewhere(
   { pool }: PaymentDeps,
-  { orderId, object }: { orderId: OrderId; object: PaymentId | RefundId },
+  { orderId, object }: { orderId: OrderId; object: PaymentId | CaptureId | RefundId },
 ): Promise<void> {
   await withBooks(pool, orderId, (books) => books.settleElsewhere(object))
+}
+
+/** A person knows what the provider would have said of a payment. */
+export async function skipNews({ pool }: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
+  const newsAt = await readNews(pool, paymentId)
+  if (newsAt !== null) await endNews(pool, paymentId, newsAt)
 }
 
 async function requireCapture({ pool }: PaymentDeps, captureId: CaptureId): Promise<Capture> {

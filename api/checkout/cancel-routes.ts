@@ -10,7 +10,7 @@ import type { ApiDeps } from '../deps'
 import { type AnswerOf, defineRoute, type Route } from '../http/route'
 import { pathId, reasonCode, units } from '../http/schemas'
 import { orderBody, presentOrder } from '../order/answer'
-import { MOVES_WAIT_MS, requireLines, requireOrder } from '../payment/amount'
+import { amountStepOf, MOVES_WAIT_MS, requireLines, requireOrder } from '../payment/amount'
 import { awaitMoney, tellOwner } from '../payment/owner'
 import { requireOwnOrder } from './accept'
 import { cancelCheckout } from './attempt'
@@ -81,24 +81,26 @@ interface Cancellation {
 type CancelAnswer = AnswerOf<typeof ANSWERS>
 
 async function cancel(order: Order, cancellation: Cancellation, deps: ApiDeps): Promise<CancelAnswer> {
-  if (!isOpen(order.status)) return cancelConfirmed(order.id, cancellation, deps)
+  if (!isOpen(order.status)) return cancelConfirmed(order, cancellation, deps)
   if (cancellation.wanted !== null)
     throw new DomainError('checkout_in_progress', 'The order is not paid yet: it can only be cancelled as a whole.')
   const now = await cancelCheckout({ orderId: order.id, label: orderLabel(order), why: cancellation }, deps)
-  return now && !isOpen(now.status) ? cancelConfirmed(order.id, cancellation, deps) : answer(order.id, deps)
+  return now && !isOpen(now.status) ? cancelConfirmed(now, cancellation, deps) : answer(order.id, deps)
 }
 
 /** Cancels what is left of an order that is not open any more. The key stands for it from then on. */
 async function cancelConfirmed(
-  orderId: OrderId,
+  order: Order,
   { wanted, reason, reasonCode, idempotency }: Cancellation,
   deps: ApiDeps,
 ): Promise<CancelAnswer> {
+  const orderId = order.id
+  const step = amountStepOf(order, deps)
   const { headers } = await withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
-      const cancelled = await cancelUnits(tx, { orderId, wanted, reason, reasonCode })
+      const cancelled = await cancelUnits(tx, { orderId, wanted, reason, reasonCode, step })
       if (cancelled.outcome === 'refused')
         throw new DomainError('already_shipped', 'More is to be cancelled than is left of the order.', {
           lines: cancelled.lines,

@@ -64,6 +64,9 @@ export const orderShape = {
     refunded: money,
     refund_pending: money.meta({ description: 'on its way back' }),
     cancelled: money.meta({ description: 'of the total, what will not be delivered and is not owed' }),
+    waived: money.meta({
+      description: 'of what is left then, what the payment provider cannot take in its steps: it is not owed either',
+    }),
   }),
   shipping_address: address,
   shipping_method: z.string(),
@@ -111,6 +114,7 @@ export function presentOrder(order: Order): OrderBody {
       refunded: inCurrency(total(sent, (attempt) => attempt.refunded)),
       refund_pending: inCurrency(total(sent, (attempt) => attempt.refunding)),
       cancelled: inCurrency(order.cancelled),
+      waived: inCurrency(order.waived),
     },
     shipping_address: order.shippingAddress,
     shipping_method: order.shippingMethod,

@@ -44,9 +44,9 @@ const ORDERS = `
   ${NUMBERED}`
 
 const PAYMENTS = `
-  insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, outcome, reference, captured, refunded,
+  insert into payment (id, order_id, attempt, key, provider, method, amount, asked, currency, status, outcome, reference, captured, refunded,
                        sent_at, created_at, updated_at)
-  select ${id('pay')}, ${id('order')}, 1, ${id('order')} || '/charge/1', 'sandbox', 'pm_card_visa', ${TOTAL}, 'GBP', 'captured',
+  select ${id('pay')}, ${id('order')}, 1, ${id('order')} || '/charge/1', 'sandbox', 'pm_card_visa', ${TOTAL}, ${TOTAL}, 'GBP', 'captured',
          'completed', 'ch_' || n, ${TOTAL}, case when n % 10 = 0 then ${REFUNDED} else 0 end, ${AT}, ${AT}, ${AT}
   ${NUMBERED}`
 

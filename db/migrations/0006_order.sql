@@ -31,6 +31,8 @@ create table orders (
   total bigint not null default 0 check (total >= 0),
   -- What was ordered and will not be delivered: the value of the cancelled units, and the fee once nothing is left to send.
   cancelled bigint not null default 0 check (cancelled between 0 and total),
+  -- Of what is left then, what the payment provider cannot take in its steps: nobody owes it.
+  waived bigint not null default 0 check (waived >= 0),
   hold_expires_at timestamptz,
   -- A hold is extended at most once, so that an attempt begun late still has the provider's timeout before it.
   hold_extended boolean not null default false,
@@ -54,7 +56,8 @@ create table orders (
   -- Where a hold came from: it goes back there.
   held_from text check (held_from in ('confirmed', 'processing')),
   check ((status = 'cancelled') = (cancel_reason is not null)),
-  check ((status = 'on_hold') = (held_from is not null))
+  check ((status = 'on_hold') = (held_from is not null)),
+  check (cancelled + waived <= total)
 ) with (fillfactor = 70);
 create unique index one_live_order_per_cart on orders (cart_id) where status <> 'cancelled';
 -- What the sweep reads. By id, so that a change of an open order does not touch it.

@@ -6,7 +6,9 @@ create table payment (
   key text not null unique,
   provider text not null,
   method text not null,
+  -- What it authorizes, and what the provider was asked for: it may show that it took more.
   amount bigint check (amount > 0),
+  asked bigint check (asked > 0),
   currency currency not null,
   status text not null default 'requested' check (status in ('requested', 'sent', 'requires_action', 'pending', 'authorized',
     'captured', 'voided', 'refunded', 'declined', 'failed')),
@@ -46,6 +48,7 @@ create table payment (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, attempt),
+  check ((asked is null) = (sent_at is null)),
   constraint never_captured_twice check (captured + capturing + released <= amount),
   constraint never_refunded_twice check (refunded + refunding <= captured)
 ) with (fillfactor = 70);

@@ -76,6 +76,8 @@ export interface CancelUnits {
   readonly reason: CancelReason
   /** Of whoever wants it, for the event. */
   readonly reasonCode: string
+  /** The payment provider takes multiples of so many minor units. */
+  readonly step: number
 }
 
 /** `nothing_left`: all of it was cancelled before, or the order was never confirmed. */
@@ -89,7 +91,7 @@ export type CancelledUnits =
  */
 export async function cancelUnits(
   tx: Tx,
-  { orderId, wanted, reason, reasonCode }: CancelUnits,
+  { orderId, wanted, reason, reasonCode, step }: CancelUnits,
 ): Promise<CancelledUnits> {
   return inBooks(tx, orderId, async (books) => {
     const decision = decideUnits(await readUnits(tx, orderId), wanted)
@@ -108,7 +110,7 @@ export async function cancelUnits(
         data: JSON.stringify(isAll ? { reason, reason_code: reasonCode } : { units, amount, reason_code: reasonCode }),
       }),
     )
-    books.cancel({ amount, isAll })
+    books.cancel({ amount, isAll, step })
     return { outcome: 'cancelled' }
   })
 }

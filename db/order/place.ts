@@ -149,7 +149,7 @@ const PLACE = statement(
     ),
     ready as (
       update payment
-      set status = 'sent', amount = :total, sent_at = now(), expires_at = now() + make_interval(secs => :holdSeconds),
+      set status = 'sent', amount = :total, asked = :total, sent_at = now(), expires_at = now() + make_interval(secs => :holdSeconds),
           updated_at = now()
       from fit
       where order_id = :orderId and attempt = 1 and status = 'requested' and :total::bigint > 0

@@ -28,6 +28,8 @@ export interface Order {
   readonly total: number
   /** The value of what will not be delivered. */
   readonly cancelled: number
+  /** Of what is left then, what the payment provider cannot take in its steps. */
+  readonly waived: number
   readonly holdExpiresAt: Date | null
   readonly refusal: Refusal | null
   readonly createdAt: Date
@@ -103,7 +105,7 @@ const ORDER = `
   select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason",
          o.payment_status as "paymentStatus", o.fulfillment_status as "fulfillmentStatus", o.currency, o.email,
          o.shipping_address as "shippingAddress", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
-         o.subtotal, o.discount, o.shipping, o.tax, o.total, o.cancelled, o.hold_expires_at as "holdExpiresAt", o.refusal,
+         o.subtotal, o.discount, o.shipping, o.tax, o.total, o.cancelled, o.waived, o.hold_expires_at as "holdExpiresAt", o.refusal,
          o.created_at as "createdAt", o.updated_at as "updatedAt", o.confirmed_at as "confirmedAt",
          coalesce((
            select json_agg(json_build_object('sku', l.sku_written, 'title', l.title, 'sellerId', l.seller_id,

@@ -21,6 +21,8 @@ export interface Attempt {
   readonly provider: string
   readonly method: string
   readonly amount: number
+  /** What the provider was asked for, and is asked for again: word for word. */
+  readonly asked: number
   readonly currency: string
   readonly status: AttemptStatus
   readonly outcome: AttemptOutcome | null
@@ -57,7 +59,7 @@ export async function readAttempt(db: Db, paymentId: PaymentId): Promise<Attempt
     name: 'payment.read',
     text: `
       select p.id, p.order_id as "orderId", o.status as "orderStatus", p.attempt, p.key, p.provider, p.method, p.amount,
-             p.currency, p.status, p.outcome, p.reference, p.pending_sync as "pendingSync",
+             p.asked, p.currency, p.status, p.outcome, p.reference, p.pending_sync as "pendingSync",
              p.cancelling > 0 as cancelling, p.releasing, p.captures_in_parts as "capturesInParts", p.capture_before as "captureBefore",
              o.return_url as "returnUrl", p.sent_at as "sentAt", p.expires_at as "expiresAt",
              o.status = 'payment_pending' and coalesce(o.hold_expires_at > now(), false) as "isHeld"
@@ -202,7 +204,7 @@ const START = statement(
     ),
     sent as (
       update payment
-      set status = 'sent', amount = ready.total, sent_at = now(), expires_at = ready.hold_expires_at, updated_at = now()
+      set status = 'sent', amount = ready.total, asked = ready.total, sent_at = now(), expires_at = ready.hold_expires_at, updated_at = now()
       from ready
       where payment.id = :paymentId
     ),

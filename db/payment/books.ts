@@ -58,7 +58,7 @@ function paymentOf({ captureBefore, ...payment }: StoredPayment): PaymentBook {
 const LOCK_ORDER = statement(
   'books.lockOrder',
   `
-    select id, total, cancelled, status = 'on_hold' as "isHeld",
+    select id, total, cancelled, waived, status = 'on_hold' as "isHeld",
            case when status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
                 when status = 'cancelled' then 'over' else 'won' end as stage
     from orders
@@ -131,6 +131,7 @@ async function saveBooks(tx: Tx, books: Books, before: Snapshot): Promise<void> 
     TELL({
       orderId,
       cancelled: books.order.cancelled,
+      waived: books.order.waived,
       paymentStatus: books.paymentStatus,
       ids: books.events.map(() => newId('event')),
       events: JSON.stringify(books.events),
@@ -216,7 +217,7 @@ const TELL = statement(
     ),
     counted as (
       update orders
-      set cancelled = :cancelled, payment_status = coalesce(:paymentStatus, payment_status),
+      set cancelled = :cancelled, waived = :waived, payment_status = coalesce(:paymentStatus, payment_status),
           event_seq = event_seq + (select count(*) from told)::int, updated_at = now()
       where id = :orderId
       returning event_seq - (select count(*) from told)::int as before

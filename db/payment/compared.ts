@@ -45,7 +45,7 @@ const BOOKS = `
             'disputed', coalesce(sum(amount) filter (where account in ('disputed', 'dispute_losses')), 0))
    from ledger_entry where payment_id = p.id) as ledger,
   json_build_object(${STAGE},
-    'owed', case when o.status = 'cancelled' then 0 else o.total - o.cancelled end,
+    'owed', case when o.status = 'cancelled' then 0 else o.total - o.cancelled - o.waived end,
     'kept', (select sum(q.captured - q.refunded - q.refunding - q.disputed) from payment q where q.order_id = o.id)
       - coalesce((
         select sum(f.amount)

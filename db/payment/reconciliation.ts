@@ -153,6 +153,15 @@ export interface WrittenDifference extends Difference {
   readonly state: 'suspected' | 'open' | 'accepted' | 'gone'
 }
 
+interface SeenDifferences {
+  readonly subject: Subject
+  readonly orderId: OrderId | null
+  /** The provider's id of the charge, where it is known. */
+  readonly chargeReference: string | null
+  readonly differences: readonly Difference[]
+  readonly state: 'suspected' | 'open'
+}
+
 /**
  * Writes down all in which a subject differs now. One that is known is the same row: an open one stays open, and one that a
  * person has accepted stays so while its figures do. What is not among them any more is gone. Returns those that are
@@ -160,37 +169,28 @@ export interface WrittenDifference extends Difference {
  */
 export async function writeDifferences(
   tx: Tx,
-  input: {
-    subject: Subject
-    orderId: OrderId | null
-    /** The provider's id of the charge, where it is known. */
-    chargeReference: string | null
-    differences: readonly Difference[]
-    state: 'suspected' | 'open'
-  },
+  seen: SeenDifferences,
 ): Promise<{ found: WrittenDifference[]; gone: WrittenDifference[] }> {
-  const { subject, orderId, chargeReference, differences, state } = input
-  const { provider, paymentId } = subject
-  const reference = paymentId === null ? subject.chargeReference : chargeReference
-  const about = { provider, paymentId, reference }
-  const found =
-    differences.length === 0
-      ? []
-      : (
-          await tx.query<WrittenDifference>(
-            WRITE({
-              ...about,
-              orderId,
-              state,
-              ids: differences.map(() => newId('difference')),
-              rows: JSON.stringify(differences),
-            }),
-          )
-        ).rows
-  const kept = found.map(({ id }) => id)
-  const gone = await tx.query<WrittenDifference>(GONE({ ...about, kept }))
-  await tx.query(FORGET_SUSPECTED({ ...about, kept }))
+  const found = await addDifferences(tx, seen)
+  const about = { ...nameOf(seen), kept: found.map(({ id }) => id) }
+  const gone = await tx.query<WrittenDifference>(GONE(about))
+  await tx.query(FORGET_SUSPECTED(about))
   return { found, gone: gone.rows }
+}
+
+/** {@link writeDifferences} of a subject that could not be compared as a whole: what else is known of it stays. */
+export async function addDifferences(tx: Tx, seen: SeenDifferences): Promise<WrittenDifference[]> {
+  const { orderId, differences, state } = seen
+  if (differences.length === 0) return []
+  const ids = differences.map(() => newId('difference'))
+  const rows = JSON.stringify(differences)
+  const written = await tx.query<WrittenDifference>(WRITE({ ...nameOf(seen), orderId, state, ids, rows }))
+  return written.rows
+}
+
+function nameOf({ subject, chargeReference }: Pick<SeenDifferences, 'subject' | 'chargeReference'>) {
+  const { provider, paymentId } = subject
+  return { provider, paymentId, reference: paymentId === null ? subject.chargeReference : chargeReference }
 }
 
 const WRITTEN = `d.id, d.kind, d.object, d.ours, d.theirs, d.currency, d.state` as const

@@ -98,7 +98,7 @@ const READ_WORK = statement(
     from orders o
     left join lateral (
       select p.id, p.attempt, p.status, ${RENEW_AT} as renew_at,
-             o.total - o.cancelled - sum(p.captured + p.capturing) over () as due
+             o.total - o.cancelled - o.waived - sum(p.captured + p.capturing) over () as due
       from payment p
       where p.order_id = o.id and p.outcome = 'completed' and :paymentId::text is null
         and o.status in ('confirmed', 'processing', 'on_hold')
@@ -195,8 +195,8 @@ const CLAIM_RENEWAL = statement(
       select id from payment where renews = :paymentId and status = 'sent'
     ),
     made as (
-      insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, sent_at, renews)
-      select :renewalId, p.order_id, n, p.order_id || '/charge/' || n, p.provider, p.method, :amount, p.currency, 'sent', now(), p.id
+      insert into payment (id, order_id, attempt, key, provider, method, amount, asked, currency, status, sent_at, renews)
+      select :renewalId, p.order_id, n, p.order_id || '/charge/' || n, p.provider, p.method, :amount, :amount, p.currency, 'sent', now(), p.id
       from payment p, lateral (select max(attempt) + 1 as n from payment where order_id = p.order_id) as next
       where p.id = :paymentId and not exists (select from known)
       returning id

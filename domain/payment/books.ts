@@ -19,6 +19,8 @@ export interface OrderMoney {
   readonly total: number
   /** The value of what will not be delivered. */
   cancelled: number
+  /** Of what is left then, what the payment provider cannot take in its steps: nobody owes it. */
+  waived: number
   /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
   stage: 'open' | 'won' | 'over'
   /** Nothing is captured meanwhile; what was claimed before goes on. */
@@ -31,7 +33,7 @@ export interface PaymentBook {
   /** It pays for the order. Whatever another one took goes back. */
   pays: boolean
   status: AttemptStatus
-  /** What it authorizes; 0 for an attempt that was never sent. */
+  /** What it authorizes: what was asked for, unless the provider shows more; 0 for an attempt that was never sent. */
   amount: number
   reference: string | null
   capturesInParts: boolean
@@ -208,7 +210,7 @@ export class Books {
 
   /** What the order costs its customer now: nothing once it is over. */
   get owed(): number {
-    return this.order.stage === 'over' ? 0 : this.order.total - this.order.cancelled
+    return this.order.stage === 'over' ? 0 : this.order.total - this.order.cancelled - this.order.waived
   }
 
   /** What may still be captured, of all payments together. */
@@ -293,9 +295,17 @@ export class Books {
     this.settle()
   }
 
-  /** A person decided about a capture that the provider refused: it is tried again under a new key, or left. */
+  /**
+   * A person decided about a capture that the provider refused: it is tried again under a new key, or left. One that the
+   * provider does not answer can only be left: it was not taken.
+   */
   decideCapture(id: CaptureId, decision: 'retry' | 'leave'): CaptureBook | null {
     const failed = this.capture(id)
+    if (failed.status === 'pending' && decision === 'leave') {
+      this.failCapture(failed, 'not_taken')
+      failed.atWork = false
+      this.settle()
+    }
     if (failed.status !== 'failed' || !failed.atWork) return null
     if (decision === 'retry' && this.order.isHeld) return null
     const payment = this.toCapture
@@ -350,10 +360,12 @@ export class Books {
 
   /**
    * The customer will not get units of this value; everything that is left, when `isAll`. What is authorized for them is
-   * let go, what was captured for them goes back.
+   * let go, what was captured for them goes back. The provider takes multiples of `step` only: what is left is rounded down to
+   * one, or it could never be captured, nor the rest given back.
    */
-  cancel({ amount, isAll }: { amount: number; isAll: boolean }): void {
+  cancel({ amount, isAll, step = 1 }: { amount: number; isAll: boolean; step?: number }): void {
     this.order.cancelled = isAll ? this.order.total : this.order.cancelled + amount
+    this.order.waived = (this.order.total - this.order.cancelled) % step
     if (isAll) this.order.stage = 'over'
     this.settle()
   }
@@ -404,10 +416,13 @@ export class Books {
     this.observe(renewalId, seen)
   }
 
-  /** A person has let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
-  settleElsewhere(id: PaymentId | RefundId): void {
+  /** A person has taken, let go, or given back, at the provider's own pages or in another way, what the provider was to do. */
+  settleElsewhere(id: PaymentId | CaptureId | RefundId): void {
+    const capture = this.captures.find((each) => each.id === id)
     const payment = this.payments.find((each) => each.id === id)
     const refund = this.refunds.find((each) => each.id === id)
+    // The provider may name it later.
+    if (capture?.status === 'pending') this.completeCapture(capture, null)
     if (payment?.releasing) this.release(payment, capturableOf(payment))
     // The provider may still refuse the one that it was asked for: that changes nothing any more.
     if (refund?.status === 'pending') this.failRefund(refund, 'settled_elsewhere')
@@ -585,7 +600,7 @@ export class Books {
     return added
   }
 
-  private completeCapture(capture: CaptureBook, reference: string): void {
+  private completeCapture(capture: CaptureBook, reference: string | null): void {
     const payment = this.payment(capture.paymentId)
     capture.status = 'succeeded'
     capture.atWork = false

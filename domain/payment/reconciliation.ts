@@ -23,6 +23,8 @@ export const DIFFERENCE_KINDS = {
   ledger_clearing: 'What the provider owes us: by the payment, and by the ledger.',
   ledger_payable: 'Refunds on their way: by the payment, and by the ledger.',
   ledger_disputed: 'What is in disputes that are open or lost: by the payment, and by the ledger.',
+  incomparable:
+    'The payment provider rejects what we ask about this charge, or our books cannot take what it shows, so that they cannot be compared. Ours: what the payment is for. Theirs: not known.',
   order_total: 'More is kept for the order than it costs. Ours: what it costs. Theirs: what is kept.',
 } as const
 export type DifferenceKind = keyof typeof DIFFERENCE_KINDS
@@ -173,6 +175,15 @@ export function compareUnknown(charge: TheirCharge): Difference[] {
   const theirs = moneyIn(charge)
   if (theirs === 0) return []
   return [{ kind: 'unknown_charge', object: charge.reference, ours: 0, theirs, currency: charge.currency }]
+}
+
+/** No currency, by ISO 4217: nothing is known of a charge that cannot be read. */
+const NO_CURRENCY = 'XXX'
+
+/** A payment, or a charge that none of our attempts asked for, that cannot be compared. */
+export function incomparable(payment: Pick<OurPayment, 'amount' | 'currency'> | null, object: string): Difference {
+  const { amount: ours, currency } = payment ?? { amount: 0, currency: NO_CURRENCY }
+  return { kind: 'incomparable', object, ours, theirs: 0, currency }
 }
 
 /** Everything in which a payment differs from its charge (null: the provider has none), its ledger and its order. */
@@ -347,5 +358,6 @@ function differing(
 /** Both figures in words, for the attention list: no personal data. */
 export function describeDifference({ kind, object, ours, theirs, currency }: Difference): string {
   const text = (amount: number): string => `${currency} ${formatMajor({ amount, currency })}`
-  return `${DIFFERENCE_KINDS[kind]} \`${object}\`: ${text(ours)} and ${text(theirs)}.`
+  const figures = kind === 'incomparable' ? text(ours) : `${text(ours)} and ${text(theirs)}`
+  return `${DIFFERENCE_KINDS[kind]} \`${object}\`: ${figures}.`
 }

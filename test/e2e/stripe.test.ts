@@ -24,8 +24,8 @@ afterAll(async () => {
   await stub?.stop()
 }, 30_000)
 
-async function buy(method: string) {
-  const buyer = await shop.buyerOf({ price: 1_000 }, 2)
+async function buy(method: string, product: { price: number; currency?: string } = { price: 1_000 }) {
+  const buyer = await shop.buyerOf(product, 2)
   const body = { payment: { provider: 'stripe', method }, return_url: 'https://shop.example/order' }
   return { buyer, answer: await buyer.checkout({ body }) }
 }
@@ -80,6 +80,22 @@ it('is paid after 3-D Secure, captured in two parts and given back, with webhook
   expect(stub.account.all('refund')).toMatchObject([{ amount: 300, status: 'succeeded' }])
   expect(await movesOf(orderId, 'captures')).toHaveLength(2)
   expect(await movesOf(orderId, 'refunds')).toHaveLength(1)
+  expect(await shop.cases(orderId)).toEqual([])
+}, 120_000)
+
+it('takes in its steps what is left of an order of which a unit was cancelled', async () => {
+  const { buyer, answer } = await buy('pm_card_credit_disableEnterpriseCardFeatures', { price: 3_335, currency: 'KWD' })
+  expect(answer.status).toBe(201)
+  const orderId: OrderId = answer.body.id
+  const lines = [{ sku: buyer.sku, quantity: 1 }]
+  const order = `/v1/admin/orders/${orderId}`
+  const kwd = (amount: number) => ({ amount, currency: 'KWD' })
+  const cancelled = await shop.admin('post', `${order}/cancel`, { reason_code: 'customer', lines })
+  expect(cancelled.body.totals).toMatchObject({ total: kwd(6_670), cancelled: kwd(3_335), waived: kwd(5) })
+  const { status, body } = await shop.admin('post', `${order}/captures`, { amount: kwd(3_330) })
+  expect([status, body.status, body.amount]).toEqual([201, 'succeeded', kwd(3_330)])
+  const { body: paid } = await shop.admin('get', order)
+  expect([paid.payment_status, paid.totals.captured]).toEqual(['captured', kwd(3_330)])
   expect(await shop.cases(orderId)).toEqual([])
 }, 120_000)
 

@@ -14,6 +14,7 @@ export class MoneyStubs {
   /** What it refuses, or takes and decides later. */
   readonly refused = new Set<string>()
   readonly accepted = new Set<string>()
+  openCase = async (): Promise<void> => undefined
   private readonly patienceMs: number
   private made = 0
 
@@ -70,8 +71,9 @@ export class MoneyStubs {
       settleElsewhere: async ({ object }: { object: string }) => {
         this.items = this.items.filter((item) => item.object !== object)
       },
+      skipNews: async ({ paymentId }: { paymentId: PaymentId }) => this.done({ kind: 'news', object: paymentId }),
       closeDispute: async ({ reference }: { reference: string }) => this.done({ kind: 'dispute', object: reference }),
-      openCase: async () => undefined,
+      openCase: () => this.openCase(),
       closeCase: async () => undefined,
       recordRepair: async () => undefined,
     }

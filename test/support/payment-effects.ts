@@ -98,7 +98,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
   const inBooks = <T>({ orderId }: AcceptedByBuyer, work: (books: Books) => T) => withBooks(pool, orderId, work)
 
   async function cancelled({ orderId }: AcceptedByBuyer): Promise<void> {
-    const how = { orderId, wanted: null, reason: 'merchant', reasonCode: 'test' } as const
+    const how = { orderId, wanted: null, reason: 'merchant', reasonCode: 'test', step: 1 } as const
     expect(await withTransaction(pool, (tx) => cancelUnits(tx, how))).toEqual({ outcome: 'cancelled' })
   }
 

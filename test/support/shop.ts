@@ -36,6 +36,12 @@ export const ADDRESS = {
   country: 'GB',
 }
 
+interface OwnProduct {
+  readonly price?: number
+  readonly stock?: number
+  readonly currency?: string
+}
+
 /** A shop as its buyers, its staff and its payment provider see it: over HTTP. */
 export class Shop {
   readonly address: ShopAddress
@@ -44,19 +50,19 @@ export class Shop {
     this.address = address
   }
 
-  /** A product of its own, in stock; returns its SKU. `price` in pence. */
-  async product({ price = 1_000, stock = 100 }: { price?: number; stock?: number } = {}): Promise<string> {
+  /** A product of its own, in stock; returns its SKU. `price` in minor units. */
+  async product({ price = 1_000, stock = 100, currency = 'GBP' }: OwnProduct = {}): Promise<string> {
     const sku = `SKU-${randomUUID().slice(0, 13).toUpperCase()}`
     const seed = () =>
-      seedProducts(this.address.database.pool, [{ sku, title: `Product ${sku}`, prices: { GBP: price }, stock }])
+      seedProducts(this.address.database.pool, [{ sku, title: `Product ${sku}`, prices: { [currency]: price }, stock }])
     // On a busy machine a first connection may take longer than the pool waits for it.
     await seed().catch((error: Error) => (/timeout/.test(error.message) ? seed() : Promise.reject(error)))
     return sku
   }
 
   /** A new cart with these lines. */
-  async buyer(lines: Readonly<Record<string, number>> = {}): Promise<Buyer> {
-    const made = await this.call('post', '/v1/store/carts', { body: { currency: 'GBP' } })
+  async buyer(lines: Readonly<Record<string, number>> = {}, currency = 'GBP'): Promise<Buyer> {
+    const made = await this.call('post', '/v1/store/carts', { body: { currency } })
     const buyer = new Buyer(this, made.body.id, made.body.token)
     const wanted = Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity }))
     if (wanted.length > 0) await buyer.cart('post', '/lines', { lines: wanted })
@@ -64,9 +70,9 @@ export class Shop {
   }
 
   /** A buyer with a product that nobody else wants. */
-  async buyerOf(product: { price?: number; stock?: number } = {}, quantity = 1): Promise<Buyer & { sku: string }> {
+  async buyerOf(product: OwnProduct = {}, quantity = 1): Promise<Buyer & { sku: string }> {
     const sku = await this.product(product)
-    return Object.assign(await this.buyer({ [sku]: quantity }), { sku })
+    return Object.assign(await this.buyer({ [sku]: quantity }, product.currency), { sku })
   }
 
   call(method: string, path: string, options: Parameters<typeof callApi>[3] = {}, api = 0): Promise<Answer> {

@@ -1,4 +1,3 @@
-import { activityInfo } from '@temporalio/activity'
 import type { Client } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { closeTemporalClient, createTemporalClient } from '../../api/http/temporal'
@@ -36,14 +35,12 @@ export async function startStubWorker(
   const connection = await NativeConnection.connect(connectionOptions({ TEMPORAL_ADDRESS: address }))
   let stubs: Stubs = {}
   let called: { name: string; input: unknown }[] = []
-  const local = new LocalTurns()
-  const activity = (name: string) => (input: unknown) =>
-    local.run(name, async () => {
-      called.push({ name, input })
-      const stub = stubs[name]
-      if (!stub) throw new Error(`The test has no stub of ${name}`)
-      return stub(input as never)
-    })
+  const activity = (name: string) => async (input: unknown) => {
+    called.push({ name, input })
+    const stub = stubs[name]
+    if (!stub) throw new Error(`The test has no stub of ${name}`)
+    return stub(input as never)
+  }
   const worker = await Worker.create({
     connection,
     namespace,
@@ -66,29 +63,6 @@ export async function startStubWorker(
       await connection.close()
       await closeTemporalClient(temporal)
       await Runtime.instance().shutdown()
-      if (local.overlaps.length > 0)
-        throw new Error(`Local activities of one workflow ran side by side: ${local.overlaps.join('; ')}`)
     },
-  }
-}
-
-/** Sees to it that no workflow has two local activities at a time (`workflows/proxies.ts` says why). */
-class LocalTurns {
-  readonly overlaps: string[] = []
-  /** By workflow. */
-  private readonly running = new Map<string, string>()
-
-  async run<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const { isLocal, workflowExecution } = activityInfo()
-    if (!isLocal) return work()
-    const { workflowId = '' } = workflowExecution ?? {}
-    const other = this.running.get(workflowId)
-    if (other !== undefined) this.overlaps.push(`${other} and ${name} of ${workflowId}`)
-    this.running.set(workflowId, name)
-    try {
-      return await work()
-    } finally {
-      this.running.delete(workflowId)
-    }
   }
 }

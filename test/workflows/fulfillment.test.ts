@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { WorkflowHandle } from '@temporalio/client'
 import { newId } from '../../db/id'
 import type { OrderId, PaymentId } from '../../domain/ids'
@@ -26,6 +27,8 @@ beforeAll(async () => {
 afterAll(() => worker?.stop(), 30_000)
 
 const BY = newId('apiKey')
+/** Long enough that others would be written meanwhile. */
+const WRITING_MS = 50
 
 interface Started {
   readonly orderId: OrderId
@@ -123,6 +126,18 @@ describe('a confirmed order', () => {
     await isIdle(money)
     await end(begun)
     expect(called('openCase')).toEqual([])
+  })
+
+  it('asks no more about news that a person knows', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.news(paymentId)
+      money.away.add(paymentId)
+    }, 200)
+    await waitForCalls('openCase', 1)
+    await repair(begun, 'resolveStep', { outcome: 'done' })
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('skipNews')).toEqual([{ paymentId: begun.paymentId }])
   })
 
   it('ends with its order, once all of its money is where it belongs', async () => {
@@ -266,6 +281,24 @@ describe('several cases at once', () => {
     expect(called('closeDispute')).toEqual([{ orderId: begun.orderId, reference: 'dp_1' }])
   })
 
+  it('writes its cases one after another: ends that come together go on in no certain order', async () => {
+    const turns = { running: 0, most: 0 }
+    const begun = await begin((money, paymentId) => {
+      money.refused.add(money.capture(paymentId).object)
+      money.refused.add(money.refund(paymentId).object)
+      money.dispute(paymentId)
+      money.openCase = async () => {
+        turns.most = Math.max(turns.most, ++turns.running)
+        await delay(WRITING_MS)
+        turns.running--
+      }
+    })
+    await waitForCalls('openCase', 3)
+    begun.money.items = []
+    await end(begun)
+    expect(turns.most).toBe(1)
+  })
+
   it('are repaired each by its object', async () => {
     const begun = await begin((money, paymentId) => {
       money.refused.add(money.capture(paymentId).object)
@@ -333,4 +366,26 @@ describe('a provider that is away', () => {
     await begun.handle.result()
     expect(called('settleElsewhere')).toEqual([{ orderId: begun.orderId, object: begun.paymentId }])
   })
+
+  it.each([
+    ['capture', 'capturePayment', 'done'],
+    ['refund', 'refundPayment', 'done'],
+    ['release', 'releasePayment', 'done'],
+    ['capture', 'capturePayment', 'not_done'],
+  ] as const)(
+    'for ever: a person says of a %s of an order that goes on (%s) that it is %s',
+    async (kind, step, outcome) => {
+      const begun = await begin((money, paymentId) => void money.away.add(money[kind](paymentId).object), 200)
+      const { money, orderId } = begun
+      const object = money.items[0]?.object
+      await waitForCalls('openCase', 1)
+      expect(called('openCase')).toEqual([expect.objectContaining({ code: 'step_failing', step, object })])
+      await repair(begun, 'resolveStep', { outcome })
+      await isIdle(money)
+      await end(begun)
+      const isLeft = outcome === 'not_done'
+      expect(called('settleElsewhere')).toEqual(isLeft ? [] : [{ orderId, object }])
+      expect(called('decideCapture')).toEqual(isLeft ? [{ captureId: object, decision: 'leave' }] : [])
+    },
+  )
 })

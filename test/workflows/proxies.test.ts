@@ -38,3 +38,12 @@ it('lets only the money be moved by one try: what that does not do goes on as a 
   const using = readdirSync(folder).filter((file) => /\bmoveOnce\./.test(readFileSync(join(folder, file), 'utf8')))
   expect(using).toEqual(['payment.ts'])
 })
+
+it('lets no two local activities of a workflow run at a time', () => {
+  const folder = join(ROOT, 'workflows')
+  const texts = readdirSync(folder).map((file) => [file, readFileSync(join(folder, file), 'utf8')] as const)
+  const made = texts.filter(([, text]) => /\bproxyLocalActivities</.test(text))
+  expect(made.map(([file]) => file)).toEqual(['proxies.ts'])
+  for (const [, text] of made)
+    expect(text.match(/\bproxyLocalActivities</g)).toEqual(text.match(/(?<=\binTurn\()proxyLocalActivities</g))
+})

@@ -61,8 +61,8 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   {
     /*
      * What `Books` guarantee of an order at any instant. What was captured beyond what is owed is refunded in the same
-     * transaction, as far as it can be: so either what was taken, less the refunds for what is not owed, is covered by total −
-     * cancelled, or nothing is left that could go back (it was refunded for another reason, or is disputed). A refund that
+     * transaction, as far as it can be: so either what was taken, less the refunds for what is not owed, is covered by what is
+     * owed, or nothing is left that could go back (it was refunded for another reason, or is disputed). A refund that
      * failed counts until it is tried again: a person decides about it. What an attempt took that pays for nothing is owed by
      * nobody. A claim was due when it was made, and what is cancelled afterwards goes back once it is captured: so claims stay
      * within the total. What the provider took unasked is no claim.
@@ -92,7 +92,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
       from taken t
       join orders o on o.id = t.order_id
       cross join lateral (
-        select case when t.pays and o.status <> 'cancelled' then o.total - o.cancelled else 0 end as owed
+        select case when t.pays and o.status <> 'cancelled' then o.total - o.cancelled - o.waived else 0 end as owed
       ) as due
       where t.captured - t.returned > owed and t.refundable > 0
          or t.capturing > 0 and case when t.pays then o.total < (
@@ -144,7 +144,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
         select case when coalesce(held, 0) = 0 then null
                     when disputed then 'disputed'
                     when refunded > 0 then case when refunded = captured then 'refunded' else 'partially_refunded' end
-                    when captured > 0 then case when captured >= case when o.status = 'cancelled' then 0 else o.total - o.cancelled end
+                    when captured > 0 then case when captured >= case when o.status = 'cancelled' then 0 else o.total - o.cancelled - o.waived end
                                                 then 'captured' else 'partially_captured' end
                     when authorized then 'authorized'
                     else 'voided' end as makes

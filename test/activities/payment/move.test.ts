@@ -1,5 +1,8 @@
+import { chargeRequestOf } from '../../../activities/payment/charge'
+import { type Attempt, readAttempt } from '../../../db/payment/attempt'
 import { endNews, noteNews, readNews } from '../../../db/payment/work'
 import type { CaptureId, RefundId } from '../../../domain/ids'
+import type { PaymentBook } from '../../../domain/payment/books'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { ProviderCall } from '../../support/provider-proxy'
 import type { Shop } from '../../support/shop'
@@ -101,6 +104,21 @@ describe('a capture', () => {
     expect(await payment(order)).toMatchObject({ captured: 0, capturing: 600 })
     expect(await capture(id)).toBe('succeeded')
     expect(await atProvider(order)).toMatchObject({ captured: 600, captures: [expect.anything()] })
+  })
+
+  it('that the provider never answers ends by what a person says of it', async () => {
+    const order = await confirmed()
+    const [left, taken] = [await claim(order, 200), await claim(order, 300)]
+    effects.proxy.fail(order.orderId)
+    for (const id of [left, taken]) await expect(capture(id)).rejects.toThrow('503')
+    for (let times = 0; times < 2; times++) {
+      await run(activities.decideCapture, { captureId: left, decision: 'leave' })
+      await run(activities.settleElsewhere, { orderId: order.orderId, object: taken })
+    }
+    expect([await capture(left), await capture(taken)]).toEqual(['failed', 'succeeded'])
+    expect(await work(order)).toEqual([])
+    expect(await payment(order)).toMatchObject({ captured: 300, capturing: 0 })
+    effects.proxy.heal(order.orderId)
   })
 
   it('waits while the provider is away, and says the same when it is back', async () => {
@@ -320,6 +338,21 @@ describe('a refund', () => {
     expect(await refund(await claimBack(order, 'all'))).toBe('succeeded')
     expect(await atProvider(order)).toMatchObject({ refunded: amount })
   })
+})
+
+it('is asked for by what was asked for at first, also when the provider has shown more since', async () => {
+  const order = await confirmed()
+  const { paymentId } = order.attempt
+  const request = async () => chargeRequestOf((await readAttempt(effects.stack.database.pool, paymentId)) as Attempt)
+  const before = await request()
+  const { amount, reference } = (await payment(order)) as PaymentBook
+  const captures = [{ reference: 'cp_more', key: null, amount: amount + 200 }]
+  const seen = { reference: reference as string, amount, state: 'captured', released: 0, captures } as const
+  await effects.inBooks(order, (books) =>
+    books.observe(paymentId, { ...seen, capturesInParts: true, captureBefore: null, refunds: [], disputes: [] }),
+  )
+  expect(await payment(order)).toMatchObject({ amount: amount + 200, captured: amount + 200 })
+  expect(await request()).toEqual(before)
 })
 
 describe('a release', () => {

@@ -15,6 +15,8 @@ import { withTransaction } from '../../../db/pool'
 import { listOpenCases } from '../../../db/support/attention'
 import type { OrderId, PaymentId } from '../../../domain/ids'
 import type { CaptureBook } from '../../../domain/payment/books'
+import type { PaymentProviders } from '../../../providers/payment'
+import { type PaymentProvider, ProviderRejected, ProviderUnavailable } from '../../../providers/payment/provider'
 import { ChargeClient, SandboxClient } from '../../sandbox/client'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 
@@ -40,8 +42,8 @@ beforeEach(async () => {
 
 const pool = () => effects.stack.database.pool
 
-function activitiesAfter(seconds: number) {
-  const { providers, stack } = effects
+function activitiesAfter(seconds: number, providers: PaymentProviders = effects.providers) {
+  const { stack } = effects
   const settings = { ...readSettings(stack.stack.env), RECONCILIATION_QUIET_SECONDS: seconds }
   const orders = { tellCheckout: async (news: (typeof told)[number]) => told.push(news) > 0 } as Partial<OrderWorkflows>
   return createReconciliationActivities({
@@ -214,6 +216,54 @@ it('finds a capture of ours that the provider never made, also when that was lon
   } finally {
     await pool().query(`update reconciliation_watermark set at = now()`)
   }
+})
+
+/** The provider, of which one charge does not answer to its key any more: somebody has changed it there. */
+function rejecting({ orderId }: Paid, error: Error): PaymentProviders {
+  const get = (name: string): PaymentProvider | undefined => {
+    const provider = effects.providers.get(name)
+    const find: PaymentProvider['find'] = (charge, signal) => {
+      if (charge.orderId === orderId) return Promise.reject(error)
+      return (provider as PaymentProvider).find(charge, signal)
+    }
+    return provider && Object.assign(Object.create(provider) as PaymentProvider, { find })
+  }
+  return Object.assign(Object.create(effects.providers) as PaymentProviders, { get })
+}
+
+it('goes on behind a charge that the provider rejects, which is a difference until it can be compared', async () => {
+  const [strange, other] = [await captured(400), await captured(400)]
+  for (const { charge } of [strange, other]) await charge.refund({ amount: 30 })
+  const rejected = new ProviderRejected('key_reused', 'it was made for another request')
+  activities = activitiesAfter(0, rejecting(strange, rejected))
+  const found = {
+    kind: 'incomparable',
+    state: 'open',
+    object: strange.paymentId,
+    orderId: strange.orderId,
+    ours: 1_000,
+  }
+  expect(await differences()).toMatchObject([found])
+  expect(await statusOf(other.paymentId)).toMatchObject({ refunded: 30 })
+  expect(await cases()).toMatchObject([{ orderId: strange.orderId, detail: expect.stringContaining('`key_reused`') }])
+  expect(await differences()).toMatchObject([found])
+  expect(await cases()).toHaveLength(1)
+
+  activities = activitiesAfter(0)
+  expect(await differences()).toEqual([])
+  expect(await cases()).toEqual([])
+  expect(await statusOf(strange.paymentId)).toMatchObject({ refunded: 30 })
+})
+
+it.each([
+  ['the provider is away', new ProviderUnavailable('no answer')],
+  ['the provider does not let us in', new ProviderRejected('not_allowed', 'our key is not valid')],
+  ['Postgres is away', Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })],
+])('compares nothing while %s', async (_, error) => {
+  const order = await captured(400)
+  await order.charge.refund({ amount: 30 })
+  activities = activitiesAfter(0, rejecting(order, error))
+  await expect(reconcile()).rejects.toBe(error)
 })
 
 it('leaves alone what a person has accepted, until its figures change', async () => {

@@ -258,7 +258,7 @@ describe('a charge that Stripe refuses to make', () => {
     const { paymentId } = order.attempt
     // Stripe takes no less than GBP 0.30.
     const { pool } = effects.stack.database
-    await pool.query('update payment set amount = 20 where id = $1', [paymentId])
+    await pool.query('update payment set amount = 20, asked = 20 where id = $1', [paymentId])
     expect(await run(charge, { paymentId })).toEqual({ outcome: 'declined' })
     const { rows } = await pool.query('select status, decline_code, outcome from payment where id = $1', [paymentId])
     expect(rows).toEqual([{ status: 'declined', decline_code: 'amount_too_small', outcome: 'declined' }])

@@ -4,6 +4,7 @@ import { cancelUnits } from '../../../db/order/cancel'
 import { readEvents, readOrder } from '../../../db/order/read'
 import { readUnits } from '../../../db/order/units'
 import { withBooks } from '../../../db/payment/books'
+import { readPaymentWork } from '../../../db/payment/work'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
 import type { Sku } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
@@ -31,13 +32,14 @@ async function confirmed(): Promise<AcceptedOrder> {
   return order
 }
 
-const cancelSome = (order: AcceptedOrder, quantity: number | null, pool = database.pool) =>
+const cancelSome = (order: AcceptedOrder, quantity: number | null, pool = database.pool, step = 1) =>
   withTransaction(pool, (tx) =>
     cancelUnits(tx, {
       orderId: order.orderId,
       wanted: quantity === null ? null : [{ sku: order.sku as Sku, quantity }],
       reason: 'merchant',
       reasonCode: 'changed_mind',
+      step,
     }),
   )
 
@@ -105,6 +107,21 @@ describe('cancelling units of a confirmed order', () => {
     expect(cancelled).toBe(1_099)
     expect(payments).toMatchObject([{ releasing: true }])
     await followsTheTable(order.orderId)
+  })
+
+  it('rounds what is left down to what the provider can take, until nothing is left', async () => {
+    const order = await confirmed()
+    await cancelSome(order, 1, database.pool, 10)
+    expect(await read(order)).toMatchObject({ cancelled: 500, waived: 9, paymentStatus: 'authorized' })
+    await withBooks(database.pool, order.orderId, (books) => {
+      const claimed = books.claimCapture({ amount: 590, actor: null })
+      if (!('refused' in claimed)) books.answerCapture(claimed.id, { outcome: 'succeeded', reference: 'ca_1' })
+    })
+    expect([await owed(order), (await read(order))?.paymentStatus]).toEqual([590, 'captured'])
+    const work = await readPaymentWork(database.pool, { orderId: order.orderId, paymentId: null })
+    expect(work?.items.map(({ kind }) => kind)).toEqual(['release'])
+    await cancelSome(order, null, database.pool, 10)
+    expect(await read(order)).toMatchObject({ cancelled: 1_099, waived: 0 })
   })
 
   it('gives back what was captured, fee and all', async () => {

@@ -273,10 +273,10 @@ async function moneyOfTheConfirmed(order: Order): Promise<void> {
   const wanted = [{ sku: SKU as Sku, quantity: 1 }]
   await database.pool.query('update order_line set quantity = 2 where order_id = $1', [orderId])
   await withTransaction(database.pool, (tx) =>
-    cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind' }),
+    cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind', step: 1 }),
   )
   await withTransaction(database.pool, (tx) =>
-    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind' }),
+    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind', step: 1 }),
   )
 }
 

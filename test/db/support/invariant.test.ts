@@ -73,6 +73,7 @@ const cancelUnitsOf = (order: AcceptedOrder, quantity: number) =>
       wanted: [{ sku: order.sku as never, quantity }],
       reason: 'customer',
       reasonCode: 'changed_mind',
+      step: 1,
     }),
   )
 
@@ -232,8 +233,8 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
     await observe(order, { released: 600 })
     const renewal = newId('payment')
     for (const text of [
-      `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, outcome, reference, sent_at, renews)
-       select $1, order_id, 2, order_id || '/charge/2', provider, method, 600, currency, 'authorized', 'completed', 'ch_2', now(), id
+      `insert into payment (id, order_id, attempt, key, provider, method, amount, asked, currency, status, outcome, reference, sent_at, renews)
+       select $1, order_id, 2, order_id || '/charge/2', provider, method, 600, 600, currency, 'authorized', 'completed', 'ch_2', now(), id
        from payment where id = $2`,
       `insert into ledger_entry (order_id, payment_id, operation, seq, account, amount, currency)
        select order_id, $1, 'authorize', 1, account, line.amount, currency

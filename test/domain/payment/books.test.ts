@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../../../domain/ids'
-import { Books, type BooksRows, capturableOf, type PaymentBook, type SeenPayment } from '../../../domain/payment/books'
+import {
+  Books,
+  type BooksRows,
+  capturableOf,
+  type CaptureBook,
+  type PaymentBook,
+  type SeenPayment,
+} from '../../../domain/payment/books'
 import { expectAgreement, expectBounds, FIRST, moneyStep, MoneyWorld, SECOND } from '../../support/money-world'
 
 const ORDER = 'order_1' as OrderId
@@ -51,6 +58,66 @@ describe('capture', () => {
     books.answerCapture(first.id, { outcome: 'succeeded', reference: 'c' })
     expect(books.refunds).toMatchObject([{ amount: 100, cause: 'cancel', status: 'pending' }])
     expect(books.payments[0]?.releasing).toBe(true)
+  })
+
+  test('that the provider never answers was not taken, as a person says: it may be captured by another one', () => {
+    const books = booksOf({ total: 500 })
+    const capture = claimed(books, 500)
+    books.sendCapture(capture.id)
+    expect(books.decideCapture(capture.id, 'retry')).toBeNull()
+    expect(capture.status).toBe('pending')
+    expect(books.decideCapture(capture.id, 'leave')).toBeNull()
+    expect(capture).toMatchObject({ status: 'failed', failureCode: 'not_taken', atWork: false })
+    expect(books.due).toBe(500)
+    expect(claimed(books, 500).key).toBe('order_1/capture/2')
+  })
+
+  test('that a person says was not taken is found to be taken all the same', () => {
+    const books = booksOf({ total: 500 })
+    const { id, key } = claimed(books, 200)
+    books.decideCapture(id, 'leave')
+    books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key, amount: 200 }] }))
+    expect(books.captures).toMatchObject([{ status: 'succeeded', reference: 'c', atWork: false }])
+    expect(books.payments[0]).toMatchObject({ captured: 200, capturing: 0 })
+  })
+
+  test('of an order that is over ends by what a person says of it', () => {
+    const books = booksOf({ total: 500 })
+    const [left, taken] = [claimed(books, 100), claimed(books, 100)]
+    for (const { id } of [left, taken]) books.sendCapture(id)
+    books.cancel({ amount: 0, isAll: true })
+    books.decideCapture(left.id, 'leave')
+    books.settleElsewhere(taken.id)
+    expect([left.status, taken.status, left.atWork, taken.atWork]).toEqual(['failed', 'succeeded', false, false])
+    expect(books.refunds).toMatchObject([{ amount: 100, cause: 'cancel' }])
+    expect(books.payments[0]).toMatchObject({ captured: 100, capturing: 0, releasing: true })
+  })
+
+  test('that a person has seen taken gets its name from the provider later, and is taken once', () => {
+    const books = booksOf({ total: 500 })
+    const { id, key } = claimed(books, 500)
+    books.sendCapture(id)
+    for (let times = 0; times < 2; times++) books.settleElsewhere(id)
+    expect(books.captures).toMatchObject([{ status: 'succeeded', reference: null }])
+    expect(books.paymentStatus).toBe('captured')
+    books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key, amount: 500 }] }))
+    expect(books.captures).toMatchObject([{ status: 'succeeded', reference: 'c' }])
+    expect(books.payments[0]?.captured).toBe(500)
+  })
+
+  test('takes what is left of cancelled units in steps of the provider, and waives the rest', () => {
+    for (const capturesInParts of [true, false]) {
+      const books = booksOf({ total: 10_000, capturesInParts })
+      books.cancel({ amount: 3_334, isAll: false, step: 10 })
+      expect([books.owed, books.due, books.order.waived]).toEqual([6_660, 6_660, 6])
+      expect(books.claimCapture({ amount: 6_670, actor: null })).toMatchObject({ available: 6_660 })
+      const refused = claimed(books, 6_660)
+      books.answerCapture(refused.id, { outcome: 'failed', code: 'refused', reference: null })
+      const { id, amount } = books.decideCapture(refused.id, 'retry') as CaptureBook
+      expect([amount, books.sendCapture(id)?.final]).toEqual([6_660, true])
+      books.answerCapture(id, { outcome: 'succeeded', reference: 'c' })
+      expect([books.paymentStatus, books.due, books.payments[0]?.releasing]).toEqual(['captured', 0, true])
+    }
   })
 
   test('that was refused is tried again under a key of its own', () => {
@@ -220,6 +287,35 @@ test('no order of captures, refunds, cancels, answers, disputes and refusals bre
   )
 })
 
+test('nothing is ever asked of the provider that is no multiple of its step', () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant('capture' as const), amount: fc.integer({ min: 1, max: 1_000 }) }),
+    fc.record({ do: fc.constant('cancel' as const), amount: fc.integer({ min: 1, max: 3_333 }) }),
+    fc.record({ do: fc.constant('answer' as const), isRefused: fc.boolean() }),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), fc.boolean(), (steps, capturesInParts) => {
+      const books = booksOf({ total: 10_000, capturesInParts })
+      for (const each of steps) {
+        if (each.do === 'capture') books.claimCapture({ amount: each.amount * 10, actor: null })
+        if (each.do === 'cancel' && books.owed > each.amount)
+          books.cancel({ amount: each.amount, isAll: false, step: 10 })
+        const pending = books.captures.find(({ status }) => status === 'pending')
+        if (each.do === 'answer' && pending) {
+          books.sendCapture(pending.id)
+          const refused = { outcome: 'failed', code: 'refused', reference: null } as const
+          books.answerCapture(pending.id, each.isRefused ? refused : { outcome: 'succeeded', reference: pending.id })
+          if (each.isRefused) books.decideCapture(pending.id, 'retry')
+        }
+        for (const { amount } of [...books.captures, ...books.refunds, { amount: books.due }])
+          expect(amount % 10).toBe(0)
+        expectBounds(books)
+      }
+    }),
+    { numRuns: 200 },
+  )
+})
+
 test('books and provider agree in the end, whatever came in between; what an order that is over took has gone back', () => {
   fc.assert(
     fc.property(fc.array(moneyStep, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, capturesInParts) => {
@@ -270,7 +366,7 @@ function booksOf({
   capturesInParts?: boolean
 }): Books {
   const rows: BooksRows = {
-    order: { id: ORDER, total, cancelled: 0, stage, isHeld: false },
+    order: { id: ORDER, total, cancelled: 0, waived: 0, stage, isHeld: false },
     payments: [
       {
         id: PAYMENT,
