@@ -189,7 +189,8 @@ export class Intervention {
 
   /** Its case is closed before another one of the same step and object can open. */
   private async end(atWork: StepAtWork): Promise<void> {
-    const hadCase = atWork.caseSince !== null
+    // A task that was lost may have written the case, and its history does not show that: it is closed too.
+    const hadCase = atWork.caseSince !== null || Date.now() - atWork.since >= atWork.step.patienceMs
     atWork.caseSince = null
     // They came when the step had ended by itself.
     for (const given of atWork.repairs.splice(0)) await this.record(given)
@@ -218,8 +219,8 @@ export class Intervention {
     const ready = (): boolean => attempt.done !== null || atWork.repairs.length > 0 || atWork.retryNow || interrupted()
     if (atWork.caseSince === null) {
       const patienceMs = Math.max(1, atWork.step.patienceMs - (Date.now() - atWork.since))
-      const inTime = await condition(() => ready() || attempt.failed, patienceMs)
-      if (!inTime || !ready()) await this.open(atWork)
+      await condition(() => ready() || attempt.failed, patienceMs)
+      if (!ready()) await this.open(atWork)
     }
     await condition(ready)
     // Nobody waits for the end of what is cancelled: a replay has it come together with other ends, and not before them.
