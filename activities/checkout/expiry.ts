@@ -91,13 +91,16 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       const name = `${this.workflowId} ${step}`
       const tried = await attempt(name, work)
       if (tried.by === 'done') {
-        failingSince.delete(name)
+        failingParts.delete(name)
         this.working.push(step)
         return tried.result
       }
-      const since = failingSince.get(name) ?? Date.now()
-      failingSince.set(name, since)
-      if (Date.now() - since >= attentionSeconds * 1_000)
+      const now = Date.now()
+      const before = failingParts.get(name)
+      // Another process may have had it work in between.
+      const since = before && now - before.last < ON_END_MS ? before.since : now
+      failingParts.set(name, { since, last: now })
+      if (now - since >= attentionSeconds * 1_000)
         this.late.push({ step, detail: `It fails since ${new Date(since).toISOString()}: ${nameOf(tried.error)}.` })
       return null
     }
@@ -272,8 +275,10 @@ function partOf(signal: AbortSignal): IsOver {
   return () => signal.aborted || Date.now() > until
 }
 
-/** Since when the parts of a round fail, by workflow and part, as far as this process has seen. */
-const failingSince = new Map<string, number>()
+/** A part that has not failed here for so long has worked elsewhere: its rounds are seconds apart. */
+const ON_END_MS = 60_000
+/** Since when the parts of a round fail, and when they failed last, by workflow and part, as far as this process has seen. */
+const failingParts = new Map<string, { readonly since: number; readonly last: number }>()
 
 type Tried<T> =
   | { readonly by: 'done'; readonly result: T }

@@ -76,6 +76,8 @@ async function authorize(deps: PaymentDeps, renewal: Attempt): Promise<Charge | 
 /** Throws while it can be neither cancelled nor paid. */
 async function cancel(deps: PaymentDeps, renewal: Attempt): Promise<Charge | null> {
   const begun = await beginCancel(deps.pool, renewal.id)
+  // It was decided meanwhile.
+  if (!begun) return null
   const cancelled = await sendCancel(deps, { ...renewal, ...begun })
   if (cancelled.outcome === 'refused' && !isPaid(cancelled.charge))
     throw new NotFinal(`The provider cannot cancel charge ${renewal.key} yet: it is ${cancelled.charge.state}`)

@@ -32,7 +32,8 @@ const WORK = {
     where p.releasing`,
   /** `payment_news`: its provider has news, and nobody has looked it up. */
   news: `
-    select ${OWNER_OF_MONEY}, p.order_id, p.id, p.id, true, p.news_at, p.news_at
+    select case when p.renews is not null and p.outcome is null then 'fulfillment' else ${OWNER_OF_MONEY} end, p.order_id, p.id,
+           p.id, true, p.news_at, p.news_at
     from payment p
     where p.news_at is not null`,
   /** `capture_at_work` */

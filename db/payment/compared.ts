@@ -50,7 +50,7 @@ const BOOKS = `
       - coalesce((
         select sum(f.amount)
         from refund f
-        where f.order_id = o.id and f.status = 'failed' and f.cause in ('cancel', 'late')
+        where f.order_id = o.id and f.status = 'failed' and (f.cause in ('cancel', 'late') or f.at_work)
           and not exists (select from refund again where again.order_id = o.id and again.retries = f.id)), 0)) as "order"`
 
 /** Of each of these charges the payment that asked for it; null where there is none. */

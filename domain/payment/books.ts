@@ -349,7 +349,11 @@ export class Books {
     // While an open dispute holds all of it, the decision is still to come.
     if (amount === 0 && decision !== 'leave') return null
     failed.atWork = false
-    if (decision === 'leave') return null
+    if (decision === 'leave') {
+      // What a cancellation gives back is owed all the same when it was staff who asked for this one.
+      this.settle()
+      return null
+    }
     const again = this.addRefund(payment, amount, { ...failed, retries: failed.id, requestId: failed.requestId })
     if (decision === 'elsewhere') {
       this.completeRefund(again, 'elsewhere')
@@ -409,10 +413,13 @@ export class Books {
   renew(renewalId: PaymentId, seen: SeenPayment): void {
     const renewal = this.payment(renewalId)
     if (HOLDING.has(renewal.status)) return
+    // What was claimed meanwhile of the authorization before is held twice now: this one goes, and another asks for the rest.
+    const isTooMuch = renewal.amount > this.due
     renewal.status = 'authorized'
-    renewal.pays = true
+    renewal.pays = !isTooMuch
     this.post('authorize', renewal, 1, renewal.amount)
-    this.tell('payment.authorized', renewal, { amount: renewal.amount })
+    if (isTooMuch) this.tell('payment.received', renewal, { amount: renewal.amount, status: 'authorized' })
+    else this.tell('payment.authorized', renewal, { amount: renewal.amount })
     this.observe(renewalId, seen)
   }
 
@@ -484,13 +491,9 @@ export class Books {
     this.addRefunds(payments, excess, { cause, reasonCode: null, restock: false, actor: null })
   }
 
-  private seeCapture(payment: PaymentBook, { reference, key, amount }: SeenPayment['captures'][number]): void {
-    const known = this.captures.find(
-      (capture) =>
-        capture.key === key ||
-        (capture.paymentId === payment.id &&
-          (capture.reference === reference || (capture.cause === 'authorization' && capture.reference === null))),
-    )
+  private seeCapture(payment: PaymentBook, seen: SeenPayment['captures'][number]): void {
+    const { reference, amount } = seen
+    const known = this.captureOf(payment, seen)
     if (known?.status === 'succeeded') {
       known.reference ??= reference
       return
@@ -500,6 +503,28 @@ export class Books {
     if (known) return this.reviveCapture(known, reference)
     const added = this.addCapture(payment, { amount, cause: 'provider', actor: null, retries: null, silently: true })
     this.completeCapture(added, reference)
+  }
+
+  /**
+   * Ours that the provider shows, by key or reference. What was taken by the authorization, or by a person at the provider's own
+   * pages, has no reference yet: it is taken for one of those, the same amount first.
+   */
+  private captureOf(
+    payment: PaymentBook,
+    { reference, key, amount }: SeenPayment['captures'][number],
+  ): CaptureBook | undefined {
+    const captures = this.captures.filter(({ paymentId }) => paymentId === payment.id)
+    const unnamed = captures.filter(
+      (capture) =>
+        capture.reference === null &&
+        (capture.cause === 'authorization' || (key === null && capture.status === 'succeeded')),
+    )
+    return (
+      this.captures.find((capture) => capture.key === key) ??
+      captures.find((capture) => capture.reference === reference) ??
+      unnamed.find((capture) => capture.amount === amount) ??
+      unnamed[0]
+    )
   }
 
   /** It was thought to be refused, and the money is there: the provider is right. */

@@ -333,7 +333,10 @@ function captureOf(
   return (
     captures.find((ours) => isSame(ours, theirs)) ??
     captures.find(
-      ({ cause, reference, amount }) => cause === 'authorization' && reference === null && amount === theirs.amount,
+      ({ cause, status, reference, amount }) =>
+        reference === null &&
+        amount === theirs.amount &&
+        (cause === 'authorization' || (theirs.key === null && status === 'succeeded')),
     )
   )
 }

@@ -105,6 +105,18 @@ describe('capture', () => {
     expect(books.payments[0]?.captured).toBe(500)
   })
 
+  test('that a person has taken at the pages of the provider is the one that the provider shows without our key', () => {
+    for (const amount of [200, 190]) {
+      const books = booksOf({ total: 500 })
+      const { id } = claimed(books, 200)
+      books.sendCapture(id)
+      books.settleElsewhere(id)
+      books.observe(PAYMENT, seen(books, { captures: [{ reference: 'c', key: null, amount }] }))
+      expect(books.captures).toMatchObject([{ id, amount: 200, reference: 'c' }])
+      expect(books.refunds).toEqual([])
+    }
+  })
+
   test('takes what is left of cancelled units in steps of the provider, and waives the rest', () => {
     for (const capturesInParts of [true, false]) {
       const books = booksOf({ total: 10_000, capturesInParts })
@@ -173,6 +185,23 @@ describe('refund', () => {
     expect(books.payments[0]).toMatchObject({ status: 'refunded', refunded: 500, refunding: 0 })
     expect(balance(books, 'psp_clearing')).toBe(500)
     expect(balance(books, 'settled_elsewhere')).toBe(-500)
+  })
+
+  test('that staff asked for, and a person lets be, is no reason to keep what a cancellation gives back', () => {
+    const books = captured({ total: 500 })
+    const [refused] = refunded(books, 200)
+    books.answerRefund(refused.id, { outcome: 'failed', code: 'refused', reference: null })
+    books.cancel({ amount: 0, isAll: true })
+    expect(books.refunds.map(({ amount, cause }) => [amount, cause])).toEqual([
+      [200, 'staff'],
+      [300, 'cancel'],
+    ])
+    books.decideRefund(refused.id, 'leave')
+    expect(books.refunds.slice(2)).toMatchObject([{ amount: 200, cause: 'cancel' }])
+    const [, , own] = books.refunds
+    books.answerRefund(own?.id as RefundId, { outcome: 'failed', code: 'refused', reference: null })
+    books.decideRefund(own?.id as RefundId, 'leave')
+    expect(books.refunds).toHaveLength(3)
   })
 
   test('that was refused needs no decision once other refunds have left nothing to give back', () => {
@@ -610,6 +639,37 @@ describe('disputes', () => {
     dispute(books, 'lost')
     expect(books.disputes).toMatchObject([{ status: 'lost', atWork: false }])
     expect(books.payments[0]?.disputed).toBe(500)
+  })
+})
+
+describe('a renewal', () => {
+  const RENEWAL = 'pay_2' as PaymentId
+
+  /** What is due is authorized anew, and the provider has yet to say so. */
+  function renewing(): Books {
+    const { order, payments } = booksOf({ total: 500 })
+    const [old] = payments as [PaymentBook]
+    const renewal: PaymentBook = { ...old, id: RENEWAL, attempt: 2, pays: false, status: 'sent', reference: null }
+    return load({ order, payments: [old, renewal], captures: [], refunds: [], disputes: [] })
+  }
+  const arrives = (books: Books) => books.renew(RENEWAL, { ...seen(books, {}), reference: 'ch_2', amount: 500 })
+
+  test('takes over what is due, and the authorization before is let go', () => {
+    const books = renewing()
+    arrives(books)
+    expect(books.payments).toMatchObject([{ releasing: true }, { pays: true, status: 'authorized', releasing: false }])
+    expect(claimed(books, 500)).toMatchObject({ paymentId: RENEWAL })
+  })
+
+  test('of more than is due, as some was claimed meanwhile, is let go itself', () => {
+    const books = renewing()
+    claimed(books, 200)
+    arrives(books)
+    expect(books.payments).toMatchObject([
+      { pays: true, capturing: 200, releasing: false },
+      { pays: false, status: 'authorized', releasing: true },
+    ])
+    expect([books.due, books.events.at(-1)?.type]).toEqual([300, 'payment.received'])
   })
 })
 
