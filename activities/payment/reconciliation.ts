@@ -72,6 +72,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
       const old = page.movements.filter(({ at }) => Date.parse(at) <= Date.parse(part.until))
       tally.compared += old.length
       await compareMovementPage(part.provider, old, tally)
+      await examineAll(unreadableOf(part, page), tally)
       return old.length < page.movements.length ? null : page.nextCursor
     })
   }
@@ -112,6 +113,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
           suspects.add({ provider: part.provider, paymentId: null, chargeReference: charge.reference })
       })
       await examineAll(suspects, tally)
+      await examineAll(unreadableOf(part, page), tally)
       return page.nextCursor
     })
   }
@@ -185,6 +187,13 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
     recheckDifferences,
     endReconciling,
   }
+}
+
+/** Charges of a page that could not be read: each is looked at alone, and is a difference if it cannot be read then. */
+function unreadableOf({ provider }: ReconciliationPart, { unreadable }: { unreadable: readonly string[] }): Suspects {
+  const suspects = new Suspects()
+  for (const chargeReference of unreadable) suspects.add({ provider, paymentId: null, chargeReference })
+  return suspects
 }
 
 /** What has to be looked at closely, each once. */

@@ -108,11 +108,11 @@ export function providerOf({ from, to, hoursAgo }: PaidOrders, onPage: () => voi
     name: 'sandbox',
     async list(_since, cursor) {
       const { ns, nextCursor } = numbers(cursor)
-      return { charges: ns.map((n) => chargeOf(n, at)), nextCursor }
+      return { charges: ns.map((n) => chargeOf(n, at)), unreadable: [], nextCursor }
     },
     async movements(_since, cursor) {
       const { ns, nextCursor } = numbers(cursor)
-      return { movements: ns.flatMap((n) => movementsOf(n, at)), nextCursor }
+      return { movements: ns.flatMap((n) => movementsOf(n, at)), unreadable: [], nextCursor }
     },
     find: ({ reference }) => Promise.resolve(chargeOf(Number(reference?.slice('ch_'.length)), at)),
   }

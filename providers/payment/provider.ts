@@ -136,6 +136,8 @@ export type RefundOutcome =
 
 export interface ChargeListPage {
   readonly charges: readonly Charge[]
+  /** {@link Charge.reference} of those that say what this port has no words for: one of them hides no other. */
+  readonly unreadable: readonly string[]
   /** Null after the last page. */
   readonly nextCursor: string | null
 }
@@ -164,6 +166,8 @@ export interface Movement {
 export interface MovementPage {
   /** Oldest first. */
   readonly movements: readonly Movement[]
+  /** {@link Movement.chargeReference} of those that say what this port has no words for, where it is known. */
+  readonly unreadable: readonly string[]
   /** Null after the last page. */
   readonly nextCursor: string | null
 }

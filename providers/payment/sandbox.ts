@@ -148,14 +148,14 @@ export class SandboxProvider implements PaymentProvider {
     const answer = await this.#get(listPath('/v1/charges', { updated_since: since, cursor }), signal)
     if (answer.status !== 200) throw rejected(answer)
     const { data, next_cursor } = answer.body as WireList<WireCharge>
-    return { charges: data.map(toCharge), nextCursor: next_cursor }
+    return { charges: data.map(toCharge), unreadable: [], nextCursor: next_cursor }
   }
 
   async movements(since: string, cursor: string | null, signal?: AbortSignal): Promise<MovementPage> {
     const answer = await this.#get(listPath('/v1/movements', { since, after: cursor }), signal)
     if (answer.status !== 200) throw rejected(answer)
     const { data, next_cursor } = answer.body as WireList<WireMovement>
-    return { movements: data.map(toMovement), nextCursor: next_cursor }
+    return { movements: data.map(toMovement), unreadable: [], nextCursor: next_cursor }
   }
 
   verifyWebhook(rawBody: Buffer, headers: WebhookHeaders): WebhookEvent | null {

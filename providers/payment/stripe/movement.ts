@@ -33,6 +33,13 @@ export async function movementOf(
   return null
 }
 
+/** The id of the intent that a balance transaction is about; null where it is about none, or Stripe does not say. */
+export function chargeOfMovement({ source }: Stripe.BalanceTransaction): string | null {
+  if (source === null || typeof source === 'string' || !('payment_intent' in source)) return null
+  const intent = source.payment_intent
+  return typeof intent === 'string' ? intent : (intent?.id ?? null)
+}
+
 /** Types of what customers pay and get back. A dispute is an adjustment; a payment that is not by card has its own names. */
 const TYPES: ReadonlySet<string> = new Set([
   ...['charge', 'refund', 'refund_failure', 'adjustment'],

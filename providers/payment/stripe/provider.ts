@@ -35,7 +35,7 @@ import {
   refundStatus,
   stateOf,
 } from './charge'
-import { EXPAND_MOVEMENT, movementOf } from './movement'
+import { chargeOfMovement, EXPAND_MOVEMENT, movementOf } from './movement'
 import { readWebhook } from './webhook'
 import { readWindow } from './windows'
 
@@ -201,9 +201,15 @@ export class StripeProvider implements PaymentProvider {
         )
         // Each at the place of its last change.
         const ids = [...new Set(items.flatMap(intentIdOf).reverse())].reverse()
-        const intents = await Promise.all(ids.map((id) => read(requests, id)))
-        const charges = await Promise.all(intents.filter(isBegun).map((intent) => describe(requests, intent)))
-        return { charges, nextCursor }
+        const { values, unreadable } = await eachReadable(
+          ids,
+          async (id) => {
+            const intent = await read(requests, id)
+            return isBegun(intent) ? describe(requests, intent) : null
+          },
+          (id) => id,
+        )
+        return { charges: values.filter((charge) => charge !== null), unreadable, nextCursor }
       },
       LIST_FACTOR,
     )
@@ -234,8 +240,12 @@ export class StripeProvider implements PaymentProvider {
           )
           return data.reverse()
         }
-        const movements = await Promise.all(items.map((item) => movementOf(item, siblingsOf)))
-        return { movements: movements.filter((movement) => movement !== null), nextCursor }
+        const { values, unreadable } = await eachReadable(
+          items,
+          (item) => movementOf(item, siblingsOf),
+          chargeOfMovement,
+        )
+        return { movements: values.filter((movement) => movement !== null), unreadable, nextCursor }
       },
       LIST_FACTOR,
     )
@@ -248,6 +258,28 @@ export class StripeProvider implements PaymentProvider {
   close(): Promise<void> {
     return this.#api.close()
   }
+}
+
+/** What can be read of a list, and the names of what cannot. Throws while Stripe does not answer. */
+async function eachReadable<Item, Value>(
+  items: readonly Item[],
+  readOne: (item: Item) => Promise<Value>,
+  nameOf: (item: Item) => string | null,
+): Promise<{ values: Value[]; unreadable: string[] }> {
+  const unreadable: string[] = []
+  const values = await Promise.all(
+    items.map(async (item) => {
+      try {
+        return [await readOne(item)]
+      } catch (error) {
+        // A key that is not valid says nothing about one of them.
+        if (!(error instanceof ProviderRejected) || error.code === 'not_allowed') throw error
+        unreadable.push(...[nameOf(item)].filter((name) => name !== null))
+        return []
+      }
+    }),
+  )
+  return { values: values.flat(), unreadable }
 }
 
 function isKeyAlive({ requestedAt }: ChargeRequest): boolean {

@@ -1,6 +1,7 @@
 import { reconcileOnce, reconciliationOf } from '../../../bench/payment/run'
 import { listDifferences } from '../../../db/payment/reconciliation'
 import { listOpenCases } from '../../../db/support/attention'
+import { ProviderRejected } from '../../../providers/payment/provider'
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { type TestDatabase, testDatabase } from '../../support/database'
 import { startStripeStub, type StripeStub } from '../../support/stripe-stub'
@@ -60,4 +61,18 @@ describe('a charge at Stripe that nobody here asked for', () => {
     expect(stub.account.get(open)['status']).toBe('requires_payment_method')
     expect(stub.account.get(held)['status']).toBe('requires_capture')
   })
+})
+
+it('a charge of a list that cannot be read is a difference of its own, and the run comes to its end', async () => {
+  const page = { unreadable: ['ch_unreadable'], nextCursor: null }
+  const provider = {
+    name: 'stripe',
+    list: async () => ({ ...page, charges: [] }),
+    movements: async () => ({ ...page, movements: [] }),
+    read: async () => Promise.reject(new ProviderRejected('captures_disagree', 'It tells of more than it took')),
+  }
+  const { id } = await reconcileOnce(reconciliationOf(database.pool, provider, 0))
+  expect(await listDifferences(database.pool, { id, after: '', limit: 10 })).toMatchObject([
+    { kind: 'incomparable', object: 'ch_unreadable' },
+  ])
 })

@@ -555,6 +555,30 @@ test('an intent that tells of more captures than it took is believed in nothing'
     await expect(act()).rejects.toMatchObject({ code: 'captures_disagree' })
 })
 
+test('an intent that cannot be read hides no other in the lists', async () => {
+  const since = new Date(Date.now() - 60_000).toISOString()
+  const [unreadable, other] = [await authorized(), await authorized()]
+  await capture(unreadable, 300, false, 'capture/1')
+  await capture(other, 300, false, 'capture/2')
+  stub.account.get(unreadable.reference)['amount_received'] = 299
+  const seen = { charges: [] as string[], moved: [] as string[], unreadable: [] as string[] }
+  for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null; isFirst = false) {
+    const page = await stripe.list(since, cursor)
+    seen.charges.push(...page.charges.map(({ reference }) => reference))
+    seen.unreadable.push(...page.unreadable)
+    cursor = page.nextCursor
+  }
+  for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null; isFirst = false) {
+    const page = await stripe.movements(since, cursor)
+    seen.moved.push(...page.movements.map(({ chargeReference }) => chargeReference))
+    cursor = page.nextCursor
+  }
+  expect(seen.charges).toContain(other.reference)
+  expect(seen.charges).not.toContain(unreadable.reference)
+  expect(seen.unreadable).toContain(unreadable.reference)
+  expect(seen.moved).toContain(other.reference)
+})
+
 describe('release', () => {
   test('of what was never captured voids it', async () => {
     const charge = await authorized()
