@@ -154,7 +154,7 @@ it('support', async () => {
   const key = randomUUID()
   await eventually(202, () => shop.admin('post', repairs, body, key))
   expect((await shop.admin('post', repairs, { ...body, note: 'other' }, key)).status).toBe(422)
-  expect((await shop.admin('post', `/v1/admin/orders/${orderId.slice(0, -4)}0000/repairs`, body)).status).toBe(404)
+  expect((await shop.admin('post', `/v1/admin/orders/${newId('order')}/repairs`, body)).status).toBe(404)
   expect((await shop.admin('get', `/v1/admin/orders/${orderId}/timeline`)).status).toBe(200)
   await eventually(200, () => shop.admin('get', '/v1/admin/invariants'))
 

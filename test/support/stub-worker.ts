@@ -17,8 +17,12 @@ export interface StubWorker {
   calls(): string[]
   /** The inputs of one activity's calls. */
   inputs(name: string): unknown[]
+  /** Another worker takes over, with these workflows, or with none: it knows only what the history shows. */
+  takeOver(workflows: Workflows): Promise<void>
   stop(): Promise<void>
 }
+
+type Workflows = Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'>
 
 /**
  * @param names every activity that the test's workflows may call
@@ -27,7 +31,7 @@ export interface StubWorker {
 export async function startStubWorker(
   taskQueue: TaskQueue,
   names: readonly string[],
-  workflows: Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> = { workflowBundle: { codePath: BUNDLE_PATH } },
+  workflows: Workflows = { workflowBundle: { codePath: BUNDLE_PATH } },
 ): Promise<StubWorker> {
   const { address, namespace } = await testNamespace()
   const temporal = createTemporalClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace })
@@ -41,14 +45,21 @@ export async function startStubWorker(
     if (!stub) throw new Error(`The test has no stub of ${name}`)
     return stub(input as never)
   }
-  const worker = await Worker.create({
-    connection,
-    namespace,
-    taskQueue,
-    ...workflows,
-    activities: Object.fromEntries(names.map((name) => [name, activity(name)])),
-  })
-  const running = worker.run()
+  async function run(workflows: Workflows): Promise<() => Promise<void>> {
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue,
+      ...workflows,
+      activities: Object.fromEntries(names.map((name) => [name, activity(name)])),
+    })
+    const running = worker.run()
+    return () => {
+      worker.shutdown()
+      return running
+    }
+  }
+  let end = await run(workflows)
   return {
     temporal,
     stub(activities) {
@@ -57,9 +68,12 @@ export async function startStubWorker(
     },
     calls: () => called.map(({ name }) => name),
     inputs: (name) => called.filter((call) => call.name === name).map(({ input }) => input),
+    async takeOver(next) {
+      await end()
+      end = await run(next)
+    },
     async stop() {
-      worker.shutdown()
-      await running
+      await end()
       await connection.close()
       await closeTemporalClient(temporal)
       await Runtime.instance().shutdown()

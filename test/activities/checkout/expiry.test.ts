@@ -3,11 +3,12 @@ import { DefaultLogger } from '@temporalio/worker'
 import { createExpiryActivities } from '../../../activities/checkout/expiry'
 import type { ActivityDeps, OrderWorkflow, OrderWorkflows } from '../../../activities/deps'
 import { readSettings } from '../../../config'
+import { newId } from '../../../db/id'
 import { createRedis, type Redis } from '../../../db/redis'
 import { readOrder } from '../../../db/order/read'
 import { withBooks } from '../../../db/payment/books'
 import { listOpenCases, openCase, readOpenCases } from '../../../db/support/attention'
-import type { OrderId } from '../../../domain/ids'
+import type { OrderId, PaymentId } from '../../../domain/ids'
 import {
   checkoutWorkflowId,
   expiryWorkflowId,
@@ -164,6 +165,41 @@ describe('money of a confirmed order that is to be moved', () => {
   })
 })
 
+describe('news of a payment that nobody has looked up', () => {
+  /** A confirmed order and the renewal of its authorization, of which there is news; nothing else is to be done. */
+  async function renewing(outcome: 'superseded' | null): Promise<{ order: AcceptedOrder; renewalId: PaymentId }> {
+    const order = await placed()
+    await confirm(order)
+    const renewalId = newId('payment')
+    await database.pool.query(
+      `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, outcome, renews, news_at)
+       select $2, order_id, 2, $3, provider, method, amount, currency, 'failed', $4, id, now() - interval '1 minute'
+       from payment where id = $1`,
+      [order.paymentId, renewalId, `${order.orderId}/charge/2`, outcome],
+    )
+    return { order, renewalId }
+  }
+
+  it('is for fulfillment when it is of a renewal that is not decided, and for a settlement once that came too late', async () => {
+    const [undecided, late] = [await renewing(null), await renewing('superseded')]
+    await round()
+    expect(started).toEqual(expect.arrayContaining([undecided.order.orderId, late.renewalId]))
+    expect(started).not.toContain(undecided.renewalId)
+    expect(started).not.toContain(late.order.orderId)
+  })
+
+  it('is for the fulfillment of the order that was confirmed by it', async () => {
+    const order = await placed()
+    await confirm(order)
+    await database.pool.query(`update payment set news_at = now() - interval '1 minute' where id = $1`, [
+      order.paymentId,
+    ])
+    await round()
+    expect(started).toContain(order.orderId)
+    expect(started).not.toContain(order.paymentId)
+  })
+})
+
 it('goes on with the others when one order fails, says how many did, and a person hears of what keeps failing', async () => {
   const all = [await aged(60), await aged(600), await aged(60)]
   const failing = all[1] as AcceptedOrder
@@ -306,31 +342,56 @@ describe('a part of a round that fails', () => {
     expect(started).toContain(orphan.orderId)
   })
 
-  it('is a case once it has failed for two minutes, until it works again', async () => {
+  /** A hold that is due and cannot be given back while it `isBroken`: less is reserved than its reservation says. */
+  async function dueHold(): Promise<(isBroken: boolean) => Promise<void>> {
     const { orderId } = await aged(60)
     await database.pool.query(`update reservation set kind = 'soft', expires_at = now() where owner_id = $1`, [orderId])
-    // Less is reserved than the reservation says: giving it back would make it negative.
     const drift = (units: number) => database.pool.query(DRIFT, [orderId, units])
     const [{ reserved }] = (await drift(0)).rows
-    const orphan = await aged(60)
+    return async (isBroken) => void (await drift(isBroken ? 0 : reserved))
+  }
+
+  /** Rounds every half a minute, for so many seconds by the clock of this process alone. */
+  async function roundsFor(seconds: number): Promise<void> {
+    for (let passed = 0; passed < seconds; passed += 30) {
+      jest.setSystemTime(Date.now() + 30_000)
+      await round()
+    }
+  }
+
+  beforeEach(() => {
     jest.useFakeTimers({
       doNotFake: ['nextTick', 'setImmediate', 'setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'],
     })
-    try {
-      await round()
-      expect(started).toContain(orphan.orderId)
-      expect(await sweepCases()).toEqual([])
-      for (let minutes = 0; minutes < 2; minutes += 0.5) {
-        jest.setSystemTime(Date.now() + 31_000)
-        await round()
-      }
-      expect(await sweepCases()).toMatchObject([
-        { step: 'expireHolds', orderId: null, workflowId: expiryWorkflowId(0) },
-      ])
-    } finally {
-      jest.useRealTimers()
-    }
-    await drift(reserved)
+  })
+  afterEach(() => void jest.useRealTimers())
+
+  it('is a case once it has failed for two minutes, until it works again', async () => {
+    const setBroken = await dueHold()
+    const orphan = await aged(60)
+    await round()
+    expect(started).toContain(orphan.orderId)
+    await roundsFor(90)
+    expect(await sweepCases()).toEqual([])
+    await roundsFor(30)
+    expect(await sweepCases()).toMatchObject([{ step: 'expireHolds', orderId: null, workflowId: expiryWorkflowId(0) }])
+    await setBroken(false)
+    await round()
+    expect(await sweepCases()).toEqual([])
+  })
+
+  it('is no case when it has worked in between: its two minutes begin anew', async () => {
+    const first = await dueHold()
+    await round()
+    await roundsFor(90)
+    await first(false)
+    await round()
+    const second = await dueHold()
+    await roundsFor(90)
+    expect(await sweepCases()).toEqual([])
+    await roundsFor(60)
+    expect(await sweepCases()).toMatchObject([{ step: 'expireHolds' }])
+    await second(false)
     await round()
     expect(await sweepCases()).toEqual([])
   })

