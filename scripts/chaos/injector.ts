@@ -14,6 +14,7 @@ import {
 import { EXPIRY_SHARDS } from '../../workflows/contract'
 import type { Stack } from '../stack/supervisor'
 import { type Fault, isOfMoney, isOfStaff } from './matrix'
+import type { Outage } from './outage'
 import type { FaultPlan } from './schedule'
 
 export interface InjectorDeps {
@@ -49,8 +50,8 @@ export class Injector {
   private readonly armed: { readonly file: string; readonly plan: FaultPlan }[] = []
   private readonly provider = new Set<ProviderFault>()
   private readonly running: Promise<void>[] = []
-  /** When the provider could be asked again after it was broken last, in milliseconds since 1970. */
-  providerBackAt = 0
+  /** When the provider was broken. */
+  readonly outages: Outage[] = []
   /** Faults that had their moment. */
   readonly hit: FaultPlan[] = []
 
@@ -137,12 +138,13 @@ export class Injector {
   }
 
   private async breakProvider(fault: ProviderFault): Promise<void> {
+    const from = Date.now()
     this.provider.add(fault)
     await this.tellProvider()
     await delay(PROVIDER_FAULT_MS)
     this.provider.delete(fault)
     await this.tellProvider()
-    this.providerBackAt = Date.now()
+    this.outages.push({ from, to: Date.now() })
   }
 
   /** All that is on at the moment, as one. */

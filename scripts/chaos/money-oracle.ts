@@ -1,5 +1,6 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
+import { backAt, type Outage } from './outage'
 import type { ReceivedAnswer } from './client'
 import type { JournalCharge } from './sandbox'
 
@@ -43,7 +44,7 @@ export interface Books {
 export async function judgeMoney(
   history: History,
   { order, charges }: { order: OrderRow; charges: readonly JournalCharge[] },
-  { pool, providerBackAt }: { pool: Pool; providerBackAt: number },
+  { pool, outages }: { pool: Pool; outages: readonly Outage[] },
 ): Promise<string[]> {
   const books = { order, charges, moves: await readMoves(order.id, pool) }
   const told = [...history.staff.received, ...history.client.received].filter(
@@ -56,7 +57,7 @@ export async function judgeMoney(
     ...judgeRefusals(books),
     ...judgeSums(told, books),
     ...judgeCancels(told, books),
-    ...judgeGivenBack(books, providerBackAt),
+    ...judgeGivenBack(books, backAt(outages)),
   ]
   return faults.map((fault) => `${order.id}: ${fault}`)
 }

@@ -2,6 +2,7 @@ import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
 import type { Answer, ReceivedAnswer } from './client'
 import { judgeMoney, type OrderRow } from './money-oracle'
+import { longestCalm, type Outage } from './outage'
 import { type JournalCharge, readCharges } from './sandbox'
 
 /** Once its order is accepted a request gets no 5xx any more; so much later the process knew. */
@@ -10,6 +11,8 @@ const ACCEPTED_MS = 1_500
 const ON_ITS_WAY_MS = 2_500
 /** An approval so shortly before the end of the hold may come too late. */
 const APPROVAL_MARGIN_MS = 1_000
+/** Who waits for the provider asks it again at least so often. */
+const ASKED_WITHIN_MS = 6_000
 /** Outcomes that a key keeps. */
 const KEPT = new Set([201, 402, 409])
 const NOT_OUTCOMES = new Set([
@@ -25,8 +28,8 @@ const NOT_OUTCOMES = new Set([
 export interface OracleDeps {
   readonly pool: Pool
   readonly sandbox: string
-  /** When the provider could be asked again, in milliseconds since 1970. */
-  readonly providerBackAt: number
+  /** When the provider was broken. */
+  readonly outages: readonly Outage[]
 }
 
 /** Compares what a buyer was told with what became true. Returns what does not agree. */
@@ -36,6 +39,7 @@ export async function judge(history: History, deps: OracleDeps): Promise<string[
   const keys = await readKeys(history, deps.pool)
   const faults = [
     ...judgeOrders(history, orders, charges),
+    ...judgeApproval(history, orders, deps),
     ...judgeAnswers(history, { orders, charges, keys }),
     ...judgeFailures(history, keys),
     ...judgeHolds(charges),
@@ -84,7 +88,7 @@ async function tellStory({ cartId, approved, client, staff }: History, pool: Poo
 
 function judgeOrders(history: History, orders: readonly OrderRow[], charges: readonly JournalCharge[]): string[] {
   const faults: string[] = []
-  const live = orders.filter((order) => order.hasWon || order.status !== 'cancelled')
+  const live = orders.filter(isLive)
   if (live.length > 1) faults.push(`the cart has ${live.length} live orders`)
   for (const order of orders) {
     const holding = charges.filter((charge) => charge.reference === order.id && holdsMoney(charge))
@@ -96,12 +100,23 @@ function judgeOrders(history: History, orders: readonly OrderRow[], charges: rea
     if (order.hasWon && !sameLines(history.lines, order.lines))
       faults.push(`${order.id} sold other lines than were in the cart`)
   }
-  const { approved, cancelAsked } = history
-  const inTime = approved !== null && approved.at < approved.holdUntil - APPROVAL_MARGIN_MS
-  if (inTime && !cancelAsked && live.length === 0)
-    faults.push('the customer approved the payment in time, the order is cancelled')
   return faults
 }
+
+/** An approval pays, unless the provider was silent from then on until the stock had to go back. */
+function judgeApproval(
+  { approved, cancelAsked }: History,
+  orders: readonly OrderRow[],
+  { outages }: OracleDeps,
+): string[] {
+  if (!approved || cancelAsked || orders.some(isLive)) return []
+  const isInTime = approved.at < approved.holdUntil - APPROVAL_MARGIN_MS
+  const end = Math.max(approved.holdUntil, ...orders.map(({ cancelledAt }) => cancelledAt?.getTime() ?? 0))
+  const silent = longestCalm(outages, { from: approved.at, to: end }) < Math.min(ASKED_WITHIN_MS, end - approved.at)
+  return isInTime && !silent ? ['the customer approved the payment in time, the order is cancelled'] : []
+}
+
+const isLive = ({ hasWon, status }: OrderRow): boolean => hasWon || status !== 'cancelled'
 
 function judgeAnswers(
   history: History,

@@ -55,7 +55,7 @@ export async function runSeeds(
   common.push(...judgePrivacy(histories))
   for (const file of harness.search(histories.map(({ marker }) => marker))) common.push(`${file} holds personal data`)
   const results: SeedResult[] = []
-  const oracle = { pool: harness.pool, sandbox: harness.stack.file.sandbox, providerBackAt: injector.providerBackAt }
+  const oracle = { pool: harness.pool, sandbox: harness.stack.file.sandbox, outages: injector.outages }
   for (const { schedule, histories, staff, skus, faults } of played) {
     for (const history of histories) faults.push(...(await judge(history, oracle)))
     for (const history of staff) faults.push(...(await judgeStaff(history, harness)))

@@ -338,7 +338,7 @@ async function restartPrograms(): Promise<void> {
 async function complaints(histories: readonly Played[], on: Harness): Promise<string[]> {
   const judged = histories.map((history) =>
     'cartId' in history
-      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, providerBackAt: 0 })
+      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, outages: [] })
       : judgeStaff(history, on),
   )
   return (await Promise.all(judged)).flat()
