@@ -164,7 +164,7 @@ export class MoneyWorker {
     if (task.kind === 'renewal') return this.renew(task, atWork, work)
     if (task.kind === 'release') return this.tryOn(task, atWork, work)
     if (task.status === 'failed') return this.askAboutRefusal(task, atWork, work)
-    return task.kind === 'refund' && task.isAccepted ? this.watch(task, atWork) : this.tryOn(task, atWork, work)
+    return task.kind === 'refund' && task.isAccepted ? this.watch(task, atWork, work) : this.tryOn(task, atWork, work)
   }
 
   /** Tried without end; a person is asked when that takes long. */
@@ -270,10 +270,15 @@ export class MoneyWorker {
   }
 
   /** The provider takes its time, days perhaps: it is asked at growing intervals, besides whenever it has news. */
-  private async watch(refund: Extract<WorkItem, { kind: 'refund' }>, atWork: AtWork): Promise<void> {
+  private async watch(
+    refund: Extract<WorkItem, { kind: 'refund' }>,
+    atWork: AtWork,
+    work: PaymentWorkToDo,
+  ): Promise<void> {
     for (let wait = FIRST_LOOK_MS; !atWork.isGone; wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)) {
       if (await condition(() => atWork.isGone, wait)) return
-      if (await succeeds(() => moveOnce.refundPayment({ refundId: refund.object }))) this.mustRead = true
+      if (!(await succeeds(() => doOnce(refund)))) await this.tryOn(refund, atWork, work)
+      this.mustRead = true
     }
   }
 

@@ -255,6 +255,21 @@ describe('a refund', () => {
     await end(begun)
   }, 30_000)
 
+  it('that cannot be looked up any more becomes a case, which closes when that works', async () => {
+    const begun = await begin((money, paymentId) => void money.accepted.add(money.refund(paymentId).object), 200)
+    const { money } = begun
+    await waitForCalls('refundPayment', 1)
+    money.away.add('ref_1')
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([expect.objectContaining({ code: 'step_failing', object: 'ref_1' })])
+    money.accepted.clear()
+    money.away.clear()
+    await waitForCalls('closeCase', 1)
+    expect(called('closeCase')).toEqual([expect.objectContaining({ step: 'refundPayment', object: 'ref_1' })])
+    await isIdle(money)
+    await end(begun)
+  }, 30_000)
+
   it('that failed after it was taken becomes a case', async () => {
     const begun = await begin((money, paymentId) => void money.accepted.add(money.refund(paymentId).object))
     const { money, paymentId, handle } = begun
