@@ -106,6 +106,24 @@ const IS_KNOWN = statement(
       and object is not distinct from :object and (closed_at is null or closed_by = 'person')`,
 )
 
+/** Whether a person has closed this case when it said the same: they know why, and nothing is new. */
+export async function isCaseAnswered(
+  db: Db,
+  { orderId, workflowId, step, object, detail }: CaseKey & { orderId: OrderId; detail: string },
+): Promise<boolean> {
+  const { rows } = await db.query(IS_ANSWERED({ orderId, workflowId, step, object, detail }))
+  return rows.length > 0
+}
+
+const IS_ANSWERED = statement(
+  'attention.isAnswered',
+  `
+    select
+    from attention
+    where order_id = :orderId and workflow_id = :workflowId and step is not distinct from :step
+      and object is not distinct from :object and closed_by = 'person' and detail = :detail`,
+)
+
 /** A case that may have outlived what it is about. */
 export interface SettledCase {
   readonly id: number

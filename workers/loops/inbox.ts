@@ -5,7 +5,7 @@ import { type DueEvent, endEvent, INBOX_CHANNEL, learnChargeKey, takeDueEvents }
 import { noteNews } from '../../db/payment/work'
 import { countRestart, RESTARTS_MAX } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
-import { closeCase, openCase } from '../../db/support/attention'
+import { closeCase, isCaseAnswered, openCase } from '../../db/support/attention'
 import type { PaymentId } from '../../domain/ids'
 import { formatMajor } from '../../domain/money'
 import { isOpen, isOver } from '../../domain/order'
@@ -102,7 +102,8 @@ async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEve
   if (charge && held > 0) {
     const amount = `${charge.amount.currency} ${formatMajor({ ...charge.amount, amount: held })}`
     const detail = `The provider holds ${amount} by charge ${chargeReference}, for which no payment of this order asked`
-    await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
+    if (!(await isCaseAnswered(pool, { ...strange, orderId, detail })))
+      await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
   } else await closeCase(pool, strange)
   await endEvent(pool, event)
 

@@ -3,8 +3,10 @@ import type { Client } from '@temporalio/client'
 import type { OrderWorkflows } from '../../../activities/deps'
 import { receiveEvent } from '../../../db/payment/inbox'
 import { readNews } from '../../../db/payment/work'
-import { listOpenCases } from '../../../db/support/attention'
+import { closeCase, listOpenCases } from '../../../db/support/attention'
 import type { OrderId, PaymentId } from '../../../domain/ids'
+import { UNKNOWN_MONEY } from '../../../domain/support'
+import { checkoutWorkflowId } from '../../../domain/workflow-id'
 import { createLog } from '../../../log'
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { runInbox } from '../../../workers/loops/inbox'
@@ -89,6 +91,19 @@ it('a charge for an order of ours that none of its payments asked for is a case,
   stub.account.cancelIntent(charge.reference)
   await hear(orderId, charge)
   expect(await cases()).toEqual([])
+})
+
+it('a charge that a person has explained is a case again only when the provider holds another sum by it', async () => {
+  const { orderId } = await placed()
+  const charge = chargeFor(orderId)
+  await hear(orderId, charge)
+  const key = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: charge.reference }
+  expect(await closeCase(database.pool, { ...key, by: 'person' })).toBe(true)
+  await hear(orderId, charge)
+  expect(await cases()).toEqual([])
+  stub.account.captureIntent(charge.reference, { amount_to_capture: '700' })
+  await hear(orderId, charge)
+  expect(await cases()).toMatchObject([{ orderId, detail: expect.stringContaining('GBP 7.00') }])
 })
 
 it('a charge that the provider does not have is none', async () => {
