@@ -177,6 +177,7 @@ export function readSettings(environment: Record<string, string | undefined> = p
   refuseDefaultSecrets(parsed.data)
   refuseUnsignedBucket(parsed.data)
   refuseUnheardStripe(parsed.data)
+  refuseMixedStripe(parsed.data)
   const { API_HOST, API_PORT, PUBLIC_URL } = parsed.data
   return { ...parsed.data, PUBLIC_URL: PUBLIC_URL || `http://${API_HOST}:${API_PORT}` }
 }
@@ -190,6 +191,24 @@ function refuseUnsignedBucket({ IMAGE_STORE, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_
 function refuseUnheardStripe({ STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS }: Settings): void {
   if (STRIPE_SECRET_KEY === '' || STRIPE_WEBHOOK_SECRETS.length > 0) return
   throw new SettingsError('STRIPE_SECRET_KEY is set: STRIPE_WEBHOOK_SECRETS is missing.')
+}
+
+const STRIPE_TEST_KEY = /^(sk|rk|pk)_test_/
+const STRIPE_LIVE_KEY = /^(sk|rk|pk)_live_/
+
+/** A card that the browser hands over by a key of the other mode is unknown to ours. */
+function refuseMixedStripe({ STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY }: Settings): void {
+  const keys = [STRIPE_SECRET_KEY, STRIPE_PUBLISHABLE_KEY]
+  if (!keys.some((key) => STRIPE_TEST_KEY.test(key)) || !keys.some((key) => STRIPE_LIVE_KEY.test(key))) return
+  throw new SettingsError(
+    'STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY are of two modes: one is live, one is a test key.',
+  )
+}
+
+/** What may be meant, and must not go unseen. */
+export function warningsOf({ NODE_ENV, STRIPE_SECRET_KEY }: Settings): string[] {
+  if (NODE_ENV !== 'production' || !STRIPE_TEST_KEY.test(STRIPE_SECRET_KEY)) return []
+  return ['NODE_ENV=production with a test key of Stripe: no money is real, and anybody can buy with a test card']
 }
 
 function refuseDefaultSecrets(settings: Settings): void {

@@ -27,8 +27,8 @@ export interface OrderWorkflow {
 
 /** For code that must know whether an order's workflow runs, or must start it again. */
 export interface OrderWorkflows {
-  /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. */
-  listRunning(): Promise<ReadonlySet<OrderId>>
+  /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. Some of them, once `isOver`. */
+  listRunning(isOver?: () => boolean): Promise<ReadonlySet<OrderId>>
   /** Those whose workflow tasks keep failing. */
   listFailing(): Promise<OrderWorkflow[]>
   /** Ids of the expiry workflows that ought to be running and are not. */

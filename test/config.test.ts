@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readSettings, ROOT, SettingsError } from '../config'
+import { readSettings, ROOT, SettingsError, warningsOf } from '../config'
 
 const refused = (environment: Record<string, string>): string => {
   try {
@@ -38,5 +38,25 @@ describe('Stripe', () => {
     )
     const settings = readSettings({ STRIPE_SECRET_KEY: 'sk_test_a', STRIPE_WEBHOOK_SECRETS: 'whsec_a, whsec_b' })
     expect(settings.STRIPE_WEBHOOK_SECRETS).toEqual(['whsec_a', 'whsec_b'])
+  })
+
+  const stripe = (secret: string, publishable: string) => ({
+    STRIPE_SECRET_KEY: secret,
+    STRIPE_PUBLISHABLE_KEY: publishable,
+    STRIPE_WEBHOOK_SECRETS: 'whsec_a',
+  })
+
+  it.each([
+    ['sk_live_a', 'pk_test_a'],
+    ['rk_test_a', 'pk_live_a'],
+  ])('has keys of one mode: not %s and %s', (secret, publishable) => {
+    expect(refused(stripe(secret, publishable))).toContain('are of two modes')
+  })
+
+  it('warns of a test key in a real shop, and of nothing else', () => {
+    const settings = readSettings(stripe('sk_test_a', 'pk_test_a'))
+    expect(warningsOf(settings)).toEqual([])
+    expect(warningsOf({ ...settings, NODE_ENV: 'production' })).toEqual([expect.stringContaining('no money is real')])
+    expect(warningsOf({ ...settings, NODE_ENV: 'production', STRIPE_SECRET_KEY: 'sk_live_a' })).toEqual([])
   })
 })

@@ -5,7 +5,7 @@ import { Client } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { createActivities } from '../activities'
 import type { OrderWorkflows } from '../activities/deps'
-import { readSettings, type Settings, SettingsError } from '../config'
+import { readSettings, type Settings, SettingsError, warningsOf } from '../config'
 import { RELAY_PARTITIONS } from '../db/platform/outbox'
 import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   const queues = readQueues()
   const log = createLog(settings.LOG_LEVEL, 'worker')
   const providers = createPaymentProviders(settings, (provider, state) =>
-    log.warn({ provider, state }, 'the payment provider is left alone, or asked again'),
+    log.warn({ provider, state }, 'the payment provider is left alone, asked again, or refuses our key'),
   )
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.info({ level, ...pick(meta) }, message)),
@@ -73,6 +73,8 @@ async function main(): Promise<void> {
     settings.FAULT_DIR,
     (activity) => activity,
   )
+  for (const warning of warningsOf(settings)) log.warn(warning)
+  void providers.tryKeys()
   const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
   const server = createWorkerServer({ pool, workers, providers, settings })
   await listen(server, settings)
@@ -144,7 +146,7 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
       runRelay({ settings, consumers, log }, partition, signal),
     ),
     runInbox({ settings, pool, providers, temporal, orders, log }, signal),
-    runExpiry({ temporal, log }, signal),
+    runExpiry({ temporal, pool, log }, signal),
     runImports({ pool, temporal, log }, signal),
     ...search.engines.flatMap((engine) => [
       runIndexer(

@@ -22,11 +22,12 @@ const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ${RUNNING}
 const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}', '${WORKFLOWS.fulfillment}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
 
 export function createOrderWorkflows(temporal: Client): OrderWorkflows {
-  async function list(query: string): Promise<OrderWorkflow[]> {
+  async function list(query: string, isOver: () => boolean = () => false): Promise<OrderWorkflow[]> {
     const found: OrderWorkflow[] = []
     for await (const { workflowId, memo } of temporal.workflow.list({ query, pageSize: 1_000 })) {
       const { orderId = orderIdOf(workflowId), paymentId = null } = (memo ?? {}) as Partial<SettlementInput>
       if (orderId) found.push({ workflowId, orderId, paymentId })
+      if (isOver()) break
     }
     return found
   }
@@ -70,7 +71,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   }
 
   return {
-    listRunning: async () => new Set((await list(RUNNING_CHECKOUTS)).map(({ orderId }) => orderId)),
+    listRunning: async (isOver) => new Set((await list(RUNNING_CHECKOUTS, isOver)).map(({ orderId }) => orderId)),
     listFailing: () => list(FAILING),
     async listStoppedExpiry() {
       const ids = Array.from({ length: EXPIRY_SHARDS }, (_, shard) => expiryWorkflowId(shard))

@@ -48,7 +48,7 @@ function createRegistry({ pool, workers, providers }: Omit<WorkerServerDeps, 'se
   collectDefaultMetrics({ register: registry, prefix: 'holdfast_' })
   new Gauge({
     name: 'holdfast_payment_provider_up',
-    help: '1: the provider is asked. 0: it did not answer, and is left alone for a moment.',
+    help: '1: the provider is asked. 0: it did not answer, and is left alone for a moment, or it refuses our key.',
     labelNames: ['provider'] as const,
     registers,
     collect() {

@@ -271,7 +271,9 @@ async function resultOf(
   if (end.by === 'done') return end.result
   if (end.by === 'resolved') {
     const decision = { paymentId, happened: end.outcome === 'done' }
-    return checkout.intervention.run(recordDecision, decision, { object: paymentId })
+    const isCancelled = (): boolean => checkout.messages.cancelReason !== null
+    const recorded = await checkout.intervention.runUnless(recordDecision, decision, { object: paymentId }, isCancelled)
+    return recorded.by === 'done' ? recorded.result : { outcome: 'unknown' }
   }
   if (end.by === 'forced') checkout.endNow()
   return { outcome: 'unknown' }

@@ -10,16 +10,16 @@ import { expireDueHolds } from '../../db/inventory/reservation'
 import { dropCart } from '../../db/cart/cache'
 import { cancelOrder } from '../../db/order/cancel'
 import {
-  countRestart,
   listOrdersAtWork,
   noteReminder,
   noteUnmoved,
   type OrderAtWork,
   RESTARTS_MAX,
+  restart,
 } from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
 import type { OrderId, PaymentId } from '../../domain/ids'
-import { isOver as isOrderOver } from '../../domain/order'
+import { isOpen as isOrderOpen, isOver as isOrderOver } from '../../domain/order'
 import {
   checkoutWorkflowId,
   expiryWorkflowId,
@@ -68,7 +68,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   async function sweep({ after, ...shard }: SweepInput, signal: AbortSignal): Promise<Swept> {
     const parts = new Parts(shard)
     const holds = await parts.run('expireHolds', () => expireHolds(shard, partOf(signal)))
-    const looked = await parts.run('lookAfterOrders', () => lookAfterOrders(shard, after, partOf(signal)))
+    const looked = await parts.run('lookAfterOrders', () => lookAfterOrders(shard, after, signal))
     const failing = await parts.run('listFailing', () => orders.listFailing())
     if (failing) await parts.run('closeSettledCases', () => closeSettledCases(shard, failing, partOf(signal)))
     if (failing && shard.shard === 0) await parts.run('reportFailing', () => reportFailing(failing, partOf(signal)))
@@ -126,21 +126,23 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
 
   /**
    * Restarts every order at work without an open workflow, tells the others what they may not know, and asks for a person
-   * about what does not move. The list of running ones only spares most of the looking up.
+   * about what does not move. The list of running ones only spares most of the looking up: it need not be whole.
    */
   async function lookAfterOrders(
     shard: Shard,
     begin: string,
-    isOver: IsOver,
+    signal: AbortSignal,
   ): Promise<Pick<Swept, 'restarted' | 'failed' | 'after'>> {
     const { checkout } = holdSeconds(await storeSettings(pool), settings)
     const work = { ...shard, limit: ORDERS_PER_BATCH, holdSeconds: checkout, overdueSeconds: attentionSeconds }
+    const [isListed, isOver] = [partOf(signal, PART_MS / 2), partOf(signal)]
     let running: ReadonlySet<OrderId> | null = null
     const counts = { restarted: 0, failed: 0 }
     let after = begin
     for (;;) {
       const batch = await listOrdersAtWork(pool, { ...work, after })
-      if (batch.length > 0) running ??= (await attempt('all that runs', () => orders.listRunning())).result ?? new Set()
+      if (batch.length > 0)
+        running ??= (await attempt('all that runs', () => orders.listRunning(isListed))).result ?? new Set()
       for (const order of batch) {
         if (isOver()) return { ...counts, after }
         const done = await lookAfter(order, running?.has(order.orderId) ?? false)
@@ -161,13 +163,15 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
 
   /** True when it has started the order's workflow anew. */
   async function bringBack(order: OrderAtWork, isRunning: boolean): Promise<boolean> {
-    const { orderId, status, number, owner, object, stale } = order
+    const { orderId, status, owner, object, stale } = order
     // Whoever works on it has not even placed it. One statement decides between the two.
     if (stale) {
       await endStale(orderId)
       return false
     }
-    if (isRunning || (await orders.isOpen(checkoutWorkflowId(orderId)))) {
+    // While the order is open, what a person decided about a charge is told to its provider all the same.
+    const isCheckouts = owner === 'checkout' || !isOrderOpen(status)
+    if (isCheckouts && (isRunning || (await orders.isOpen(checkoutWorkflowId(orderId))))) {
       await remind(order)
       return false
     }
@@ -179,10 +183,14 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       await remindSettlement({ ...order, object })
       return false
     }
-    if (!(await countRestart(pool, orderId, RESTARTS_MAX))) {
+    const isRestarted = await restart(pool, orderId, () => startOwner(order))
+    if (isRestarted === null)
       await askForHelp(workflowOf(order), `It was started anew ${RESTARTS_MAX} times, and ended each time.`)
-      return false
-    }
+    return isRestarted ?? false
+  }
+
+  /** False when it runs. */
+  async function startOwner({ orderId, status, number, owner, object }: OrderAtWork): Promise<boolean> {
     if (owner === 'fulfillment' && (await orders.startFulfillment({ orderId, isOver: isOrderOver(status) })))
       return true
     return object === null
@@ -270,8 +278,8 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
 type IsOver = () => boolean
 
 /** A part of a round ends in time, and when nobody waits for it any more. */
-function partOf(signal: AbortSignal): IsOver {
-  const until = Date.now() + PART_MS
+function partOf(signal: AbortSignal, ms = PART_MS): IsOver {
+  const until = Date.now() + ms
   return () => signal.aborted || Date.now() > until
 }
 

@@ -79,11 +79,16 @@ export async function requireAttempt({ pool }: PaymentDeps, paymentId: PaymentId
   return attempt
 }
 
-/** The provider that was asked for the attempt. Throws when the settings do not name it any more. */
+/** The provider that was asked for the attempt. Throws {@link NoProvider}. */
 export function providerOf({ providers }: PaymentDeps, attempt: Attempt): PaymentProvider {
   const provider = providers.get(attempt.provider)
-  if (!provider) throw new Error(`There is no payment provider ${attempt.provider} here`)
+  if (!provider) throw new NoProvider(`There is no payment provider ${attempt.provider} here`)
   return provider
+}
+
+/** The settings do not name the provider any more: nobody can ask it. */
+class NoProvider extends Error {
+  override readonly name = 'NoProvider'
 }
 
 /** The attempt as its provider is asked for it: the same words every time. */
@@ -143,12 +148,17 @@ export class NotFinal extends Error {
   override readonly name = 'NotFinal'
 }
 
-/** True when the provider is away, or does not let us in because a key was withdrawn, say. */
+/** True when the provider is away, gone from the settings, or does not let us in because a key was withdrawn, say. */
 export function isNoAnswer(error: unknown): boolean {
-  return error instanceof ProviderUnavailable || error instanceof ProviderRejected
+  return error instanceof ProviderUnavailable || error instanceof ProviderRejected || error instanceof NoProvider
 }
 
-export function nullIfNoAnswer(error: unknown): null {
-  if (isNoAnswer(error)) return null
-  throw error
+/** What the provider says; null when it says nothing. */
+export async function answerOrNull<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (isNoAnswer(error)) return null
+    throw error
+  }
 }

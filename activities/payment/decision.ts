@@ -4,11 +4,11 @@ import { type Attempt, beginCancel, changeAttempt, completeSync, requireSync } f
 import type { Charge } from '../../providers/payment/provider'
 import { receiveMoney } from './books'
 import {
+  answerOrNull,
   type ChargeResult,
   chargeRequestOf,
   isPaid,
   NotFinal,
-  nullIfNoAnswer,
   type PaymentDeps,
   providerOf,
   recordCharge,
@@ -35,7 +35,7 @@ export async function recordDecision(
   const begun = await beginCancel(pool, paymentId)
   if (!begun) return recordDecision(deps, { paymentId, happened })
   const request = chargeRequestOf({ ...attempt, ...begun })
-  const cancelled = await providerOf(deps, attempt).cancel(request).catch(nullIfNoAnswer)
+  const cancelled = await answerOrNull(() => providerOf(deps, attempt).cancel(request))
   if (cancelled?.outcome !== 'dead') await requireSync(pool, paymentId, 'cancel')
   await changeAttempt(pool, {
     orderId: attempt.orderId,
@@ -50,14 +50,23 @@ async function recordPaid(deps: PaymentDeps, attempt: Attempt): Promise<ChargeRe
   const paymentId = attempt.id
   const isOver = attempt.orderStatus === 'cancelled'
   if (attempt.cancelling && !isOver)
-    return (await lookUpCharge(deps, { paymentId }).catch(nullIfNoAnswer)) ?? { outcome: 'unknown' }
-  const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt)).catch(nullIfNoAnswer)
+    return (await answerOrNull(() => lookUpCharge(deps, { paymentId }))) ?? { outcome: 'unknown' }
+  const known = await answerOrNull(() => providerOf(deps, attempt).find(chargeRequestOf(attempt)))
+  // Money in another currency cannot be booked: what the attempt asked for goes back, and a person sees to that.
+  if (known && isOver && known.amount.currency !== attempt.currency) return assumePaid(deps, attempt)
   if (known && isOver && tookMoney(known)) return receive(deps, attempt, known)
   // An order that is over waits for nothing any more: there, what is on its way is taken for paid, and goes back.
   if (known && !(isOver && isWaiting(known))) return recordCharge(deps, attempt, known)
-  await requireSync(deps.pool, paymentId, 'reference')
+  return assumePaid(deps, attempt)
+}
+
+/** The provider has yet to say what a person has said. */
+async function assumePaid(deps: PaymentDeps, attempt: Attempt): Promise<ChargeResult> {
+  await requireSync(deps.pool, attempt.id, 'reference')
   const charge = assumedCharge(attempt)
-  return isOver ? receive(deps, attempt, charge) : { outcome: 'paid', charge: seenOf(charge) }
+  return attempt.orderStatus === 'cancelled'
+    ? receive(deps, attempt, charge)
+    : { outcome: 'paid', charge: seenOf(charge) }
 }
 
 async function receive(deps: PaymentDeps, attempt: Attempt, charge: Charge): Promise<ChargeResult> {

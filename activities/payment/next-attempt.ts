@@ -47,11 +47,12 @@ export async function startNextAttempt(
   return { outcome: 'refused', attempt: requested.attempt }
 }
 
-/** A worker may have died after it began the attempt and before the workflow knew. */
+/** A worker may have died after it began the attempt and before the workflow knew. One that is only asked for comes by itself. */
 async function startedBefore({ pool }: PaymentDeps, orderId: OrderId, current: PaymentId | null): Promise<NextAttempt> {
   const order = await readOrderToPlace(pool, orderId)
-  if (!order?.attempt || order.attempt.paymentId === current) return { outcome: 'none' }
-  return { outcome: 'started', attempt: order.attempt, holdMs: order.holdMs ?? 0 }
+  const attempt = order?.attempt
+  if (!attempt || attempt.paymentId === current || attempt.status === 'requested') return { outcome: 'none' }
+  return { outcome: 'started', attempt, holdMs: order.holdMs ?? 0 }
 }
 
 /**

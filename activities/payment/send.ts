@@ -5,6 +5,7 @@ import { type Attempt, keepReference } from '../../db/payment/attempt'
 import { AttemptOver, type Charge, ProviderUnavailable } from '../../providers/payment/provider'
 import { endAtProvider } from './cancel'
 import {
+  answerOrNull,
   type ChargeResult,
   chargeRequestOf,
   NotFinal,
@@ -45,15 +46,19 @@ export async function lookUpCharge(deps: PaymentDeps, { paymentId }: { paymentId
   )
 }
 
-/** `lookUpCharge`, a few times: one refused connection does not mean yet that the provider is silent. */
+/**
+ * `lookUpCharge`, a few times: one refused connection does not mean yet that the provider is silent. One that does not let us
+ * in is silent here too: the stock must not wait for a new key.
+ */
 export async function lookUpChargeAgain(
   deps: PaymentDeps,
   { paymentId }: { paymentId: PaymentId },
   signal: AbortSignal,
 ): Promise<ChargeResult> {
   for (let lookUps = 1; ; lookUps++) {
-    const result = await lookUpCharge(deps, { paymentId })
-    if (result.outcome !== 'unknown' || lookUps === LOOK_UPS_MAX) return result
+    const result = await answerOrNull(() => lookUpCharge(deps, { paymentId }))
+    if (result && result.outcome !== 'unknown') return result
+    if (lookUps === LOOK_UPS_MAX) return { outcome: 'unknown' }
     await pause(LOOK_UP_AGAIN_MS, undefined, { signal })
   }
 }

@@ -219,15 +219,35 @@ export async function noteReminder(db: Db, orderId: OrderId): Promise<void> {
 /** How often the workflow of an order is taken up again before a person is asked. */
 export const RESTARTS_MAX = 3
 
-/** Counts a restart of this order's workflow. False when it had `max` already. */
-export async function countRestart(db: Db, orderId: OrderId, max: number): Promise<boolean> {
+/** False when it had all of them already. A process that dies now has used up one. */
+async function countRestart(db: Db, orderId: OrderId): Promise<boolean> {
   const { rowCount } = await db.query({
     name: 'order.countRestart',
     text: `update orders set restarts = restarts + 1 where id = $1 and restarts < $2`,
-    values: [orderId, max],
+    values: [orderId, RESTARTS_MAX],
   })
   return rowCount === 1
 }
+
+/**
+ * Starts this order's workflow anew, and counts that. One that `start` found running, or could not start, was no restart.
+ * Null when it had {@link RESTARTS_MAX} already.
+ */
+export async function restart(db: Db, orderId: OrderId, start: () => Promise<boolean>): Promise<boolean | null> {
+  if (!(await countRestart(db, orderId))) return null
+  let isStarted = false
+  try {
+    isStarted = await start()
+    return isStarted
+  } finally {
+    if (!isStarted) await db.query(UNCOUNT_RESTART({ orderId }))
+  }
+}
+
+const UNCOUNT_RESTART = statement(
+  'order.uncountRestart',
+  'update orders set restarts = restarts - 1 where id = :orderId and restarts > 0',
+)
 
 /** Lets the sweep begin anew: `resume` of an order whose workflow kept failing. */
 export async function resetRestarts(db: Db, orderId: OrderId): Promise<void> {

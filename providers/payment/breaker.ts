@@ -1,8 +1,8 @@
 import CircuitBreaker from 'opossum'
-import { type MethodOffer, type PaymentProvider, ProviderUnavailable } from './provider'
+import { type MethodOffer, type PaymentProvider, ProviderRejected, ProviderUnavailable } from './provider'
 
-/** `half_open`: one call is let through, and decides. */
-export type BreakerState = 'closed' | 'open' | 'half_open'
+/** `half_open`: one call is let through, and decides. `refused`: within the last minute it has not let us in, by a wrong key say. */
+export type BreakerState = 'closed' | 'open' | 'half_open' | 'refused'
 
 export interface BreakerOptions {
   /** Half of at least so many calls within ten seconds have to come to nothing. */
@@ -14,6 +14,7 @@ export interface BreakerOptions {
 const DEFAULTS: BreakerOptions = { volumeThreshold: 10, resetTimeoutMs: 2_000 }
 const ERROR_PERCENTAGE = 50
 const WINDOW_MS = 10_000
+const REFUSED_MS = 60_000
 
 /**
  * A provider that is asked no more while it does not answer: calls then fail at once, as {@link ProviderUnavailable}, instead
@@ -27,6 +28,8 @@ export class BreakingProvider implements PaymentProvider {
   readonly offer: MethodOffer
   readonly #provider: PaymentProvider
   readonly #breaker: CircuitBreaker<[() => Promise<unknown>], unknown>
+  readonly #onChange: (state: BreakerState) => void
+  #refusedUntil = 0
 
   constructor(
     provider: PaymentProvider,
@@ -38,6 +41,7 @@ export class BreakingProvider implements PaymentProvider {
     this.renews = provider.renews
     this.offer = provider.offer
     this.#provider = provider
+    this.#onChange = onChange
     this.#breaker = new CircuitBreaker((call: () => Promise<unknown>) => call(), {
       // The provider keeps its own deadlines.
       timeout: false,
@@ -55,7 +59,8 @@ export class BreakingProvider implements PaymentProvider {
 
   get state(): BreakerState {
     if (this.#breaker.halfOpen) return 'half_open'
-    return this.#breaker.opened ? 'open' : 'closed'
+    if (this.#breaker.opened) return 'open'
+    return Date.now() < this.#refusedUntil ? 'refused' : 'closed'
   }
 
   takes: PaymentProvider['takes'] = (method) => this.#provider.takes(method)
@@ -77,12 +82,20 @@ export class BreakingProvider implements PaymentProvider {
     return this.#provider.close()
   }
 
+  /** It goes on being asked: another key may come at any time. */
+  #noteRefused(): void {
+    const isNew = Date.now() >= this.#refusedUntil
+    this.#refusedUntil = Date.now() + REFUSED_MS
+    if (isNew) this.#onChange('refused')
+  }
+
   async #fire<T>(call: () => Promise<T>): Promise<T> {
     try {
       return (await this.#breaker.fire(call)) as T
     } catch (error) {
       if (error instanceof Error && CircuitBreaker.isOurError(error))
         throw new ProviderUnavailable(`${this.name} does not answer and is left alone for a moment`)
+      if (error instanceof ProviderRejected && error.code === 'not_allowed') this.#noteRefused()
       throw error
     }
   }

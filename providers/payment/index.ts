@@ -12,8 +12,10 @@ export interface PaymentProviders {
   get(name: string): PaymentProvider | undefined
   /** The one that is asked to charge a method when a checkout names none. Undefined: nobody here takes it. */
   forMethod(method: string): PaymentProvider | undefined
-  /** Whether a provider is asked, or left alone because it did not answer. */
+  /** Whether a provider is asked, left alone because it did not answer, or does not let us in. */
   states(): ReadonlyMap<string, BreakerState>
+  /** Asks each one something harmless: a key that it does not let in is then known before a customer pays. */
+  tryKeys(): Promise<void>
   /** Ends all their connections; calls in hand finish first. */
   close(): Promise<void>
 }
@@ -22,7 +24,7 @@ export interface PaymentProviders {
 const PROVIDERS: readonly ((settings: Settings) => PaymentProvider | null)[] = [stripe, sandbox]
 
 /**
- * Builds every provider that the settings allow; `onChange` hears when one is left alone, or asked again. Throws a
+ * Builds every provider that the settings allow; `onChange` hears when one is left alone, asked again, or does not let us in. Throws a
  * {@link SettingsError} in a real shop that nobody could pay in.
  */
 export function createPaymentProviders(
@@ -49,6 +51,10 @@ export function createPaymentProviders(
     get: (name) => providers.get(name),
     forMethod: (method) => [...providers.values()].find((provider) => provider.takes(method)),
     states: () => new Map(breaking.map(({ name, state }) => [name, state])),
+    async tryKeys() {
+      const now = new Date().toISOString()
+      await Promise.allSettled(breaking.map((provider) => provider.list(now, null)))
+    },
     async close() {
       await Promise.all(breaking.map((provider) => provider.close()))
     },

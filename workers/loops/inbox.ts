@@ -3,7 +3,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../../activities/deps'
 import { type DueEvent, endEvent, INBOX_CHANNEL, learnChargeKey, takeDueEvents } from '../../db/payment/inbox'
 import { noteNews } from '../../db/payment/work'
-import { countRestart, RESTARTS_MAX } from '../../db/order/sweep'
+import { restart } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
 import { closeCase, isCaseAnswered, openCase } from '../../db/support/attention'
 import type { PaymentId } from '../../domain/ids'
@@ -71,8 +71,8 @@ async function actOn(deps: InboxDeps, event: DueEvent, told: Set<PaymentId>): Pr
 }
 
 /**
- * The order's own workflow hears of it; without one, an open order's is started anew, and one that is over is settled.
- * As often as the sweep would: then the sweep asks for a person.
+ * The order's own workflow hears of it; without one, an open order's is started anew, as often as the sweep would: then the
+ * sweep asks for a person. One that is over is settled.
  */
 async function tellWorkflow(
   { pool, temporal, orders }: InboxDeps,
@@ -82,9 +82,8 @@ async function tellWorkflow(
     await temporal.workflow.getHandle(checkoutWorkflowId(orderId)).signal(providerNewsSignal, { paymentId })
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error
-    if (!(await countRestart(pool, orderId, RESTARTS_MAX))) return
-    if (isOpen(orderStatus)) await orders.startCheckout({ orderId, number })
-    else await orders.startSettlement({ orderId, paymentId })
+    if (isOpen(orderStatus)) await restart(pool, orderId, () => orders.startCheckout({ orderId, number }))
+    else await orders.tellSettlement({ orderId, paymentId })
   }
 }
 

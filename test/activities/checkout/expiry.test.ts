@@ -212,6 +212,26 @@ it('goes on with the others when one order fails, says how many did, and a perso
   expect(await casesOf(failing)).toEqual([expect.objectContaining({ code: 'workflow_failing', object: null })])
 })
 
+it('counts no restart that was none: an order is taken up again, however often that failed before', async () => {
+  const order = await aged(60)
+  broken.add(order.orderId)
+  for (let times = 0; times < 5; times++) await round()
+  expect(started).not.toContain(order.orderId)
+  broken.clear()
+  await round()
+  expect(started).toContain(order.orderId)
+  expect(await casesOf(order)).toEqual([])
+})
+
+it('has the provider told of what a person decided, also while the order is open', async () => {
+  const order = await aged(60)
+  await database.pool.query(`update payment set pending_sync = 'cancel' where id = $1`, [order.paymentId])
+  open.add(checkoutWorkflowId(order.orderId))
+  await round()
+  expect(started).toContain(order.paymentId)
+  expect(started).not.toContain(order.orderId)
+})
+
 it('asks for a person about an order that is long past its hold and does not move, though its workflow is open', async () => {
   const order = await aged(600)
   open.add(checkoutWorkflowId(order.orderId))

@@ -1,4 +1,6 @@
 import { keepReference, readAttempt } from '../../../db/payment/attempt'
+import type { PaymentProviders } from '../../../providers/payment'
+import type { ChargeRequest, PaymentProvider } from '../../../providers/payment/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { Shop } from '../../support/shop'
 
@@ -61,6 +63,21 @@ describe('a charge that a person has seen paid', () => {
   })
 })
 
+describe('a charge whose provider the settings do not name any more', () => {
+  const decide = ({ attempt: { paymentId } }: PlacedByBuyer, happened: boolean) => {
+    const gone = effects.activitiesWith({ ...effects.providers, get: () => undefined })
+    return run(gone.recordDecision, { paymentId, happened })
+  }
+
+  it('is what a person says', async () => {
+    const [happened, not] = [await effects.placed(), await effects.placed()]
+    expect(await decide(happened, true)).toMatchObject({ outcome: 'paid' })
+    expect(await read(happened)).toMatchObject({ pendingSync: 'reference' })
+    expect(await decide(not, false)).toEqual({ outcome: 'dead' })
+    expect(await read(not)).toMatchObject({ status: 'failed', pendingSync: 'cancel', cancelling: true })
+  })
+})
+
 describe('a charge of an order that is over, which a person has seen paid', () => {
   async function over(method: string): Promise<PlacedByBuyer> {
     const order = await unheard(method)
@@ -74,6 +91,16 @@ describe('a charge of an order that is over, which a person has seen paid', () =
     expect(await read(order)).toMatchObject({ status: 'declined', releasing: false, pendingSync: null })
   })
 
+  it('and which is in another currency at the provider, goes back as what was asked for', async () => {
+    const order = await effects.placed()
+    const { paymentId } = order.attempt
+    expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'paid' })
+    await run(activities.cancelOrder, { orderId: order.orderId, reason: 'customer' })
+    const known = effects.activitiesWith(inEuros(effects.providers))
+    expect(await run(known.recordDecision, { paymentId, happened: true })).toMatchObject({ outcome: 'paid' })
+    expect(await read(order)).toMatchObject({ currency: 'GBP', releasing: true, pendingSync: 'reference' })
+  })
+
   it('and which is on its way, goes back', async () => {
     const order = await over('pm_sandbox_late')
     const [charge] = await shop.charges(order.orderId)
@@ -83,3 +110,13 @@ describe('a charge of an order that is over, which a person has seen paid', () =
     expect(await read(order)).toMatchObject({ reference: charge?.id, pendingSync: null })
   })
 })
+
+/** The sandbox, which shows each charge in euros. */
+function inEuros(providers: PaymentProviders): PaymentProviders {
+  const sandbox = providers.get('sandbox')
+  const find = async (request: ChargeRequest) => {
+    const charge = await sandbox?.find(request)
+    return charge ? { ...charge, amount: { ...charge.amount, currency: 'EUR' } } : null
+  }
+  return { ...providers, get: () => ({ find }) as unknown as PaymentProvider }
+}

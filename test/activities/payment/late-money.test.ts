@@ -91,6 +91,14 @@ describe('money of an order that is over', () => {
     expect((await rows(order)).payment).toMatchObject({ amount: 900, releasing: true })
   })
 
+  it('is its checkout’s while the order is open, whatever is to be told to the provider besides', async () => {
+    const order = await effects.placed('pm_sandbox_timeout_after_charge')
+    expect(await run(activities.charge, { paymentId: order.attempt.paymentId })).toEqual({ outcome: 'unknown' })
+    await resolve(order)
+    expect(await attempt(order)).toMatchObject({ status: 'sent', cancelling: false, releasing: false })
+    expect(await shop.chargeStates(order.orderId)).toEqual(['authorized'])
+  })
+
   it('that never came cannot come any more', async () => {
     const order = await effects.placed()
     await run(activities.cancelOrder, { orderId: order.orderId, reason: 'customer' })

@@ -1,3 +1,5 @@
+import type { PaymentDeps } from '../../../activities/payment/charge'
+import { startNextAttempt } from '../../../activities/payment/next-attempt'
 import { keepReference, readAttempt } from '../../../db/payment/attempt'
 import { AttemptOver, type PaymentProvider } from '../../../providers/payment/provider'
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
@@ -186,6 +188,24 @@ describe('an attempt whose hold is over', () => {
     expect(await run(activities.startNextAttempt, next)).toEqual({ outcome: 'refused', attempt: 2 })
     expect(await shop.chargeStates(orderId)).toEqual(['declined'])
   })
+})
+
+it('a provider that does not let us in is silent at the end of the hold: the stock does not wait for another key', async () => {
+  const order = await placed()
+  const { paymentId } = order.attempt
+  effects.proxy.fail(order.orderId, () => true, 401)
+  await expect(run(activities.retryCharge, { paymentId })).rejects.toThrow()
+  expect(await run(activities.lookUpChargeAgain, { paymentId })).toEqual({ outcome: 'unknown' })
+})
+
+it('an attempt that is asked for while the workflow looks is not taken for one that was begun: it comes by itself', async () => {
+  const { orderId } = await effects.accepted()
+  const { pool } = effects.stack.database
+  // The look for what is asked for came too early.
+  const query = (given: { name?: string }) =>
+    given.name === 'payment.requested' ? Promise.resolve({ rows: [] }) : pool.query(given as never)
+  const deps = { ...effects, settings: {}, pool: { query } } as unknown as PaymentDeps
+  expect(await startNextAttempt(deps, { orderId, current: null, supersedes: null })).toEqual({ outcome: 'none' })
 })
 
 describe('a provider that has to keep its id before money moves', () => {

@@ -75,6 +75,15 @@ test.each([
   expect(current.provider.state).toBe('closed')
 })
 
+test('one that refuses our key is said to, once, and goes on being asked', async () => {
+  const error = new ProviderRejected('not_allowed', 'our key is not valid')
+  current.answerWith(error)
+  for (let time = 0; time < 8; time++) await expect(find()).rejects.toBe(error)
+  expect(current.provider.state).toBe('refused')
+  expect(current.asked()).toBe(8)
+  expect(current.states).toEqual(['refused'])
+})
+
 test('after a while one call is let through; when it is answered, all are', async () => {
   await silence()
   while (current.provider.state !== 'half_open') await delay(5)

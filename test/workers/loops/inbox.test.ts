@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Client } from '@temporalio/client'
+import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../../../activities/deps'
 import { receiveEvent } from '../../../db/payment/inbox'
 import { readNews } from '../../../db/payment/work'
@@ -23,6 +23,8 @@ let stripe: StripeProvider
 let stop: AbortController
 let running: Promise<void>
 const told: PaymentId[] = []
+const tell = async ({ paymentId }: { paymentId: PaymentId }): Promise<void> => void told.push(paymentId)
+const gone = (): Promise<never> => Promise.reject(new WorkflowNotFoundError('gone', 'checkout', undefined))
 beforeEach(async () => {
   ;[database, stub] = await Promise.all([testDatabase(), startStripeStub(KEYS)])
   stripe = new StripeProvider({
@@ -35,9 +37,9 @@ beforeEach(async () => {
       settings: { DATABASE_URL: database.url },
       pool: database.pool,
       providers: { get: (name) => (name === 'stripe' ? stripe : undefined) },
-      // No workflow is told of a charge that no payment asked for.
-      temporal: {} as Client,
-      orders: { tellNews: async (news) => void told.push(news.paymentId) } as Partial<OrderWorkflows> as OrderWorkflows,
+      // No checkout is open.
+      temporal: { workflow: { getHandle: () => ({ signal: gone }) } } as unknown as Client,
+      orders: { tellNews: tell, tellSettlement: tell } as Partial<OrderWorkflows> as OrderWorkflows,
       log: createLog('silent', 'test'),
     },
     stop.signal,
@@ -51,7 +53,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-const { confirm, placed } = orderStatements(() => database.pool)
+const { cancel, confirm, placed } = orderStatements(() => database.pool)
 
 /** A charge that names the order, made by somebody else: under another key, and of another amount. */
 function chargeFor(orderId: OrderId): { reference: string; key: string } {
@@ -120,4 +122,25 @@ it('news of a payment that is decided is told once, and stands in its row until 
   await hear(orderId, { reference: 'pi_unknown', key: rows[0]?.key as string }, 'captured')
   expect(told).toEqual([paymentId])
   expect(await readNews(database.pool, paymentId)).not.toBeNull()
+})
+
+it('news of an attempt of an order that is over is for its settlement, as often as it comes, and counts as no restart', async () => {
+  const order = await placed()
+  await cancel(order)
+  const event = { provider: 'stripe', type: 'payment_intent.amount_capturable_updated', state: 'authorized' }
+  for (let times = 1; times <= 4; times++) {
+    const [eventId, seen] = [randomUUID(), told.length]
+    await receiveEvent(database.pool, {
+      ...event,
+      eventId,
+      chargeReference: 'pi_late',
+      chargeKey: `${order.orderId}/charge/1`,
+      orderId: order.orderId,
+    })
+    await database.pool.query('update inbox set due_at = now() where event_id = $1', [eventId])
+    await until('it is told', () => told.length > seen)
+  }
+  expect(new Set(told.slice(-4))).toEqual(new Set([order.paymentId]))
+  const { rows } = await database.pool.query('select restarts from orders where id = $1', [order.orderId])
+  expect(rows).toEqual([{ restarts: 0 }])
 })
