@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { closeTemporalClient, createTemporalClient } from '../../../api/http/temporal'
 import { listOpenCases } from '../../../db/support/attention'
@@ -30,13 +29,13 @@ it('an expiry workflow whose code fails is a case, until it goes on', async () =
   }
   const cases = () => listOpenCases(database.pool, { limit: 10, after: 0 })
   const shards = Array.from({ length: EXPIRY_SHARDS }, (_, shard) => expiryWorkflowId(shard))
-  let end = await run(join(__dirname, 'expiry', 'broken.ts'))
+  let end = await run(require.resolve('./expiry/broken'))
   try {
     const found = await until('both are cases', cases, ({ length }) => length === shards.length, 90_000)
     expect(found.map(({ workflowId }) => workflowId).sort()).toEqual(shards)
     expect(found[0]).toMatchObject({ code: 'sweep_failing', step: 'run', orderId: null })
     await end()
-    end = await run(join(__dirname, 'expiry', 'mended.ts'))
+    end = await run(require.resolve('./expiry/mended'))
     await until('no case is left', cases, ({ length }) => length === 0, 90_000)
   } finally {
     stop.abort()
