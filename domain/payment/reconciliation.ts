@@ -16,6 +16,7 @@ export const DIFFERENCE_KINDS = {
   captured: 'What was captured: by the payment, and by the charge.',
   refunded: 'What the provider gave back: by the payment, and by the charge.',
   disputed: 'What is in disputes that are open or lost: by the payment, and by the charge.',
+  dispute_lost: 'What is in disputes that are lost: by the payment, and by the charge.',
   movement_unknown: 'Money moved at the provider, and no capture, refund or dispute of ours says so.',
   movement_missing: 'Our capture or refund succeeded, and the provider has no such movement.',
   held_for_nothing: 'The order is over, and the provider still holds money for it. Ours: nothing.',
@@ -248,18 +249,24 @@ function compareAmount({ id, orderId, amount, currency, status }: PaymentSums, c
 }
 
 function compareSums(payment: ChargedPayment, charge: TheirCharge | null): Difference[] {
-  const { id, currency, captured, refunded, elsewhere, disputed } = payment
-  const lost = (charge?.disputes ?? []).filter(({ status }) => status !== 'won')
+  const { id, currency, captured, refunded, elsewhere, disputed, disputes } = payment
+  const theirs = charge?.disputes ?? []
   return differing(
     [
       ['authorized', authorizedOf(payment), charge ? heldBy(charge) : 0],
       ['captured', captured, charge?.captured ?? 0],
       ['refunded', refunded - elsewhere, charge?.refunded ?? 0],
-      ['disputed', disputed, lost.reduce((sum, { amount }) => sum + amount, 0)],
+      ['disputed', disputed, sumOf(theirs, ['open', 'lost'])],
+      // The sum before stays the same when an open one is lost.
+      ['dispute_lost', sumOf(disputes, ['lost']), sumOf(theirs, ['lost'])],
     ],
     id,
     currency,
   )
+}
+
+function sumOf(disputes: readonly OurDispute[], statuses: readonly OurDispute['status'][]): number {
+  return disputes.filter(({ status }) => statuses.includes(status)).reduce((sum, { amount }) => sum + amount, 0)
 }
 
 /** What the charge shows as moved, and our rows do not. */
