@@ -1,5 +1,5 @@
 import type { DifferenceId, OrderId, PaymentId, ReconciliationId } from '../../domain/ids'
-import type { Difference } from '../../domain/payment/reconciliation'
+import type { Difference, DifferenceKind } from '../../domain/payment/reconciliation'
 import { newId } from '../id'
 import type { Db, Tx } from '../pool'
 import { statement } from '../sql'
@@ -108,7 +108,7 @@ export interface ReconciliationCounts {
   readonly moves: number
   /** Payments that were late, and agree now. */
   readonly healed: number
-  /** Those that are too young, or at work: they are compared next time. */
+  /** Those that are too young, at work, or of a provider that is away: they are compared next time. */
   readonly waiting: number
   readonly providers: readonly { readonly provider: string; readonly movements: number; readonly charges: number }[]
 }
@@ -232,26 +232,28 @@ const FORGET_SUSPECTED = statement(
   `delete from reconciliation_difference d where ${ABOUT} and d.state = 'suspected' and d.id <> all (:kept::text[])` as const,
 )
 
-/** What was suspected of a subject and cannot be looked at now, since it changes: the next run looks at it again. */
-export async function forgetSuspected(db: Db, subject: Subject): Promise<void> {
-  const { provider, paymentId } = subject
-  const reference = paymentId === null ? subject.chargeReference : null
-  await db.query(FORGET_SUSPECTED({ provider, paymentId, reference, kept: [] }))
+export interface UnsettledSubject {
+  readonly id: DifferenceId
+  /** `waiting`: it was not compared yet. */
+  readonly kind: DifferenceKind
+  readonly subject: Subject
 }
 
-/** Subjects of differences that are suspected or open, by the difference's id, behind `after`. */
+/** Subjects of differences that are suspected or open, newest first: what is written meanwhile is not among those behind `after`. */
 export async function listUnsettledSubjects(
   db: Db,
   page: { after: DifferenceId | ''; limit: number },
-): Promise<{ id: DifferenceId; subject: Subject }[]> {
+): Promise<UnsettledSubject[]> {
   const { rows } = await db.query<{
     id: DifferenceId
+    kind: DifferenceKind
     provider: string
     paymentId: PaymentId | null
     chargeReference: string
   }>(UNSETTLED({ ...page }))
-  return rows.map(({ id, provider, paymentId, chargeReference }) => ({
+  return rows.map(({ id, kind, provider, paymentId, chargeReference }) => ({
     id,
+    kind,
     subject: paymentId === null ? { provider, paymentId, chargeReference } : { provider, paymentId },
   }))
 }
@@ -259,10 +261,10 @@ export async function listUnsettledSubjects(
 const UNSETTLED = statement(
   'difference.unsettled',
   `
-    select id, provider, payment_id as "paymentId", charge_reference as "chargeReference"
+    select id, kind, provider, payment_id as "paymentId", charge_reference as "chargeReference"
     from reconciliation_difference
-    where state in ('suspected', 'open') and id > :after
-    order by id
+    where state in ('suspected', 'open') and (:after = '' or id < :after)
+    order by id desc
     limit :limit`,
 )
 

@@ -25,7 +25,9 @@ export const DIFFERENCE_KINDS = {
   ledger_payable: 'Refunds on their way: by the payment, and by the ledger.',
   ledger_disputed: 'What is in disputes that are open or lost: by the payment, and by the ledger.',
   incomparable:
-    'The payment provider rejects what we ask about this charge, or our books cannot take what it shows, so that they cannot be compared. Ours: what the payment is for. Theirs: not known.',
+    'The payment provider rejects what we ask about this charge or has no answer to it, or our books cannot take what it shows, so that they cannot be compared. Ours: what the payment is for. Theirs: not known.',
+  waiting:
+    'It changed just then, and is compared by the next run. Ours: what the payment is for. Theirs: not known. It is never open.',
   order_total: 'More is kept for the order than it costs. Ours: what it costs. Theirs: what is kept.',
 } as const
 export type DifferenceKind = keyof typeof DIFFERENCE_KINDS
@@ -57,6 +59,8 @@ interface PaymentSums {
   readonly disputed: number
   /** Of `refunded`: given back by another way than the provider. */
   readonly elsewhere: number
+  /** It pays for its order, or is a renewal that is to do so: fulfillment owns its money. */
+  readonly pays: boolean
   /** It changed a short time ago: what the provider says may be older or newer. */
   readonly isRecent: boolean
   /** Something of its order is being captured, refunded or let go right now. */
@@ -185,6 +189,11 @@ const NO_CURRENCY = 'XXX'
 export function incomparable(payment: Pick<OurPayment, 'amount' | 'currency'> | null, object: string): Difference {
   const { amount: ours, currency } = payment ?? { amount: 0, currency: NO_CURRENCY }
   return { kind: 'incomparable', object, ours, theirs: 0, currency }
+}
+
+/** A payment that changes right now: whatever was seen of it, it is compared later. */
+export function waiting({ id, amount, currency }: Pick<OurPayment, 'id' | 'amount' | 'currency'>): Difference {
+  return { kind: 'waiting', object: id, ours: amount, theirs: 0, currency }
 }
 
 /** Everything in which a payment differs from its charge (null: the provider has none), its ledger and its order. */

@@ -49,6 +49,7 @@ const OURS: OurPayment = {
   refunding: 0,
   disputed: 0,
   elsewhere: 0,
+  pays: true,
   isRecent: false,
   isAtWork: false,
   captures: [CAPTURE],
