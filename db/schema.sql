@@ -861,6 +861,7 @@ create table reconciliation_provider (
   watermark_before timestamp with time zone,
   movements bigint default 0 not null,
   charges bigint default 0 not null,
+  is_compared boolean default false not null,
   constraint reconciliation_provider_pkey PRIMARY KEY (reconciliation_id, provider),
   constraint reconciliation_provider_reconciliation_id_fkey FOREIGN KEY (reconciliation_id) REFERENCES reconciliation(id)
 );

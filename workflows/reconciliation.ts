@@ -1,5 +1,5 @@
 import { ActivityFailure, isCancellation, setCurrentDetails, sleep } from '@temporalio/workflow'
-import type { Compared } from '../activities/payment/reconciliation'
+import type { Compared, PartInput } from '../activities/payment/reconciliation'
 import type { CaptureId, DifferenceId, ReconciliationId, RefundId } from '../domain/ids'
 import {
   beginReconciling,
@@ -16,6 +16,14 @@ export interface ReconciliationDone {
   readonly state: 'completed' | 'failed'
 }
 
+interface ProviderCounts {
+  readonly provider: string
+  readonly movements: number
+  readonly charges: number
+  /** Why it could not be compared to its end; null when it was. */
+  readonly failure: string | null
+}
+
 /** Workflows that were told of news have this long to act before what differs still is a difference. */
 const TOLD_MS = 15_000
 
@@ -26,7 +34,7 @@ const TOLD_MS = 15_000
 export async function reconciliation(): Promise<ReconciliationDone> {
   const { id, parts } = await beginReconciling()
   const sums = { healed: 0, waiting: 0, told: 0 }
-  const providers = parts.map(({ provider }) => ({ provider, movements: 0, charges: 0 }))
+  const providers: ProviderCounts[] = []
   let payments = 0
   let moves = 0
 
@@ -48,27 +56,42 @@ export async function reconciliation(): Promise<ReconciliationDone> {
     return compared
   }
 
-  async function compare(): Promise<void> {
-    for (const [index, part] of parts.entries()) {
-      const counts = providers[index] as (typeof providers)[number]
-      counts.movements = await all<string>(`movements of ${part.provider} compared`, (after) =>
+  /** What one provider tells of. One that is away keeps neither the others nor our own books from being compared. */
+  async function compareProvider(part: PartInput['part']): Promise<ProviderCounts> {
+    const { provider } = part
+    const counts = { provider, movements: 0, charges: 0 }
+    const failure = await failureOf(async () => {
+      counts.movements = await all<string>(`movements of ${provider} compared`, (after) =>
         compareMovements({ part, after }),
       )
-      counts.charges = await all<string>(`charges of ${part.provider} compared`, (after) =>
-        compareCharges({ part, after }),
-      )
-    }
-    const since = parts.map((part) => part.since).sort()[0]
-    if (since !== undefined)
-      payments = await all<number>('payments compared with the ledger', (after) => compareLedger({ since, after }))
-    moves = await all<CaptureId | RefundId>('captures and refunds looked for', (after) => compareMoves({ after }))
-    if (sums.told > 0) await sleep(TOLD_MS, { summary: 'Workflows that were told of news act on it' })
-    await all<DifferenceId>('differences looked at again', (after) => recheckDifferences({ after }))
+      counts.charges = await all<string>(`charges of ${provider} compared`, (after) => compareCharges({ part, after }))
+    })
+    return { ...counts, failure }
   }
 
-  const failure = await failureOf(compare)
+  /** What is left when the providers have been gone through; nothing is asked of those that are away. */
+  async function compareRest(away: readonly string[]): Promise<void> {
+    const since = parts.map((part) => part.since).sort()[0]
+    if (since !== undefined)
+      payments = await all<number>('payments compared with the ledger', (after) =>
+        compareLedger({ since, after, away }),
+      )
+    moves = await all<CaptureId | RefundId>('captures and refunds looked for', (after) => compareMoves({ after, away }))
+    if (sums.told > 0) await sleep(TOLD_MS, { summary: 'Workflows that were told of news act on it' })
+    await all<DifferenceId>('differences looked at again', (after) => recheckDifferences({ after, away }))
+  }
+
+  for (const part of parts) providers.push(await compareProvider(part))
+  const away = providers.filter((each) => each.failure !== null).map(({ provider }) => provider)
+  const restFailure = await failureOf(() => compareRest(away))
+  const failures = [...providers.map((each) => each.failure), restFailure].filter((each) => each !== null)
+  const failure = failures.length === 0 ? null : failures.join('. ')
   const { healed, waiting } = sums
-  await endReconciling({ id, failure, payments, moves, healed, waiting, providers })
+  const compared = providers.map(({ failure: ownFailure, ...counts }) => ({
+    ...counts,
+    isCompared: ownFailure === null && restFailure === null,
+  }))
+  await endReconciling({ id, failure, payments, moves, healed, waiting, providers: compared })
   setCurrentDetails(failure === null ? `Done: run \`${id}\`.` : `Run \`${id}\` could not be made. ${failure}`)
   return { id, state: failure === null ? 'completed' : 'failed' }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { isGrpcServiceError } from '@temporalio/client'
 import {
   isOrder,
@@ -7,14 +8,8 @@ import {
   readPaymentsOfCharges,
 } from '../../db/payment/compared'
 import { readAttempt } from '../../db/payment/attempt'
-import {
-  addDifferences,
-  forgetSuspected,
-  type Subject,
-  writeDifferences,
-  type WrittenDifference,
-} from '../../db/payment/reconciliation'
-import { readPaymentWork } from '../../db/payment/work'
+import { addDifferences, type Subject, writeDifferences, type WrittenDifference } from '../../db/payment/reconciliation'
+import { noteNews } from '../../db/payment/work'
 import { isPostgresUnavailable, type Tx, withTransaction } from '../../db/pool'
 import { closeCase, isCaseKnown, openCase } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
@@ -32,6 +27,7 @@ import {
   movedIn,
   type OurPayment,
   type TheirCharge,
+  waiting,
 } from '../../domain/payment/reconciliation'
 import { UNKNOWN_MONEY } from '../../domain/support'
 import { checkoutWorkflowId, RECONCILIATION_ID } from '../../domain/workflow-id'
@@ -45,11 +41,14 @@ import type { ActivityDeps } from '../deps'
 import { receiveMoney, seeCharge } from './books'
 import { chargeRequestOf, requireAttempt } from './charge'
 
+/** What gave no answer is asked for once more so much later. */
+const AGAIN_MS = 1_000
+
 export type ReconciliationDeps = Pick<ActivityDeps, 'pool' | 'providers' | 'settings' | 'orders'>
 
 /**
  * `agrees`: it was only seen at a bad moment; `healed`: our rows were late. `told`: its order's workflow has been told, and
- * has to act before it can be judged. `waits`: it changes right now, and is compared next time.
+ * has to act before it can be judged. `waits`: it changes right now, and is kept for the next run.
  */
 export type Finding = 'agrees' | 'healed' | 'told' | 'waits' | 'differs'
 
@@ -63,11 +62,13 @@ export async function examine(deps: ReconciliationDeps, subject: Subject, isLast
   const provider = deps.providers.get(subject.provider)
   if (!provider) return 'waits'
   const ours = await readOurs(deps, subject)
-  if (ours && (ours.isRecent || ours.isAtWork)) return wait(deps, subject)
+  if (ours && (ours.isRecent || ours.isAtWork)) return wait(deps, ours)
+  const compare = () => compareBoth(deps, provider, { subject, ours, isLast })
   try {
-    return await compareBoth(deps, provider, { subject, ours, isLast })
+    return await compare().catch((error: unknown) => tryAgain(error, provider, compare))
   } catch (error) {
-    // The provider rejects what we ask, or our books do not take what it shows: the others are compared all the same.
+    // The provider rejects what we ask or has no answer to it alone, or our books do not take what it shows: the others are
+    // compared all the same.
     if (!(error instanceof Error) || isAboutAll(error)) throw error
     await recordIncomparable(deps, { subject, ours, reason: reasonOf(error) })
     return 'differs'
@@ -90,11 +91,28 @@ async function compareBoth(
     return 'told'
   }
   const now = (await readOurs(deps, subject)) ?? ours
-  if (now.isAtWork) return wait(deps, subject)
   const differences = comparisonOf(now, charge)
   if (differences.length === 0) return settle(deps, { subject, ours: now, charge, finding: 'healed' })
+  if (now.isAtWork) return wait(deps, now)
   await record(deps, { subject, orderId: now.orderId, charge, differences, state: 'open' })
   return 'differs'
+}
+
+/** Of one charge alone the provider has no answer. */
+class NoAnswer extends Error {}
+
+/** Once more, a little later. Throws {@link NoAnswer} when the provider answers, but not to this. */
+async function tryAgain<T>(error: unknown, provider: PaymentProvider, compare: () => Promise<T>): Promise<T> {
+  if (!(error instanceof ProviderUnavailable)) throw error
+  await delay(AGAIN_MS)
+  try {
+    return await compare()
+  } catch (again) {
+    if (!(again instanceof ProviderUnavailable)) throw again
+    // Throws when it does not answer to anything.
+    await provider.movements(new Date().toISOString(), null)
+    throw new NoAnswer(again.message)
+  }
 }
 
 /** Whoever is away, or does not let us in, is so for all subjects: they are compared again later. */
@@ -134,8 +152,14 @@ async function examineUnknown(deps: ReconciliationDeps, subject: Subject, charge
   return differences.length === 0 ? 'agrees' : 'differs'
 }
 
-async function wait({ pool }: ReconciliationDeps, subject: Subject): Promise<Finding> {
-  await forgetSuspected(pool, subject)
+/** The provider may not list it any more when the next run comes: that one finds it in this row. */
+async function wait({ pool }: ReconciliationDeps, ours: OurPayment): Promise<Finding> {
+  const { id: paymentId, orderId, provider, reference: chargeReference } = ours
+  const subject = { provider, paymentId }
+  const differences = [waiting(ours)]
+  await withTransaction(pool, (tx) =>
+    addDifferences(tx, { subject, orderId, chargeReference, differences, state: 'suspected' }),
+  )
   return 'waits'
 }
 
@@ -244,22 +268,22 @@ async function heal(deps: ReconciliationDeps, ours: OurPayment, charge: Charge):
     return 'told'
   }
   const attempt = await requireAttempt(deps, paymentId)
+  // A run that is killed before it has told anybody finds nothing to tell afterwards: the sweep finds this.
+  await noteNews(deps.pool, paymentId)
   if (NEVER_HELD.has(status) && moneyIn(theirs) > 0) await receiveMoney(deps, attempt, charge)
   else await seeCharge(deps, attempt, charge)
-  const work = await readPaymentWork(deps.pool, { orderId, paymentId: null })
-  if (work && work.items.length > 0) await tellOwner(deps, ours)
+  await tellOwner(deps, ours)
   return 'seen'
 }
 
-/** The checkout as long as that is at work; fulfillment once the order was confirmed; else, or of a late attempt, settlement. */
-async function tellOwner({ orders }: ReconciliationDeps, { orderId, id, status, order }: OurPayment): Promise<void> {
+/** Fulfillment of what pays, or renews what does; of what does not, the checkout as long as that is at work, else settlement. */
+async function tellOwner({ orders }: ReconciliationDeps, { orderId, id, pays, order }: OurPayment): Promise<void> {
   const news = { orderId, paymentId: id }
+  if (pays) return orders.tellNews({ ...news, isOver: order.stage === 'over', pays })
   if (await orders.tellCheckout(news)) return
   // The sweep takes up an open order whose checkout is gone.
   if (order.stage === 'open') return
-  if (order.wasConfirmed && !isUnresolved(status))
-    await orders.tellNews({ ...news, isOver: order.stage === 'over', pays: true })
-  else await orders.tellSettlement(news)
+  await orders.tellSettlement(news)
 }
 
 const NEVER_HELD: ReadonlySet<string> = new Set(['declined', 'failed', 'voided'])

@@ -53,6 +53,12 @@ export interface PartInput {
   readonly after: string | null
 }
 
+/** `away`: providers that did not answer in this run. Nothing is asked of them: what is theirs waits for the next run. */
+export interface RestInput<After> {
+  readonly after: After | null
+  readonly away: readonly string[]
+}
+
 export type ReconciliationActivities = ReturnType<typeof createReconciliationActivities>
 
 /** The steps of a reconciliation. Each goes on after what it is given, and may be repeated from there. */
@@ -85,7 +91,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
       const ours = payments[index] ?? null
       const theirs = { ...movement, amount: movement.amount.amount, currency: movement.amount.currency }
       if (!ours) suspects.add({ provider, paymentId: null, chargeReference: movement.chargeReference })
-      else if (!findMoved(ours, theirs)) tally.judge(ours, suspects)
+      else if (!findMoved(ours, theirs)) suspects.addPayment(ours)
       return ours && (movement.type === 'capture' || movement.type === 'refund') ? matchesOf(ours, [theirs]) : []
     })
     await markMatched(pool, matches)
@@ -108,7 +114,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
         const ours = payments[index]
         const theirs = theirChargeOf(charge)
         const isOld = Date.parse(charge.createdAt) <= Date.parse(part.until)
-        if (ours && compareCharge(ours, theirs).length > 0) tally.judge(ours, suspects)
+        if (ours && compareCharge(ours, theirs).length > 0) suspects.addPayment(ours)
         if (!ours && isOld && compareUnknown(theirs).length > 0)
           suspects.add({ provider: part.provider, paymentId: null, chargeReference: charge.reference })
       })
@@ -119,39 +125,55 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
   }
 
   /** Every payment whose ledger changed: its sums are those of its ledger, and its order keeps what it costs. */
-  async function compareLedger({ since, after }: { since: string; after: number | null }): Promise<Compared<number>> {
+  async function compareLedger({
+    since,
+    after,
+    away,
+  }: RestInput<number> & { since: string }): Promise<Compared<number>> {
     return inSlice(after ?? (await findLedgerPosition(pool, new Date(since))), async (tally, position) => {
       const { last, payments: ids } = await listLedgerPayments(pool, { after: position ?? 0, limit: LEDGER_PAGE })
-      const suspects = new Suspects()
+      const suspects = new Suspects(away)
       tally.compared += ids.length
       for (const ours of await readBookedPayments(pool, { ids, quietSeconds }))
-        if (compareBooks(ours).length > 0) tally.judge(ours, suspects)
+        if (compareBooks(ours).length > 0) suspects.addPayment(ours)
       await examineAll(suspects, tally)
       return last
     })
   }
 
   /** Every capture and refund for which the provider has shown no movement: is it there all the same? */
-  function compareMoves({ after }: { after: MoveId | null }): Promise<Compared<MoveId>> {
+  function compareMoves({ after, away }: RestInput<MoveId>): Promise<Compared<MoveId>> {
     return inSlice(after, async (tally, behind) => {
       const moves = await listUnmatchedMoves(pool, { after: behind ?? '', limit: PAGE, quietSeconds })
       tally.compared += moves.length
       const ids = [...new Set(moves.map(({ paymentId }) => paymentId))]
-      const suspects = new Suspects()
-      for (const ours of await readBookedPayments(pool, { ids, quietSeconds })) tally.judge(ours, suspects)
+      const suspects = new Suspects(away)
+      for (const ours of await readBookedPayments(pool, { ids, quietSeconds })) suspects.addPayment(ours)
       await examineAll(suspects, tally)
       return moves.at(-1)?.id ?? null
     })
   }
 
-  /** Looks again at all that was suspected in this run, and at every difference that is open: one that is gone is closed. */
-  function recheckDifferences({ after }: { after: DifferenceId | null }): Promise<Compared<DifferenceId>> {
+  /**
+   * Looks again at all that was suspected, at what had to wait in this run or in one before, and at every difference that is
+   * open: one that is gone is closed.
+   */
+  function recheckDifferences({ after, away }: RestInput<DifferenceId>): Promise<Compared<DifferenceId>> {
     return inSlice(after, async (tally, behind) => {
       const page = await listUnsettledSubjects(pool, { after: behind ?? '', limit: PAGE })
-      const suspects = new Suspects()
-      for (const { subject } of page) suspects.add(subject)
+      const [known, waiting] = [new Suspects(away), new Suspects(away)]
+      for (const { kind, subject } of page) if (kind !== 'waiting') known.add(subject)
+      for (const { kind, subject } of page) if (kind === 'waiting' && !known.has(subject)) waiting.add(subject)
       tally.compared += page.length
-      for (const subject of suspects.all()) tally.count(await examine(deps, subject, true))
+      tally.waiting += waiting.left + known.left
+      // The owner of what waited has not been told of anything yet.
+      for (const suspects of [known, waiting]) {
+        for (const subject of suspects.all()) {
+          const finding = await examine(deps, subject, suspects === known)
+          tally.count(finding)
+          if (finding === 'waits') tally.waiting++
+        }
+      }
       return page.at(-1)?.id ?? null
     })
   }
@@ -196,13 +218,36 @@ function unreadableOf({ provider }: ReconciliationPart, { unreadable }: { unread
   return suspects
 }
 
+function nameOf(subject: Subject): string {
+  return `${subject.provider} ${subject.paymentId ?? subject.chargeReference}`
+}
+
 /** What has to be looked at closely, each once. */
 class Suspects {
   readonly #subjects = new Map<string, Subject>()
+  readonly #left = new Set<string>()
+  readonly #away: readonly string[]
+
+  constructor(away: readonly string[] = []) {
+    this.#away = away
+  }
 
   add(subject: Subject): void {
-    const name = subject.paymentId ?? subject.chargeReference
-    this.#subjects.set(`${subject.provider} ${name}`, subject)
+    if (this.#away.includes(subject.provider)) this.#left.add(nameOf(subject))
+    else this.#subjects.set(nameOf(subject), subject)
+  }
+
+  has(subject: Subject): boolean {
+    return this.#subjects.has(nameOf(subject)) || this.#left.has(nameOf(subject))
+  }
+
+  /** How many were left out, because their provider is away. */
+  get left(): number {
+    return this.#left.size
+  }
+
+  addPayment({ provider, id: paymentId }: ChargedPayment | BookedPayment): void {
+    this.add({ provider, paymentId })
   }
 
   all(): Iterable<Subject> {
@@ -213,18 +258,12 @@ class Suspects {
 class Tally {
   compared = 0
   healed = 0
+  /** Counted as the differences are looked at again: each has a row there. */
   waiting = 0
   told = 0
 
-  /** A payment that differs is looked at closely, unless it changes right now. */
-  judge({ provider, id, isRecent, isAtWork }: ChargedPayment | BookedPayment, suspects: Suspects): void {
-    if (isRecent || isAtWork) this.waiting++
-    else suspects.add({ provider, paymentId: id })
-  }
-
   count(finding: Awaited<ReturnType<typeof examine>>): void {
     if (finding === 'healed') this.healed++
-    if (finding === 'waits') this.waiting++
     if (finding === 'told') this.told++
   }
 }

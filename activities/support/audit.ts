@@ -258,7 +258,7 @@ function faultOf(charge: Charge, attempt: KnownAttempt | undefined): string | nu
   if (!isKnown) return `it is ${there}, the payment ${here}`
   if (!tookMoney(there)) return null
   if (attempt.reference !== charge.reference) return `it is ${charge.reference}, the payment says ${attempt.reference}`
-  const [told, known] = [figuresOf({ ...charge, disputed: disputedOf(charge) }), figuresOf(attempt)]
+  const [told, known] = [figuresOf({ ...charge, ...disputesOf(charge) }), figuresOf(attempt)]
   return told === known ? null : `${told}; the payment says ${known}`
 }
 
@@ -282,9 +282,11 @@ function authorizedBy({ amount, captured, released }: Charge): number {
   return Math.max(amount.amount, captured + released)
 }
 
-/** In disputes that are open or lost. */
-function disputedOf({ disputes }: Charge): number {
-  return sum(disputes.filter(({ status }) => status !== 'won').map(({ amount }) => amount))
+function disputesOf({ disputes }: Charge): { disputed: number; lost: number } {
+  const [open, lost] = (['open', 'lost'] as const).map((wanted) =>
+    sum(disputes.filter(({ status }) => status === wanted).map(({ amount }) => amount)),
+  ) as [number, number]
+  return { disputed: open + lost, lost }
 }
 
 function figuresOf({
@@ -292,8 +294,9 @@ function figuresOf({
   released,
   refunded,
   disputed,
-}: Pick<KnownAttempt, 'captured' | 'released' | 'refunded' | 'disputed'>): string {
-  return `${captured} captured, ${released} released, ${refunded} refunded, ${disputed} disputed`
+  lost,
+}: Pick<KnownAttempt, 'captured' | 'released' | 'refunded' | 'disputed' | 'lost'>): string {
+  return `${captured} captured, ${released} released, ${refunded} refunded, ${disputed} disputed, ${lost} of it lost`
 }
 
 /** By account and currency, as the ledger has them. */
@@ -304,7 +307,7 @@ function addTo(chargeSums: Map<string, number>, charge: Charge): void {
     chargeSums.set(name, (chargeSums.get(name) ?? 0) + value)
   }
   if (state === 'authorized') add('authorized', amount.amount - captured - released)
-  add('psp_clearing', captured - refunded - disputedOf(charge))
+  add('psp_clearing', captured - refunded - disputesOf(charge).disputed)
 }
 
 function differences(chargeSums: ReadonlyMap<string, number>, ledger: ReadonlyMap<string, number>): string[] {

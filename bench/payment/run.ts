@@ -1,7 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing'
 import type { OrderWorkflows } from '../../activities/deps'
 import { type Compared, createReconciliationActivities } from '../../activities/payment/reconciliation'
-import type { ReconciliationCounts } from '../../db/payment/reconciliation'
+import type { ComparedProvider, ReconciliationCounts } from '../../db/payment/reconciliation'
 import type { Pool } from '../../db/pool'
 import { readSettings } from '../../config'
 import type { ReconciliationId } from '../../domain/ids'
@@ -14,7 +14,10 @@ type Activities = ReturnType<typeof createReconciliationActivities>
 export function reconciliationOf(pool: Pool, provider: Partial<PaymentProvider>, quietSeconds = 600): Activities {
   const providers = { names: ['sandbox'], get: () => provider } as unknown as PaymentProviders
   const settings = { ...readSettings({}), RECONCILIATION_QUIET_SECONDS: quietSeconds }
-  const orders = { tellCheckout: () => Promise.resolve(true) } as Partial<OrderWorkflows> as OrderWorkflows
+  const orders = {
+    tellCheckout: () => Promise.resolve(true),
+    tellNews: () => Promise.resolve(),
+  } as Partial<OrderWorkflows> as OrderWorkflows
   return createReconciliationActivities({ pool, providers, settings, orders })
 }
 
@@ -38,14 +41,19 @@ export async function reconcileOnce(
     return compared
   }
   const { id, parts } = await run(() => activities.beginReconciling(), null)
-  const providers: { provider: string; movements: number; charges: number }[] = []
+  const providers: ComparedProvider[] = []
   for (const part of parts) {
     const movements = await all(activities.compareMovements, { part })
-    providers.push({ provider: part.provider, movements, charges: await all(activities.compareCharges, { part }) })
+    providers.push({
+      provider: part.provider,
+      isCompared: true,
+      movements,
+      charges: await all(activities.compareCharges, { part }),
+    })
   }
-  const payments = await all(activities.compareLedger, { since: parts[0]?.since })
-  const moves = await all(activities.compareMoves, {})
-  await all(activities.recheckDifferences, {})
+  const payments = await all(activities.compareLedger, { since: parts[0]?.since, away: [] })
+  const moves = await all(activities.compareMoves, { away: [] })
+  await all(activities.recheckDifferences, { away: [] })
   const counts = { ...sums, providers, payments, moves }
   await run(activities.endReconciling, { id, failure: null, ...counts })
   return { id, ...counts }

@@ -218,10 +218,12 @@ create table reconciliation_provider (
   watermark_before timestamptz,
   movements bigint not null default 0,
   charges bigint not null default 0,
+  -- To its end: then the watermark of the provider moves on.
+  is_compared boolean not null default false,
   primary key (reconciliation_id, provider)
 );
 
--- Up to when everything at the provider was compared. It moves on when a run has ended.
+-- Up to when everything at the provider was compared. It moves on when a run has ended in which it answered.
 create table reconciliation_watermark (
   provider text primary key,
   at timestamptz not null

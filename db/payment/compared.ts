@@ -14,6 +14,7 @@ export interface ChargeName {
 const PAYMENT = `
   p.id, p.order_id as "orderId", p.provider, p.key, p.reference, p.currency, p.status, coalesce(p.amount, 0) as amount,
   p.captured, p.released, p.refunded, p.refunding, p.disputed,
+  coalesce(p.outcome = 'completed', p.renews is not null) as pays,
   case when p.refunded = 0 then 0 else (
     select coalesce(sum(e.amount), 0)::bigint
     from ledger_entry e

@@ -1,5 +1,5 @@
 import type { DifferenceId, OrderId, PaymentId, ReconciliationId } from '../../domain/ids'
-import type { Difference } from '../../domain/payment/reconciliation'
+import type { Difference, DifferenceKind } from '../../domain/payment/reconciliation'
 import { newId } from '../id'
 import type { Db, Tx } from '../pool'
 import { statement } from '../sql'
@@ -108,12 +108,20 @@ export interface ReconciliationCounts {
   readonly moves: number
   /** Payments that were late, and agree now. */
   readonly healed: number
-  /** Those that are too young, or at work: they are compared next time. */
+  /** Those that are too young, at work, or of a provider that is away: they are compared next time. */
   readonly waiting: number
-  readonly providers: readonly { readonly provider: string; readonly movements: number; readonly charges: number }[]
+  readonly providers: readonly ComparedProvider[]
 }
 
-/** Ends a run, once. Only one that came to its end moves the watermarks on. */
+export interface ComparedProvider {
+  readonly provider: string
+  /** To its end, and so was everything else in the run. */
+  readonly isCompared: boolean
+  readonly movements: number
+  readonly charges: number
+}
+
+/** Ends a run, once. Only of providers that were compared to the end the watermarks move on. */
 export async function endReconciliation(
   db: Db,
   { id, failure, providers, ...counts }: ReconciliationCounts & { id: ReconciliationId; failure: string | null },
@@ -129,17 +137,17 @@ const END = statement(
       set state = case when :failure::text is null then 'completed' else 'failed' end, failure = :failure, payments = :payments,
           moves = :moves, healed = :healed, waiting = :waiting, ended_at = now()
       where id = :id and ended_at is null
-      returning id, state
+      returning id
     ),
     counted as (
       update reconciliation_provider p
-      set movements = c.movements, charges = c.charges
-      from ended, json_to_recordset(:parts::json) as c (provider text, movements bigint, charges bigint)
+      set movements = c.movements, charges = c.charges, is_compared = c."isCompared"
+      from ended, json_to_recordset(:parts::json) as c (provider text, movements bigint, charges bigint, "isCompared" boolean)
       where p.reconciliation_id = ended.id and p.provider = c.provider
-      returning p.provider, p.until, ended.state
+      returning p.provider, p.until, p.is_compared
     )
     insert into reconciliation_watermark (provider, at)
-    select provider, until from counted where state = 'completed'
+    select provider, until from counted where is_compared
     on conflict (provider) do update set at = greatest(reconciliation_watermark.at, excluded.at)`,
 )
 
@@ -232,26 +240,28 @@ const FORGET_SUSPECTED = statement(
   `delete from reconciliation_difference d where ${ABOUT} and d.state = 'suspected' and d.id <> all (:kept::text[])` as const,
 )
 
-/** What was suspected of a subject and cannot be looked at now, since it changes: the next run looks at it again. */
-export async function forgetSuspected(db: Db, subject: Subject): Promise<void> {
-  const { provider, paymentId } = subject
-  const reference = paymentId === null ? subject.chargeReference : null
-  await db.query(FORGET_SUSPECTED({ provider, paymentId, reference, kept: [] }))
+export interface UnsettledSubject {
+  readonly id: DifferenceId
+  /** `waiting`: it was not compared yet. */
+  readonly kind: DifferenceKind
+  readonly subject: Subject
 }
 
-/** Subjects of differences that are suspected or open, by the difference's id, behind `after`. */
+/** Subjects of differences that are suspected or open, newest first: what is written meanwhile is not among those behind `after`. */
 export async function listUnsettledSubjects(
   db: Db,
   page: { after: DifferenceId | ''; limit: number },
-): Promise<{ id: DifferenceId; subject: Subject }[]> {
+): Promise<UnsettledSubject[]> {
   const { rows } = await db.query<{
     id: DifferenceId
+    kind: DifferenceKind
     provider: string
     paymentId: PaymentId | null
     chargeReference: string
   }>(UNSETTLED({ ...page }))
-  return rows.map(({ id, provider, paymentId, chargeReference }) => ({
+  return rows.map(({ id, kind, provider, paymentId, chargeReference }) => ({
     id,
+    kind,
     subject: paymentId === null ? { provider, paymentId, chargeReference } : { provider, paymentId },
   }))
 }
@@ -259,10 +269,10 @@ export async function listUnsettledSubjects(
 const UNSETTLED = statement(
   'difference.unsettled',
   `
-    select id, provider, payment_id as "paymentId", charge_reference as "chargeReference"
+    select id, kind, provider, payment_id as "paymentId", charge_reference as "chargeReference"
     from reconciliation_difference
-    where state in ('suspected', 'open') and id > :after
-    order by id
+    where state in ('suspected', 'open') and (:after = '' or id < :after)
+    order by id desc
     limit :limit`,
 )
 
@@ -329,7 +339,7 @@ const RUN = `
   r.ended_at as "endedAt",
   (select count(*) from reconciliation_difference d where ${SEEN}) as differences,
   (select coalesce(json_agg(json_build_object('provider', p.provider, 'since', p.since, 'watermarkBefore', p.watermark_before,
-            'watermarkAfter', case when r.state = 'completed' then greatest(p.until, p.watermark_before) end,
+            'watermarkAfter', case when p.is_compared then greatest(p.until, p.watermark_before) end,
             'movements', p.movements, 'charges', p.charges) order by p.provider), '[]')
    from reconciliation_provider p where p.reconciliation_id = r.id) as providers` as const
 

@@ -16,6 +16,7 @@ export const DIFFERENCE_KINDS = {
   captured: 'What was captured: by the payment, and by the charge.',
   refunded: 'What the provider gave back: by the payment, and by the charge.',
   disputed: 'What is in disputes that are open or lost: by the payment, and by the charge.',
+  dispute_lost: 'What is in disputes that are lost: by the payment, and by the charge.',
   movement_unknown: 'Money moved at the provider, and no capture, refund or dispute of ours says so.',
   movement_missing: 'Our capture or refund succeeded, and the provider has no such movement.',
   held_for_nothing: 'The order is over, and the provider still holds money for it. Ours: nothing.',
@@ -24,7 +25,9 @@ export const DIFFERENCE_KINDS = {
   ledger_payable: 'Refunds on their way: by the payment, and by the ledger.',
   ledger_disputed: 'What is in disputes that are open or lost: by the payment, and by the ledger.',
   incomparable:
-    'The payment provider rejects what we ask about this charge, or our books cannot take what it shows, so that they cannot be compared. Ours: what the payment is for. Theirs: not known.',
+    'The payment provider rejects what we ask about this charge or has no answer to it, or our books cannot take what it shows, so that they cannot be compared. Ours: what the payment is for. Theirs: not known.',
+  waiting:
+    'It changed just then, and is compared by the next run. Ours: what the payment is for. Theirs: not known. It is never open.',
   order_total: 'More is kept for the order than it costs. Ours: what it costs. Theirs: what is kept.',
 } as const
 export type DifferenceKind = keyof typeof DIFFERENCE_KINDS
@@ -56,6 +59,8 @@ interface PaymentSums {
   readonly disputed: number
   /** Of `refunded`: given back by another way than the provider. */
   readonly elsewhere: number
+  /** It pays for its order, or is a renewal that is to do so: fulfillment owns its money. */
+  readonly pays: boolean
   /** It changed a short time ago: what the provider says may be older or newer. */
   readonly isRecent: boolean
   /** Something of its order is being captured, refunded or let go right now. */
@@ -186,6 +191,11 @@ export function incomparable(payment: Pick<OurPayment, 'amount' | 'currency'> | 
   return { kind: 'incomparable', object, ours, theirs: 0, currency }
 }
 
+/** A payment that changes right now: whatever was seen of it, it is compared later. */
+export function waiting({ id, amount, currency }: Pick<OurPayment, 'id' | 'amount' | 'currency'>): Difference {
+  return { kind: 'waiting', object: id, ours: amount, theirs: 0, currency }
+}
+
 /** Everything in which a payment differs from its charge (null: the provider has none), its ledger and its order. */
 export function comparePayment(payment: OurPayment, charge: TheirCharge | null): Difference[] {
   return [...compareCharge(payment, charge), ...compareBooks(payment)]
@@ -248,18 +258,24 @@ function compareAmount({ id, orderId, amount, currency, status }: PaymentSums, c
 }
 
 function compareSums(payment: ChargedPayment, charge: TheirCharge | null): Difference[] {
-  const { id, currency, captured, refunded, elsewhere, disputed } = payment
-  const lost = (charge?.disputes ?? []).filter(({ status }) => status !== 'won')
+  const { id, currency, captured, refunded, elsewhere, disputed, disputes } = payment
+  const theirs = charge?.disputes ?? []
   return differing(
     [
       ['authorized', authorizedOf(payment), charge ? heldBy(charge) : 0],
       ['captured', captured, charge?.captured ?? 0],
       ['refunded', refunded - elsewhere, charge?.refunded ?? 0],
-      ['disputed', disputed, lost.reduce((sum, { amount }) => sum + amount, 0)],
+      ['disputed', disputed, sumOf(theirs, ['open', 'lost'])],
+      // The sum before stays the same when an open one is lost.
+      ['dispute_lost', sumOf(disputes, ['lost']), sumOf(theirs, ['lost'])],
     ],
     id,
     currency,
   )
+}
+
+function sumOf(disputes: readonly OurDispute[], statuses: readonly OurDispute['status'][]): number {
+  return disputes.filter(({ status }) => statuses.includes(status)).reduce((sum, { amount }) => sum + amount, 0)
 }
 
 /** What the charge shows as moved, and our rows do not. */

@@ -136,7 +136,10 @@ export type RefundOutcome =
 
 export interface ChargeListPage {
   readonly charges: readonly Charge[]
-  /** {@link Charge.reference} of those that say what this port has no words for: one of them hides no other. */
+  /**
+   * {@link Charge.reference} of those that say what this port has no words for, and of those for which alone there was no
+   * answer: one of them hides no other.
+   */
   readonly unreadable: readonly string[]
   /** Null after the last page. */
   readonly nextCursor: string | null
@@ -166,7 +169,7 @@ export interface Movement {
 export interface MovementPage {
   /** Oldest first. */
   readonly movements: readonly Movement[]
-  /** {@link Movement.chargeReference} of those that say what this port has no words for, where it is known. */
+  /** {@link Movement.chargeReference} of such movements, where it is known. */
   readonly unreadable: readonly string[]
   /** Null after the last page. */
   readonly nextCursor: string | null

@@ -42,11 +42,11 @@ it('goes through each step slice by slice, and writes down what all of them came
     { part: PART, after: null },
     { part: PART, after: 'next' },
   ])
-  expect(worker.inputs('compareLedger')).toEqual([{ since: PART.since, after: null }])
+  expect(worker.inputs('compareLedger')).toEqual([{ since: PART.since, after: null, away: [] }])
   expect(worker.inputs('endReconciling')).toEqual([
     {
       ...{ id: ID, failure: null, payments: 0, moves: 7, healed: 2, waiting: 4 },
-      providers: [{ provider: 'sandbox', movements: 1_000, charges: 0 }],
+      providers: [{ provider: 'sandbox', isCompared: true, movements: 1_000, charges: 0 }],
     },
   ])
 })
@@ -73,4 +73,40 @@ it('says why it could not be made', async () => {
   expect(worker.inputs('endReconciling')).toMatchObject([
     { id: ID, failure: 'Step compareCharges failed: sandbox: no answer' },
   ])
+})
+
+describe('a provider that is away', () => {
+  const [AWAY, OTHER] = [{ ...PART, provider: 'away' }, PART]
+  const beginReconciling = async () => ({ id: ID, parts: [AWAY, OTHER] })
+  const compareMovements = async ({ part }: { part: typeof PART }) => {
+    if (part.provider === 'away') throw ApplicationFailure.nonRetryable('away: no answer')
+    return { ...NOTHING, compared: 3 }
+  }
+
+  it('keeps neither the others nor the ledger from being compared, and is reported', async () => {
+    expect(await reconcile({ beginReconciling, compareMovements })).toEqual({ id: ID, state: 'failed' })
+    expect(worker.calls()).toEqual(['beginReconciling', 'compareMovements', ...STEPS, 'endReconciling'])
+    for (const step of ['compareLedger', 'compareMoves', 'recheckDifferences'])
+      expect(worker.inputs(step)).toMatchObject([{ after: null, away: ['away'] }])
+    expect(worker.inputs('endReconciling')).toMatchObject([
+      {
+        failure: 'Step compareMovements failed: away: no answer',
+        providers: [
+          { provider: 'away', isCompared: false },
+          { provider: 'sandbox', isCompared: true, movements: 3 },
+        ],
+      },
+    ])
+  })
+
+  it('is one of two failures when a later step fails too: then nothing was compared to its end', async () => {
+    const compareLedger = () => Promise.reject(ApplicationFailure.nonRetryable('no ledger'))
+    expect(await reconcile({ beginReconciling, compareMovements, compareLedger })).toMatchObject({ state: 'failed' })
+    expect(worker.inputs('endReconciling')).toMatchObject([
+      {
+        failure: 'Step compareMovements failed: away: no answer. Step compareLedger failed: no ledger',
+        providers: [{ isCompared: false }, { isCompared: false }],
+      },
+    ])
+  })
 })

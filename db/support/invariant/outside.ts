@@ -25,6 +25,8 @@ export interface KnownAttempt {
   readonly refunded: number
   /** In disputes that are open or lost. */
   readonly disputed: number
+  /** Of `disputed`: for good. */
+  readonly lost: number
   /** Its money is not wanted (any more): it pays for nothing, is let go, or another attempt has taken its place. */
   readonly isUnwanted: boolean
 }
@@ -37,6 +39,7 @@ export async function readKnownAttempts(
   const { rows } = await pool.query<KnownAttempt>(
     `select p.key, o.id as "orderId", ${HAS_CASE} as "hasCase", p.status, p.reference, p.amount, p.currency, p.captured,
             p.released, p.disputed,
+            (select coalesce(sum(d.amount), 0)::bigint from dispute d where d.payment_id = p.id and d.status = 'lost') as lost,
             p.refunded + (
               select coalesce(sum(l.amount), 0)::bigint from ledger_entry l where l.payment_id = p.id and l.account = 'settled_elsewhere'
             ) as refunded,

@@ -36,6 +36,7 @@ import {
   stateOf,
 } from './charge'
 import { chargeOfMovement, EXPAND_MOVEMENT, movementOf } from './movement'
+import { eachReadable } from './readable'
 import { readWebhook } from './webhook'
 import { readWindow } from './windows'
 
@@ -203,10 +204,12 @@ export class StripeProvider implements PaymentProvider {
         const ids = [...new Set(items.flatMap(intentIdOf).reverse())].reverse()
         const { values, unreadable } = await eachReadable(
           ids,
-          async (id) => {
-            const intent = await read(requests, id)
-            return isBegun(intent) ? describe(requests, intent) : null
-          },
+          (id) =>
+            // Each with a deadline of its own: one that hangs does not take the time of the others.
+            this.#api.within('list', signal, async (each) => {
+              const intent = await read(each, id)
+              return isBegun(intent) ? describe(each, intent) : null
+            }),
           (id) => id,
         )
         return { charges: values.filter((charge) => charge !== null), unreadable, nextCursor }
@@ -234,12 +237,13 @@ export class StripeProvider implements PaymentProvider {
             ),
           ),
         )
-        const siblingsOf = async (source: string) => {
-          const { data } = await requests.ask('list balance transactions', (options) =>
-            transactions.list({ source, limit: 100 }, options),
-          )
-          return data.reverse()
-        }
+        const siblingsOf = (source: string) =>
+          this.#api.within('movements', signal, async (each) => {
+            const { data } = await each.ask('list balance transactions', (options) =>
+              transactions.list({ source, limit: 100 }, options),
+            )
+            return data.reverse()
+          })
         const { values, unreadable } = await eachReadable(
           items,
           (item) => movementOf(item, siblingsOf),
@@ -258,28 +262,6 @@ export class StripeProvider implements PaymentProvider {
   close(): Promise<void> {
     return this.#api.close()
   }
-}
-
-/** What can be read of a list, and the names of what cannot. Throws while Stripe does not answer. */
-async function eachReadable<Item, Value>(
-  items: readonly Item[],
-  readOne: (item: Item) => Promise<Value>,
-  nameOf: (item: Item) => string | null,
-): Promise<{ values: Value[]; unreadable: string[] }> {
-  const unreadable: string[] = []
-  const values = await Promise.all(
-    items.map(async (item) => {
-      try {
-        return [await readOne(item)]
-      } catch (error) {
-        // A key that is not valid says nothing about one of them.
-        if (!(error instanceof ProviderRejected) || error.code === 'not_allowed') throw error
-        unreadable.push(...[nameOf(item)].filter((name) => name !== null))
-        return []
-      }
-    }),
-  )
-  return { values: values.flat(), unreadable }
 }
 
 function isKeyAlive({ requestedAt }: ChargeRequest): boolean {

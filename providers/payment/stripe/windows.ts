@@ -21,7 +21,8 @@ const FIRST_SECONDS = 21_600
 
 /**
  * One page of what was created since then, oldest first. Stripe lists newest first and has no cursor for the other way
- * round: so time is cut into windows that one request can show whole. A cursor is `<from>/<seconds>`.
+ * round: so time is cut into windows that one request can show whole. One second cannot be cut: what is more than a page is
+ * told from its newest on. A cursor is `<from>/<seconds>`, and inside such a second `<from>/1/<id>`, of the last one told.
  */
 export async function readWindow<T extends { readonly id: string }>(
   since: string,
@@ -29,38 +30,31 @@ export async function readWindow<T extends { readonly id: string }>(
   list: ListCreated<T>,
 ): Promise<WindowPage<T>> {
   const now = Math.floor(Date.now() / 1_000)
-  let { from, seconds } = cursor === null ? startAt(since) : readCursor(cursor)
-  for (;;) {
+  const { from, after, ...window } = cursor === null ? startAt(since) : readCursor(cursor)
+  for (let { seconds } = window; ; seconds = Math.max(1, Math.floor(seconds / 4))) {
     const to = Math.min(from + seconds, now + 1)
-    const page = await list({ gte: from, lt: to })
-    if (!page.has_more || seconds === 1) {
-      const items = [...page.data, ...(page.has_more ? await theRest(list, { gte: from, lt: to }, page) : [])]
-      return { items: items.reverse(), nextCursor: to > now ? null : `${to}/${seconds * 2}` }
-    }
-    seconds = Math.max(1, Math.floor(seconds / 4))
+    const { data, has_more: hasMore } = await list({ gte: from, lt: to }, after)
+    if (hasMore && seconds > 1) continue
+    const items = data.toReversed()
+    if (hasMore) return { items, nextCursor: `${from}/1/${data.at(-1)?.id ?? ''}` }
+    return { items, nextCursor: to > now ? null : `${to}/${seconds * 2}` }
   }
 }
 
-/** Of one second: a window that cannot be cut. */
-async function theRest<T extends { readonly id: string }>(
-  list: ListCreated<T>,
-  range: { readonly gte: number; readonly lt: number },
-  first: Listed<T>,
-): Promise<T[]> {
-  const items: T[] = []
-  for (let page = first; page.has_more; ) {
-    page = await list(range, page.data.at(-1)?.id)
-    items.push(...page.data)
-  }
-  return items
+interface Window {
+  readonly from: number
+  readonly seconds: number
+  readonly after?: string
 }
 
-function startAt(since: string): { from: number; seconds: number } {
+function startAt(since: string): Window {
   return { from: Math.floor(Date.parse(since) / 1_000), seconds: FIRST_SECONDS }
 }
 
-function readCursor(cursor: string): { from: number; seconds: number } {
-  const [from = Number.NaN, seconds = Number.NaN] = cursor.split('/').map(Number)
-  if (!Number.isSafeInteger(from) || !(seconds >= 1)) throw new TypeError(`${cursor} is no cursor of Stripe's lists`)
-  return { from, seconds }
+function readCursor(cursor: string): Window {
+  const [from, seconds, after] = cursor.split('/')
+  const window = { from: Number(from), seconds: Number(seconds), ...(after !== undefined && { after }) }
+  if (!Number.isSafeInteger(window.from) || !(window.seconds >= 1))
+    throw new TypeError(`${cursor} is no cursor of Stripe's lists`)
+  return window
 }

@@ -3,18 +3,22 @@ import { createReconciliationActivities } from '../../../activities/payment/reco
 import type { OrderWorkflows } from '../../../activities/deps'
 import { reconcileOnce } from '../../../bench/payment/run'
 import { readSettings } from '../../../config'
+import { newId } from '../../../db/id'
+import { listOrdersAtWork } from '../../../db/order/sweep'
 import { withBooks } from '../../../db/payment/books'
 import {
   acceptDifference,
   listDifferences,
+  listUnsettledSubjects,
   readReconciliation,
   type RecordedDifference,
   type Reconciliation,
 } from '../../../db/payment/reconciliation'
+import { claimRenewal } from '../../../db/payment/work'
 import { withTransaction } from '../../../db/pool'
 import { listOpenCases } from '../../../db/support/attention'
 import type { OrderId, PaymentId } from '../../../domain/ids'
-import type { CaptureBook } from '../../../domain/payment/books'
+import type { CaptureBook, RefundBook } from '../../../domain/payment/books'
 import type { PaymentProviders } from '../../../providers/payment'
 import { type PaymentProvider, ProviderRejected, ProviderUnavailable } from '../../../providers/payment/provider'
 import { ChargeClient, SandboxClient } from '../../sandbox/client'
@@ -23,7 +27,11 @@ import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '..
 let effects: PaymentEffects
 let sandbox: SandboxClient
 let activities: ReturnType<typeof createReconciliationActivities>
-let told: { orderId: OrderId; paymentId: PaymentId }[]
+interface News {
+  readonly orderId: OrderId
+  readonly paymentId: PaymentId
+}
+let told: { checkout: News[]; fulfillment: News[]; settlement: News[] }
 beforeAll(async () => {
   effects = await startPaymentEffects()
   sandbox = new SandboxClient(effects.stack.stack.file.sandbox)
@@ -31,7 +39,7 @@ beforeAll(async () => {
 afterAll(() => effects?.stop(), 30_000)
 beforeEach(async () => {
   activities = activitiesAfter(0)
-  told = []
+  told = { checkout: [], fulfillment: [], settlement: [] }
   await reconcile()
   // What earlier tests have left is known.
   await pool().query(`
@@ -42,10 +50,19 @@ beforeEach(async () => {
 
 const pool = () => effects.stack.database.pool
 
-function activitiesAfter(seconds: number, providers: PaymentProviders = effects.providers) {
+function activitiesAfter(
+  seconds: number,
+  providers: PaymentProviders = effects.providers,
+  more: Partial<OrderWorkflows> = {},
+) {
   const { stack } = effects
   const settings = { ...readSettings(stack.stack.env), RECONCILIATION_QUIET_SECONDS: seconds }
-  const orders = { tellCheckout: async (news: (typeof told)[number]) => told.push(news) > 0 } as Partial<OrderWorkflows>
+  const orders: Partial<OrderWorkflows> = {
+    tellCheckout: async (news) => told.checkout.push(news) > 0,
+    tellNews: async ({ pays, ...news }) => void told[pays ? 'fulfillment' : 'settlement'].push(news),
+    tellSettlement: async (news) => void told.settlement.push(news),
+    ...more,
+  }
   return createReconciliationActivities({
     pool: stack.database.pool,
     providers,
@@ -105,6 +122,9 @@ async function captured(amount: number, method?: string): Promise<Paid> {
   return order
 }
 
+const orderStatusOf = async (orderId: OrderId) =>
+  (await pool().query(`select status from orders where id = $1`, [orderId])).rows[0]?.status
+
 const statusOf = async (paymentId: PaymentId) =>
   (
     await pool().query(`select status, captured::int, refunded::int, amount::int from payment where id = $1`, [
@@ -130,7 +150,7 @@ it('heals a lost webhook of an attempt by its workflow, and says that it differs
   expect(await effects.run(effects.activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
   await effects.shop.decide((await order.buyer.state(order.orderId)).action.url, 'approve')
   expect(figures(await differences())).toEqual([['authorized', 0, 1_000]])
-  expect(told).toContainEqual({ orderId: order.orderId, paymentId })
+  expect(told.checkout).toContainEqual({ orderId: order.orderId, paymentId })
   expect(await cases()).toHaveLength(1)
 
   const [charge] = await effects.shop.charges(order.orderId)
@@ -155,6 +175,64 @@ it.each([
   expect(await statusOf(paymentId)).toMatchObject(expected)
   expect(await cases()).toEqual([])
   expect(await reconcile()).toMatchObject({ healed: 0 })
+})
+
+it.each([
+  ['lost', 'on_hold', 100],
+  ['won', 'confirmed', 0],
+] as const)('hears that a dispute was %s when its webhook was lost', async (status, orderStatus, disputed) => {
+  const { orderId, paymentId, charge } = await captured(400)
+  await charge.dispute({ amount: 100 })
+  expect(await reconcile()).toMatchObject({ healed: 1 })
+  expect(await orderStatusOf(orderId)).toBe('on_hold')
+  await charge.close((await charge.now()).disputes[0]?.id as string, status)
+
+  expect(await reconcile()).toMatchObject({ healed: 1 })
+  const { rows } = await pool().query(
+    `select d.status, p.disputed::int from dispute d join payment p on p.id = d.payment_id
+    where p.id = $1`,
+    [paymentId],
+  )
+  expect(rows).toEqual([{ status, disputed }])
+  const entries = await pool().query(`select from ledger_entry where payment_id = $1 and operation = $2`, [
+    paymentId,
+    `dispute_${status}`,
+  ])
+  expect(entries.rowCount).toBe(2)
+  // What is lost is for a person to deal with.
+  expect(await orderStatusOf(orderId)).toBe(orderStatus)
+  expect(told.fulfillment).toContainEqual({ orderId, paymentId, isOver: false })
+  expect(await cases()).toEqual([])
+})
+
+it('leaves its news in the row when nobody could be told of it: the sweep tells the owner', async () => {
+  const { orderId, paymentId, charge } = await captured(400)
+  await charge.dispute({ amount: 100 })
+  const away = Object.assign(new Error('14 UNAVAILABLE'), { code: 14, details: 'no connection', metadata: {} })
+  let failures = 1
+  const tellNews: OrderWorkflows['tellNews'] = async () => (failures-- > 0 ? Promise.reject(away) : undefined)
+  activities = activitiesAfter(0, effects.providers, { tellNews, tellCheckout: async () => false })
+  await expect(reconcile()).rejects.toBe(away)
+  // On the retry both sides agree, and nobody is told.
+  expect(await reconcile()).toMatchObject({ healed: 0 })
+
+  await pool().query(`update payment set news_at = news_at - interval '1 minute' where id = $1`, [paymentId])
+  const work = { shard: 0, shards: 1, limit: 1_000, after: '', holdSeconds: 900, overdueSeconds: 120 }
+  expect((await listOrdersAtWork(pool(), work)).filter((order) => order.orderId === orderId)).toContainEqual(
+    expect.objectContaining({ owner: 'fulfillment', object: paymentId, mustRemind: true }),
+  )
+})
+
+it('hands a renewal whose answer was lost to fulfillment, which made it', async () => {
+  const { orderId, paymentId } = await paid()
+  const renewalId = newId('payment')
+  await withTransaction(pool(), (tx) => claimRenewal(tx, { paymentId, renewalId, amount: 1_000 }))
+  const key = `${orderId}/charge/2`
+  await sandbox.made(key, { reference: orderId, amount: 1_000, currency: 'GBP' })
+  activities = activitiesAfter(0, effects.providers, { tellCheckout: async () => false })
+  expect(await differences()).toMatchObject([{ kind: 'authorized', paymentId: renewalId, ours: 0, theirs: 1_000 }])
+  expect(told.fulfillment).toContainEqual({ orderId, paymentId: renewalId, isOver: false })
+  expect(told.settlement).toEqual([])
 })
 
 it('opens a case for a charge that nobody asked for, once, until its money has gone back', async () => {
@@ -218,17 +296,20 @@ it('finds a capture of ours that the provider never made, also when that was lon
   }
 })
 
-/** The provider, of which one charge does not answer to its key any more: somebody has changed it there. */
-function rejecting({ orderId }: Paid, error: Error): PaymentProviders {
+/** The provider, with something of it changed. */
+function providersWith(change: (provider: PaymentProvider) => Partial<PaymentProvider>): PaymentProviders {
   const get = (name: string): PaymentProvider | undefined => {
     const provider = effects.providers.get(name)
-    const find: PaymentProvider['find'] = (charge, signal) => {
-      if (charge.orderId === orderId) return Promise.reject(error)
-      return (provider as PaymentProvider).find(charge, signal)
-    }
-    return provider && Object.assign(Object.create(provider) as PaymentProvider, { find })
+    return provider && Object.assign(Object.create(provider) as PaymentProvider, change(provider))
   }
   return Object.assign(Object.create(effects.providers) as PaymentProviders, { get })
+}
+
+/** The provider, of which one charge does not answer to its key any more: somebody has changed it there. */
+function rejecting({ orderId }: Paid, error: Error): PaymentProviders {
+  return providersWith((provider) => ({
+    find: (charge, signal) => (charge.orderId === orderId ? Promise.reject(error) : provider.find(charge, signal)),
+  }))
 }
 
 it('goes on behind a charge that the provider rejects, which is a difference until it can be compared', async () => {
@@ -256,7 +337,6 @@ it('goes on behind a charge that the provider rejects, which is a difference unt
 })
 
 it.each([
-  ['the provider is away', new ProviderUnavailable('no answer')],
   ['the provider does not let us in', new ProviderRejected('not_allowed', 'our key is not valid')],
   ['Postgres is away', Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })],
 ])('compares nothing while %s', async (_, error) => {
@@ -264,6 +344,57 @@ it.each([
   await order.charge.refund({ amount: 30 })
   activities = activitiesAfter(0, rejecting(order, error))
   await expect(reconcile()).rejects.toBe(error)
+})
+
+/** The provider is away, but for its lists at first. */
+function leaving(error: Error): PaymentProviders {
+  let isThere = true
+  return providersWith((provider) => ({
+    movements: (...page) => (isThere ? provider.movements(...page) : Promise.reject(error)),
+    find: async () => {
+      isThere = false
+      throw error
+    },
+  }))
+}
+
+it('compares nothing while the provider is away', async () => {
+  const { charge } = await captured(400)
+  await charge.refund({ amount: 30 })
+  const error = new ProviderUnavailable('no answer')
+  activities = activitiesAfter(0, leaving(error))
+  await expect(reconcile()).rejects.toBe(error)
+})
+
+it('goes on behind a charge for which alone the provider has no answer, which is a difference until it has', async () => {
+  const [silentOne, other] = [await captured(400), await captured(400)]
+  for (const { charge } of [silentOne, other]) await charge.refund({ amount: 30 })
+  activities = activitiesAfter(0, rejecting(silentOne, new ProviderUnavailable('answered 500')))
+  for (let night = 0; night < 2; night++)
+    expect(await differences()).toMatchObject([{ kind: 'incomparable', paymentId: silentOne.paymentId, state: 'open' }])
+  expect(await statusOf(other.paymentId)).toMatchObject({ refunded: 30 })
+  expect(await cases()).toHaveLength(1)
+
+  activities = activitiesAfter(0)
+  expect(await differences()).toEqual([])
+  expect(await cases()).toEqual([])
+}, 30_000)
+
+it('asks a provider that is away for nothing, and keeps what it knows', async () => {
+  const { charge, paymentId } = await captured(400)
+  const change = (by: number) =>
+    pool().query(`update payment set captured = captured + $2 where id = $1`, [paymentId, by])
+  await change(-100)
+  const ids = (await differences()).map(({ id }) => id)
+  await charge.refund({ amount: 30 })
+  activities = activitiesAfter(0, leaving(new ProviderUnavailable('no answer')))
+  const input = { after: null, away: ['sandbox'] }
+  await effects.run(activities.compareLedger, { ...input, since: new Date(0).toISOString() })
+  await effects.run(activities.compareMoves, input)
+  expect(await effects.run(activities.recheckDifferences, input)).toMatchObject({ healed: 0, waiting: 1 })
+  const kept = await listUnsettledSubjects(pool(), { after: '', limit: 100 })
+  expect(kept.map(({ id }) => id)).toEqual(expect.arrayContaining(ids))
+  await change(100)
 })
 
 it('leaves alone what a person has accepted, until its figures change', async () => {
@@ -295,6 +426,47 @@ it('goes on while another order is in flight: what is young, or at work, waits',
   await sandbox.made(randomUUID(), { reference: 'younger' })
   expect(figures(await differences())).toEqual(figures(found))
   await new ChargeClient(sandbox, foreign.id).void()
+})
+
+/** The provider, whose lists tell of nothing any more. */
+const silent = () =>
+  providersWith((provider) => ({
+    list: async () => ({ charges: [], unreadable: [], nextCursor: null }),
+    movements: async () => ({ movements: [], unreadable: [], nextCursor: null }),
+    find: (charge, signal) => provider.find(charge, signal),
+  }))
+
+it('looks again at what had to wait, however long, also when the provider lists it no more', async () => {
+  const { orderId, paymentId, charge } = await captured(400)
+  const [claimed] = (await withBooks(pool(), orderId, (books) =>
+    books.claimRefund({ amount: 50, cause: 'staff', reasonCode: null, restock: false, actor: null }),
+  )) as RefundBook[]
+  await charge.refund({ amount: 30 })
+  expect((await reconcile()).waiting).toBeGreaterThan(0)
+  activities = activitiesAfter(0, silent())
+  for (let night = 0; night < 3; night++) expect(await differences()).toEqual([])
+  expect(await statusOf(paymentId)).toMatchObject({ refunded: 0 })
+
+  const refused = { outcome: 'failed', code: 'refused', reference: null } as const
+  await withBooks(pool(), orderId, (books) => books.answerRefund((claimed as RefundBook).id, refused))
+  expect(await reconcile()).toMatchObject({ healed: 1 })
+  expect(await statusOf(paymentId)).toMatchObject({ refunded: 30 })
+  const kept = await listUnsettledSubjects(pool(), { after: '', limit: 100 })
+  expect(kept.map(({ subject }) => subject.paymentId)).not.toContain(paymentId)
+})
+
+it('gives the owner of what had waited until the next run before it says that it differs', async () => {
+  const order = await effects.placed('pm_card_authenticationRequired')
+  const { paymentId } = order.attempt
+  expect(await effects.run(effects.activities.charge, { paymentId })).toMatchObject({ outcome: 'waiting' })
+  await effects.shop.decide((await order.buyer.state(order.orderId)).action.url, 'approve')
+  activities = activitiesAfter(600)
+  expect(await differences()).toEqual([])
+
+  activities = activitiesAfter(0, silent())
+  expect(await differences()).toEqual([])
+  expect(told.checkout).toContainEqual({ orderId: order.orderId, paymentId })
+  expect(figures(await differences())).toEqual([['authorized', 0, 1_000]])
 })
 
 it('moves the watermark on with the end of a run, and begins 48 h before it', async () => {

@@ -114,14 +114,19 @@ async function catchUp({ orderId, paymentId, request }: Charged): Promise<void> 
   await withBooks(database.pool, orderId, (books) => books.observe(paymentId, seen))
 }
 
-async function dispute({ request }: Charged, amount: number): Promise<void> {
-  const response = await fetch(`${sandbox.url}/v1/charges/${request.reference}/dispute`, {
+async function post({ request }: Charged, path: string, body: object): Promise<void> {
+  const response = await fetch(`${sandbox.url}/v1/charges/${request.reference}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ amount }),
+    body: JSON.stringify(body),
   })
   expect(response.ok).toBe(true)
 }
+
+const dispute = (order: Charged, amount: number) => post(order, '/dispute', { amount })
+
+const closeDispute = (order: Charged, reference: string, status: 'won' | 'lost') =>
+  post(order, `/disputes/${reference}/close`, { status })
 
 async function violated(): Promise<string[]> {
   return (await audit()).checks.filter(({ ok }) => !ok).map(({ name }) => name)
@@ -132,6 +137,18 @@ const atProvider = (names: readonly string[]): string[] =>
   names.filter((name) => /provider|charge/.test(name) && name !== 'every_event_from_a_provider_is_acted_on')
 
 describe('charges', () => {
+  it('whose dispute is lost there do not agree while it is open here', async () => {
+    const order = await won()
+    await capture(order, 300)
+    await dispute(order, 50)
+    await catchUp(order)
+    const { disputes } = (await provider.find(order.request)) as Charge
+    await closeDispute(order, disputes[0]?.reference as string, 'lost')
+    expect(atProvider(await violated())).toEqual(['charges_agree_with_the_payments'])
+    await catchUp(order)
+    expect(atProvider(await violated())).toEqual([])
+  })
+
   it('that were captured in parts, released, refunded and disputed agree once the books have caught up', async () => {
     const order = await won()
     await capture(order, 300)

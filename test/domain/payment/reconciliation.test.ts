@@ -49,6 +49,7 @@ const OURS: OurPayment = {
   refunding: 0,
   disputed: 0,
   elsewhere: 0,
+  pays: true,
   isRecent: false,
   isAtWork: false,
   captures: [CAPTURE],
@@ -72,6 +73,12 @@ const THEIRS: TheirCharge = {
   disputes: [],
 }
 const DISPUTE = { reference: 'dp_1', amount: 50, status: 'open' } as const
+const DISPUTED: Partial<OurPayment> = {
+  disputed: 50,
+  disputes: [DISPUTE],
+  ledger: { ...OURS.ledger, clearing: 150, disputed: 50 },
+  order: { ...OURS.order, kept: 150 },
+}
 
 type Case = [string, Partial<OurPayment>, Partial<TheirCharge> | null, [kind: string, ours: number, theirs: number][]]
 
@@ -194,15 +201,35 @@ test.each<Case>([
       ['disputed', 0, 50],
     ],
   ],
+  ['a dispute that both know', DISPUTED, { disputes: [DISPUTE] }, []],
   [
-    'a dispute that both know',
-    {
-      disputed: 50,
-      disputes: [DISPUTE],
-      ledger: { ...OURS.ledger, clearing: 150, disputed: 50 },
-      order: { ...OURS.order, kept: 150 },
-    },
-    { disputes: [DISPUTE] },
+    'a dispute that is lost there and open here',
+    DISPUTED,
+    { disputes: [{ ...DISPUTE, status: 'lost' }] },
+    [['dispute_lost', 0, 50]],
+  ],
+  [
+    'a dispute that is lost there and won here',
+    { disputes: [{ ...DISPUTE, status: 'won' }] },
+    { disputes: [{ ...DISPUTE, status: 'lost' }] },
+    [
+      ['disputed', 0, 50],
+      ['dispute_lost', 0, 50],
+    ],
+  ],
+  [
+    'a dispute that is won there and open here',
+    DISPUTED,
+    { disputes: [{ ...DISPUTE, status: 'won' }] },
+    [
+      ['movement_unknown', 0, 50],
+      ['disputed', 50, 0],
+    ],
+  ],
+  [
+    'a dispute that both have lost',
+    { ...DISPUTED, disputes: [{ ...DISPUTE, status: 'lost' }] },
+    { disputes: [{ ...DISPUTE, status: 'lost' }] },
     [],
   ],
   [

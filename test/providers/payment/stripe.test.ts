@@ -579,6 +579,80 @@ test('an intent that cannot be read hides no other in the lists', async () => {
   expect(seen.moved).toContain(other.reference)
 })
 
+/** A page of each list, until the last one. */
+async function allCharges(since: string): Promise<{ charges: string[]; unreadable: string[]; pages: number }> {
+  const seen = { charges: [] as string[], unreadable: [] as string[], pages: 0 }
+  for (let cursor: string | null = null, isFirst = true; isFirst || cursor !== null; isFirst = false) {
+    const page = await stripe.list(since, cursor)
+    seen.charges.push(...page.charges.map(({ reference }) => reference))
+    seen.unreadable.push(...page.unreadable)
+    seen.pages++
+    cursor = page.nextCursor
+  }
+  return seen
+}
+
+describe('a list of which one intent alone gives no answer', () => {
+  const minuteAgo = () => new Date(Date.now() - 60_000).toISOString()
+  const read = ({ reference }: { reference: string }) => new RegExp(`^GET /v1/payment_intents/${reference}$`)
+
+  test('is read to its end, and names it', async () => {
+    const [silent, other] = [await authorized(), await authorized()]
+    for (let time = 0; time < 2; time++) stub.failNext(read(silent), 500)
+    expect(await allCharges(minuteAgo())).toMatchObject({
+      charges: [other.reference],
+      unreadable: [silent.reference],
+    })
+  })
+
+  test('waits for it no longer than for an answer', async () => {
+    const [silent, other] = [await authorized(), await authorized()]
+    stub.slowDown(read(silent), 1_500)
+    stripe = adapter({ timeoutMs: 400 })
+    expect(await allCharges(minuteAgo())).toMatchObject({
+      charges: [other.reference],
+      unreadable: [silent.reference],
+    })
+  })
+
+  test('asks for it once more', async () => {
+    const charges = [await authorized(), await authorized()]
+    for (const charge of charges) stub.failNext(read(charge), 429)
+    expect(await allCharges(minuteAgo())).toMatchObject({ charges: { length: 2 }, unreadable: [] })
+  })
+
+  test('is none when no intent gives one', async () => {
+    const charges = [await authorized(), await authorized()]
+    for (const charge of [...charges, ...charges]) stub.failNext(read(charge), 500)
+    await expect(stripe.list(minuteAgo(), null)).rejects.toBeInstanceOf(ProviderUnavailable)
+  })
+})
+
+test('a crowded second is read a few at a time, in pages', async () => {
+  stub.account.shift = -100
+  const now = Date.now
+  Date.now = () => 1_800_000_000_000
+  try {
+    for (let time = 0; time < 90; time++) {
+      const intent = stub.account.createIntent({ amount: '100', currency: 'gbp', capture_method: 'manual' })
+      stub.account.confirmIntent(intent.id, { payment_method: 'pm_card_visa' })
+    }
+    stub.slowDown(/^GET \/v1\/payment_intents\//, 20)
+    let most = 0
+    const watch = setInterval(() => {
+      most = Math.max(most, stub.requests.filter(({ answer }) => answer === null).length)
+    }, 1)
+    const { charges, pages } = await allCharges(new Date(1_800_000_000_000 - 3_600_000).toISOString())
+    clearInterval(watch)
+    expect(new Set(charges).size).toBe(90)
+    expect(pages).toBeGreaterThan(4)
+    expect(most).toBeGreaterThan(1)
+    expect(most).toBeLessThanOrEqual(10)
+  } finally {
+    Date.now = now
+  }
+})
+
 describe('release', () => {
   test('of what was never captured voids it', async () => {
     const charge = await authorized()

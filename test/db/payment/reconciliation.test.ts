@@ -1,0 +1,42 @@
+import {
+  beginReconciliation,
+  endReconciliation,
+  readReconciliation,
+  type Reconciliation,
+} from '../../../db/payment/reconciliation'
+import { withTransaction } from '../../../db/pool'
+import { testDatabase, type TestDatabase } from '../../support/database'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await testDatabase()
+})
+afterAll(() => database.drop())
+
+/** A run over two providers, of which these answered. */
+async function run(answered: readonly string[]): Promise<Reconciliation> {
+  const names = ['away', 'sandbox']
+  const begun = { providers: names, quietSeconds: 0 }
+  const { id } = await withTransaction(database.pool, (tx) => beginReconciliation(tx, begun))
+  const failure = answered.length === names.length ? null : 'no answer'
+  const counts = { payments: 0, moves: 0, healed: 0, waiting: 0, movements: 0, charges: 0 }
+  const providers = names.map((provider) => ({ provider, isCompared: answered.includes(provider), ...counts }))
+  await endReconciliation(database.pool, { id, failure, ...counts, providers })
+  return (await readReconciliation(database.pool, id)) as Reconciliation
+}
+
+it('moves the watermark on of each provider that was compared to its end, and leaves that of the others', async () => {
+  const first = await run(['away', 'sandbox'])
+  expect(first).toMatchObject({ state: 'completed', failure: null })
+  const marks = first.providers.map(({ watermarkAfter }) => watermarkAfter)
+  expect(marks).toEqual([expect.any(String), expect.any(String)])
+
+  const second = await run(['sandbox'])
+  expect(second).toMatchObject({ state: 'failed', failure: 'no answer' })
+  expect(second.providers.map(({ watermarkBefore }) => watermarkBefore)).toEqual(marks)
+  expect(second.providers.map(({ watermarkAfter }) => watermarkAfter)).toEqual([null, expect.any(String)])
+
+  const third = await run([])
+  const after = second.providers[1]?.watermarkAfter
+  expect(third.providers.map(({ watermarkBefore }) => watermarkBefore)).toEqual([marks[0], after])
+})
