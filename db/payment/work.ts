@@ -12,7 +12,7 @@ export async function readPaymentWork(
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId | null },
 ): Promise<PaymentWork | null> {
   // Before the reading: what is asked for from now on is told again.
-  if (paymentId === null) await db.query(HEARD({ orderId }))
+  await db.query(HEARD({ orderId }))
   const { rows } = await db.query<PaymentWork>(READ_WORK({ orderId, paymentId }))
   return rows[0] ?? null
 }
@@ -20,8 +20,9 @@ export async function readPaymentWork(
 const HEARD = statement('payment.heard', 'update orders set work_told = false where id = :orderId and work_told')
 
 /**
- * Notes that the owner of the order's money is told of something to do. False when it was told already and has not read since:
- * a crowd of commands is one signal, for Temporal takes no more than a hundred of them beside one task.
+ * Notes that an owner of the order's money, fulfillment or a settlement, is told of something to do. False when one was told
+ * already and none has read since: a crowd of commands is one signal, for Temporal takes no more than a hundred of them beside
+ * one task. Of two settlements, the one that was not told the sweep tells.
  */
 export async function noteTold(db: Db, orderId: OrderId): Promise<boolean> {
   const { rowCount } = await db.query(NOTE_TOLD({ orderId }))

@@ -1,6 +1,6 @@
 import { newId } from '../../../db/id'
 import { withBooks } from '../../../db/payment/books'
-import { isMoneyAtWork, readFirstLooks, readPaymentWork } from '../../../db/payment/work'
+import { isMoneyAtWork, noteTold, readFirstLooks, readPaymentWork } from '../../../db/payment/work'
 import type { CaptureId, RefundId } from '../../../domain/ids'
 import type { Books } from '../../../domain/payment/books'
 import { testDatabase, type TestDatabase } from '../../support/database'
@@ -168,6 +168,14 @@ describe('what is to be done with the money of an order', () => {
   it('is unknown of no order', async () => {
     expect(await readPaymentWork(database.pool, { orderId: newId('order'), paymentId: null })).toBeNull()
   })
+})
+
+it.each(['fulfillment', 'a settlement'] as const)('is told again once %s has read the rows', async (owner) => {
+  const order = await confirmed()
+  const isTold = () => noteTold(database.pool, order.orderId)
+  expect([await isTold(), await isTold()]).toEqual([true, false])
+  await workOf(order, owner === 'fulfillment' ? null : order.paymentId)
+  expect(await isTold()).toBe(true)
 })
 
 describe('when fulfillment looks by itself', () => {
