@@ -70,7 +70,7 @@ export const ATTENTION_CASES = {
       {
         repair: 'resolveStep',
         outcome: 'done',
-        when: "You have given the money back yourself, on the provider's own pages or in another way. It has not gone back before.",
+        when: "You have given the money back yourself, on the provider's own pages or in another way. It has not gone back before, and will not.",
         steps: ['refundPayment'],
       },
       {

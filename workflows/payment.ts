@@ -270,14 +270,47 @@ export class MoneyWorker {
   }
 
   /** The provider takes its time, days perhaps: it is asked at growing intervals, besides whenever it has news. */
-  private async watch(
-    refund: Extract<WorkItem, { kind: 'refund' }>,
-    atWork: AtWork,
-    work: PaymentWorkToDo,
-  ): Promise<void> {
-    for (let wait = FIRST_LOOK_MS; !atWork.isGone; wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)) {
-      if (await condition(() => atWork.isGone, wait)) return
+  private async watch(refund: Refund, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    if (timeToDecide(refund) <= 0) return this.askAboutSilence(refund, atWork, work)
+    // Once it is late it is taken up anew, if the rows still ask for it.
+    for (
+      let wait = FIRST_LOOK_MS;
+      !atWork.isGone && timeToDecide(refund) > 0;
+      wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)
+    ) {
+      if (await condition(() => atWork.isGone, Math.min(wait, timeToDecide(refund)))) return
       if (!(await succeeds(() => doOnce(refund)))) await this.tryOn(refund, atWork, work)
+      this.mustRead = true
+    }
+  }
+
+  /** The provider has had it for weeks, and only says that it is on its way: a person may know more. It is looked up all the same. */
+  private async askAboutSilence(refund: Refund, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    const asking = { isOver: false }
+    const looking = this.lookRarely(refund, () => asking.isOver || atWork.isGone)
+    const end = await this.intervention.askPerson(
+      {
+        step: 'refundPayment',
+        code: work.isOver ? 'late_money' : 'step_failing',
+        object: refund.object,
+        waitsFor: `the payment provider to ${describe(refund, work)}`,
+        detail: 'The provider has accepted it, and has not said for weeks what became of it.',
+        isOver: work.isOver,
+        isBeside: true,
+      },
+      () => atWork.isGone,
+    )
+    asking.isOver = true
+    await looking
+    if (end.by === 'retry') await succeeds(() => doOnce(refund))
+    if (end.by === 'resolved' && end.outcome === 'done')
+      await this.run(settleElsewhere, { orderId: this.scope.orderId, object: refund.object }, refund)
+  }
+
+  /** A look-up that fails is none: a person is asked already. */
+  private async lookRarely(refund: Refund, isOver: () => boolean): Promise<void> {
+    while (!(await condition(isOver, LOOK_AGAIN_MS_MAX))) {
+      await succeeds(() => doOnce(refund))
       this.mustRead = true
     }
   }
@@ -302,9 +335,15 @@ export class MoneyWorker {
 type News = Extract<WorkItem, { kind: 'news' }>
 type Dispute = Extract<WorkItem, { kind: 'dispute' }>
 type Renewal = Extract<WorkItem, { kind: 'renewal' }>
+type Refund = Extract<WorkItem, { kind: 'refund' }>
 type Refusable = Extract<WorkItem, { kind: 'capture' | 'refund' }>
 /** What the provider is to do. */
 type Move = Exclude<WorkItem, Dispute | Renewal | News>
+
+/** How long the provider may still think about a refund, in milliseconds. Runs from before it was bounded hold no such moment. */
+function timeToDecide({ decideBy }: Refund): number {
+  return (decideBy ?? Number.POSITIVE_INFINITY) - Date.now()
+}
 
 function isMove(item: WorkItem): item is Move {
   if (item.kind === 'dispute' || item.kind === 'renewal' || item.kind === 'news') return false

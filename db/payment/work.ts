@@ -5,6 +5,8 @@ import { statement } from '../sql'
 
 /** An authorization is renewed, or a person is asked, so long before it ends. */
 const RENEW_HOURS_BEFORE = 48
+/** A provider that has taken a refund may think so long before a person is asked; the sweep holds it for late then too. */
+const DECIDED_AFTER_DAYS = 14
 
 /** What is to be done, read from the rows that ask for it. Null when there is no such order. `paymentId` null: of those that pay for it. */
 export async function readPaymentWork(
@@ -75,7 +77,9 @@ const READ_WORK = statement(
         where c.order_id = o.id and c.at_work and ${IN_SCOPE}
         union all
         select 3, r.number, json_build_object('kind', 'refund', 'object', r.id, 'paymentId', r.payment_id,
-               'amount', r.amount, 'status', r.status, 'failureCode', r.failure_code, 'isAccepted', r.reference is not null)
+               'amount', r.amount, 'status', r.status, 'failureCode', r.failure_code, 'isAccepted', r.reference is not null,
+               'decideBy', case when r.status = 'pending' and r.reference is not null
+                 then floor(extract(epoch from r.updated_at + make_interval(days => ${DECIDED_AFTER_DAYS})) * 1000)::bigint end)
         from refund r
         join payment p on p.id = r.payment_id
         where r.order_id = o.id and r.at_work and ${IN_SCOPE}

@@ -14,6 +14,8 @@ export class MoneyStubs {
   /** What it refuses, or takes and decides later. */
   readonly refused = new Set<string>()
   readonly accepted = new Set<string>()
+  /** By when it should have decided what it accepts. */
+  decideBy = Date.now() + 14 * 24 * 3_600_000
   openCase = async (): Promise<void> => undefined
   private readonly patienceMs: number
   private made = 0
@@ -26,9 +28,9 @@ export class MoneyStubs {
     return this.add({ kind: 'capture', object: `cap_${++this.made}` as CaptureId, ...move(paymentId, status) })
   }
 
-  refund(paymentId: PaymentId, status: Refund['status'] = 'pending', isAccepted = false): Refund {
+  refund(paymentId: PaymentId, status: Refund['status'] = 'pending', decideBy: number | null = null): Refund {
     const object = `ref_${++this.made}` as RefundId
-    return this.add({ kind: 'refund', object, ...move(paymentId, status), isAccepted })
+    return this.add({ kind: 'refund', object, ...move(paymentId, status), isAccepted: decideBy !== null, decideBy })
   }
 
   release(paymentId: PaymentId): WorkItem {
@@ -95,7 +97,7 @@ export class MoneyStubs {
       return 'failed'
     }
     if (this.accepted.has(object)) {
-      this.change(object, { isAccepted: true })
+      this.change(object, { isAccepted: true, decideBy: this.decideBy })
       return 'pending'
     }
     this.done({ kind, object } as WorkItem)

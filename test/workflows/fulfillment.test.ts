@@ -270,6 +270,51 @@ describe('a refund', () => {
     await end(begun)
   }, 30_000)
 
+  it('that the provider leaves undecided for too long becomes a case, and no other run begins the time anew', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.decideBy = Date.now() + 3_000
+      money.accepted.add(money.refund(paymentId).object)
+    }, 1)
+    const { money, handle, orderId, paymentId } = begun
+    await waitForCalls('refundPayment', 1)
+    await handle.terminate('staged')
+    await orders.startFulfillment({ orderId, isOver: false })
+    expect(called('openCase')).toEqual([])
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([
+      expect.objectContaining({ code: 'step_failing', step: 'refundPayment', object: 'ref_1' }),
+    ])
+    const looks = called('refundPayment').length
+    await repair(begun, 'retryStep')
+    await waitForCalls('openCase', 2)
+    expect(called('refundPayment').length).toBe(looks + 1)
+    money.items = []
+    await handle.signal(providerNewsSignal, { paymentId })
+    await waitForCalls('closeCase', 2)
+    await end(begun)
+    expect(called('settleElsewhere')).toEqual([])
+  }, 30_000)
+
+  it.each([
+    ['step_failing', false],
+    ['late_money', true],
+  ] as const)(
+    'that the provider never decides is %s, and over once a person has given it back',
+    async (code, isOver) => {
+      const begun = await begin((money, paymentId) => {
+        money.isOver = isOver
+        money.refund(paymentId, 'pending', Date.now() - 1)
+      })
+      const { money, orderId, handle } = begun
+      await waitForCalls('openCase', 1)
+      expect(called('openCase')).toEqual([expect.objectContaining({ code, step: 'refundPayment', object: 'ref_1' })])
+      await repair(begun, 'resolveStep', { outcome: 'done' })
+      await isIdle(money)
+      await (isOver ? handle.result() : end(begun))
+      expect(called('settleElsewhere')).toEqual([{ orderId, object: 'ref_1' }])
+    },
+  )
+
   it('that failed after it was taken becomes a case', async () => {
     const begun = await begin((money, paymentId) => void money.accepted.add(money.refund(paymentId).object))
     const { money, paymentId, handle } = begun

@@ -73,7 +73,7 @@ describe('what is to be done with the money of an order', () => {
         take(books, 1_000)
         books.claimRefund(refund(50))
       },
-      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: false }],
+      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: false, decideBy: null }],
       true,
     ],
     [
@@ -83,7 +83,7 @@ describe('what is to be done with the money of an order', () => {
         books.claimRefund(refund(50))
         books.answerRefund(firstRefund(books), { outcome: 'pending', reference: 're_1' })
       },
-      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: true }],
+      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: true, decideBy: expect.any(Number) }],
       false,
     ],
     [
@@ -131,6 +131,18 @@ describe('what is to be done with the money of an order', () => {
     expect(await workOf(order, order.paymentId)).toEqual(work)
     expect((await workOf(order, newId('payment')))?.items).toEqual([])
     expect(await isAtWork(order)).toBe(goesOn)
+  })
+
+  it('is a refund that the provider should have decided two weeks after it took it', async () => {
+    const order = await confirmed()
+    await inBooks(order, (books) => {
+      take(books, 1_000)
+      books.claimRefund(refund(50))
+      books.answerRefund(firstRefund(books), { outcome: 'pending', reference: 're_1' })
+    })
+    const takenAt = new Date('2026-05-01T12:00:00Z')
+    await database.pool.query('update refund set updated_at = $2 where order_id = $1', [order.orderId, takenAt])
+    expect((await workOf(order))?.items).toMatchObject([{ decideBy: Date.parse('2026-05-15T12:00:00Z') }])
   })
 
   it('is done in this order: what is let go, taken, given back, and last what a person decides', async () => {
