@@ -85,6 +85,12 @@ export const ATTENTION_CASES = {
         when: 'The provider will not show this payment any more, and you have compared it by hand: it is not looked up again for this.',
         steps: ['refreshPayment'],
       },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: 'It shall not be authorized anew: what is not captured by the end of its authorization cannot be captured any more. A new one that was asked for is cancelled.',
+        steps: ['renewPayment'],
+      },
     ],
   },
   undo_failed: {

@@ -231,6 +231,7 @@ export class MoneyWorker {
         { ...about, code: 'step_failing', waitsFor, patienceMs: work.patienceMs },
         () => atWork.isGone,
       )
+      if (end.by === 'resolved') return this.run(letLapse, { paymentId: task.object }, task)
       if (end.by !== 'done' || end.result.outcome === 'renewed') return
       const detail = `The provider says \`${end.result.reason}\`.`
       const decision = await this.intervention.askPerson(

@@ -408,11 +408,12 @@ export class Books {
   }
 
   /**
-   * What is due has been authorized anew, by `renewalId`: the authorization before is let go once nothing is captured of it.
+   * What is due has been authorized anew, by `renewalId`: the authorization before is let go once nothing is captured of it. A
+   * renewal that was given up meanwhile pays for nothing, and is cancelled at the provider.
    */
   renew(renewalId: PaymentId, seen: SeenPayment): void {
     const renewal = this.payment(renewalId)
-    if (HOLDING.has(renewal.status)) return
+    if (renewal.status !== 'sent') return
     // What was claimed meanwhile of the authorization before is held twice now: this one goes, and another asks for the rest.
     const isTooMuch = renewal.amount > this.due
     renewal.status = 'authorized'

@@ -38,6 +38,7 @@ it.each([
   ['step_failing', 'refundPayment', false, ['retryStep', 'resolveStep']],
   ['step_failing', 'releasePayment', true, ['retryStep', 'resolveStep']],
   ['step_failing', 'refreshPayment', false, ['retryStep', 'resolveStep']],
+  ['step_failing', 'renewPayment', true, ['retryStep', 'resolveStep']],
   ['undo_failed', 'cancelOrder', false, ['retryStep']],
   ['undo_failed', 'resolveCharge', true, ['retryStep', 'resolveStep']],
   ['workflow_failing', null, false, ['resume']],

@@ -45,6 +45,10 @@ export class MoneyStubs {
     return this.add({ kind: 'dispute', object: `dp_${++this.made}`, paymentId, amount: 500, status: 'open' })
   }
 
+  renewal(paymentId: PaymentId): WorkItem {
+    return this.add({ kind: 'renewal', object: paymentId, paymentId, amount: 500 })
+  }
+
   done({ kind, object }: Pick<WorkItem, 'kind' | 'object'>): void {
     this.items = this.items.filter((item) => item.kind !== kind || item.object !== object)
   }
@@ -62,6 +66,13 @@ export class MoneyStubs {
       capturePayment: async ({ captureId }: { captureId: CaptureId }) => this.move('capture', captureId),
       refundPayment: async ({ refundId }: { refundId: RefundId }) => this.move('refund', refundId),
       releasePayment: async ({ paymentId }: { paymentId: PaymentId }) => this.move('release', paymentId),
+      renewPayment: async ({ paymentId }: { paymentId: PaymentId }) => {
+        if (this.away.has(paymentId)) throw new Error('away')
+        if (this.refused.has(paymentId)) return { outcome: 'refused', reason: 'no' }
+        this.done({ kind: 'renewal', object: paymentId })
+        return { outcome: 'renewed' }
+      },
+      letLapse: async ({ paymentId }: { paymentId: PaymentId }) => this.done({ kind: 'renewal', object: paymentId }),
       refreshPayment: async ({ paymentId }: { paymentId: PaymentId }) => {
         if (this.away.has(paymentId)) throw new Error('away')
         this.done({ kind: 'news', object: paymentId })

@@ -329,6 +329,25 @@ describe('a refund', () => {
   })
 })
 
+describe('an authorization that ends soon', () => {
+  it.each([
+    ['step_failing', 'away', 'not_done'],
+    ['authorization_expiring', 'refused', 'done'],
+  ] as const)('and cannot be renewed is a case %s, and lapses when a person says so', async (code, reason, outcome) => {
+    const begun = await begin((money, paymentId) => {
+      money.renewal(paymentId)
+      money[reason].add(paymentId)
+    }, 200)
+    const { money, paymentId } = begun
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([expect.objectContaining({ code, step: 'renewPayment', object: paymentId })])
+    await repair(begun, 'resolveStep', { outcome })
+    await isIdle(money)
+    await end(begun)
+    expect(called('letLapse')).toEqual([{ paymentId }])
+  })
+})
+
 describe('several cases at once', () => {
   it('a dispute waits for a person', async () => {
     const begun = await begin((money, paymentId) => void money.dispute(paymentId))

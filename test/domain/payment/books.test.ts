@@ -661,6 +661,15 @@ describe('a renewal', () => {
     expect(claimed(books, 500)).toMatchObject({ paymentId: RENEWAL })
   })
 
+  test('that was given up meanwhile changes nothing when its answer comes', () => {
+    const books = renewing()
+    const renewal = books.payments[1] as PaymentBook
+    renewal.status = 'declined'
+    arrives(books)
+    expect(books.payments).toMatchObject([{ releasing: false }, { pays: false, status: 'declined' }])
+    expect(books.postings).toEqual([])
+  })
+
   test('of more than is due, as some was claimed meanwhile, is let go itself', () => {
     const books = renewing()
     claimed(books, 200)
