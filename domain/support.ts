@@ -204,7 +204,7 @@ export const ATTENTION_CASES = {
   },
   authorization_expiring: {
     title: 'The right to take the money ends soon, and cannot be renewed without the customer',
-    alsoClosedBy: 'nobody',
+    alsoClosedBy: 'sweep',
     choices: [
       { repair: 'retryStep', when: 'The provider or the customer has made it possible: try to renew it now.' },
       {
@@ -221,7 +221,7 @@ export const ATTENTION_CASES = {
   },
   dispute: {
     title: "The customer's bank takes money back",
-    alsoClosedBy: 'nobody',
+    alsoClosedBy: 'sweep',
     choices: [
       {
         repair: 'resolveStep',

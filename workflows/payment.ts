@@ -86,9 +86,16 @@ export class MoneyWorker {
     while (!this.isIdle) {
       await condition(() => this.mustWork)
       await this.work()
-      if (workflowInfo().continueAsNewSuggested) return this.isIdle
+      if (!workflowInfo().continueAsNewSuggested) continue
+      await this.endWhatIsGone()
+      return this.isIdle
     }
     return true
+  }
+
+  /** What the rows do not ask for any more closes its case first: another run would know nothing of it. */
+  endWhatIsGone(): Promise<void> {
+    return condition(() => this.beside.every(({ isGone }) => !isGone))
   }
 
   /** Does what can be done now, and leaves the rest at work beside. */

@@ -53,6 +53,29 @@ const RENEW_AT = `greatest(
   case when p.renews is not null or p.capture_before <= p.sent_at + make_interval(hours => ${RENEW_HOURS_BEFORE})
        then p.sent_at + (p.capture_before - p.sent_at) / 2 end)` as const
 
+/** The payment of the order `o` whose authorization has to last, for something is due yet. No row: none has to. */
+const NEEDED_AUTHORIZATION = `
+  select latest.*
+  from (
+    select p.id, p.attempt, p.status, p.may_lapse, ${RENEW_AT} as renew_at,
+           o.total - o.cancelled - o.waived - sum(p.captured + p.capturing) over () as due
+    from payment p
+    where p.order_id = o.id and p.outcome = 'completed' and o.status in ('confirmed', 'processing', 'on_hold')
+    order by p.attempt desc
+    limit 1
+  ) as latest
+  where latest.due > 0 and not latest.may_lapse` as const
+
+/** What is needed has to be authorized anew: that authorization ends soon, or has ended. */
+const MUST_RENEW = `(newest.renew_at <= now() or newest.status <> 'authorized')` as const
+
+/** Whether the payment `:object` of the order `:orderId` still has to be renewed, or its renewal is under way. */
+export const isRenewalAtWork = ({ orderId, object }: { orderId: string; object: string }) => `(
+  exists (
+    select from orders o, lateral (${NEEDED_AUTHORIZATION}) as newest
+    where o.id = ${orderId} and newest.id = ${object} and ${MUST_RENEW})
+  or exists (select from payment where renews = ${object} and status = 'sent'))`
+
 const READ_WORK = statement(
   'payment.work',
   `
@@ -86,12 +109,12 @@ const READ_WORK = statement(
         union all
         select 4, newest.attempt, json_build_object('kind', 'renewal', 'object', newest.id, 'paymentId', newest.id,
                'amount', newest.due)
-        where newest.renew_at <= now() or newest.status <> 'authorized'
+        where ${MUST_RENEW}
         union all
         select 4, p.attempt, json_build_object('kind', 'renewal', 'object', p.renews, 'paymentId', p.renews, 'amount', p.amount)
         from payment p
         where p.order_id = o.id and p.renews is not null and p.status = 'sent' and :paymentId::text is null
-          and p.renews is distinct from case when newest.renew_at <= now() or newest.status <> 'authorized' then newest.id end
+          and p.renews is distinct from case when ${MUST_RENEW} then newest.id end
         union all
         select 5, d.number, json_build_object('kind', 'dispute', 'object', d.reference, 'paymentId', d.payment_id,
                'amount', d.amount, 'status', d.status)
@@ -101,20 +124,7 @@ const READ_WORK = statement(
       ) as work
     ), '[]') as items
     from orders o
-    left join lateral (
-      select p.id, p.attempt, p.status, ${RENEW_AT} as renew_at,
-             o.total - o.cancelled - o.waived - sum(p.captured + p.capturing) over () as due
-      from payment p
-      where p.order_id = o.id and p.outcome = 'completed' and :paymentId::text is null
-        and o.status in ('confirmed', 'processing', 'on_hold')
-      order by p.attempt desc
-      limit 1
-    ) as latest on true
-    left join lateral (
-      select latest.*
-      from payment p
-      where p.id = latest.id and latest.due > 0 and not p.may_lapse
-    ) as newest on true
+    left join lateral (${NEEDED_AUTHORIZATION}) as newest on :paymentId::text is null
     where o.id = :orderId`,
 )
 

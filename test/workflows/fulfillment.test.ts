@@ -378,6 +378,27 @@ describe('several cases at once', () => {
     expect(turns.most).toBe(1)
   })
 
+  it('are closed before another run begins when nothing of them is left to do', async () => {
+    const begun = await begin((money, paymentId) => void money.dispute(paymentId))
+    const { money, handle } = begun
+    await waitForCalls('openCase', 1)
+    const { runId } = await handle.describe()
+    // A history of 4 MiB is long: the fifth of these makes it so.
+    for (let sent = 1; sent <= 5; sent++) {
+      if (sent === 5) money.items = []
+      const reads = called('readPaymentWork').length
+      await handle.signal(paymentWorkSignal.name, 'x'.repeat(1_000_000))
+      await waitForCalls('readPaymentWork', reads + 1)
+    }
+    await until(
+      'another run has begun',
+      () => handle.describe(),
+      (now) => now.runId !== runId,
+    )
+    expect(called('closeCase')).toEqual([expect.objectContaining({ step: 'closeDispute', object: 'dp_1' })])
+    await end(begun)
+  }, 30_000)
+
   it('are repaired each by its object', async () => {
     const begun = await begin((money, paymentId) => {
       money.refused.add(money.capture(paymentId).object)
