@@ -295,8 +295,7 @@ export class MoneyWorker {
   /** The provider has had it for weeks, and only says that it is on its way: a person may know more. It is looked up all the same. */
   private async askAboutSilence(refund: Refund, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
     const asking = { isOver: false }
-    const looking = this.lookRarely(refund, () => asking.isOver || atWork.isGone)
-    const end = await this.intervention.askPerson(
+    const asked = this.intervention.askPerson(
       {
         step: 'refundPayment',
         code: work.isOver ? 'late_money' : 'step_failing',
@@ -308,8 +307,12 @@ export class MoneyWorker {
       },
       () => atWork.isGone,
     )
-    asking.isOver = true
-    await looking
+    const [end] = await Promise.all([
+      asked.finally(() => {
+        asking.isOver = true
+      }),
+      this.lookRarely(refund, () => asking.isOver || atWork.isGone),
+    ])
     if (end.by === 'retry') await succeeds(() => doOnce(refund))
     if (end.by === 'resolved' && end.outcome === 'done')
       await this.run(settleElsewhere, { orderId: this.scope.orderId, object: refund.object }, refund)
