@@ -70,7 +70,7 @@ export const ATTENTION_CASES = {
       {
         repair: 'resolveStep',
         outcome: 'done',
-        when: "You have given the money back yourself, on the provider's own pages or in another way. It has not gone back before.",
+        when: "You have given the money back yourself, on the provider's own pages or in another way. It has not gone back before, and will not.",
         steps: ['refundPayment'],
       },
       {
@@ -84,6 +84,12 @@ export const ATTENTION_CASES = {
         outcome: 'done',
         when: 'The provider will not show this payment any more, and you have compared it by hand: it is not looked up again for this.',
         steps: ['refreshPayment'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: 'It shall not be authorized anew: what is not captured by the end of its authorization cannot be captured any more. A new one that was asked for is cancelled.',
+        steps: ['renewPayment'],
       },
     ],
   },
@@ -198,7 +204,7 @@ export const ATTENTION_CASES = {
   },
   authorization_expiring: {
     title: 'The right to take the money ends soon, and cannot be renewed without the customer',
-    alsoClosedBy: 'nobody',
+    alsoClosedBy: 'sweep',
     choices: [
       { repair: 'retryStep', when: 'The provider or the customer has made it possible: try to renew it now.' },
       {
@@ -215,7 +221,7 @@ export const ATTENTION_CASES = {
   },
   dispute: {
     title: "The customer's bank takes money back",
-    alsoClosedBy: 'nobody',
+    alsoClosedBy: 'sweep',
     choices: [
       {
         repair: 'resolveStep',

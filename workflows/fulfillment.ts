@@ -16,6 +16,7 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
     if (worker.isIdle && worker.isOver) break
     // What waits for a person or for the provider is taken up again from the rows: its case stays the same.
     if (workflowInfo().continueAsNewSuggested) {
+      await worker.endWhatIsGone()
       await condition(allHandlersFinished)
       await continueAsNew<typeof fulfillment>({ orderId })
     }

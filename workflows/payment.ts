@@ -86,9 +86,16 @@ export class MoneyWorker {
     while (!this.isIdle) {
       await condition(() => this.mustWork)
       await this.work()
-      if (workflowInfo().continueAsNewSuggested) return this.isIdle
+      if (!workflowInfo().continueAsNewSuggested) continue
+      await this.endWhatIsGone()
+      return this.isIdle
     }
     return true
+  }
+
+  /** What the rows do not ask for any more closes its case first: another run would know nothing of it. */
+  endWhatIsGone(): Promise<void> {
+    return condition(() => this.beside.every(({ isGone }) => !isGone))
   }
 
   /** Does what can be done now, and leaves the rest at work beside. */
@@ -231,6 +238,7 @@ export class MoneyWorker {
         { ...about, code: 'step_failing', waitsFor, patienceMs: work.patienceMs },
         () => atWork.isGone,
       )
+      if (end.by === 'resolved') return this.run(letLapse, { paymentId: task.object }, task)
       if (end.by !== 'done' || end.result.outcome === 'renewed') return
       const detail = `The provider says \`${end.result.reason}\`.`
       const decision = await this.intervention.askPerson(
@@ -270,14 +278,50 @@ export class MoneyWorker {
   }
 
   /** The provider takes its time, days perhaps: it is asked at growing intervals, besides whenever it has news. */
-  private async watch(
-    refund: Extract<WorkItem, { kind: 'refund' }>,
-    atWork: AtWork,
-    work: PaymentWorkToDo,
-  ): Promise<void> {
-    for (let wait = FIRST_LOOK_MS; !atWork.isGone; wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)) {
-      if (await condition(() => atWork.isGone, wait)) return
+  private async watch(refund: Refund, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    if (timeToDecide(refund) <= 0) return this.askAboutSilence(refund, atWork, work)
+    // Once it is late it is taken up anew, if the rows still ask for it.
+    for (
+      let wait = FIRST_LOOK_MS;
+      !atWork.isGone && timeToDecide(refund) > 0;
+      wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)
+    ) {
+      if (await condition(() => atWork.isGone, Math.min(wait, timeToDecide(refund)))) return
       if (!(await succeeds(() => doOnce(refund)))) await this.tryOn(refund, atWork, work)
+      this.mustRead = true
+    }
+  }
+
+  /** The provider has had it for weeks, and only says that it is on its way: a person may know more. It is looked up all the same. */
+  private async askAboutSilence(refund: Refund, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
+    const asking = { isOver: false }
+    const asked = this.intervention.askPerson(
+      {
+        step: 'refundPayment',
+        code: work.isOver ? 'late_money' : 'step_failing',
+        object: refund.object,
+        waitsFor: `the payment provider to ${describe(refund, work)}`,
+        detail: 'The provider has accepted it, and has not said for weeks what became of it.',
+        isOver: work.isOver,
+        isBeside: true,
+      },
+      () => atWork.isGone,
+    )
+    const [end] = await Promise.all([
+      asked.finally(() => {
+        asking.isOver = true
+      }),
+      this.lookRarely(refund, () => asking.isOver || atWork.isGone),
+    ])
+    if (end.by === 'retry') await succeeds(() => doOnce(refund))
+    if (end.by === 'resolved' && end.outcome === 'done')
+      await this.run(settleElsewhere, { orderId: this.scope.orderId, object: refund.object }, refund)
+  }
+
+  /** A look-up that fails is none: a person is asked already. */
+  private async lookRarely(refund: Refund, isOver: () => boolean): Promise<void> {
+    while (!(await condition(isOver, LOOK_AGAIN_MS_MAX))) {
+      await succeeds(() => doOnce(refund))
       this.mustRead = true
     }
   }
@@ -302,9 +346,15 @@ export class MoneyWorker {
 type News = Extract<WorkItem, { kind: 'news' }>
 type Dispute = Extract<WorkItem, { kind: 'dispute' }>
 type Renewal = Extract<WorkItem, { kind: 'renewal' }>
+type Refund = Extract<WorkItem, { kind: 'refund' }>
 type Refusable = Extract<WorkItem, { kind: 'capture' | 'refund' }>
 /** What the provider is to do. */
 type Move = Exclude<WorkItem, Dispute | Renewal | News>
+
+/** How long the provider may still think about a refund, in milliseconds. Runs from before it was bounded hold no such moment. */
+function timeToDecide({ decideBy }: Refund): number {
+  return (decideBy ?? Number.POSITIVE_INFINITY) - Date.now()
+}
 
 function isMove(item: WorkItem): item is Move {
   if (item.kind === 'dispute' || item.kind === 'renewal' || item.kind === 'news') return false

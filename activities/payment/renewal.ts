@@ -1,5 +1,5 @@
 import type { PaymentId } from '../../domain/ids'
-import { type Attempt, beginCancel } from '../../db/payment/attempt'
+import { type Attempt, beginCancel, requireSync } from '../../db/payment/attempt'
 import { withBooks } from '../../db/payment/books'
 import {
   claimRenewal,
@@ -84,7 +84,18 @@ async function cancel(deps: PaymentDeps, renewal: Attempt): Promise<Charge | nul
   return cancelled.charge
 }
 
-/** Somebody has decided that the authorization need not be renewed. */
-export async function letLapse({ pool }: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
-  await writeLapse(pool, paymentId)
+/**
+ * Somebody has decided that the authorization need not be renewed. A renewal that was sent, and never answered, may still set
+ * money aside: a settlement cancels it.
+ */
+export async function letLapse(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<void> {
+  const { orderId } = await requireAttempt(deps, paymentId)
+  // In the books: their lock keeps a late answer of the renewal from coming in between.
+  await withBooks(deps.pool, orderId, async (_books, tx) => {
+    await writeLapse(tx, paymentId)
+    const renewalId = await readSentRenewal(tx, paymentId)
+    if (renewalId === null) return
+    await failRenewal(tx, renewalId, 'not_needed')
+    await requireSync(tx, renewalId, 'cancel')
+  })
 }

@@ -32,7 +32,7 @@ import {
 } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
-import { isOpen, needsSettlement, orderLabel } from '../../domain/order'
+import { isOpen, isOver, needsSettlement, orderLabel } from '../../domain/order'
 import { checkoutStart, fulfillmentStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
 import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
@@ -232,7 +232,8 @@ interface RepairInput {
 
 /**
  * Sends the repair to the workflow of the case it fits, or does here what no workflow waits for. Returns the case. If a
- * workflow was ended by hand, its case stays open beside its successor's. The repair then goes to the successor.
+ * workflow was ended by hand, its case stays open beside its successor's. The repair then goes to the successor. Fulfillment
+ * without one is started for it.
  */
 async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase> {
   const { orderId, body } = input
@@ -258,6 +259,12 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
   for (const { code, workflowId } of fitting) {
     if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
   }
+  const isFulfillments = fitting.some(({ workflowId }) => workflowId === fulfillmentWorkflowId(orderId))
+  if (isFulfillments && (await startFulfillment(orderId, deps)))
+    throw new DomainError(
+      'no_worker',
+      'The workflow of this case had ended, and begins again. Send the repair once more in a moment, with the same Idempotency-Key.',
+    )
   throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
 }
 
@@ -347,6 +354,19 @@ async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): 
 }
 
 const START_MS = 3_000
+
+/** Nothing else may start it again for a case that only waits for a person. False when its order is over: its settlements go on. */
+async function startFulfillment(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<boolean> {
+  const order = await readOrder(pool, orderId)
+  if (!order || isOver(order.status)) return false
+  await temporal.withDeadline(Date.now() + START_MS, () =>
+    temporal.workflow.start(WORKFLOWS.fulfillment, {
+      ...fulfillmentStart(orderId),
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    }),
+  )
+  return true
+}
 
 /** Sets the counter to 0 and starts a new run from the rows; a hanging run is replaced. */
 async function resume(orderId: OrderId, failing: OpenCase, deps: ApiDeps): Promise<void> {

@@ -5,6 +5,8 @@ import { statement } from '../sql'
 
 /** An authorization is renewed, or a person is asked, so long before it ends. */
 const RENEW_HOURS_BEFORE = 48
+/** A provider that has taken a refund may think so long before a person is asked; the sweep holds it for late then too. */
+const DECIDED_AFTER_DAYS = 14
 
 /** What is to be done, read from the rows that ask for it. Null when there is no such order. `paymentId` null: of those that pay for it. */
 export async function readPaymentWork(
@@ -12,7 +14,7 @@ export async function readPaymentWork(
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId | null },
 ): Promise<PaymentWork | null> {
   // Before the reading: what is asked for from now on is told again.
-  if (paymentId === null) await db.query(HEARD({ orderId }))
+  await db.query(HEARD({ orderId }))
   const { rows } = await db.query<PaymentWork>(READ_WORK({ orderId, paymentId }))
   return rows[0] ?? null
 }
@@ -20,8 +22,9 @@ export async function readPaymentWork(
 const HEARD = statement('payment.heard', 'update orders set work_told = false where id = :orderId and work_told')
 
 /**
- * Notes that the owner of the order's money is told of something to do. False when it was told already and has not read since:
- * a crowd of commands is one signal, for Temporal takes no more than a hundred of them beside one task.
+ * Notes that an owner of the order's money, fulfillment or a settlement, is told of something to do. False when one was told
+ * already and none has read since: a crowd of commands is one signal, for Temporal takes no more than a hundred of them beside
+ * one task. Of two settlements, the one that was not told the sweep tells.
  */
 export async function noteTold(db: Db, orderId: OrderId): Promise<boolean> {
   const { rowCount } = await db.query(NOTE_TOLD({ orderId }))
@@ -50,6 +53,29 @@ const RENEW_AT = `greatest(
   case when p.renews is not null or p.capture_before <= p.sent_at + make_interval(hours => ${RENEW_HOURS_BEFORE})
        then p.sent_at + (p.capture_before - p.sent_at) / 2 end)` as const
 
+/** The payment of the order `o` whose authorization has to last, for something is due yet. No row: none has to. */
+const NEEDED_AUTHORIZATION = `
+  select latest.*
+  from (
+    select p.id, p.attempt, p.status, p.may_lapse, ${RENEW_AT} as renew_at,
+           o.total - o.cancelled - o.waived - sum(p.captured + p.capturing) over () as due
+    from payment p
+    where p.order_id = o.id and p.outcome = 'completed' and o.status in ('confirmed', 'processing', 'on_hold')
+    order by p.attempt desc
+    limit 1
+  ) as latest
+  where latest.due > 0 and not latest.may_lapse` as const
+
+/** What is needed has to be authorized anew: that authorization ends soon, or has ended. */
+const MUST_RENEW = `(newest.renew_at <= now() or newest.status <> 'authorized')` as const
+
+/** Whether the payment `:object` of the order `:orderId` still has to be renewed, or its renewal is under way. */
+export const isRenewalAtWork = ({ orderId, object }: { orderId: string; object: string }) => `(
+  exists (
+    select from orders o, lateral (${NEEDED_AUTHORIZATION}) as newest
+    where o.id = ${orderId} and newest.id = ${object} and ${MUST_RENEW})
+  or exists (select from payment where renews = ${object} and status = 'sent'))`
+
 const READ_WORK = statement(
   'payment.work',
   `
@@ -74,19 +100,21 @@ const READ_WORK = statement(
         where c.order_id = o.id and c.at_work and ${IN_SCOPE}
         union all
         select 3, r.number, json_build_object('kind', 'refund', 'object', r.id, 'paymentId', r.payment_id,
-               'amount', r.amount, 'status', r.status, 'failureCode', r.failure_code, 'isAccepted', r.reference is not null)
+               'amount', r.amount, 'status', r.status, 'failureCode', r.failure_code, 'isAccepted', r.reference is not null,
+               'decideBy', case when r.status = 'pending' and r.reference is not null
+                 then floor(extract(epoch from r.updated_at + make_interval(days => ${DECIDED_AFTER_DAYS})) * 1000)::bigint end)
         from refund r
         join payment p on p.id = r.payment_id
         where r.order_id = o.id and r.at_work and ${IN_SCOPE}
         union all
         select 4, newest.attempt, json_build_object('kind', 'renewal', 'object', newest.id, 'paymentId', newest.id,
                'amount', newest.due)
-        where newest.renew_at <= now() or newest.status <> 'authorized'
+        where ${MUST_RENEW}
         union all
         select 4, p.attempt, json_build_object('kind', 'renewal', 'object', p.renews, 'paymentId', p.renews, 'amount', p.amount)
         from payment p
         where p.order_id = o.id and p.renews is not null and p.status = 'sent' and :paymentId::text is null
-          and p.renews is distinct from case when newest.renew_at <= now() or newest.status <> 'authorized' then newest.id end
+          and p.renews is distinct from case when ${MUST_RENEW} then newest.id end
         union all
         select 5, d.number, json_build_object('kind', 'dispute', 'object', d.reference, 'paymentId', d.payment_id,
                'amount', d.amount, 'status', d.status)
@@ -96,20 +124,7 @@ const READ_WORK = statement(
       ) as work
     ), '[]') as items
     from orders o
-    left join lateral (
-      select p.id, p.attempt, p.status, ${RENEW_AT} as renew_at,
-             o.total - o.cancelled - o.waived - sum(p.captured + p.capturing) over () as due
-      from payment p
-      where p.order_id = o.id and p.outcome = 'completed' and :paymentId::text is null
-        and o.status in ('confirmed', 'processing', 'on_hold')
-      order by p.attempt desc
-      limit 1
-    ) as latest on true
-    left join lateral (
-      select latest.*
-      from payment p
-      where p.id = latest.id and latest.due > 0 and not p.may_lapse
-    ) as newest on true
+    left join lateral (${NEEDED_AUTHORIZATION}) as newest on :paymentId::text is null
     where o.id = :orderId`,
 )
 

@@ -4,6 +4,7 @@ import type { OrderStatus } from '../../domain/order'
 import { type AttentionCase, SWEPT_CASES } from '../../domain/support'
 import type { Db } from '../pool'
 import { ORDERS_AT_WORK } from '../order/sweep'
+import { isRenewalAtWork } from '../payment/work'
 import { statement } from '../sql'
 
 /** Cases that wait for a person, and the repairs that were asked for. */
@@ -138,7 +139,7 @@ export interface SettledCase {
  * Open cases, of one shard (`shards` a power of two), for which nothing is left to do by the rows: their attempt is settled,
  * or all of their order is; or, of those that the sweep itself opens about a workflow, nothing is late. Whoever opened one may
  * have been ended before it could close it. Only kinds that say so in `ATTENTION_CASES`, and only of a payment, a capture, a
- * refund or a whole order: nobody else knows when another thing is settled.
+ * refund, a dispute or a whole order: nobody else knows when another thing is settled.
  */
 export async function listSettledCases(
   db: Db,
@@ -157,6 +158,10 @@ const SETTLED_CASES = statement(
     looked as (
       select a.id, a.code, a.workflow_id, a.since,
              case
+               when a.step = 'renewPayment' then not ${isRenewalAtWork({ orderId: 'a.order_id', object: 'a.object' })}
+               -- An object that is no dispute says nothing.
+               when a.code = 'dispute' then coalesce(
+                 (select bool_and(not at_work) from dispute where order_id = a.order_id and reference = a.object), false)
                when a.object is null then not exists (select from work where work.order_id = a.order_id)
                when a.object like :paymentIds then not exists (
                  select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))

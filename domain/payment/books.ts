@@ -215,8 +215,12 @@ export class Books {
 
   /** What may still be captured, of all payments together. */
   get due(): number {
-    const claimed = sumOf(this.paying, (payment) => payment.captured + payment.capturing)
-    return Math.max(0, this.owed - claimed)
+    return Math.max(0, this.owed - this.claimed)
+  }
+
+  /** What the payments that pay have captured, and what they are to capture. */
+  private get claimed(): number {
+    return sumOf(this.paying, (payment) => payment.captured + payment.capturing)
   }
 
   /** The payment that the next capture takes from. */
@@ -266,17 +270,13 @@ export class Books {
   }
 
   /**
-   * The capture may be sent now. Null when it must not be (any more): it is decided, or the order does not want it and it
+   * The capture may be sent now. Null when it must not be (any more): it is decided, or the order does not want as much and it
    * was never sent; then it has failed. The first call decides whether it is the last of its payment.
    */
   sendCapture(id: CaptureId): CaptureBook | null {
     const capture = this.capture(id)
+    if (!capture.wasSent) this.settle()
     if (capture.status !== 'pending') return null
-    if (!capture.wasSent && this.owed === 0) {
-      this.failCapture(capture, 'order_cancelled')
-      this.settle()
-      return null
-    }
     const payment = this.payment(capture.paymentId)
     capture.wasSent = true
     capture.final ??= !payment.capturesInParts || (this.due === 0 && payment.capturing === capture.amount)
@@ -408,11 +408,12 @@ export class Books {
   }
 
   /**
-   * What is due has been authorized anew, by `renewalId`: the authorization before is let go once nothing is captured of it.
+   * What is due has been authorized anew, by `renewalId`: the authorization before is let go once nothing is captured of it. A
+   * renewal that was given up meanwhile pays for nothing, and is cancelled at the provider.
    */
   renew(renewalId: PaymentId, seen: SeenPayment): void {
     const renewal = this.payment(renewalId)
-    if (HOLDING.has(renewal.status)) return
+    if (renewal.status !== 'sent') return
     // What was claimed meanwhile of the authorization before is held twice now: this one goes, and another asks for the rest.
     const isTooMuch = renewal.amount > this.due
     renewal.status = 'authorized'
@@ -444,12 +445,10 @@ export class Books {
 
   /** Gives back and lets go whatever the order does not owe (any more). */
   settle(): void {
+    this.takeNoMoreThanOwed()
     if (this.owed === 0)
-      for (const capture of this.captures) {
-        if (capture.status === 'pending' && !capture.wasSent) this.failCapture(capture, 'order_cancelled')
-        // Nobody has to decide about money that nobody owes.
-        if (capture.status === 'failed') capture.atWork = false
-      }
+      // Nobody has to decide about money that nobody owes.
+      for (const capture of this.captures) if (capture.status === 'failed') capture.atWork = false
     for (const payment of this.payments) {
       const isNeeded = payment.capturing > 0 || (this.due > 0 && !this.isRenewed(payment))
       const isUsedUp = !payment.pays || !isNeeded
@@ -459,6 +458,23 @@ export class Books {
     this.returnExcess(this.paying, this.owed)
     for (const payment of this.payments) if (!payment.pays) this.returnExcess([payment], 0)
     for (const refund of this.refunds) if (refund.status === 'failed' && this.isMoot(refund)) refund.atWork = false
+  }
+
+  /**
+   * What is claimed beyond what is owed, and was never sent, is not taken, the newest first: of the last one, what is still due
+   * is claimed anew. What was sent may be taken already, and goes back then.
+   */
+  private takeNoMoreThanOwed(): void {
+    const unsent = this.captures.filter(
+      ({ paymentId, status, wasSent }) => status === 'pending' && !wasSent && this.payment(paymentId).pays,
+    )
+    for (const capture of unsent.reverse()) {
+      if (this.claimed <= this.owed) return
+      this.failCapture(capture, 'order_cancelled')
+      capture.atWork = false
+      const amount = Math.min(capture.amount, this.due)
+      if (amount > 0) this.addCapture(this.payment(capture.paymentId), { ...capture, amount, retries: capture.id })
+    }
   }
 
   /**

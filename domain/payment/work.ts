@@ -26,6 +26,8 @@ export type WorkItem =
       readonly object: RefundId
       /** The provider has taken it, and has not decided. */
       readonly isAccepted: boolean
+      /** By when it should have decided, in milliseconds since the epoch; null: it has not taken it. */
+      readonly decideBy: number | null
     })
   /** What is due has to be authorized anew: its authorization ends soon, or has ended. */
   | { readonly kind: 'renewal'; readonly object: PaymentId; readonly paymentId: PaymentId; readonly amount: number }

@@ -38,6 +38,7 @@ it.each([
   ['step_failing', 'refundPayment', false, ['retryStep', 'resolveStep']],
   ['step_failing', 'releasePayment', true, ['retryStep', 'resolveStep']],
   ['step_failing', 'refreshPayment', false, ['retryStep', 'resolveStep']],
+  ['step_failing', 'renewPayment', true, ['retryStep', 'resolveStep']],
   ['undo_failed', 'cancelOrder', false, ['retryStep']],
   ['undo_failed', 'resolveCharge', true, ['retryStep', 'resolveStep']],
   ['workflow_failing', null, false, ['resume']],
@@ -47,12 +48,7 @@ it.each([
 })
 
 it('lets the sweep close only what the rows of an order and its payments tell about', () => {
-  expect(CODES.filter((code) => !SWEPT_CASES.includes(code))).toEqual([
-    'sweep_failing',
-    'authorization_expiring',
-    'dispute',
-    'reconciliation_difference',
-  ])
+  expect(CODES.filter((code) => !SWEPT_CASES.includes(code))).toEqual(['sweep_failing', 'reconciliation_difference'])
 })
 
 it('lets a decision alone close what no workflow waits for', () => {

@@ -14,6 +14,8 @@ export class MoneyStubs {
   /** What it refuses, or takes and decides later. */
   readonly refused = new Set<string>()
   readonly accepted = new Set<string>()
+  /** By when it should have decided what it accepts. */
+  decideBy = Date.now() + 14 * 24 * 3_600_000
   openCase = async (): Promise<void> => undefined
   private readonly patienceMs: number
   private made = 0
@@ -26,9 +28,9 @@ export class MoneyStubs {
     return this.add({ kind: 'capture', object: `cap_${++this.made}` as CaptureId, ...move(paymentId, status) })
   }
 
-  refund(paymentId: PaymentId, status: Refund['status'] = 'pending', isAccepted = false): Refund {
+  refund(paymentId: PaymentId, status: Refund['status'] = 'pending', decideBy: number | null = null): Refund {
     const object = `ref_${++this.made}` as RefundId
-    return this.add({ kind: 'refund', object, ...move(paymentId, status), isAccepted })
+    return this.add({ kind: 'refund', object, ...move(paymentId, status), isAccepted: decideBy !== null, decideBy })
   }
 
   release(paymentId: PaymentId): WorkItem {
@@ -41,6 +43,10 @@ export class MoneyStubs {
 
   dispute(paymentId: PaymentId): WorkItem {
     return this.add({ kind: 'dispute', object: `dp_${++this.made}`, paymentId, amount: 500, status: 'open' })
+  }
+
+  renewal(paymentId: PaymentId): WorkItem {
+    return this.add({ kind: 'renewal', object: paymentId, paymentId, amount: 500 })
   }
 
   done({ kind, object }: Pick<WorkItem, 'kind' | 'object'>): void {
@@ -60,6 +66,13 @@ export class MoneyStubs {
       capturePayment: async ({ captureId }: { captureId: CaptureId }) => this.move('capture', captureId),
       refundPayment: async ({ refundId }: { refundId: RefundId }) => this.move('refund', refundId),
       releasePayment: async ({ paymentId }: { paymentId: PaymentId }) => this.move('release', paymentId),
+      renewPayment: async ({ paymentId }: { paymentId: PaymentId }) => {
+        if (this.away.has(paymentId)) throw new Error('away')
+        if (this.refused.has(paymentId)) return { outcome: 'refused', reason: 'no' }
+        this.done({ kind: 'renewal', object: paymentId })
+        return { outcome: 'renewed' }
+      },
+      letLapse: async ({ paymentId }: { paymentId: PaymentId }) => this.done({ kind: 'renewal', object: paymentId }),
       refreshPayment: async ({ paymentId }: { paymentId: PaymentId }) => {
         if (this.away.has(paymentId)) throw new Error('away')
         this.done({ kind: 'news', object: paymentId })
@@ -95,7 +108,7 @@ export class MoneyStubs {
       return 'failed'
     }
     if (this.accepted.has(object)) {
-      this.change(object, { isAccepted: true })
+      this.change(object, { isAccepted: true, decideBy: this.decideBy })
       return 'pending'
     }
     this.done({ kind, object } as WorkItem)

@@ -270,6 +270,51 @@ describe('a refund', () => {
     await end(begun)
   }, 30_000)
 
+  it('that the provider leaves undecided for too long becomes a case, and no other run begins the time anew', async () => {
+    const begun = await begin((money, paymentId) => {
+      money.decideBy = Date.now() + 3_000
+      money.accepted.add(money.refund(paymentId).object)
+    }, 1)
+    const { money, handle, orderId, paymentId } = begun
+    await waitForCalls('refundPayment', 1)
+    await handle.terminate('staged')
+    await orders.startFulfillment({ orderId, isOver: false })
+    expect(called('openCase')).toEqual([])
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([
+      expect.objectContaining({ code: 'step_failing', step: 'refundPayment', object: 'ref_1' }),
+    ])
+    const looks = called('refundPayment').length
+    await repair(begun, 'retryStep')
+    await waitForCalls('openCase', 2)
+    expect(called('refundPayment').length).toBe(looks + 1)
+    money.items = []
+    await handle.signal(providerNewsSignal, { paymentId })
+    await waitForCalls('closeCase', 2)
+    await end(begun)
+    expect(called('settleElsewhere')).toEqual([])
+  }, 30_000)
+
+  it.each([
+    ['step_failing', false],
+    ['late_money', true],
+  ] as const)(
+    'that the provider never decides is %s, and over once a person has given it back',
+    async (code, isOver) => {
+      const begun = await begin((money, paymentId) => {
+        money.isOver = isOver
+        money.refund(paymentId, 'pending', Date.now() - 1)
+      })
+      const { money, orderId, handle } = begun
+      await waitForCalls('openCase', 1)
+      expect(called('openCase')).toEqual([expect.objectContaining({ code, step: 'refundPayment', object: 'ref_1' })])
+      await repair(begun, 'resolveStep', { outcome: 'done' })
+      await isIdle(money)
+      await (isOver ? handle.result() : end(begun))
+      expect(called('settleElsewhere')).toEqual([{ orderId, object: 'ref_1' }])
+    },
+  )
+
   it('that failed after it was taken becomes a case', async () => {
     const begun = await begin((money, paymentId) => void money.accepted.add(money.refund(paymentId).object))
     const { money, paymentId, handle } = begun
@@ -281,6 +326,25 @@ describe('a refund', () => {
     expect(called('openCase')).toEqual([expect.objectContaining({ code: 'refund_refused', object: 'ref_2' })])
     await repair(begun, 'resolveStep', { outcome: 'not_done' })
     await end(begun)
+  })
+})
+
+describe('an authorization that ends soon', () => {
+  it.each([
+    ['step_failing', 'away', 'not_done'],
+    ['authorization_expiring', 'refused', 'done'],
+  ] as const)('and cannot be renewed is a case %s, and lapses when a person says so', async (code, reason, outcome) => {
+    const begun = await begin((money, paymentId) => {
+      money.renewal(paymentId)
+      money[reason].add(paymentId)
+    }, 200)
+    const { money, paymentId } = begun
+    await waitForCalls('openCase', 1)
+    expect(called('openCase')).toEqual([expect.objectContaining({ code, step: 'renewPayment', object: paymentId })])
+    await repair(begun, 'resolveStep', { outcome })
+    await isIdle(money)
+    await end(begun)
+    expect(called('letLapse')).toEqual([{ paymentId }])
   })
 })
 
@@ -313,6 +377,27 @@ describe('several cases at once', () => {
     await end(begun)
     expect(turns.most).toBe(1)
   })
+
+  it('are closed before another run begins when nothing of them is left to do', async () => {
+    const begun = await begin((money, paymentId) => void money.dispute(paymentId))
+    const { money, handle } = begun
+    await waitForCalls('openCase', 1)
+    const { runId } = await handle.describe()
+    // A history of 4 MiB is long: the fifth of these makes it so.
+    for (let sent = 1; sent <= 5; sent++) {
+      if (sent === 5) money.items = []
+      const reads = called('readPaymentWork').length
+      await handle.signal(paymentWorkSignal.name, 'x'.repeat(1_000_000))
+      await waitForCalls('readPaymentWork', reads + 1)
+    }
+    await until(
+      'another run has begun',
+      () => handle.describe(),
+      (now) => now.runId !== runId,
+    )
+    expect(called('closeCase')).toEqual([expect.objectContaining({ step: 'closeDispute', object: 'dp_1' })])
+    await end(begun)
+  }, 30_000)
 
   it('are repaired each by its object', async () => {
     const begun = await begin((money, paymentId) => {

@@ -203,6 +203,20 @@ describe('a capture', () => {
   })
 })
 
+it('a capture of what is cancelled in part before it is sent takes what is left', async () => {
+  const order = await confirmed()
+  const id = await claim(order, 'all')
+  await effects.inBooks(order, (books) => books.cancel({ amount: 300, isAll: false }))
+  expect(await capture(id)).toBe('failed')
+  expect(await work(order)).toEqual(['capture'])
+  const again = (await rows(order)).captures[1]
+  expect(again).toMatchObject({ status: 'pending', cause: 'staff', retries: id })
+  expect(await capture(again?.id as CaptureId)).toBe('succeeded')
+  const { amount } = await atProvider(order)
+  expect(await atProvider(order)).toMatchObject({ captured: amount - 300, refunds: [] })
+  expect(await payment(order)).toMatchObject({ captured: amount - 300, refunding: 0, refunded: 0 })
+})
+
 describe('a capture of an order that is cancelled', () => {
   it('before it is sent is never sent', async () => {
     const order = await confirmed()

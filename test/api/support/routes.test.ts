@@ -1,8 +1,9 @@
+import { WorkflowNotFoundError } from '@temporalio/client'
 import { newId } from '../../../db/id'
 import { isCaseKnown, openCase, readOpenCases, readRepairs } from '../../../db/support/attention'
 import type { OrderId } from '../../../domain/ids'
 import { type AttentionCase, UNKNOWN_MONEY } from '../../../domain/support'
-import { checkoutWorkflowId, settlementWorkflowId } from '../../../domain/workflow-id'
+import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../../domain/workflow-id'
 import { type Answer, startApi, type TestApi } from '../../support/http'
 import { pastOrders } from '../../support/orders'
 
@@ -114,6 +115,29 @@ describe('a repair', () => {
       body: { detail: expect.stringContaining('fits no open case') },
     })
     expect((await readRepairs(api.database.pool, orderId)).map(({ object }) => object)).toContain(first)
+  })
+
+  it.each([
+    ['authorization_expiring', 'renewPayment', newId('payment')],
+    ['dispute', 'closeDispute', 'dp_1'],
+  ] as const)('of %s starts the fulfillment that has ended, unless the order is over', async (code, step, object) => {
+    const orderId = await order()
+    const workflowId = fulfillmentWorkflowId(orderId)
+    await openCase(api.database.pool, { orderId, code, workflowId, step, object })
+    const decision = { action: 'resolveStep', outcome: 'not_done' }
+    const fulfillment = api.deps.temporal.workflow.getHandle(workflowId)
+    const become = (status: string) =>
+      api.database.pool.query('update orders set status = $2 where id = $1', [orderId, status])
+    await become('completed')
+    expect(await repair(orderId, decision)).toMatchObject({ status: 409, body: { code: 'repair_not_allowed' } })
+    await expect(fulfillment.describe()).rejects.toThrow(WorkflowNotFoundError)
+    await become('confirmed')
+    expect(await repair(orderId, decision)).toMatchObject({
+      status: 503,
+      body: { code: 'no_worker', detail: expect.stringContaining('begins again') },
+    })
+    expect((await fulfillment.describe()).status.name).toBe('RUNNING')
+    await fulfillment.terminate('staged')
   })
 
   it('of what no workflow waits for closes that case, and no other', async () => {

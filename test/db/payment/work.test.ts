@@ -1,6 +1,6 @@
 import { newId } from '../../../db/id'
 import { withBooks } from '../../../db/payment/books'
-import { isMoneyAtWork, readFirstLooks, readPaymentWork } from '../../../db/payment/work'
+import { isMoneyAtWork, noteTold, readFirstLooks, readPaymentWork } from '../../../db/payment/work'
 import type { CaptureId, RefundId } from '../../../domain/ids'
 import type { Books } from '../../../domain/payment/books'
 import { testDatabase, type TestDatabase } from '../../support/database'
@@ -73,7 +73,7 @@ describe('what is to be done with the money of an order', () => {
         take(books, 1_000)
         books.claimRefund(refund(50))
       },
-      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: false }],
+      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: false, decideBy: null }],
       true,
     ],
     [
@@ -83,7 +83,7 @@ describe('what is to be done with the money of an order', () => {
         books.claimRefund(refund(50))
         books.answerRefund(firstRefund(books), { outcome: 'pending', reference: 're_1' })
       },
-      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: true }],
+      [{ kind: 'refund', amount: 50, status: 'pending', isAccepted: true, decideBy: expect.any(Number) }],
       false,
     ],
     [
@@ -133,6 +133,18 @@ describe('what is to be done with the money of an order', () => {
     expect(await isAtWork(order)).toBe(goesOn)
   })
 
+  it('is a refund that the provider should have decided two weeks after it took it', async () => {
+    const order = await confirmed()
+    await inBooks(order, (books) => {
+      take(books, 1_000)
+      books.claimRefund(refund(50))
+      books.answerRefund(firstRefund(books), { outcome: 'pending', reference: 're_1' })
+    })
+    const takenAt = new Date('2026-05-01T12:00:00Z')
+    await database.pool.query('update refund set updated_at = $2 where order_id = $1', [order.orderId, takenAt])
+    expect((await workOf(order))?.items).toMatchObject([{ decideBy: Date.parse('2026-05-15T12:00:00Z') }])
+  })
+
   it('is done in this order: what is let go, taken, given back, and last what a person decides', async () => {
     const order = await confirmed()
     await inBooks(order, (books) => {
@@ -168,6 +180,14 @@ describe('what is to be done with the money of an order', () => {
   it('is unknown of no order', async () => {
     expect(await readPaymentWork(database.pool, { orderId: newId('order'), paymentId: null })).toBeNull()
   })
+})
+
+it.each(['fulfillment', 'a settlement'] as const)('is told again once %s has read the rows', async (owner) => {
+  const order = await confirmed()
+  const isTold = () => noteTold(database.pool, order.orderId)
+  expect([await isTold(), await isTold()]).toEqual([true, false])
+  await workOf(order, owner === 'fulfillment' ? null : order.paymentId)
+  expect(await isTold()).toBe(true)
 })
 
 describe('when fulfillment looks by itself', () => {

@@ -134,6 +134,79 @@ describe('the sweep may close a case', () => {
       'workflow_failing',
       'capture_refused',
       'refund_refused',
+      // Nothing has to be renewed.
+      'authorization_expiring',
     ])
+  })
+
+  it('of a dispute, once it is won or a person has dealt with it', async () => {
+    const order = await placed()
+    await confirm(order)
+    for (const [object, status] of [
+      ['dp_won', 'won'],
+      ['dp_lost', 'lost'],
+    ] as const) {
+      await open(order.orderId, { workflowId: object, step: 'closeDispute', object }, 'dispute')
+      await database.pool.query(
+        `insert into dispute (payment_id, reference, order_id, number, amount, currency, status)
+         values ($1, $2, $3, $4, 70, 'GBP', $5)`,
+        [order.paymentId, object, order.orderId, object.length, status],
+      )
+    }
+    expect(await settledOf(order.orderId)).toEqual([])
+    const done = (reference: string) =>
+      database.pool.query('update dispute set at_work = false where order_id = $1 and reference = $2', [
+        order.orderId,
+        reference,
+      ])
+    await done('dp_won')
+    expect(await settledOf(order.orderId)).toEqual(['dp_won'])
+    await done('dp_lost')
+    expect(await settledOf(order.orderId)).toEqual(['dp_won', 'dp_lost'])
+  })
+
+  it.each<[string, string, boolean]>([
+    ['that ends soon', `update payment set updated_at = now() where id = $1`, false],
+    ['that has ended', `update payment set status = 'voided' where id = $1`, false],
+    ['that may lapse', `update payment set may_lapse = true where id = $1`, true],
+    ['that lasts longer now', `update payment set capture_before = now() + interval '7 days' where id = $1`, true],
+    ['of which all is captured', `update payment set status = 'captured', captured = amount where id = $1`, true],
+    [
+      'of an order that is over',
+      `update orders set status = 'cancelled', cancel_reason = 'merchant'
+       where id = (select order_id from payment where id = $1)`,
+      true,
+    ],
+    [
+      'that was renewed',
+      `insert into payment (id, order_id, attempt, key, provider, method, amount, asked, currency, status, outcome, sent_at, renews)
+       select left(id, 29) || case right(id, 1) when '0' then '1' else '0' end, order_id, 2, order_id || '/charge/2', provider, method, amount, amount, currency,
+              'authorized', 'completed', now(), id
+       from payment where id = $1`,
+      true,
+    ],
+    [
+      'whose order is over, while its renewal is under way',
+      `with renewal as (
+         insert into payment (id, order_id, attempt, key, provider, method, amount, asked, currency, status, sent_at, renews)
+         select left(id, 29) || case right(id, 1) when '0' then '1' else '0' end, order_id, 2, order_id || '/charge/2', provider, method, amount, amount,
+                currency, 'sent', now(), id
+         from payment where id = $1)
+       update orders set status = 'cancelled', cancel_reason = 'merchant'
+       where id = (select order_id from payment where id = $1)`,
+      false,
+    ],
+  ])('of an authorization %s: %#', async (_what, become, isSettled) => {
+    const order = await placed()
+    await confirm(order)
+    await database.pool.query(
+      `update payment set capture_before = now() + interval '1 hour', sent_at = now() - interval '7 days' where id = $1`,
+      [order.paymentId],
+    )
+    for (const code of ['authorization_expiring', 'step_failing'] as const)
+      await open(order.orderId, { workflowId: code, step: 'renewPayment', object: order.paymentId }, code)
+    expect(await settledOf(order.orderId)).toEqual([])
+    await database.pool.query(become, [order.paymentId])
+    expect(await settledOf(order.orderId)).toHaveLength(isSettled ? 2 : 0)
   })
 })

@@ -661,6 +661,15 @@ describe('a renewal', () => {
     expect(claimed(books, 500)).toMatchObject({ paymentId: RENEWAL })
   })
 
+  test('that was given up meanwhile changes nothing when its answer comes', () => {
+    const books = renewing()
+    const renewal = books.payments[1] as PaymentBook
+    renewal.status = 'declined'
+    arrives(books)
+    expect(books.payments).toMatchObject([{ releasing: false }, { pays: false, status: 'declined' }])
+    expect(books.postings).toEqual([])
+  })
+
   test('of more than is due, as some was claimed meanwhile, is let go itself', () => {
     const books = renewing()
     claimed(books, 200)
@@ -733,6 +742,46 @@ describe('a cancelled part', () => {
       seen(books, { released: 120, captures: [{ reference: 'c', key: capture.key, amount: 380 }] }),
     )
     expect(books.payments[0]).toMatchObject({ status: 'captured', releasing: false, released: 120 })
+  })
+})
+
+describe('a cancelled part of what is to be captured', () => {
+  /** Of 500, captures are claimed, the first `sent` of them sent; then `cancelled` is. `left`: what is still to be taken. */
+  test.each<[string, { claims: number[]; sent?: number; cancelled: number; left: number[]; failed: number[] }]>([
+    ['takes the less', { claims: [100], cancelled: 460, left: [40], failed: [100] }],
+    ['takes all that still fits', { claims: [100, 200], cancelled: 200, left: [100, 200], failed: [] }],
+    ['gives up the newest first', { claims: [100, 100], cancelled: 360, left: [100, 40], failed: [100] }],
+    ['gives up as many as it must', { claims: [50, 60, 70], cancelled: 460, left: [40], failed: [50, 60, 70] }],
+    ['takes nothing of what fits no more', { claims: [100, 100], cancelled: 400, left: [100], failed: [100] }],
+    ['leaves what was sent', { claims: [100], sent: 1, cancelled: 460, left: [100], failed: [] }],
+    ['counts what was sent', { claims: [100, 100], sent: 1, cancelled: 420, left: [100], failed: [100] }],
+  ])('%s', (_what, { claims, sent = 0, cancelled, left, failed }) => {
+    const books = booksOf({ total: 500 })
+    for (const amount of claims) books.claimCapture({ amount, actor: 'key_1' })
+    for (const { id } of books.captures.slice(0, sent)) books.sendCapture(id)
+    books.cancel({ amount: cancelled, isAll: false })
+    const of = (status: string) => books.captures.filter((capture) => capture.status === status)
+    expect(of('pending').map(({ amount }) => amount)).toEqual(left)
+    expect(of('failed').map(({ amount }) => amount)).toEqual(failed)
+    for (const capture of of('failed')) expect(capture).toMatchObject({ failureCode: 'order_cancelled', atWork: false })
+    for (const capture of books.captures) expect(capture).toMatchObject({ cause: 'staff', actor: 'key_1' })
+    for (const { id } of of('pending')) {
+      expect(books.sendCapture(id)).not.toBeNull()
+      books.answerCapture(id, { outcome: 'succeeded', reference: `c${id}` })
+    }
+    expect(books.refunds).toEqual(
+      sent > 0 && books.owed < 100 ? [expect.objectContaining({ amount: 100 - books.owed })] : [],
+    )
+  })
+
+  test('of a payment that allows one takes all that is due then, and ends it', () => {
+    const books = booksOf({ total: 500, capturesInParts: false })
+    const first = claimed(books, 500)
+    books.cancel({ amount: 120, isAll: false })
+    const again = books.captures[1] as CaptureBook
+    expect([first.status, again.amount, again.retries]).toEqual(['failed', 380, first.id])
+    expect(books.sendCapture(first.id)).toBeNull()
+    expect(books.sendCapture(again.id)?.final).toBe(true)
   })
 })
 
