@@ -21,6 +21,8 @@ interface AttentionKind {
 
 /** Stands for the step of a case that no workflow waits for: money at the provider that no payment of ours asked for. */
 export const UNKNOWN_MONEY = 'unknownMoney'
+/** Stands for the step of a case about a whole run of the reconciliation. */
+export const RUN_RECONCILIATION = 'runReconciliation'
 
 /** Cases that wait for a person, and what that person may do about each. Read at night by people who write no code. */
 export const ATTENTION_CASES = {

@@ -27,6 +27,8 @@ import { runExpiry } from './loops/expiry'
 import { runImports } from './loops/imports'
 import { runInbox } from './loops/inbox'
 import { runIndexer } from './loops/indexer'
+import { runKeys } from './loops/keys'
+import { watchReconciliation } from './loops/nightly'
 import { runRelay } from './loops/relay'
 import { registerSchedules } from './loops/schedules'
 import { runSearchMaintenance } from './loops/search-maintenance'
@@ -74,7 +76,6 @@ async function main(): Promise<void> {
     (activity) => activity,
   )
   for (const warning of warningsOf(settings)) log.warn(warning)
-  void providers.tryKeys()
   const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
   const server = createWorkerServer({ pool, workers, providers, settings })
   await listen(server, settings)
@@ -161,6 +162,8 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
       runSearchMaintenance({ pool, engine, temporal, log }, signal),
     ]),
     registerSchedules({ temporal, log }, signal),
+    runKeys({ providers }, signal),
+    watchReconciliation({ pool, log }, signal),
   ]
 }
 

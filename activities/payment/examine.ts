@@ -20,6 +20,7 @@ import {
   comparePayment,
   compareUnknown,
   describeDifference,
+  describeUnknown,
   type Difference,
   findMoved,
   incomparable,
@@ -202,7 +203,7 @@ async function record(
     const written = { subject, orderId, chargeReference: charge?.reference ?? null, differences, state }
     const { found, gone } = await writeDifferences(tx, written)
     for (const difference of found)
-      if (!(await isKnownCase(tx, orderId, difference))) await openDifference(tx, orderId, difference)
+      if (!(await isKnownCase(tx, { orderId, difference, charge }))) await openDifference(tx, orderId, difference)
     for (const { id, kind } of gone) await closeCase(tx, { workflowId: RECONCILIATION_ID, step: kind, object: id })
   })
 }
@@ -222,9 +223,14 @@ async function openDifference(
 }
 
 /** A webhook of a charge that nobody asked for may have come before: one case is enough, also when a person has closed it. */
-async function isKnownCase(tx: Tx, orderId: OrderId | null, { kind, object }: Difference): Promise<boolean> {
-  if (kind !== 'unknown_charge' || orderId === null) return false
-  return isCaseKnown(tx, { orderId, workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object })
+async function isKnownCase(
+  tx: Tx,
+  { orderId, difference, charge }: { orderId: OrderId | null; difference: Difference; charge: Charge | null },
+): Promise<boolean> {
+  const { kind, object } = difference
+  if (kind !== 'unknown_charge' || orderId === null || !charge) return false
+  const detail = describeUnknown(theirChargeOf(charge))
+  return isCaseKnown(tx, { orderId, workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object, detail })
 }
 
 async function readOurs({ pool, settings }: ReconciliationDeps, subject: Subject): Promise<OurPayment | null> {

@@ -36,15 +36,25 @@ export async function startNextAttempt(
     const cancelled = await supersede(deps, supersedes)
     if (cancelled?.outcome === 'paid') return { outcome: 'paid', charge: cancelled.charge }
     if (cancelled?.outcome !== 'dead') {
-      await refuseAttempt(pool, requested.paymentId, 'refused')
-      return { outcome: 'refused', attempt: requested.attempt }
+      return refuse(deps, { orderId, current, requested, outcome: 'refused' })
     }
   }
   const answerSeconds = (settings.PAYMENT_TIMEOUT_MS / 1000) * 2
   const started = await startAttempt(pool, { orderId, paymentId: requested.paymentId, answerSeconds })
   if (started) return { outcome: 'started', attempt: toCharge(requested), holdMs: started.holdMs }
-  await refuseAttempt(pool, requested.paymentId, 'expired')
-  return { outcome: 'refused', attempt: requested.attempt }
+  return refuse(deps, { orderId, current, requested, outcome: 'expired' })
+}
+
+interface Refused extends Pick<StartNextAttempt, 'orderId' | 'current'> {
+  readonly requested: AttemptToCharge
+  readonly outcome: 'refused' | 'expired'
+}
+
+/** Unless another try of this step, which was given up and went on, has begun it: then that is how it stands. */
+async function refuse(deps: PaymentDeps, { orderId, current, requested, outcome }: Refused): Promise<NextAttempt> {
+  const isRefused = await refuseAttempt(deps.pool, requested.paymentId, outcome)
+  const begun: NextAttempt = isRefused ? { outcome: 'none' } : await startedBefore(deps, orderId, current)
+  return begun.outcome === 'none' ? { outcome: 'refused', attempt: requested.attempt } : begun
 }
 
 /** A worker may have died after it began the attempt and before the workflow knew. One that is only asked for comes by itself. */

@@ -10,13 +10,14 @@ import {
 import {
   beginReconciliation,
   endReconciliation,
+  listAccepted,
   listUnsettledSubjects,
   type ReconciliationCounts,
   type ReconciliationPart,
   type Subject,
 } from '../../db/payment/reconciliation'
 import { withTransaction } from '../../db/pool'
-import { closeCase, openCase } from '../../db/support/attention'
+import { closeCase, forgetAnswers, openCase } from '../../db/support/attention'
 import type { DifferenceId, ReconciliationId } from '../../domain/ids'
 import {
   compareBooks,
@@ -26,6 +27,7 @@ import {
   type BookedPayment,
   type ChargedPayment,
 } from '../../domain/payment/reconciliation'
+import { RUN_RECONCILIATION, UNKNOWN_MONEY } from '../../domain/support'
 import { RECONCILIATION_ID } from '../../domain/workflow-id'
 import type { Movement, PaymentProvider } from '../../providers/payment/provider'
 import { withHeartbeat } from '../heartbeat'
@@ -35,8 +37,8 @@ import { examine, matchesOf, type ReconciliationDeps, theirChargeOf } from './ex
 const SLICE_MS = 10_000
 const LEDGER_PAGE = 1_000
 const PAGE = 500
-/** The step of the case that a run which could not be made becomes. */
-const RUN_STEP = 'runReconciliation'
+/** The case that a run which could not be made becomes. */
+const NOT_MADE = { workflowId: RECONCILIATION_ID, step: RUN_RECONCILIATION, object: null } as const
 
 /** What a slice did. `after`: where the next one goes on; null when there is no more. */
 export interface Compared<After> {
@@ -110,14 +112,23 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
         quietSeconds,
       })
       const suspects = new Suspects()
+      const withoutMoney: string[] = []
       page.charges.forEach((charge, index) => {
         const ours = payments[index]
         const theirs = theirChargeOf(charge)
         const isOld = Date.parse(charge.createdAt) <= Date.parse(part.until)
         if (ours && compareCharge(ours, theirs).length > 0) suspects.addPayment(ours)
-        if (!ours && isOld && compareUnknown(theirs).length > 0)
-          suspects.add({ provider: part.provider, paymentId: null, chargeReference: charge.reference })
+        if (ours || !isOld) return
+        if (compareUnknown(theirs).length === 0) withoutMoney.push(charge.reference)
+        else suspects.add({ provider: part.provider, paymentId: null, chargeReference: charge.reference })
       })
+      await forgetAnswers(pool, { step: UNKNOWN_MONEY, objects: withoutMoney })
+      const accepted = await listAccepted(pool, {
+        provider: part.provider,
+        paymentIds: payments.flatMap((payment) => payment?.id ?? []),
+        chargeReferences: page.charges.map(({ reference }) => reference),
+      })
+      for (const subject of accepted) suspects.add(subject)
       await examineAll(suspects, tally)
       await examineAll(unreadableOf(part, page), tally)
       return page.nextCursor
@@ -182,11 +193,10 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
   async function endReconciling(
     input: ReconciliationCounts & { id: ReconciliationId; failure: string | null },
   ): Promise<void> {
-    const about = { workflowId: RECONCILIATION_ID, step: RUN_STEP, object: null }
     await withTransaction(pool, async (tx) => {
       await endReconciliation(tx, input)
-      if (input.failure === null) await closeCase(tx, about)
-      else await openCase(tx, { ...about, orderId: null, code: 'step_failing', detail: input.failure })
+      if (input.failure === null) await closeCase(tx, NOT_MADE)
+      else await openCase(tx, { ...NOT_MADE, orderId: null, code: 'step_failing', detail: input.failure })
     })
   }
 

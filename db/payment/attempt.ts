@@ -382,11 +382,12 @@ export async function completeSync(db: Db, paymentId: PaymentId, reference: stri
   })
 }
 
-/** Ends a requested attempt that may not begin. Its key is answered from what the order has become. */
-export async function refuseAttempt(db: Db, paymentId: PaymentId, outcome: 'refused' | 'expired'): Promise<void> {
-  await db.query({
+/** Ends a requested attempt that may not begin. Its key is answered from what the order has become. False when it is not requested any more. */
+export async function refuseAttempt(db: Db, paymentId: PaymentId, outcome: 'refused' | 'expired'): Promise<boolean> {
+  const { rowCount } = await db.query({
     name: 'payment.refuse',
     text: `update payment set status = 'failed', outcome = $2, updated_at = now() where id = $1 and status = 'requested'`,
     values: [paymentId, outcome],
   })
+  return rowCount === 1
 }

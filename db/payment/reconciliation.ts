@@ -37,6 +37,20 @@ const REQUEST = statement(
     select id, true from requested`,
 )
 
+/** Since when no run has ended, of which there had been some: null when that is not `hours` ago. */
+export async function findLateSince(db: Db, hours: number): Promise<Date | null> {
+  const { rows } = await db.query<{ since: Date }>(LATE({ hours }))
+  return rows[0]?.since ?? null
+}
+
+const LATE = statement(
+  'reconciliation.late',
+  `
+    select coalesce(max(ended_at), min(requested_at)) as since
+    from reconciliation
+    having coalesce(max(ended_at), min(requested_at)) < now() - make_interval(hours => :hours)`,
+)
+
 /** What is compared with one provider: what changed there from `since` on. RFC 3339. */
 export interface ReconciliationPart {
   readonly provider: string
@@ -172,8 +186,8 @@ interface SeenDifferences {
 
 /**
  * Writes down all in which a subject differs now. One that is known is the same row: an open one stays open, and one that a
- * person has accepted stays so while its figures do. What is not among them any more is gone. Returns those that are
- * there, and those that were open and have gone.
+ * person has accepted stays so while its figures do. What is not among them any more is gone, and would be new if it came
+ * again. Returns those that are there, and those that have gone.
  */
 export async function writeDifferences(
   tx: Tx,
@@ -230,7 +244,7 @@ const GONE = statement(
   `
     update reconciliation_difference d
     set state = 'gone', closed_at = now()
-    where ${ABOUT} and d.state = 'open' and d.id <> all (:kept::text[])
+    where ${ABOUT} and d.state in ('open', 'accepted') and d.id <> all (:kept::text[])
     returning ${WRITTEN}` as const,
 )
 
@@ -239,6 +253,35 @@ const FORGET_SUSPECTED = statement(
   'difference.forgetSuspected',
   `delete from reconciliation_difference d where ${ABOUT} and d.state = 'suspected' and d.id <> all (:kept::text[])` as const,
 )
+
+/** Those of these payments and charges of which a person has accepted a difference: once they agree, that is over. */
+export async function listAccepted(
+  db: Db,
+  of: { provider: string; paymentIds: readonly PaymentId[]; chargeReferences: readonly string[] },
+): Promise<Subject[]> {
+  const { rows } = await db.query<{ paymentId: PaymentId | null; chargeReference: string }>(ACCEPTED({ ...of }))
+  return rows.map(({ paymentId, chargeReference }) => toSubject({ provider: of.provider, paymentId, chargeReference }))
+}
+
+const ACCEPTED = statement(
+  'difference.accepted',
+  `
+    select distinct payment_id as "paymentId", charge_reference as "chargeReference"
+    from reconciliation_difference
+    where state = 'accepted'
+      and (payment_id = any (:paymentIds::text[])
+        or provider = :provider and charge_reference = any (:chargeReferences::text[]))`,
+)
+
+interface SubjectRow {
+  readonly provider: string
+  readonly paymentId: PaymentId | null
+  readonly chargeReference: string
+}
+
+function toSubject({ provider, paymentId, chargeReference }: SubjectRow): Subject {
+  return paymentId === null ? { provider, paymentId, chargeReference } : { provider, paymentId }
+}
 
 export interface UnsettledSubject {
   readonly id: DifferenceId
@@ -252,18 +295,8 @@ export async function listUnsettledSubjects(
   db: Db,
   page: { after: DifferenceId | ''; limit: number },
 ): Promise<UnsettledSubject[]> {
-  const { rows } = await db.query<{
-    id: DifferenceId
-    kind: DifferenceKind
-    provider: string
-    paymentId: PaymentId | null
-    chargeReference: string
-  }>(UNSETTLED({ ...page }))
-  return rows.map(({ id, kind, provider, paymentId, chargeReference }) => ({
-    id,
-    kind,
-    subject: paymentId === null ? { provider, paymentId, chargeReference } : { provider, paymentId },
-  }))
+  const { rows } = await db.query<SubjectRow & { id: DifferenceId; kind: DifferenceKind }>(UNSETTLED({ ...page }))
+  return rows.map(({ id, kind, ...subject }) => ({ id, kind, subject: toSubject(subject) }))
 }
 
 const UNSETTLED = statement(

@@ -89,12 +89,12 @@ const CLOSE_CASE = statement(
       and closed_at is null`,
 )
 
-/** Whether a person is asked about it, or was and knows why. */
+/** Whether a person is asked about it, or knows why: see {@link isCaseAnswered}. */
 export async function isCaseKnown(
   db: Db,
-  { orderId, workflowId, step, object }: CaseKey & { orderId: OrderId },
+  { orderId, workflowId, step, object, detail }: CaseKey & { orderId: OrderId; detail: string | null },
 ): Promise<boolean> {
-  const { rows } = await db.query(IS_KNOWN({ orderId, workflowId, step, object }))
+  const { rows } = await db.query(IS_KNOWN({ orderId, workflowId, step, object, detail }))
   return rows.length > 0
 }
 
@@ -104,7 +104,7 @@ const IS_KNOWN = statement(
     select
     from attention
     where order_id = :orderId and workflow_id = :workflowId and step is not distinct from :step
-      and object is not distinct from :object and (closed_at is null or closed_by = 'person')`,
+      and object is not distinct from :object and (closed_at is null or closed_by = 'person' and detail = :detail)`,
 )
 
 /** Whether a person has closed this case when it said the same: they know why, and nothing is new. */
@@ -123,6 +123,19 @@ const IS_ANSWERED = statement(
     from attention
     where order_id = :orderId and workflow_id = :workflowId and step is not distinct from :step
       and object is not distinct from :object and closed_by = 'person' and detail = :detail`,
+)
+
+/** What people answered about these objects counts no more: what they explained is over. */
+export async function forgetAnswers(
+  db: Db,
+  { step, objects }: { step: string; objects: readonly string[] },
+): Promise<void> {
+  if (objects.length > 0) await db.query(FORGET_ANSWERS({ step, objects }))
+}
+
+const FORGET_ANSWERS = statement(
+  'attention.forgetAnswers',
+  `update attention set closed_by = null where object = any (:objects::text[]) and step = :step and closed_by = 'person'`,
 )
 
 /** A case that may have outlived what it is about. */

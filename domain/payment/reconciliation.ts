@@ -1,5 +1,5 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
-import { formatMajor } from '../money'
+import { type Currency, formatMajor } from '../money'
 import type { AttemptStatus } from './attempt'
 import type { MoveStatus } from './books'
 
@@ -180,6 +180,14 @@ export function compareUnknown(charge: TheirCharge): Difference[] {
   const theirs = moneyIn(charge)
   if (theirs === 0) return []
   return [{ kind: 'unknown_charge', object: charge.reference, ours: 0, theirs, currency: charge.currency }]
+}
+
+/** The same in words for support; null when it holds nothing. */
+export function describeUnknown(charge: TheirCharge): string | null {
+  const held = moneyIn(charge)
+  if (held === 0) return null
+  const amount = `${charge.currency} ${formatMajor({ amount: held, currency: charge.currency as Currency })}`
+  return `The provider holds ${amount} by charge ${charge.reference}, for which no payment of this order asked`
 }
 
 /** No currency, by ISO 4217: nothing is known of a charge that cannot be read. */

@@ -1,7 +1,7 @@
 import CircuitBreaker from 'opossum'
 import { type MethodOffer, type PaymentProvider, ProviderRejected, ProviderUnavailable } from './provider'
 
-/** `half_open`: one call is let through, and decides. `refused`: within the last minute it has not let us in, by a wrong key say. */
+/** `half_open`: one call is let through, and decides. `refused`: it does not let us in, by a wrong key say. */
 export type BreakerState = 'closed' | 'open' | 'half_open' | 'refused'
 
 export interface BreakerOptions {
@@ -29,7 +29,9 @@ export class BreakingProvider implements PaymentProvider {
   readonly #provider: PaymentProvider
   readonly #breaker: CircuitBreaker<[() => Promise<unknown>], unknown>
   readonly #onChange: (state: BreakerState) => void
-  #refusedUntil = 0
+  /** It has answered one of our calls since it refused the last one. */
+  #hasAnswered = false
+  #refusedAt: number | null = null
 
   constructor(
     provider: PaymentProvider,
@@ -60,7 +62,7 @@ export class BreakingProvider implements PaymentProvider {
   get state(): BreakerState {
     if (this.#breaker.halfOpen) return 'half_open'
     if (this.#breaker.opened) return 'open'
-    return Date.now() < this.#refusedUntil ? 'refused' : 'closed'
+    return this.#refusedAt === null ? 'closed' : 'refused'
   }
 
   takes: PaymentProvider['takes'] = (method) => this.#provider.takes(method)
@@ -82,16 +84,32 @@ export class BreakingProvider implements PaymentProvider {
     return this.#provider.close()
   }
 
+  /** False until it has answered, and again once it refuses our key. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered
+  }
+
   /** It goes on being asked: another key may come at any time. */
   #noteRefused(): void {
-    const isNew = Date.now() >= this.#refusedUntil
-    this.#refusedUntil = Date.now() + REFUSED_MS
+    const isNew = this.#refusedAt === null
+    this.#hasAnswered = false
+    this.#refusedAt = Date.now()
     if (isNew) this.#onChange('refused')
+  }
+
+  /** A key may be refused for some calls alone: that is not over with the next of the others. */
+  #noteAnswer(): void {
+    this.#hasAnswered = true
+    if (this.#refusedAt === null || Date.now() - this.#refusedAt < REFUSED_MS) return
+    this.#refusedAt = null
+    this.#onChange(this.state)
   }
 
   async #fire<T>(call: () => Promise<T>): Promise<T> {
     try {
-      return (await this.#breaker.fire(call)) as T
+      const answer = (await this.#breaker.fire(call)) as T
+      this.#noteAnswer()
+      return answer
     } catch (error) {
       if (error instanceof Error && CircuitBreaker.isOurError(error))
         throw new ProviderUnavailable(`${this.name} does not answer and is left alone for a moment`)

@@ -14,7 +14,7 @@ export interface PaymentProviders {
   forMethod(method: string): PaymentProvider | undefined
   /** Whether a provider is asked, left alone because it did not answer, or does not let us in. */
   states(): ReadonlyMap<string, BreakerState>
-  /** Asks each one something harmless: a key that it does not let in is then known before a customer pays. */
+  /** Asks each one that has not answered yet something harmless: a key that it does not let in is known before a customer pays. */
   tryKeys(): Promise<void>
   /** Ends all their connections; calls in hand finish first. */
   close(): Promise<void>
@@ -53,7 +53,8 @@ export function createPaymentProviders(
     states: () => new Map(breaking.map(({ name, state }) => [name, state])),
     async tryKeys() {
       const now = new Date().toISOString()
-      await Promise.allSettled(breaking.map((provider) => provider.list(now, null)))
+      const silent = breaking.filter((provider) => !provider.hasAnswered)
+      await Promise.allSettled(silent.map((provider) => provider.list(now, null)))
     },
     async close() {
       await Promise.all(breaking.map((provider) => provider.close()))

@@ -39,6 +39,13 @@ interface Patch {
   readonly replace: string
 }
 
+/** What is claimed beyond what is owed is not sent either. */
+const SENT_ALL_THE_SAME: Patch = {
+  where: 'domain/payment/books.js',
+  find: 'if (this.claimed <= this.owed)',
+  replace: 'if (true)',
+}
+
 interface Safeguard {
   readonly name: string
   readonly patches: readonly Patch[]
@@ -139,6 +146,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the bound of what may be captured of a payment',
     patches: [
       { where: 'domain/payment/books.js', find: 'if (!payment || amount > available)', replace: 'if (!payment)' },
+      SENT_ALL_THE_SAME,
     ],
     schema: {
       drop: 'alter table payment drop constraint never_captured_twice',
@@ -180,6 +188,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
         replace: 'capturableOf(payment)',
       },
       { where: 'domain/payment/books.js', find: 'if (excess <= 0)', replace: 'if (true)' },
+      SENT_ALL_THE_SAME,
     ],
     scene: (on) =>
       afterPaying(on, (tell, { sku, total }) =>
@@ -304,13 +313,16 @@ it.each(SAFEGUARDS)(
   async ({ patches, schema, scene, noticed }) => {
     const seen = (faults: readonly string[]): boolean => faults.some((fault) => noticed.test(fault))
     expect(seen(await everythingWrong([], harness))).toBe(false)
-    patches.forEach(apply)
-    await restartPrograms()
-    if (schema) await harness.pool.query(schema.drop)
-    const histories = await scene(harness)
-    await until(`somebody says ${noticed}`, () => everythingWrong(histories, harness), seen, 60_000)
-    if (schema?.restore) await harness.pool.query(schema.restore)
-    for (const { where } of patches) cpSync(join(ROOT, 'dist', where), join(programs, where), { recursive: true })
+    try {
+      patches.forEach(apply)
+      await restartPrograms()
+      if (schema) await harness.pool.query(schema.drop)
+      const histories = await scene(harness)
+      await until(`somebody says ${noticed}`, () => everythingWrong(histories, harness), seen, 60_000)
+    } finally {
+      if (schema?.restore) await harness.pool.query(schema.restore)
+      for (const { where } of patches) cpSync(join(ROOT, 'dist', where), join(programs, where), { recursive: true })
+    }
   },
   180_000,
 )

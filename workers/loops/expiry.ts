@@ -22,13 +22,13 @@ interface ExpiryDeps {
  */
 export async function runExpiry({ temporal, pool, log }: ExpiryDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    try {
-      for (let shard = 0; shard < EXPIRY_SHARDS; shard++) {
+    for (let shard = 0; shard < EXPIRY_SHARDS; shard++) {
+      try {
         await ensure(temporal, shard)
         await watch({ temporal, pool }, expiryWorkflowId(shard))
+      } catch (error) {
+        log.warn({ err: error, shard }, 'could not see to the expiry workflow')
       }
-    } catch (error) {
-      log.warn({ err: error }, 'could not see to the expiry workflows')
     }
     await delay(AGAIN_MS, undefined, { signal }).catch(() => undefined)
   }

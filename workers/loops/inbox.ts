@@ -1,20 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../../activities/deps'
+import { theirChargeOf } from '../../activities/payment/examine'
 import { type DueEvent, endEvent, INBOX_CHANNEL, learnChargeKey, takeDueEvents } from '../../db/payment/inbox'
 import { noteNews } from '../../db/payment/work'
 import { restart } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
-import { closeCase, isCaseAnswered, openCase } from '../../db/support/attention'
+import { closeCase, forgetAnswers, isCaseAnswered, openCase } from '../../db/support/attention'
 import type { PaymentId } from '../../domain/ids'
-import { formatMajor } from '../../domain/money'
 import { isOpen, isOver } from '../../domain/order'
+import { describeUnknown } from '../../domain/payment/reconciliation'
 import { UNKNOWN_MONEY } from '../../domain/support'
 import { checkoutWorkflowId } from '../../domain/workflow-id'
 import type { Settings } from '../../config'
 import type { Log } from '../../log'
 import type { PaymentProviders } from '../../providers/payment'
-import type { Charge } from '../../providers/payment/provider'
 import { providerNewsSignal } from '../../workflows/contract'
 import { listen } from './bell'
 
@@ -97,24 +97,19 @@ async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEve
   if (charge === undefined) return
   if (charge?.key && event.chargeKey === null) return learnChargeKey(pool, event, charge.key)
   const strange = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: chargeReference }
-  const held = charge?.orderId === orderId ? heldBy(charge) : 0
-  if (charge && held > 0) {
-    const amount = `${charge.amount.currency} ${formatMajor({ ...charge.amount, amount: held })}`
-    const detail = `The provider holds ${amount} by charge ${chargeReference}, for which no payment of this order asked`
+  const detail = charge?.orderId === orderId ? describeUnknown(theirChargeOf(charge)) : null
+  if (detail !== null) {
     if (!(await isCaseAnswered(pool, { ...strange, orderId, detail })))
       await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
-  } else await closeCase(pool, strange)
+  } else {
+    await closeCase(pool, strange)
+    await forgetAnswers(pool, { step: UNKNOWN_MONEY, objects: [chargeReference] })
+  }
   await endEvent(pool, event)
 
   function unheard(error: unknown): undefined {
     log.warn({ err: error, order_id: orderId }, 'a charge that nobody asked for waits to be looked up')
   }
-}
-
-/** What the provider has of the customer's money: taken and not given back, or set aside. */
-function heldBy({ state, amount, captured, released, refunded }: Charge): number {
-  const setAside = state === 'authorized' ? amount.amount - captured - released : 0
-  return captured - refunded + setAside
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -37,14 +37,14 @@ export async function registerSchedules(
   }
 }
 
-/** A night that was missed is made up for within a day; a run that still goes on is not joined by another. */
+/** A night that was missed is made up for, also after weeks; a run that still goes on is not joined by another. */
 async function ensure(temporal: Client, { scheduleId, at, action, note }: (typeof NIGHTLY)[number]): Promise<void> {
   try {
     await temporal.schedule.create({
       scheduleId,
       spec: { calendars: [at] },
       action,
-      policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 day' },
+      policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '30 days' },
       state: { note },
     })
   } catch (error) {

@@ -16,11 +16,16 @@ import {
 } from '../../../db/payment/reconciliation'
 import { claimRenewal } from '../../../db/payment/work'
 import { withTransaction } from '../../../db/pool'
-import { listOpenCases } from '../../../db/support/attention'
+import { closeCase, listOpenCases, openCase } from '../../../db/support/attention'
 import type { OrderId, PaymentId } from '../../../domain/ids'
 import type { CaptureBook, RefundBook } from '../../../domain/payment/books'
 import type { PaymentProviders } from '../../../providers/payment'
 import { type PaymentProvider, ProviderRejected, ProviderUnavailable } from '../../../providers/payment/provider'
+import { theirChargeOf } from '../../../activities/payment/examine'
+import { describeUnknown } from '../../../domain/payment/reconciliation'
+import { UNKNOWN_MONEY } from '../../../domain/support'
+import { checkoutWorkflowId } from '../../../domain/workflow-id'
+import { until } from '../../support/wait'
 import { ChargeClient, SandboxClient } from '../../sandbox/client'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 
@@ -410,6 +415,41 @@ it('leaves alone what a person has accepted, until its figures change', async ()
   expect(await cases()).toHaveLength(1)
   await new ChargeClient(sandbox, charge.id).refund()
   expect(await differences()).toEqual([])
+})
+
+it('asks anew about what a person has accepted once it was gone in between, though its figures are the same', async () => {
+  const charge = await sandbox.made(randomUUID(), {
+    reference: 'elsewhere',
+    payment_method: 'pm_sandbox_refund_fails_later',
+  })
+  const there = new ChargeClient(sandbox, charge.id)
+  await there.capture({ final: true })
+  const [found] = await differences()
+  const accepted = { id: found?.id as RecordedDifference['id'], by: 'key_1', reasonCode: 'refunded', note: null }
+  expect(await withTransaction(pool(), (tx) => acceptDifference(tx, accepted))).toMatchObject({ state: 'accepted' })
+  await there.refund()
+  expect(await differences()).toEqual([])
+  await until(
+    'the bank sends it back',
+    async () => (await sandbox.all()).find(({ id }) => id === charge.id)?.refunds[0]?.status === 'failed',
+  )
+  expect(await differences()).toMatchObject([{ id: found?.id, state: 'open', theirs: found?.theirs }])
+  await effects.shop.atProvider(`${charge.id}/refunds`, {})
+})
+
+it('does not ask about a charge that a person has explained already, until its money changes', async () => {
+  const { orderId } = await paid()
+  const { id: object } = await sandbox.made(randomUUID(), { reference: orderId, amount: 70 })
+  const key = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object }
+  const known = await effects.providers.get('sandbox')?.read(object)
+  const detail = known ? describeUnknown(theirChargeOf(known)) : null
+  await openCase(pool(), { ...key, orderId, code: 'amount_mismatch', detail })
+  await closeCase(pool(), { ...key, by: 'person' })
+  expect(await differences()).toMatchObject([{ kind: 'unknown_charge', orderId, theirs: 70 }])
+  expect(await cases()).toEqual([])
+  await new ChargeClient(sandbox, object).capture({ amount: 50, final: true })
+  await differences()
+  expect(await cases()).toMatchObject([{ orderId, code: 'reconciliation_difference' }])
 })
 
 it('goes on while another order is in flight: what is young, or at work, waits', async () => {

@@ -1,6 +1,6 @@
 import type { PaymentDeps } from '../../../activities/payment/charge'
 import { startNextAttempt } from '../../../activities/payment/next-attempt'
-import { keepReference, readAttempt } from '../../../db/payment/attempt'
+import { keepReference, readAttempt, readRequestedAttempt } from '../../../db/payment/attempt'
 import { AttemptOver, type PaymentProvider } from '../../../providers/payment/provider'
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
@@ -206,6 +206,23 @@ it('an attempt that is asked for while the workflow looks is not taken for one t
     given.name === 'payment.requested' ? Promise.resolve({ rows: [] }) : pool.query(given as never)
   const deps = { ...effects, settings: {}, pool: { query } } as unknown as PaymentDeps
   expect(await startNextAttempt(deps, { orderId, current: null, supersedes: null })).toEqual({ outcome: 'none' })
+})
+
+it('an attempt that another try of the same step has begun meanwhile is begun, not refused', async () => {
+  const order = await placed('pm_card_chargeDeclined')
+  const { orderId, buyer, attempt } = order
+  expect(await run(activities.charge, { paymentId: attempt.paymentId })).toEqual({ outcome: 'declined' })
+  expect((await buyer.pay(orderId, 'pm_card_visa')).status).toBe(202)
+  const { pool } = effects.stack.database
+  const requested = await readRequestedAttempt(pool, orderId)
+  const next = { orderId, current: attempt.paymentId, supersedes: null }
+  const begun = await run(activities.startNextAttempt, next)
+  expect(begun).toMatchObject({ outcome: 'started', attempt: { attempt: 2 } })
+  // It was given up after it had read what is asked for, and goes on now.
+  const query = (given: { name?: string }) =>
+    given.name === 'payment.requested' ? Promise.resolve({ rows: [requested] }) : pool.query(given as never)
+  const deps = { settings: { PAYMENT_TIMEOUT_MS: 1_000 }, pool: { query } } as unknown as PaymentDeps
+  expect(await startNextAttempt(deps, next)).toMatchObject({ outcome: 'started', attempt: { attempt: 2 } })
 })
 
 describe('a provider that has to keep its id before money moves', () => {

@@ -154,7 +154,8 @@ describe('a repair', () => {
     const orderId = await order()
     const charge = `ch_${orderId}`
     const key = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: charge }
-    await openCase(api.database.pool, { ...key, orderId, code: 'amount_mismatch' })
+    const detail = 'The provider holds GBP 7.00'
+    await openCase(api.database.pool, { ...key, orderId, code: 'amount_mismatch', detail })
     await api.database.pool.query(
       `insert into reconciliation_difference (id, provider, kind, object, charge_reference, order_id, ours, theirs, currency, state)
        values ($1, 'sandbox', 'unknown_charge', $2, $2, $3, 0, 700, 'GBP', 'open')`,
@@ -164,7 +165,7 @@ describe('a repair', () => {
       status: 202,
     })
     expect(await readOpenCases(api.database.pool, orderId)).toEqual([])
-    expect(await isCaseKnown(api.database.pool, { ...key, orderId })).toBe(true)
+    expect(await isCaseKnown(api.database.pool, { ...key, orderId, detail })).toBe(true)
     const { rows } = await api.database.pool.query('select state from reconciliation_difference where object = $1', [
       charge,
     ])

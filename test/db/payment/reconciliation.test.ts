@@ -1,6 +1,7 @@
 import {
   beginReconciliation,
   endReconciliation,
+  findLateSince,
   readReconciliation,
   type Reconciliation,
 } from '../../../db/payment/reconciliation'
@@ -39,4 +40,16 @@ it('moves the watermark on of each provider that was compared to its end, and le
   const third = await run([])
   const after = second.providers[1]?.watermarkAfter
   expect(third.providers.map(({ watermarkBefore }) => watermarkBefore)).toEqual([marks[0], after])
+})
+
+it('is late once no run has ended for so long, though there was one', async () => {
+  await database.pool.query('delete from reconciliation_provider')
+  await database.pool.query('delete from reconciliation')
+  expect(await findLateSince(database.pool, 50)).toBeNull()
+  const { id } = await run(['away', 'sandbox'])
+  expect(await findLateSince(database.pool, 50)).toBeNull()
+  await database.pool.query(`update reconciliation set ended_at = now() - interval '51 hours' where id = $1`, [id])
+  expect(await findLateSince(database.pool, 50)).toBeInstanceOf(Date)
+  await database.pool.query(`update reconciliation set ended_at = null, requested_at = now() - interval '51 hours'`)
+  expect(await findLateSince(database.pool, 50)).toBeInstanceOf(Date)
 })

@@ -82,6 +82,24 @@ test('one that refuses our key is said to, once, and goes on being asked', async
   expect(current.provider.state).toBe('refused')
   expect(current.asked()).toBe(8)
   expect(current.states).toEqual(['refused'])
+  expect(current.provider.hasAnswered).toBe(false)
+})
+
+test('a key that is refused for some calls alone is refused a minute longer, and let in by the next answer then', async () => {
+  current.answerWith(new ProviderRejected('not_allowed', 'our key is not valid'))
+  await expect(find()).rejects.toThrow()
+  current.answerWith(null)
+  await find()
+  expect(current.provider).toMatchObject({ state: 'refused', hasAnswered: true })
+  jest.useFakeTimers({ now: Date.now() + 61_000, doNotFake: ['setTimeout', 'setInterval', 'nextTick', 'setImmediate'] })
+  try {
+    expect(current.provider.state).toBe('refused')
+    await find()
+    expect(current.provider.state).toBe('closed')
+  } finally {
+    jest.useRealTimers()
+  }
+  expect(current.states).toEqual(['refused', 'closed'])
 })
 
 test('after a while one call is let through; when it is answered, all are', async () => {

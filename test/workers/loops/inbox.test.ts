@@ -3,7 +3,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { OrderWorkflows } from '../../../activities/deps'
 import { receiveEvent } from '../../../db/payment/inbox'
 import { readNews } from '../../../db/payment/work'
-import { closeCase, listOpenCases } from '../../../db/support/attention'
+import { closeCase, isCaseAnswered, listOpenCases } from '../../../db/support/attention'
 import type { OrderId, PaymentId } from '../../../domain/ids'
 import { UNKNOWN_MONEY } from '../../../domain/support'
 import { checkoutWorkflowId } from '../../../domain/workflow-id'
@@ -97,12 +97,17 @@ it('a charge for an order of ours that none of its payments asked for is a case,
 
 it('a charge that a person has explained is a case again only when the provider holds another sum by it', async () => {
   const { orderId } = await placed()
-  const charge = chargeFor(orderId)
-  await hear(orderId, charge)
+  const [charge, other] = [chargeFor(orderId), chargeFor(orderId)]
   const key = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: charge.reference }
-  expect(await closeCase(database.pool, { ...key, by: 'person' })).toBe(true)
+  for (const each of [charge, other]) await hear(orderId, each)
+  const first = (await cases()).find(({ object }) => object === other.reference)?.detail ?? ''
+  for (const { reference: object } of [charge, other])
+    expect(await closeCase(database.pool, { ...key, object, by: 'person' })).toBe(true)
   await hear(orderId, charge)
   expect(await cases()).toEqual([])
+  stub.account.cancelIntent(other.reference)
+  await hear(orderId, other)
+  expect(await isCaseAnswered(database.pool, { ...key, object: other.reference, orderId, detail: first })).toBe(false)
   stub.account.captureIntent(charge.reference, { amount_to_capture: '700' })
   await hear(orderId, charge)
   expect(await cases()).toMatchObject([{ orderId, detail: expect.stringContaining('GBP 7.00') }])
