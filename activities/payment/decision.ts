@@ -1,8 +1,10 @@
 import type { PaymentId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment/attempt'
 import { type Attempt, beginCancel, changeAttempt, completeSync, requireSync } from '../../db/payment/attempt'
+import { noteNews } from '../../db/payment/work'
+import { isOpen } from '../../domain/order'
 import type { Charge } from '../../providers/payment/provider'
-import { receiveMoney } from './books'
+import { receiveMoney, seeCharge } from './books'
 import {
   answerOrNull,
   type ChargeResult,
@@ -83,14 +85,23 @@ export async function syncDecision(deps: PaymentDeps, { paymentId }: { paymentId
   const { pool } = deps
   const attempt = await requireAttempt(deps, paymentId)
   if (attempt.pendingSync === 'reference') {
+    if (isOpen(attempt.orderStatus)) throw new NotFinal(`Its checkout has yet to confirm the order of ${attempt.key}`)
     const known = await providerOf(deps, attempt).find(chargeRequestOf(attempt))
-    if (!known || (attempt.orderStatus !== 'cancelled' && !isPaid(known)))
+    const isOver = attempt.orderStatus === 'cancelled'
+    if (!known || (!isOver && !isPaid(known)))
       throw new NotFinal(`The provider knows of no payment by charge ${attempt.key}, which was said to be paid`)
+    if (!isOver) await learn(deps, attempt, known)
     await completeSync(pool, paymentId, known.reference)
   } else if (attempt.pendingSync === 'cancel') {
     await cancelOrReceive(deps, attempt)
     await completeSync(pool, paymentId, null)
   }
+}
+
+/** Until when it can be captured, and how often, no person could say: whoever owns the money has to look at that too. */
+async function learn(deps: PaymentDeps, attempt: Attempt, known: Charge): Promise<void> {
+  await noteNews(deps.pool, attempt.id)
+  await seeCharge(deps, attempt, known)
 }
 
 /** A person has made the decision true at the provider. */

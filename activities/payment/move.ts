@@ -1,4 +1,5 @@
 import type { CaptureId, OrderId, PaymentId, RefundId } from '../../domain/ids'
+import { holdsMoney } from '../../domain/payment/attempt'
 import type { MoveAnswer, MoveStatus } from '../../domain/payment/books'
 import { withBooks } from '../../db/payment/books'
 import { endNews, readNews } from '../../db/payment/work'
@@ -82,6 +83,8 @@ export async function refreshPayment(deps: PaymentDeps, { paymentId }: { payment
   const attempt = await requireAttempt(deps, paymentId)
   const charge = await providerOf(deps, attempt).find(chargeRequestOf(attempt))
   if (charge) await seeCharge(deps, attempt, charge)
+  // By a key of another account, say: what we hold is not gone for that.
+  else if (holdsMoney(attempt.status)) throw new NotFinal(`The provider does not know charge ${attempt.key}`)
   if (newsAt !== null) await endNews(deps.pool, paymentId, newsAt)
 }
 

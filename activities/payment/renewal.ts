@@ -4,6 +4,7 @@ import { withBooks } from '../../db/payment/books'
 import {
   claimRenewal,
   failRenewal,
+  isLapsing,
   keepRenewalReference,
   letLapse as writeLapse,
   readSentRenewal,
@@ -25,9 +26,10 @@ export async function renewPayment(deps: PaymentDeps, { paymentId }: { paymentId
   const old = await requireAttempt(deps, paymentId)
   if (!providerOf(deps, old).renews) return { outcome: 'refused', reason: 'it needs the customer' }
   const { renewalId, isNeeded } = await withBooks(deps.pool, old.orderId, async (books, tx) => {
-    // Perhaps by a try that was given up and went on all the same.
+    // Perhaps by a try that was given up and went on all the same; and somebody may have decided against it since.
     const isRenewed = books.payments.findLast(({ pays }) => pays)?.id !== paymentId
-    if (books.due === 0 || isRenewed) return { renewalId: await readSentRenewal(tx, paymentId), isNeeded: false }
+    if (books.due === 0 || isRenewed || (await isLapsing(tx, paymentId)))
+      return { renewalId: await readSentRenewal(tx, paymentId), isNeeded: false }
     const amount = books.due
     return { renewalId: await claimRenewal(tx, { paymentId, renewalId: newId('payment'), amount }), isNeeded: true }
   })

@@ -251,6 +251,16 @@ export async function failRenewal(db: Db, renewalId: PaymentId, declineCode: str
   })
 }
 
+/** Whether somebody has decided that the authorization need not be renewed. */
+export async function isLapsing(db: Db, paymentId: PaymentId): Promise<boolean> {
+  const { rows } = await db.query<{ mayLapse: boolean }>({
+    name: 'payment.isLapsing',
+    text: 'select may_lapse as "mayLapse" from payment where id = $1',
+    values: [paymentId],
+  })
+  return rows[0]?.mayLapse ?? false
+}
+
 /** Somebody has decided that the authorization need not be renewed. */
 export async function letLapse(db: Db, paymentId: PaymentId): Promise<void> {
   await db.query({

@@ -330,7 +330,10 @@ export class Books {
   /** Writes down what became of a refund. `succeeded` may still become `failed`; what failed stays so. */
   answerRefund(id: RefundId, answer: MoveAnswer): void {
     const refund = this.refund(id)
-    if (refund.status === 'failed') return
+    if (refund.status === 'failed') {
+      if (answer.outcome === 'succeeded') this.seeBesides(refund, answer.reference)
+      return
+    }
     refund.reference ??= answer.reference
     if (answer.outcome === 'succeeded') this.completeRefund(refund)
     if (answer.outcome === 'failed') this.failRefund(refund, answer.code)
@@ -433,7 +436,7 @@ export class Books {
     if (capture?.status === 'pending') this.completeCapture(capture, null)
     if (payment?.releasing) this.release(payment, capturableOf(payment))
     // The provider may still refuse the one that it was asked for: that changes nothing any more.
-    if (refund?.status === 'pending') this.failRefund(refund, 'settled_elsewhere')
+    if (refund?.status === 'pending') this.failRefund(refund, SETTLED_ELSEWHERE)
     if (refund?.status === 'failed') this.decideRefund(refund.id, 'elsewhere')
     this.settle()
   }
@@ -446,8 +449,8 @@ export class Books {
   /** Gives back and lets go whatever the order does not owe (any more). */
   settle(): void {
     this.takeNoMoreThanOwed()
-    if (this.owed === 0)
-      // Nobody has to decide about money that nobody owes.
+    if (sumOf(this.paying, ({ captured }) => captured) >= this.owed)
+      // Nobody has to decide about money that nobody owes (any more).
       for (const capture of this.captures) if (capture.status === 'failed') capture.atWork = false
     for (const payment of this.payments) {
       const isNeeded = payment.capturing > 0 || (this.due > 0 && !this.isRenewed(payment))
@@ -572,18 +575,34 @@ export class Books {
     payment: PaymentBook,
     { reference, key, amount, status, failureCode }: SeenPayment['refunds'][number],
   ): void {
-    let known = this.refunds.find(
-      (refund) => refund.key === key || (refund.paymentId === payment.id && refund.reference === reference),
-    )
+    const named = this.refunds.filter((refund) => refund.paymentId === payment.id && refund.reference === reference)
+    let known =
+      named.find((refund) => refund.status !== 'failed') ??
+      this.refunds.find((refund) => refund.key === key) ??
+      named[0]
     if (!known) {
       if (status === 'failed' || payment.captured - payment.refunded - payment.refunding < amount) return
       const request = { cause: 'provider' as const, reasonCode: null, restock: false, actor: null, retries: null }
       known = this.addRefund(payment, amount, request)
     }
     if (known.isElsewhere) return
+    if (known.status === 'failed' && status === 'succeeded') return this.seeBesides(known, reference)
     known.reference ??= reference
     if (status === 'succeeded' && known.status === 'pending') this.completeRefund(known)
     if (status === 'failed' && known.status !== 'failed') this.failRefund(known, failureCode ?? 'failed')
+  }
+
+  /** The provider gave it back all the same, after a person had done so elsewhere: as far as there is room, that is a refund more. */
+  private seeBesides({ paymentId, amount, failureCode }: RefundBook, reference: string | null): void {
+    const payment = this.payment(paymentId)
+    const isKnown = this.refunds.some(
+      (refund) => refund.paymentId === paymentId && refund.reference === reference && refund.status !== 'failed',
+    )
+    if (failureCode !== SETTLED_ELSEWHERE || isKnown || refundableOf(payment) < amount) return
+    const request = { cause: 'provider', reasonCode: null, restock: false, actor: null, retries: null } as const
+    const besides = this.addRefund(payment, amount, request)
+    besides.reference = reference
+    this.completeRefund(besides)
   }
 
   private seeDispute(payment: PaymentBook, { reference, amount, status }: SeenPayment['disputes'][number]): void {
@@ -804,6 +823,9 @@ export class Books {
     this.events.push({ type, data: { payment_id: payment.id, ...data } })
   }
 }
+
+/** Why a refund has failed that a person has given back in another way. */
+const SETTLED_ELSEWHERE = 'settled_elsewhere'
 
 /** Statuses of payments that hold money of the customer, or did. */
 const HOLDING: ReadonlySet<AttemptStatus> = new Set(['authorized', 'captured', 'refunded'])

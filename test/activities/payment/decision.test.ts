@@ -1,4 +1,6 @@
 import { keepReference, readAttempt } from '../../../db/payment/attempt'
+import { readNews } from '../../../db/payment/work'
+import { seenCharge } from '../../support/seen'
 import type { PaymentProviders } from '../../../providers/payment'
 import type { ChargeRequest, PaymentProvider } from '../../../providers/payment/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
@@ -59,7 +61,28 @@ describe('a charge that a person has seen paid', () => {
     expect(await keepReference(effects.stack.database.pool, kept)).toBe(true)
     expect(await sayPaid(order)).toMatchObject({ outcome: 'paid', charge: { reference: 'ch_kept' } })
     expect(await read(order)).toMatchObject({ pendingSync: 'reference' })
+    await expect(sync(order)).rejects.toThrow('has yet to confirm')
+    const paid = { paymentId, ...seenCharge({ reference: 'ch_kept' }) }
+    expect(await run(activities.confirm, { orderId, paid })).toBe(true)
     await expect(sync(order)).rejects.toThrow('knows of no payment')
+  })
+
+  it('teaches what no person knew once the provider shows it: until when, and how often it can be captured', async () => {
+    const order = await unheard('pm_sandbox_single_capture')
+    const { paymentId } = order.attempt
+    effects.proxy.fail(order.orderId)
+    const answer = await sayPaid(order)
+    if (answer.outcome !== 'paid') throw new Error(answer.outcome)
+    expect(await run(activities.confirm, { orderId: order.orderId, paid: { paymentId, ...answer.charge } })).toBe(true)
+    expect(await read(order)).toMatchObject({ capturesInParts: true, captureBefore: null })
+    effects.proxy.heal(order.orderId)
+    await sync(order)
+    expect(await read(order)).toMatchObject({
+      capturesInParts: false,
+      captureBefore: expect.any(Date),
+      pendingSync: null,
+    })
+    expect(await readNews(effects.stack.database.pool, paymentId)).not.toBeNull()
   })
 })
 

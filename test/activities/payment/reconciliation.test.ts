@@ -420,7 +420,7 @@ it('leaves alone what a person has accepted, until its figures change', async ()
 it('asks anew about what a person has accepted once it was gone in between, though its figures are the same', async () => {
   const charge = await sandbox.made(randomUUID(), {
     reference: 'elsewhere',
-    payment_method: 'pm_sandbox_refund_fails_later',
+    method: 'pm_sandbox_refund_fails_later',
   })
   const there = new ChargeClient(sandbox, charge.id)
   await there.capture({ final: true })

@@ -1,6 +1,6 @@
 import { newId } from '../../../db/id'
 import { readAttempt } from '../../../db/payment/attempt'
-import { claimRenewal, readPaymentWork } from '../../../db/payment/work'
+import { claimRenewal, readPaymentWork, readSentRenewal } from '../../../db/payment/work'
 import { withTransaction } from '../../../db/pool'
 import type { PaymentId } from '../../../domain/ids'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
@@ -38,6 +38,15 @@ describe('an authorization that may lapse', () => {
     for (const { order } of [lapsing, cancelled, lapsing]) await letLapse(order)
     expect(await work(lapsing.order)).toEqual([])
     expect(await work(cancelled.order)).toEqual(['release'])
+  })
+
+  it('is not renewed by a try that went on when somebody decided against it', async () => {
+    const { order } = await renewing()
+    const { paymentId } = order.attempt
+    await letLapse(order)
+    expect(await effects.run(effects.activities.renewPayment, { paymentId })).toEqual({ outcome: 'renewed' })
+    expect(await work(order)).toEqual([])
+    expect(await readSentRenewal(pool(), paymentId)).toBeNull()
   })
 
   it('leaves a renewal that was sent to a settlement, which cancels it at the provider', async () => {

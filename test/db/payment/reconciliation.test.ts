@@ -50,6 +50,8 @@ it('is late once no run has ended for so long, though there was one', async () =
   expect(await findLateSince(database.pool, 50)).toBeNull()
   await database.pool.query(`update reconciliation set ended_at = now() - interval '51 hours' where id = $1`, [id])
   expect(await findLateSince(database.pool, 50)).toBeInstanceOf(Date)
-  await database.pool.query(`update reconciliation set ended_at = null, requested_at = now() - interval '51 hours'`)
+  await database.pool.query(
+    `update reconciliation set state = 'running', ended_at = null, requested_at = now() - interval '51 hours'`,
+  )
   expect(await findLateSince(database.pool, 50)).toBeInstanceOf(Date)
 })

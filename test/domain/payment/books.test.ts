@@ -146,6 +146,22 @@ describe('capture', () => {
   })
 })
 
+test('a refused capture needs no decision once all that is owed was captured by others', () => {
+  const books = booksOf({ total: 500 })
+  const refused = claimed(books, 500)
+  books.sendCapture(refused.id)
+  books.answerCapture(refused.id, { outcome: 'failed', code: 'no', reference: null })
+  expect(refused).toMatchObject({ status: 'failed', atWork: true })
+  const parts = [claimed(books, 200), claimed(books, 300)]
+  for (const [index, { id }] of parts.entries()) {
+    expect(refused.atWork).toBe(true)
+    books.sendCapture(id)
+    books.answerCapture(id, { outcome: 'succeeded', reference: `c${index}` })
+    books.settle()
+  }
+  expect(refused).toMatchObject({ status: 'failed', atWork: false })
+})
+
 describe('refund', () => {
   test('is bounded by what was captured and is not disputed', () => {
     const books = captured({ total: 500 })
@@ -561,6 +577,27 @@ describe('what a person has settled elsewhere', () => {
     expect(books.payments[0]).toMatchObject({ refunded: 500, refunding: 0, status: 'refunded' })
     expect([balance(books, 'psp_clearing'), balance(books, 'settled_elsewhere')]).toEqual([500, -500])
     expect(books.refunds.filter(({ atWork }) => atWork)).toEqual([])
+  })
+
+  test('and by the provider all the same, is a refund more, once, as far as there is room', () => {
+    const books = captured({ total: 500 })
+    const [refund] = refunded(books, 200)
+    books.settleElsewhere(refund.id)
+    expect(books.payments[0]).toMatchObject({ refunded: 200, refunding: 0 })
+    for (const _ of ['the answer', 'the same once more'])
+      books.answerRefund(refund.id, { outcome: 'succeeded', reference: 'r' })
+    books.observe(
+      PAYMENT,
+      seen(books, {
+        refunds: [{ reference: 'r', key: refund.key, amount: 200, status: 'succeeded', failureCode: null }],
+      }),
+    )
+    expect(books.payments[0]).toMatchObject({ refunded: 400, refunding: 0 })
+    expect(books.refunds.map(({ cause, status, isElsewhere }) => [cause, status, isElsewhere])).toEqual([
+      ['staff', 'failed', false],
+      ['staff', 'succeeded', true],
+      ['provider', 'succeeded', false],
+    ])
   })
 
   test('is an authorization that the provider could not be told to let go', () => {
