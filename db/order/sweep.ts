@@ -109,6 +109,7 @@ export interface WorkToList {
   readonly shard: number
   /** How many there are: a power of two. */
   readonly shards: number
+  /** How many rows, and the rest of the order that the last of them is of: no order is divided. */
   readonly limit: number
   /** Begins behind this order, by id. */
   readonly after: string
@@ -156,8 +157,8 @@ const AT_WORK = statement(
       cross join lateral (select * from orders where id = money.order_id limit 1) as o
       where money.moved_at < now() - make_interval(secs => :quietSeconds)
         and hashtext(money.order_id) & (:shards - 1) = :shard and money.order_id > :after
-      order by id, object
-      limit :limit
+      order by id
+      fetch first :limit rows with ties
     )
     select work.id as "orderId", status, number, owner, object,
            status = 'pending' and created_at < now() - make_interval(secs => :holdSeconds) as stale,

@@ -1,6 +1,6 @@
 import { costsOfHistory } from '../../../bench/checkout/sweep'
 import { newId } from '../../../db/id'
-import { listOrdersAtWork, noteUnmoved } from '../../../db/order/sweep'
+import { listOrdersAtWork, noteUnmoved, type OrderAtWork } from '../../../db/order/sweep'
 import { requireSync } from '../../../db/payment/attempt'
 import { openCase } from '../../../db/support/attention'
 import type { OrderId } from '../../../domain/ids'
@@ -55,6 +55,26 @@ async function asked(table: 'capture' | 'refund' | 'dispute', order: AcceptedOrd
 
 const releasing = ({ paymentId }: AcceptedOrder) =>
   database.pool.query('update payment set releasing = true where id = $1', [paymentId])
+
+/** An attempt of the order beside its first, of which the provider has yet to hear what a person decided. */
+async function secondAttempt({ paymentId, orderId }: AcceptedOrder, status: string): Promise<void> {
+  await database.pool.query(
+    `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, pending_sync)
+     select $2, order_id, 2, $3, provider, method, amount, currency, $4, 'cancel' from payment where id = $1`,
+    [paymentId, newId('payment'), `${orderId}/charge/2`, status],
+  )
+}
+
+/** All that is at work, in pages of so many rows. */
+async function pagesOf(limit: number): Promise<OrderAtWork[][]> {
+  const pages: OrderAtWork[][] = []
+  for (let after = ''; ; ) {
+    const page = await listOrdersAtWork(database.pool, { ...ALL, limit, after })
+    if (page.length === 0) return pages
+    pages.push(page)
+    after = page.at(-1)?.orderId as OrderId
+  }
+}
 
 describe('what is at work', () => {
   it('is an open order, for its checkout', async () => {
@@ -129,6 +149,24 @@ describe('what is at work', () => {
       const found = await Promise.all([workOf(order, { shard: 0, shards: 2 }), workOf(order, { shard: 1, shards: 2 })])
       expect(found.flat()).toHaveLength(1)
     }
+  })
+
+  it('is never divided: a page ends with all that is at work of an order', async () => {
+    const [cancelled, open, confirmed] = [await placed(), await placed(), await placed()]
+    await cancel(cancelled)
+    await secondAttempt(cancelled, 'failed')
+    // One row is about the order, the other about a payment.
+    await requireSync(database.pool, open.paymentId, 'reference')
+    await confirm(confirmed)
+    // Two rows about one payment.
+    await asked('capture', confirmed)
+    await asked('refund', confirmed)
+    await Promise.all([cancelled, open, confirmed].map((order) => rest(order)))
+    const pages = await pagesOf(1)
+    const sizesOf = (order: AcceptedOrder) =>
+      pages.map((page) => page.filter(({ orderId }) => orderId === order.orderId).length).filter((size) => size > 0)
+    expect([cancelled, open, confirmed].map(sizesOf)).toEqual([[2], [2], [2]])
+    expect(pages.flat()).toHaveLength((await listOrdersAtWork(database.pool, ALL)).length)
   })
 
   it('is stale when it was not placed in time', async () => {
