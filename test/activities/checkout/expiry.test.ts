@@ -152,7 +152,9 @@ describe('a round whose time is up', () => {
     )
     await age(order, 60)
     jest.useFakeTimers({ doNotFake: [...REAL_TIMERS] })
-    atSettlement = () => void jest.setSystemTime(Date.now() + 60_000)
+    atSettlement = () => {
+      jest.setSystemTime(Date.now() + 60_000)
+    }
     expect(await round(before.orderId)).toMatchObject({ restarted: 2, after: order.orderId })
     expect(started.toSorted()).toEqual([order.paymentId, secondId].toSorted())
     await round(order.orderId)
