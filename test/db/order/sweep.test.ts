@@ -2,8 +2,9 @@ import { costsOfHistory } from '../../../bench/checkout/sweep'
 import { newId } from '../../../db/id'
 import { listOrdersAtWork, noteUnmoved, type OrderAtWork } from '../../../db/order/sweep'
 import { requireSync } from '../../../db/payment/attempt'
+import { withBooks } from '../../../db/payment/books'
 import { openCase } from '../../../db/support/attention'
-import type { OrderId } from '../../../domain/ids'
+import type { CaptureId, OrderId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
 
@@ -63,6 +64,11 @@ async function secondAttempt({ paymentId, orderId }: AcceptedOrder, status: stri
      select $2, order_id, 2, $3, provider, method, amount, currency, $4, 'cancel' from payment where id = $1`,
     [paymentId, newId('payment'), `${orderId}/charge/2`, status],
   )
+}
+
+async function idOfCapture({ orderId }: AcceptedOrder): Promise<CaptureId> {
+  const { rows } = await database.pool.query<{ id: CaptureId }>('select id from capture where order_id = $1', [orderId])
+  return rows[0]?.id as CaptureId
 }
 
 /** All that is at work, in pages of so many rows. */
@@ -206,6 +212,66 @@ describe('what does not move', () => {
       [order.orderId],
     )
     expect(await workOf(order)).toEqual([expect.objectContaining({ unmovedSeconds: null })])
+  })
+})
+
+describe('an authorization that fulfillment has to renew', () => {
+  /** A confirmed order whose authorization was made so many hours ago and lasts for so many. */
+  async function authorized(ago: number, lasts: number, isRenewal = false): Promise<AcceptedOrder> {
+    const order = await placed()
+    await confirm(order)
+    await rest(order)
+    await database.pool.query(
+      `update payment
+       set sent_at = now() - make_interval(hours => $2), capture_before = now() - make_interval(hours => $2 - $3),
+           renews = case when $4 then id end
+       where id = $1`,
+      [order.paymentId, ago, lasts, isRenewal],
+    )
+    return order
+  }
+
+  /** Hours of its making and of its lasting: one of a week is renewed after 120, a renewal of three days after 36. */
+  it.each<[string, number, number, boolean]>([
+    ['one of a week', 120, 168, false],
+    ['one of two days', 24, 48, false],
+    ['a renewal of three days', 36, 72, true],
+    ['a renewal of a week', 120, 168, true],
+  ])('is late an hour after that was due, be it %s', async (_what, dueAfter, lasts, isRenewal) => {
+    const [due, late] = [await authorized(dueAfter, lasts, isRenewal), await authorized(dueAfter + 2, lasts, isRenewal)]
+    expect(await workOf(due)).toEqual([])
+    expect(await workOf(late)).toEqual([
+      expect.objectContaining({ owner: 'fulfillment', object: late.paymentId, overdue: true }),
+    ])
+  })
+
+  it('is not late while no more is due than what a capture takes, which is', async () => {
+    const order = await authorized(160, 168)
+    await withBooks(database.pool, order.orderId, (books) => void books.claimCapture({ amount: 1_000, actor: null }))
+    await rest(order, 600)
+    const [capture, ...others] = await workOf(order)
+    expect(others).toEqual([])
+    expect(capture).toMatchObject({ owner: 'fulfillment', overdue: true })
+    // A person was asked about the capture: nothing else is late.
+    await openCase(database.pool, {
+      orderId: order.orderId,
+      workflowId: `fulfillment-${order.orderId}`,
+      code: 'step_failing',
+      step: 'capturePayment',
+      object: await idOfCapture(order),
+    })
+    expect(await workOf(order)).toEqual([expect.objectContaining({ overdue: false })])
+  })
+
+  it.each([
+    ['may lapse', 'update payment set may_lapse = true where order_id = $1'],
+    ['was cancelled', `update orders set status = 'cancelled', cancel_reason = 'merchant' where id = $1`],
+    ['owes nothing more', 'update orders set waived = total where id = $1'],
+  ])('is not late when its order %s', async (_what, text) => {
+    const order = await authorized(160, 168)
+    expect(await workOf(order)).toHaveLength(1)
+    await database.pool.query(text, [order.orderId])
+    expect(await workOf(order)).toEqual([])
   })
 })
 
