@@ -219,6 +219,7 @@ create table attention (
   constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'step_failing'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text, 'sweep_failing'::text, 'capture_refused'::text, 'refund_refused'::text, 'authorization_expiring'::text, 'dispute'::text, 'reconciliation_difference'::text]))),
   constraint attention_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
 );
+CREATE INDEX attention_answered ON public.attention USING btree (object) WHERE (closed_by = 'person'::text);
 CREATE INDEX attention_open ON public.attention USING btree (id) WHERE (closed_at IS NULL);
 CREATE INDEX attention_order ON public.attention USING btree (order_id);
 CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (workflow_id, step, object) NULLS NOT DISTINCT WHERE (closed_at IS NULL);

@@ -144,7 +144,8 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       if (batch.length > 0)
         running ??= (await attempt('all that runs', () => orders.listRunning(isListed))).result ?? new Set()
       for (const order of batch) {
-        if (isOver()) return { ...counts, after }
+        // The next round begins behind a whole order: one that was begun is finished.
+        if (order.orderId !== after && isOver()) return { ...counts, after }
         const done = await lookAfter(order, running?.has(order.orderId) ?? false)
         if (done !== 'nothing') counts[done]++
         after = order.orderId

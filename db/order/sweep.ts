@@ -1,5 +1,6 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
+import { LATE_RENEWALS } from '../payment/work'
 import type { Db } from '../pool'
 import { OPEN, statement, UNRESOLVED } from '../sql'
 
@@ -49,12 +50,10 @@ const WORK = {
     from refund m
     join payment p on p.id = m.payment_id
     where m.at_work`,
-  /** `payment_expiring`: fulfillment renews an authorization 48 hours before it ends. */
+  /** `payment_expiring`: an authorization that is needed, and that fulfillment ought to have renewed. */
   expiring: `
-    select 'fulfillment', p.order_id, p.id, p.id, false, p.capture_before - interval '48 hours', p.capture_before - interval '47 hours'
-    from payment p
-    where p.status = 'authorized' and p.capture_before < now() + interval '47 hours' and p.outcome = 'completed'
-      and not p.may_lapse`,
+    select 'fulfillment', late.order_id, late.payment_id, late.payment_id, false, late.renew_at, late.due_at
+    from (${LATE_RENEWALS}) as late`,
   /** `dispute_at_work` */
   dispute: `
     select ${OWNER_OF_MONEY}, m.order_id, p.id, m.reference, false, m.updated_at, m.updated_at + interval '90 days'
@@ -109,6 +108,7 @@ export interface WorkToList {
   readonly shard: number
   /** How many there are: a power of two. */
   readonly shards: number
+  /** How many rows, and the rest of the order that the last of them is of: no order is divided. */
   readonly limit: number
   /** Begins behind this order, by id. */
   readonly after: string
@@ -156,8 +156,8 @@ const AT_WORK = statement(
       cross join lateral (select * from orders where id = money.order_id limit 1) as o
       where money.moved_at < now() - make_interval(secs => :quietSeconds)
         and hashtext(money.order_id) & (:shards - 1) = :shard and money.order_id > :after
-      order by id, object
-      limit :limit
+      order by id
+      fetch first :limit rows with ties
     )
     select work.id as "orderId", status, number, owner, object,
            status = 'pending' and created_at < now() - make_interval(secs => :holdSeconds) as stale,

@@ -69,6 +69,24 @@ const NEEDED_AUTHORIZATION = `
 /** What is needed has to be authorized anew: that authorization ends soon, or has ended. */
 const MUST_RENEW = `(newest.renew_at <= now() or newest.status <> 'authorized')` as const
 
+/** Fulfillment is late with a renewal that ought to have begun so long ago. */
+const RENEW_GRACE_HOURS = 1
+
+/**
+ * The authorizations that fulfillment is late to renew. None has to be renewed earlier than the first range says, which
+ * `payment_expiring` has; the rule itself is asked of those few.
+ */
+export const LATE_RENEWALS = `
+  select o.id as order_id, newest.id as payment_id, newest.renew_at,
+         newest.renew_at + make_interval(hours => ${RENEW_GRACE_HOURS}) as due_at
+  from payment ending
+  -- One look-up by its key per row, whatever the planner believes of the table.
+  cross join lateral (select * from orders where id = ending.order_id limit 1) as o
+  cross join lateral (${NEEDED_AUTHORIZATION}) as newest
+  where ending.status = 'authorized'
+    and ending.capture_before < now() + make_interval(hours => ${RENEW_HOURS_BEFORE - RENEW_GRACE_HOURS})
+    and newest.id = ending.id and newest.renew_at < now() - make_interval(hours => ${RENEW_GRACE_HOURS})` as const
+
 /** Whether the payment `:object` of the order `:orderId` still has to be renewed, or its renewal is under way. */
 export const isRenewalAtWork = ({ orderId, object }: { orderId: string; object: string }) => `(
   exists (

@@ -34,6 +34,8 @@ const visibility = { isAway: false }
 const broken = new Set<OrderId>()
 /** Those whose fulfillment has come to its end. */
 const ended = new Set<OrderId>()
+/** What happens while a settlement is started. */
+let atSettlement: () => void = () => undefined
 
 const orders: OrderWorkflows = {
   listRunning: async () => {
@@ -54,6 +56,7 @@ const orders: OrderWorkflows = {
   remindOfCancel: async () => undefined,
   startSettlement: async ({ paymentId }) => {
     started.push(paymentId)
+    atSettlement()
     return true
   },
   startFulfillment: async ({ orderId }) => {
@@ -81,6 +84,7 @@ beforeEach(() => {
   broken.clear()
   failing = []
   visibility.isAway = false
+  atSettlement = () => undefined
 })
 afterAll(async () => {
   redis?.disconnect()
@@ -89,8 +93,8 @@ afterAll(async () => {
 
 const { accepted, cancel, confirm, placed } = orderStatements(() => database.pool)
 
-const round = () =>
-  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(sweep, { shard: 0, shards: 1, after: '' })
+const round = (after = '') =>
+  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(sweep, { shard: 0, shards: 1, after })
 
 /** As if it had last changed, and its hold had ended, so long ago. */
 async function age({ orderId }: AcceptedOrder, seconds: number): Promise<void> {
@@ -113,6 +117,9 @@ async function aged(seconds: number, order?: AcceptedOrder): Promise<AcceptedOrd
   return one
 }
 
+/** Only the clock is the test's. */
+const REAL_TIMERS = ['nextTick', 'setImmediate', 'setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'] as const
+
 const casesOf = ({ orderId }: AcceptedOrder) => readOpenCases(database.pool, orderId)
 
 /** As if the sweep had first seen so long ago that it does not move. */
@@ -128,6 +135,31 @@ it('starts the workflow of an orphan, and settles what is left of a cancelled or
   await age(over, 60)
   expect(await round()).toMatchObject({ restarted: expect.any(Number), failed: 0, after: '' })
   expect(started).toEqual(expect.arrayContaining([orphan.orderId, over.paymentId]))
+})
+
+describe('a round whose time is up', () => {
+  afterEach(() => void jest.useRealTimers())
+
+  it('finishes the order that it is at, and the next one begins behind that', async () => {
+    const before = await accepted()
+    const [order, next] = [await aged(60), await aged(60)]
+    await cancel(order)
+    const secondId = newId('payment')
+    await database.pool.query(
+      `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, pending_sync)
+       select $2, order_id, 2, $3, provider, method, amount, currency, 'failed', 'cancel' from payment where id = $1`,
+      [order.paymentId, secondId, `${order.orderId}/charge/2`],
+    )
+    await age(order, 60)
+    jest.useFakeTimers({ doNotFake: [...REAL_TIMERS] })
+    atSettlement = () => {
+      jest.setSystemTime(Date.now() + 60_000)
+    }
+    expect(await round(before.orderId)).toMatchObject({ restarted: 2, after: order.orderId })
+    expect(started.toSorted()).toEqual([order.paymentId, secondId].toSorted())
+    await round(order.orderId)
+    expect(started).toContain(next.orderId)
+  })
 })
 
 describe('money of a confirmed order that is to be moved', () => {
@@ -380,9 +412,7 @@ describe('a part of a round that fails', () => {
   }
 
   beforeEach(() => {
-    jest.useFakeTimers({
-      doNotFake: ['nextTick', 'setImmediate', 'setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'],
-    })
+    jest.useFakeTimers({ doNotFake: [...REAL_TIMERS] })
   })
   afterEach(() => void jest.useRealTimers())
 

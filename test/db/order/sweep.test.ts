@@ -1,9 +1,10 @@
 import { costsOfHistory } from '../../../bench/checkout/sweep'
 import { newId } from '../../../db/id'
-import { listOrdersAtWork, noteUnmoved } from '../../../db/order/sweep'
+import { listOrdersAtWork, noteUnmoved, type OrderAtWork } from '../../../db/order/sweep'
 import { requireSync } from '../../../db/payment/attempt'
+import { withBooks } from '../../../db/payment/books'
 import { openCase } from '../../../db/support/attention'
-import type { OrderId } from '../../../domain/ids'
+import type { CaptureId, OrderId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
 
@@ -55,6 +56,31 @@ async function asked(table: 'capture' | 'refund' | 'dispute', order: AcceptedOrd
 
 const releasing = ({ paymentId }: AcceptedOrder) =>
   database.pool.query('update payment set releasing = true where id = $1', [paymentId])
+
+/** An attempt of the order beside its first, of which the provider has yet to hear what a person decided. */
+async function secondAttempt({ paymentId, orderId }: AcceptedOrder, status: string): Promise<void> {
+  await database.pool.query(
+    `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, pending_sync)
+     select $2, order_id, 2, $3, provider, method, amount, currency, $4, 'cancel' from payment where id = $1`,
+    [paymentId, newId('payment'), `${orderId}/charge/2`, status],
+  )
+}
+
+async function idOfCapture({ orderId }: AcceptedOrder): Promise<CaptureId> {
+  const { rows } = await database.pool.query<{ id: CaptureId }>('select id from capture where order_id = $1', [orderId])
+  return rows[0]?.id as CaptureId
+}
+
+/** All that is at work, in pages of so many rows. */
+async function pagesOf(limit: number): Promise<OrderAtWork[][]> {
+  const pages: OrderAtWork[][] = []
+  for (let after = ''; ; ) {
+    const page = await listOrdersAtWork(database.pool, { ...ALL, limit, after })
+    if (page.length === 0) return pages
+    pages.push(page)
+    after = page.at(-1)?.orderId as OrderId
+  }
+}
 
 describe('what is at work', () => {
   it('is an open order, for its checkout', async () => {
@@ -131,6 +157,24 @@ describe('what is at work', () => {
     }
   })
 
+  it('is never divided: a page ends with all that is at work of an order', async () => {
+    const [cancelled, open, confirmed] = [await placed(), await placed(), await placed()]
+    await cancel(cancelled)
+    await secondAttempt(cancelled, 'failed')
+    // One row is about the order, the other about a payment.
+    await requireSync(database.pool, open.paymentId, 'reference')
+    await confirm(confirmed)
+    // Two rows about one payment.
+    await asked('capture', confirmed)
+    await asked('refund', confirmed)
+    await Promise.all([cancelled, open, confirmed].map((order) => rest(order)))
+    const pages = await pagesOf(1)
+    const sizesOf = (order: AcceptedOrder) =>
+      pages.map((page) => page.filter(({ orderId }) => orderId === order.orderId).length).filter((size) => size > 0)
+    expect([cancelled, open, confirmed].map(sizesOf)).toEqual([[2], [2], [2]])
+    expect(pages.flat()).toHaveLength((await listOrdersAtWork(database.pool, ALL)).length)
+  })
+
   it('is stale when it was not placed in time', async () => {
     const order = await accepted()
     await rest(order, 901)
@@ -168,6 +212,66 @@ describe('what does not move', () => {
       [order.orderId],
     )
     expect(await workOf(order)).toEqual([expect.objectContaining({ unmovedSeconds: null })])
+  })
+})
+
+describe('an authorization that fulfillment has to renew', () => {
+  /** A confirmed order whose authorization was made so many hours ago and lasts for so many. */
+  async function authorized(ago: number, lasts: number, isRenewal = false): Promise<AcceptedOrder> {
+    const order = await placed()
+    await confirm(order)
+    await rest(order)
+    await database.pool.query(
+      `update payment
+       set sent_at = now() - make_interval(hours => $2), capture_before = now() - make_interval(hours => $2 - $3),
+           renews = case when $4 then id end
+       where id = $1`,
+      [order.paymentId, ago, lasts, isRenewal],
+    )
+    return order
+  }
+
+  /** Hours of its making and of its lasting: one of a week is renewed after 120, a renewal of three days after 36. */
+  it.each<[string, number, number, boolean]>([
+    ['one of a week', 120, 168, false],
+    ['one of two days', 24, 48, false],
+    ['a renewal of three days', 36, 72, true],
+    ['a renewal of a week', 120, 168, true],
+  ])('is late an hour after that was due, be it %s', async (_what, dueAfter, lasts, isRenewal) => {
+    const [due, late] = [await authorized(dueAfter, lasts, isRenewal), await authorized(dueAfter + 2, lasts, isRenewal)]
+    expect(await workOf(due)).toEqual([])
+    expect(await workOf(late)).toEqual([
+      expect.objectContaining({ owner: 'fulfillment', object: late.paymentId, overdue: true }),
+    ])
+  })
+
+  it('is not late while no more is due than what a capture takes, which is', async () => {
+    const order = await authorized(160, 168)
+    await withBooks(database.pool, order.orderId, (books) => void books.claimCapture({ amount: 1_000, actor: null }))
+    await rest(order, 600)
+    const [capture, ...others] = await workOf(order)
+    expect(others).toEqual([])
+    expect(capture).toMatchObject({ owner: 'fulfillment', overdue: true })
+    // A person was asked about the capture: nothing else is late.
+    await openCase(database.pool, {
+      orderId: order.orderId,
+      workflowId: `fulfillment-${order.orderId}`,
+      code: 'step_failing',
+      step: 'capturePayment',
+      object: await idOfCapture(order),
+    })
+    expect(await workOf(order)).toEqual([expect.objectContaining({ overdue: false })])
+  })
+
+  it.each([
+    ['may lapse', 'update payment set may_lapse = true where order_id = $1'],
+    ['was cancelled', `update orders set status = 'cancelled', cancel_reason = 'merchant' where id = $1`],
+    ['owes nothing more', 'update orders set waived = total where id = $1'],
+  ])('is not late when its order %s', async (_what, text) => {
+    const order = await authorized(160, 168)
+    expect(await workOf(order)).toHaveLength(1)
+    await database.pool.query(text, [order.orderId])
+    expect(await workOf(order)).toEqual([])
   })
 })
 
