@@ -21,11 +21,15 @@ const WORK = {
     from payment p
     where p.status in ${UNRESOLVED} and p.order_id not in (select id from orders where status in ${OPEN})
       and (p.renews is not null or (select status from orders where id = p.order_id) = 'cancelled')`,
-  /** `payment_pending_sync`: the provider has yet to hear what a person decided. */
+  /**
+   * `payment_pending_sync`: the provider has yet to hear what a person decided, or to show it. What it shows of an open order
+   * can only be learnt once that is confirmed.
+   */
   unsynced: `
     select 'settlement', p.order_id, p.id, p.id, true, p.updated_at, p.updated_at
     from payment p
-    where p.pending_sync is not null`,
+    where p.pending_sync = 'cancel'
+      or p.pending_sync = 'reference' and p.order_id not in (select id from orders where status in ${OPEN})`,
   /** `payment_releasing`: what is authorized and not needed has to be let go. */
   releasing: `
     select ${OWNER_OF_MONEY}, p.order_id, p.id, p.id, true, p.updated_at, p.updated_at

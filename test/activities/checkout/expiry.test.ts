@@ -255,13 +255,16 @@ it('counts no restart that was none: an order is taken up again, however often t
   expect(await casesOf(order)).toEqual([])
 })
 
-it('has the provider told of what a person decided, also while the order is open', async () => {
-  const order = await aged(60)
-  await database.pool.query(`update payment set pending_sync = 'cancel' where id = $1`, [order.paymentId])
-  open.add(checkoutWorkflowId(order.orderId))
+it('has the provider told of what a person decided, also while the order is open; what it shows is for later', async () => {
+  const [dead, paid] = [await aged(60), await aged(60)]
+  const decide = (order: AcceptedOrder, sync: string) =>
+    database.pool.query('update payment set pending_sync = $2 where id = $1', [order.paymentId, sync])
+  await decide(dead, 'cancel')
+  await decide(paid, 'reference')
+  for (const { orderId } of [dead, paid]) open.add(checkoutWorkflowId(orderId))
   await round()
-  expect(started).toContain(order.paymentId)
-  expect(started).not.toContain(order.orderId)
+  expect(started).toContain(dead.paymentId)
+  for (const id of [dead.orderId, paid.orderId, paid.paymentId]) expect(started).not.toContain(id)
 })
 
 it('asks for a person about an order that is long past its hold and does not move, though its workflow is open', async () => {

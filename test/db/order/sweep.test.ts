@@ -162,7 +162,7 @@ describe('what is at work', () => {
     await cancel(cancelled)
     await secondAttempt(cancelled, 'failed')
     // One row is about the order, the other about a payment.
-    await requireSync(database.pool, open.paymentId, 'reference')
+    await requireSync(database.pool, open.paymentId, 'cancel')
     await confirm(confirmed)
     // Two rows about one payment.
     await asked('capture', confirmed)
