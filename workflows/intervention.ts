@@ -13,9 +13,11 @@ import {
   ATTENTION_CASES,
   type AttentionCase,
   type CaseAtHand,
+  choicesInWords,
   repairChoices,
   type RepairChoice,
-  repairsOf,
+  repairInWords,
+  takesRepair,
 } from '../domain/support'
 import { isId, type OrderId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
@@ -292,10 +294,9 @@ export class Intervention {
       throw refused('`reason_code` must be a short code, such as "checked_with_provider"')
     if (typeof repair.by !== 'string' || !isId('apiKey', repair.by))
       throw refused('`by` must be the id of your admin key (key_…)')
-    this.checkFit(action, repair)
-    if (action === 'resolveStep' && repair.outcome !== 'done' && repair.outcome !== 'not_done') {
+    if (action === 'resolveStep' && repair.outcome !== 'done' && repair.outcome !== 'not_done')
       throw refused('`outcome` must be "done" or "not_done"')
-    }
+    this.checkFit(action, repair)
   }
 
   /** Exactly one step that waits for a person fits. */
@@ -309,12 +310,12 @@ export class Intervention {
     if (fitting.length === 1) return
     if (action === 'forceCancel' && named.every(({ step }) => step.isOver))
       throw refused('The order is cancelled already')
-    const takes = named.map(({ step }) => `${step.code} takes ${repairsOf(atHand(step)).join(', ')}`)
-    throw refused(`${takes.join('; ')}, not ${action}`)
+    const takes = named.map(({ step }) => `${step.code} takes ${choicesInWords(atHand(step))}`)
+    throw refused(`${takes.join('; ')}, not ${repairInWords({ action, outcome: repair.outcome })}`)
   }
 
   private fitting(action: RepairAction, repair: Repair): StepAtWork[] {
-    return this.named(repair).filter(({ step }) => repairsOf(atHand(step)).includes(action))
+    return this.named(repair).filter(({ step }) => takesRepair(atHand(step), { action, outcome: repair.outcome }))
   }
 
   private named({ step, object }: Repair): StepAtWork[] {

@@ -348,6 +348,28 @@ describe('an authorization that ends soon', () => {
   })
 })
 
+describe('an outcome that no choice offers', () => {
+  it.each([
+    ['a renewal', 'done', (money: MoneyStubs, paymentId: PaymentId) => money.renewal(paymentId)],
+    ['news', 'not_done', (money: MoneyStubs, paymentId: PaymentId) => money.news(paymentId)],
+    ['a refund', 'not_done', (money: MoneyStubs, paymentId: PaymentId) => money.refund(paymentId)],
+    ['a release', 'not_done', (money: MoneyStubs, paymentId: PaymentId) => money.release(paymentId)],
+  ] as const)('is refused: of %s that keeps failing, %s', async (_what, outcome, ask) => {
+    const begun = await begin((money, paymentId) => void money.away.add(ask(money, paymentId).object), 200)
+    await waitForCalls('openCase', 1)
+    const other = outcome === 'done' ? 'not_done' : 'done'
+    await expect(repair(begun, 'resolveStep', { outcome })).rejects.toMatchObject({
+      cause: { message: `step_failing takes retryStep, resolveStep ${other}, not resolveStep ${outcome}` },
+    })
+    begun.money.away.clear()
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('recordRepair')).toEqual([])
+    expect(called('letLapse')).toEqual([])
+    expect(called('skipNews')).toEqual([])
+  })
+})
+
 describe('several cases at once', () => {
   it('a dispute waits for a person', async () => {
     const begun = await begin((money, paymentId) => void money.dispute(paymentId))
