@@ -41,6 +41,13 @@ export interface SupervisedStep {
   readonly isOver?: boolean
   /** The workflow does not stand still for it: what that waits for besides is shown too. */
   readonly isBeside?: boolean
+  /** Whose step it is, when more comes of it after its end; told when it ends. */
+  readonly task?: SupervisedTask
+}
+
+/** What a step is a part of: it may be left to another run while the step waits, and not while its end is carried out. */
+export interface SupervisedTask {
+  isEnding: boolean
 }
 
 /** What a step of our own is about: the rest is known of it. */
@@ -164,8 +171,10 @@ export class Intervention {
   ): Promise<{ readonly by: 'retry' } | DecidedEnd> {
     const atWork = await this.begin({ ...step, patienceMs: 0 })
     try {
+      tell(atWork, { isEnding: false })
       await this.open(atWork)
       await condition(() => atWork.repairs.length > 0 || interrupted())
+      tell(atWork, { isEnding: true })
       if (atWork.repairs.length === 0) return { by: 'interrupted' }
       return (await this.decided(atWork)) ?? { by: 'retry' }
     } finally {
@@ -176,6 +185,11 @@ export class Intervention {
   /** There is news of what the steps wait for: they are tried again now, not when their next retry is due. */
   retryNow(): void {
     for (const atWork of this.atWork) if (atWork.retriedNow < RETRIES_NOW_MAX) atWork.retryNow = true
+  }
+
+  /** A repair has been accepted that no step has taken up yet. */
+  get hasRepairs(): boolean {
+    return this.atWork.some(({ repairs }) => repairs.length > 0)
   }
 
   /** One that is of the same step and object ends first: news may have ended it, and it has yet to hear. */
@@ -209,6 +223,7 @@ export class Intervention {
     const attempt: { done: { result: T } | null; failed: boolean } = { done: null, failed: false }
     if (atWork.retryNow) atWork.retriedNow++
     atWork.retryNow = false
+    tell(atWork, { isEnding: false })
     const scope = new CancellationScope()
     void scope.run(work).then(
       (result) => {
@@ -225,6 +240,7 @@ export class Intervention {
       if (!ready()) await this.open(atWork)
     }
     await condition(ready)
+    tell(atWork, { isEnding: true })
     // Nobody waits for the end of what is cancelled: a replay has it come together with other ends, and not before them.
     scope.cancel()
     if (attempt.done) return { by: 'done', result: attempt.done.result }
@@ -372,6 +388,10 @@ export class Intervention {
       ...repairChoices(atHand(step)).flatMap((choice) => ['', ...describeChoice(choice, step, isOneOfSeveral)]),
     ].join('\n')
   }
+}
+
+function tell({ step: { task } }: StepAtWork, { isEnding }: SupervisedTask): void {
+  if (task) task.isEnding = isEnding
 }
 
 function atHand({ code, step, isOver = false }: SupervisedStep): CaseAtHand {
