@@ -131,6 +131,12 @@ export const ATTENTION_CASES = {
       },
       {
         repair: 'resolveStep',
+        outcome: 'not_done',
+        when: 'You do not, and say so in this way: the same happens as by forceCancel.',
+        steps: ['charge'],
+      },
+      {
+        repair: 'resolveStep',
         outcome: 'done',
         when: "You have given the money back on the provider's own pages, or know why it is there. The order goes on as it is.",
         steps: [UNKNOWN_MONEY],
@@ -277,6 +283,31 @@ export function repairChoices({ code, step, isOver }: CaseAtHand): readonly Repa
     ({ repair, steps }) =>
       !(repair === 'forceCancel' && isOver) && (steps === undefined || (step !== null && steps.includes(step))),
   )
+}
+
+/** What a person wants done about a case. */
+export interface WantedRepair {
+  readonly action: RepairName
+  readonly outcome?: RepairChoice['outcome']
+}
+
+/** True when one of the choices is this repair with this outcome; a choice that names none takes any. */
+export function takesRepair(atHand: CaseAtHand, { action, outcome }: WantedRepair): boolean {
+  return repairChoices(atHand).some(
+    (choice) => choice.repair === action && (choice.outcome === undefined || choice.outcome === outcome),
+  )
+}
+
+/** "retryStep, resolveStep done, resolveStep not_done" */
+export function choicesInWords(atHand: CaseAtHand): string {
+  return repairChoices(atHand)
+    .map(({ repair: action, outcome }) => repairInWords({ action, outcome }))
+    .join(', ')
+}
+
+/** "resolveStep done" */
+export function repairInWords({ action, outcome }: WantedRepair): string {
+  return outcome === undefined ? action : `${action} ${outcome}`
 }
 
 /** The repairs that a case takes, each once. */

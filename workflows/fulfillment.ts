@@ -15,8 +15,7 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
     await worker.work()
     if (worker.isIdle && worker.isOver) break
     // What waits for a person or for the provider is taken up again from the rows: its case stays the same.
-    if (workflowInfo().continueAsNewSuggested) {
-      await worker.endWhatIsGone()
+    if (workflowInfo().continueAsNewSuggested && worker.isAtRest) {
       await condition(allHandlersFinished)
       await continueAsNew<typeof fulfillment>({ orderId })
     }

@@ -13,9 +13,11 @@ import {
   ATTENTION_CASES,
   type AttentionCase,
   type CaseAtHand,
+  choicesInWords,
   repairChoices,
   type RepairChoice,
-  repairsOf,
+  repairInWords,
+  takesRepair,
 } from '../domain/support'
 import { isId, type OrderId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
@@ -39,6 +41,13 @@ export interface SupervisedStep {
   readonly isOver?: boolean
   /** The workflow does not stand still for it: what that waits for besides is shown too. */
   readonly isBeside?: boolean
+  /** Whose step it is, when more comes of it after its end; told when it ends. */
+  readonly task?: SupervisedTask
+}
+
+/** What a step is a part of: it may be left to another run while the step waits, and not while its end is carried out. */
+export interface SupervisedTask {
+  isEnding: boolean
 }
 
 /** What a step of our own is about: the rest is known of it. */
@@ -162,8 +171,10 @@ export class Intervention {
   ): Promise<{ readonly by: 'retry' } | DecidedEnd> {
     const atWork = await this.begin({ ...step, patienceMs: 0 })
     try {
+      tell(atWork, { isEnding: false })
       await this.open(atWork)
       await condition(() => atWork.repairs.length > 0 || interrupted())
+      tell(atWork, { isEnding: true })
       if (atWork.repairs.length === 0) return { by: 'interrupted' }
       return (await this.decided(atWork)) ?? { by: 'retry' }
     } finally {
@@ -174,6 +185,11 @@ export class Intervention {
   /** There is news of what the steps wait for: they are tried again now, not when their next retry is due. */
   retryNow(): void {
     for (const atWork of this.atWork) if (atWork.retriedNow < RETRIES_NOW_MAX) atWork.retryNow = true
+  }
+
+  /** A repair has been accepted that no step has taken up yet. */
+  get hasRepairs(): boolean {
+    return this.atWork.some(({ repairs }) => repairs.length > 0)
   }
 
   /** One that is of the same step and object ends first: news may have ended it, and it has yet to hear. */
@@ -207,6 +223,7 @@ export class Intervention {
     const attempt: { done: { result: T } | null; failed: boolean } = { done: null, failed: false }
     if (atWork.retryNow) atWork.retriedNow++
     atWork.retryNow = false
+    tell(atWork, { isEnding: false })
     const scope = new CancellationScope()
     void scope.run(work).then(
       (result) => {
@@ -223,6 +240,7 @@ export class Intervention {
       if (!ready()) await this.open(atWork)
     }
     await condition(ready)
+    tell(atWork, { isEnding: true })
     // Nobody waits for the end of what is cancelled: a replay has it come together with other ends, and not before them.
     scope.cancel()
     if (attempt.done) return { by: 'done', result: attempt.done.result }
@@ -292,10 +310,9 @@ export class Intervention {
       throw refused('`reason_code` must be a short code, such as "checked_with_provider"')
     if (typeof repair.by !== 'string' || !isId('apiKey', repair.by))
       throw refused('`by` must be the id of your admin key (key_…)')
-    this.checkFit(action, repair)
-    if (action === 'resolveStep' && repair.outcome !== 'done' && repair.outcome !== 'not_done') {
+    if (action === 'resolveStep' && repair.outcome !== 'done' && repair.outcome !== 'not_done')
       throw refused('`outcome` must be "done" or "not_done"')
-    }
+    this.checkFit(action, repair)
   }
 
   /** Exactly one step that waits for a person fits. */
@@ -309,12 +326,12 @@ export class Intervention {
     if (fitting.length === 1) return
     if (action === 'forceCancel' && named.every(({ step }) => step.isOver))
       throw refused('The order is cancelled already')
-    const takes = named.map(({ step }) => `${step.code} takes ${repairsOf(atHand(step)).join(', ')}`)
-    throw refused(`${takes.join('; ')}, not ${action}`)
+    const takes = named.map(({ step }) => `${step.code} takes ${choicesInWords(atHand(step))}`)
+    throw refused(`${takes.join('; ')}, not ${repairInWords({ action, outcome: repair.outcome })}`)
   }
 
   private fitting(action: RepairAction, repair: Repair): StepAtWork[] {
-    return this.named(repair).filter(({ step }) => repairsOf(atHand(step)).includes(action))
+    return this.named(repair).filter(({ step }) => takesRepair(atHand(step), { action, outcome: repair.outcome }))
   }
 
   private named({ step, object }: Repair): StepAtWork[] {
@@ -371,6 +388,10 @@ export class Intervention {
       ...repairChoices(atHand(step)).flatMap((choice) => ['', ...describeChoice(choice, step, isOneOfSeveral)]),
     ].join('\n')
   }
+}
+
+function tell({ step: { task } }: StepAtWork, { isEnding }: SupervisedTask): void {
+  if (task) task.isEnding = isEnding
 }
 
 function atHand({ code, step, isOver = false }: SupervisedStep): CaseAtHand {

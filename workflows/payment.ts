@@ -4,7 +4,7 @@ import type { OrderId, PaymentId } from '../domain/ids'
 import { formatMajor } from '../domain/money'
 import type { WorkItem } from '../domain/payment/work'
 import { paymentWorkSignal, providerNewsSignal } from './contract'
-import type { Intervention, StepEnd, SupervisedStep } from './intervention'
+import type { Intervention, StepEnd, SupervisedStep, SupervisedTask } from './intervention'
 import {
   capturePayment,
   closeDispute,
@@ -35,7 +35,7 @@ const FIRST_LOOK_MS = 10_000
 const LOOK_AGAIN_MS_MAX = 6 * 3_600_000
 
 /** What goes on beside the rest. */
-interface AtWork<T extends WorkItem = WorkItem> {
+interface AtWork<T extends WorkItem = WorkItem> extends SupervisedTask {
   readonly task: T
   /** The rows do not ask for it any more: something else has brought it on. */
   isGone: boolean
@@ -86,16 +86,17 @@ export class MoneyWorker {
     while (!this.isIdle) {
       await condition(() => this.mustWork)
       await this.work()
-      if (!workflowInfo().continueAsNewSuggested) continue
-      await this.endWhatIsGone()
-      return this.isIdle
+      if (workflowInfo().continueAsNewSuggested && this.isAtRest) return this.isIdle
     }
     return true
   }
 
-  /** What the rows do not ask for any more closes its case first: another run would know nothing of it. */
-  endWhatIsGone(): Promise<void> {
-    return condition(() => this.beside.every(({ isGone }) => !isGone))
+  /**
+   * What goes on beside merely waits: another run takes that up from the rows. It would know nothing of a repair that was
+   * accepted, of what a person decided, or of a case to be closed. Whatever ends makes the workflow go on and ask this again.
+   */
+  get isAtRest(): boolean {
+    return !this.intervention.hasRepairs && this.beside.every(({ isGone, isEnding }) => !isGone && !isEnding)
   }
 
   /** Does what can be done now, and leaves the rest at work beside. */
@@ -136,7 +137,7 @@ export class MoneyWorker {
       return
     }
     if (await succeeds(() => moveOnce.refreshPayment({ paymentId }))) return
-    this.putBeside(task, () => this.refresh(paymentId))
+    this.putBeside(task, (atWork) => this.refresh(paymentId, atWork))
   }
 
   private async takeUp(item: WorkItem, work: PaymentWorkToDo): Promise<void> {
@@ -148,7 +149,7 @@ export class MoneyWorker {
   }
 
   private putBeside<T extends WorkItem>(task: T, run: (atWork: AtWork<T>) => Promise<void>): void {
-    const atWork: AtWork<T> = { task, isGone: false, hasNews: false }
+    const atWork: AtWork<T> = { task, isGone: false, isEnding: false, hasNews: false }
     this.beside.push(atWork)
     void run(atWork)
       .catch((error: unknown) => {
@@ -183,6 +184,7 @@ export class MoneyWorker {
       patienceMs: work.isOver ? Math.min(work.patienceMs, GIVE_BACK_PATIENCE_MS) : work.patienceMs,
       isOver: work.isOver,
       isBeside: true,
+      task: atWork,
     } as const
     const end = await this.askProvider(move, about, () => atWork.isGone)
     if (end.by !== 'resolved') return
@@ -213,6 +215,7 @@ export class MoneyWorker {
         detail: `The provider says \`${task.failureCode ?? 'nothing'}\`.`,
         isOver: work.isOver,
         isBeside: true,
+        task: atWork,
       },
       () => atWork.isGone,
     )
@@ -229,7 +232,7 @@ export class MoneyWorker {
   }
 
   private async renew(task: Renewal, atWork: AtWork, work: PaymentWorkToDo): Promise<void> {
-    const about = { object: task.object, isOver: work.isOver, isBeside: true } as const
+    const about = { object: task.object, isOver: work.isOver, isBeside: true, task: atWork } as const
     const waitsFor = `the payment provider to ${describe(task, work)}`
     for (;;) {
       const end = await this.intervention.ask(
@@ -266,6 +269,7 @@ export class MoneyWorker {
         detail: `The provider says that the dispute is ${task.status}.`,
         isOver: work.isOver,
         isBeside: true,
+        task: atWork,
       },
       () => atWork.isGone,
     )
@@ -288,6 +292,7 @@ export class MoneyWorker {
     ) {
       if (await condition(() => atWork.isGone, Math.min(wait, timeToDecide(refund)))) return
       if (!(await succeeds(() => doOnce(refund)))) await this.tryOn(refund, atWork, work)
+      atWork.isEnding = false
       this.mustRead = true
     }
   }
@@ -304,6 +309,7 @@ export class MoneyWorker {
         detail: 'The provider has accepted it, and has not said for weeks what became of it.',
         isOver: work.isOver,
         isBeside: true,
+        task: atWork,
       },
       () => atWork.isGone,
     )
@@ -326,7 +332,8 @@ export class MoneyWorker {
     }
   }
 
-  private async refresh(paymentId: PaymentId): Promise<void> {
+  /** @param task without, another run must not begin before its end: no row asks for it */
+  private async refresh(paymentId: PaymentId, task?: AtWork): Promise<void> {
     const end = await this.intervention.ask(
       refreshPayment,
       { paymentId },
@@ -336,6 +343,7 @@ export class MoneyWorker {
         waitsFor: `the payment provider to show what is new about payment \`${paymentId}\``,
         patienceMs: this.intervention.patienceMs,
         isBeside: true,
+        ...(task && { task }),
       },
     )
     if (end.by === 'resolved')

@@ -26,9 +26,12 @@ import {
   ATTENTION_CASES,
   type AttentionCase,
   type CaseAtHand,
+  choicesInWords,
   isClosedByDecision,
   repairChoices,
+  repairInWords,
   repairsOf,
+  takesRepair,
 } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
@@ -238,12 +241,12 @@ interface RepairInput {
 async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase> {
   const { orderId, body } = input
   const cases = await readOpenCases(deps.pool, orderId)
-  const fitting = cases.filter((open) => isNamed(open, body) && repairsOf(atHand(open)).includes(body.action))
+  const fitting = cases.filter((open) => isNamed(open, body) && takesRepair(atHand(open), body))
   const [first] = fitting
   if (!first) {
     // A busy worker may have taken it after an earlier request had given up waiting.
     const before = await readCasesOfRepair(deps.pool, orderId, input.id)
-    const done = before.find((one) => isNamed(one, body) && repairsOf({ ...one, isOver: false }).includes(body.action))
+    const done = before.find((one) => isNamed(one, body) && takesRepair({ ...one, isOver: false }, body))
     if (done) return done.code
     throw notAllowed(cases, body)
   }
@@ -286,9 +289,10 @@ function isNamed(open: RepairedCase, { step, object }: RepairRequest): boolean {
   return (step === undefined || step === open.step) && (object === undefined || object === open.object)
 }
 
-function notAllowed(cases: readonly OpenCase[], { action, step, object }: RepairRequest): DomainError {
-  const open = cases.map((one) => `${nameOf(one)}: ${repairsOf(atHand(one)).join(', ')}`)
-  const wanted = `${action}${step ? ` of ${step}` : ''}${object ? ` of ${object}` : ''}`
+function notAllowed(cases: readonly OpenCase[], body: RepairRequest): DomainError {
+  const { step, object } = body
+  const open = cases.map((one) => `${nameOf(one)}: ${choicesInWords(atHand(one))}`)
+  const wanted = `${repairInWords(body)}${step ? ` of ${step}` : ''}${object ? ` of ${object}` : ''}`
   const detail =
     open.length === 0
       ? 'Nothing of this order waits for a person.'

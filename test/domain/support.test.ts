@@ -1,11 +1,13 @@
 import {
   ATTENTION_CASES,
   type AttentionCase,
+  choicesInWords,
   isClosedByDecision,
   type RepairChoice,
   repairChoices,
   repairsOf,
   SWEPT_CASES,
+  takesRepair,
   UNKNOWN_MONEY,
 } from '../../domain/support'
 import { ORDER_ACTIVITIES } from '../../workflows/contract'
@@ -45,6 +47,42 @@ it.each([
 ] as const)('%s of %s, the order over: %s, takes %j', (code, step, isOver, repairs) => {
   expect(repairsOf({ code, step, isOver })).toEqual(repairs)
   expect(new Set(repairChoices({ code, step, isOver }).map(({ repair }) => repair))).toEqual(new Set(repairs))
+})
+
+it.each([
+  ['provider_unreachable', 'resolveCharge', ['done', 'not_done']],
+  ['step_failing', 'capturePayment', ['done', 'not_done']],
+  ['step_failing', 'refundPayment', ['done']],
+  ['step_failing', 'releasePayment', ['done']],
+  ['step_failing', 'refreshPayment', ['done']],
+  ['step_failing', 'renewPayment', ['not_done']],
+  ['step_failing', 'confirm', []],
+  ['undo_failed', 'resolveCharge', ['done', 'not_done']],
+  ['undo_failed', 'syncDecision', ['not_done']],
+  ['amount_mismatch', 'charge', ['done', 'not_done']],
+  ['amount_mismatch', UNKNOWN_MONEY, ['done']],
+  ['late_money', 'refundPayment', ['done']],
+  ['late_money', 'releasePayment', ['done']],
+  ['capture_refused', 'capturePayment', ['done', 'not_done']],
+  ['refund_refused', 'refundPayment', ['done', 'not_done']],
+  ['authorization_expiring', 'renewPayment', ['done', 'not_done']],
+  ['dispute', 'closeDispute', ['done', 'not_done']],
+  ['reconciliation_difference', null, ['done']],
+] as const)('%s of %s is resolved by %j alone: what its workflow makes something of', (code, step, outcomes) => {
+  const atHand = { code, step, isOver: false }
+  const taken = (['done', 'not_done'] as const).filter((outcome) =>
+    takesRepair(atHand, { action: 'resolveStep', outcome }),
+  )
+  expect(taken).toEqual(outcomes)
+  expect(takesRepair(atHand, { action: 'resolveStep' })).toBe(false)
+})
+
+it('takes a repair without an outcome whatever outcome is named, and says what it takes', () => {
+  const atHand = { code: 'step_failing', step: 'renewPayment', isOver: false } as const
+  expect(takesRepair(atHand, { action: 'retryStep' })).toBe(true)
+  expect(takesRepair(atHand, { action: 'retryStep', outcome: 'done' })).toBe(true)
+  expect(takesRepair(atHand, { action: 'forceCancel' })).toBe(false)
+  expect(choicesInWords(atHand)).toBe('retryStep, resolveStep not_done')
 })
 
 it('lets the sweep close only what the rows of an order and its payments tell about', () => {

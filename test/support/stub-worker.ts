@@ -19,6 +19,8 @@ export interface StubWorker {
   inputs(name: string): unknown[]
   /** Another worker takes over, with these workflows, or with none: it knows only what the history shows. */
   takeOver(workflows: Workflows): Promise<void>
+  /** No worker runs meanwhile: what comes then waits for one, all of it. */
+  pauseWhile(work: () => Promise<void>): Promise<void>
   stop(): Promise<void>
 }
 
@@ -71,6 +73,11 @@ export async function startStubWorker(
     async takeOver(next) {
       await end()
       end = await run(next)
+    },
+    async pauseWhile(work) {
+      await end()
+      await work()
+      end = await run(workflows)
     },
     async stop() {
       await end()

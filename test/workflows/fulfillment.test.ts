@@ -29,6 +29,8 @@ afterAll(() => worker?.stop(), 30_000)
 const BY = newId('apiKey')
 /** Long enough that others would be written meanwhile. */
 const WRITING_MS = 50
+/** Long enough for messages to reach the server. */
+const SENDING_MS = 500
 
 interface Started {
   readonly orderId: OrderId
@@ -348,6 +350,28 @@ describe('an authorization that ends soon', () => {
   })
 })
 
+describe('an outcome that no choice offers', () => {
+  it.each([
+    ['a renewal', 'done', (money: MoneyStubs, paymentId: PaymentId) => money.renewal(paymentId)],
+    ['news', 'not_done', (money: MoneyStubs, paymentId: PaymentId) => money.news(paymentId)],
+    ['a refund', 'not_done', (money: MoneyStubs, paymentId: PaymentId) => money.refund(paymentId)],
+    ['a release', 'not_done', (money: MoneyStubs, paymentId: PaymentId) => money.release(paymentId)],
+  ] as const)('is refused: of %s that keeps failing, %s', async (_what, outcome, ask) => {
+    const begun = await begin((money, paymentId) => void money.away.add(ask(money, paymentId).object), 200)
+    await waitForCalls('openCase', 1)
+    const other = outcome === 'done' ? 'not_done' : 'done'
+    await expect(repair(begun, 'resolveStep', { outcome })).rejects.toMatchObject({
+      cause: { message: `step_failing takes retryStep, resolveStep ${other}, not resolveStep ${outcome}` },
+    })
+    begun.money.away.clear()
+    await isIdle(begun.money)
+    await end(begun)
+    expect(called('recordRepair')).toEqual([])
+    expect(called('letLapse')).toEqual([])
+    expect(called('skipNews')).toEqual([])
+  })
+})
+
 describe('several cases at once', () => {
   it('a dispute waits for a person', async () => {
     const begun = await begin((money, paymentId) => void money.dispute(paymentId))
@@ -378,26 +402,82 @@ describe('several cases at once', () => {
     expect(turns.most).toBe(1)
   })
 
-  it('are closed before another run begins when nothing of them is left to do', async () => {
-    const begun = await begin((money, paymentId) => void money.dispute(paymentId))
-    const { money, handle } = begun
-    await waitForCalls('openCase', 1)
-    const { runId } = await handle.describe()
-    // A history of 4 MiB is long: the fifth of these makes it so.
-    for (let sent = 1; sent <= 5; sent++) {
-      if (sent === 5) money.items = []
-      const reads = called('readPaymentWork').length
-      await handle.signal(paymentWorkSignal.name, 'x'.repeat(1_000_000))
-      await waitForCalls('readPaymentWork', reads + 1)
+  describe('before another run begins', () => {
+    /** A history of 4 MiB is long: the fifth of these makes it so. */
+    const LONG_SIGNALS = 5
+    const signalMuch = ({ handle }: Started) => handle.signal(paymentWorkSignal.name, 'x'.repeat(1_000_000))
+
+    /** Makes the history almost long. */
+    async function fill(begun: Started): Promise<void> {
+      for (let sent = 1; sent < LONG_SIGNALS; sent++) {
+        const reads = called('readPaymentWork').length
+        await signalMuch(begun)
+        await waitForCalls('readPaymentWork', reads + 1)
+      }
     }
-    await until(
-      'another run has begun',
-      () => handle.describe(),
-      (now) => now.runId !== runId,
+
+    async function beginsAnew({ handle }: Started, run: () => Promise<unknown>): Promise<void> {
+      const { runId } = await handle.describe()
+      await run()
+      await until(
+        'another run has begun',
+        () => handle.describe(),
+        (now) => now.runId !== runId,
+      )
+    }
+
+    it('are closed when nothing of them is left to do', async () => {
+      const begun = await begin((money, paymentId) => void money.dispute(paymentId))
+      await waitForCalls('openCase', 1)
+      await fill(begun)
+      begun.money.items = []
+      await beginsAnew(begun, () => signalMuch(begun))
+      expect(called('closeCase')).toEqual([expect.objectContaining({ step: 'closeDispute', object: 'dp_1' })])
+      await end(begun)
+    }, 30_000)
+
+    it('hold it up no longer when they wait for a person or the provider, and are open in it', async () => {
+      const begun = await begin((money, paymentId) => {
+        money.dispute(paymentId)
+        money.away.add(money.capture(paymentId).object)
+        money.accepted.add(money.refund(paymentId).object)
+      })
+      const { money } = begun
+      await waitForCalls('openCase', 1)
+      await fill(begun)
+      await beginsAnew(begun, () => signalMuch(begun))
+      expect(called('closeCase')).toEqual([])
+      await waitForCalls('openCase', 2)
+      money.items = []
+      await end(begun)
+    }, 30_000)
+
+    it.each([
+      ['not_done', 'capture', 'decideCapture', { captureId: 'cap_1', decision: 'leave' }],
+      ['done', 'refund', 'decideRefund', { refundId: 'ref_1', decision: 'elsewhere' }],
+    ] as const)(
+      'are decided as a person said in the same moment, %s of a %s',
+      async (outcome, kind, step, input) => {
+        const begun = await begin((money, paymentId) => void money.refused.add(money[kind](paymentId).object))
+        await waitForCalls('openCase', 1)
+        await fill(begun)
+        await beginsAnew(begun, async () => {
+          let repaired: Promise<unknown> = Promise.resolve()
+          await worker.pauseWhile(async () => {
+            repaired = repair(begun, 'resolveStep', { outcome })
+            await signalMuch(begun)
+            await delay(SENDING_MS)
+          })
+          await repaired
+        })
+        expect(called('recordRepair')).toHaveLength(1)
+        expect(called(step)).toEqual([input])
+        expect(called('openCase')).toHaveLength(1)
+        await end(begun)
+      },
+      30_000,
     )
-    expect(called('closeCase')).toEqual([expect.objectContaining({ step: 'closeDispute', object: 'dp_1' })])
-    await end(begun)
-  }, 30_000)
+  })
 
   it('are repaired each by its object', async () => {
     const begun = await begin((money, paymentId) => {

@@ -118,6 +118,23 @@ describe('a repair', () => {
   })
 
   it.each([
+    ['renewPayment', 'done', 'resolveStep done fits no open case', 'retryStep, resolveStep not_done'],
+    ['refreshPayment', 'not_done', 'resolveStep not_done fits no open case', 'retryStep, resolveStep done'],
+  ] as const)('of %s with an outcome that no choice offers, %s, is refused', async (step, outcome, refusal, taken) => {
+    const orderId = await order()
+    const workflowId = fulfillmentWorkflowId(orderId)
+    const object = newId('payment')
+    await openCase(api.database.pool, { orderId, code: 'step_failing', workflowId, step, object })
+    expect(await repair(orderId, { action: 'resolveStep', outcome })).toMatchObject({
+      status: 409,
+      body: {
+        code: 'repair_not_allowed',
+        detail: `${refusal}. Open: step_failing (step ${step}, object ${object}): ${taken}.`,
+      },
+    })
+  })
+
+  it.each([
     ['authorization_expiring', 'renewPayment', newId('payment')],
     ['dispute', 'closeDispute', 'dp_1'],
   ] as const)('of %s starts the fulfillment that has ended, unless the order is over', async (code, step, object) => {
