@@ -219,7 +219,7 @@ create table attention (
   constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'step_failing'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text, 'sweep_failing'::text, 'capture_refused'::text, 'refund_refused'::text, 'authorization_expiring'::text, 'dispute'::text, 'reconciliation_difference'::text]))),
   constraint attention_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
 );
-CREATE INDEX attention_answered ON public.attention USING btree (object) WHERE (closed_by = 'person'::text);
+CREATE INDEX attention_answered ON public.attention USING btree (object) WHERE ((closed_at IS NULL) OR (closed_by = 'person'::text));
 CREATE INDEX attention_open ON public.attention USING btree (id) WHERE (closed_at IS NULL);
 CREATE INDEX attention_order ON public.attention USING btree (order_id);
 CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (workflow_id, step, object) NULLS NOT DISTINCT WHERE (closed_at IS NULL);
@@ -909,7 +909,7 @@ create table refund (
 ) with (fillfactor=70);
 CREATE INDEX refund_at_work ON public.refund USING btree (order_id) WHERE at_work;
 CREATE INDEX refund_payment ON public.refund USING btree (payment_id);
-CREATE UNIQUE INDEX refund_reference ON public.refund USING btree (payment_id, reference) WHERE (reference IS NOT NULL);
+CREATE UNIQUE INDEX refund_reference ON public.refund USING btree (payment_id, reference) WHERE ((reference IS NOT NULL) AND (status <> 'failed'::text));
 CREATE INDEX refund_request ON public.refund USING btree (request_id);
 CREATE INDEX refund_unmatched ON public.refund USING btree (id) WHERE ((status = 'succeeded'::text) AND (movement IS NULL));
 

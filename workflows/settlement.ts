@@ -23,10 +23,12 @@ interface LateAttempt {
 export async function settlement({ orderId, paymentId }: SettlementInput): Promise<void> {
   const intervention = new Intervention(orderId)
   const about = { object: paymentId }
-  const { key, patienceMs, money, needsSync } = await intervention.run(readSettlement, { paymentId }, about)
+  const { key, patienceMs, money, needsSync, pays } = await intervention.run(readSettlement, { paymentId }, about)
   intervention.patienceMs = patienceMs
   intervention.setAmount(money)
   if (needsSync) await syncWithProvider(intervention, { paymentId, key, patienceMs })
+  // What is new belongs to the owner of the money, whom the sweep tells; a settlement again should that have ended.
+  if (needsSync && pays) return condition(allHandlersFinished)
   const late = { orderId, paymentId, key, code: 'provider_unreachable', patienceMs } as const
   const isDone = await returnLateMoney(intervention, late)
   await condition(allHandlersFinished)

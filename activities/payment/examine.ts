@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isGrpcServiceError } from '@temporalio/client'
+import { isGrpcServiceError, ServiceError } from '@temporalio/client'
 import {
   isOrder,
   markMatched,
@@ -119,7 +119,14 @@ async function tryAgain<T>(error: unknown, provider: PaymentProvider, compare: (
 /** Whoever is away, or does not let us in, is so for all subjects: they are compared again later. */
 function isAboutAll(error: unknown): boolean {
   if (error instanceof ProviderRejected) return error.code === 'not_allowed'
-  return error instanceof ProviderUnavailable || isPostgresUnavailable(error) || isGrpcServiceError(error)
+  return error instanceof ProviderUnavailable || isPostgresUnavailable(error) || isFromTemporal(error)
+}
+
+/** Its client wraps what came from the connection. */
+function isFromTemporal(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof ServiceError || isGrpcServiceError(cause)) return true
+  return false
 }
 
 function reasonOf(error: Error): string {

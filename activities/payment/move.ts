@@ -1,4 +1,4 @@
-import type { CaptureId, OrderId, PaymentId, RefundId } from '../../domain/ids'
+import { type CaptureId, isId, type OrderId, type PaymentId, type RefundId } from '../../domain/ids'
 import { holdsMoney } from '../../domain/payment/attempt'
 import type { MoveAnswer, MoveStatus } from '../../domain/payment/books'
 import { withBooks } from '../../db/payment/books'
@@ -6,7 +6,7 @@ import { endNews, readNews } from '../../db/payment/work'
 import { type Capture, type Refund, readCapture, readRefundRow } from '../../db/payment/move'
 import type { CaptureOutcome, RefundOutcome } from '../../providers/payment/provider'
 import { seeCharge, seenPaymentOf, withMoney } from './books'
-import { chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
+import { answerOrNull, chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
 
 /**
  * The effects on money that is held: each is asked for by a row, has its key there, and says in the same row what became of
@@ -99,19 +99,30 @@ export async function decideCapture(
 
 /** A person has decided about a refund that the provider refused. */
 export async function decideRefund(
-  { pool }: PaymentDeps,
+  deps: PaymentDeps,
   { refundId, decision }: { refundId: RefundId; decision: 'retry' | 'elsewhere' | 'leave' },
 ): Promise<void> {
-  const refund = await readRefundRow(pool, refundId)
-  if (refund) await withBooks(pool, refund.orderId, (books) => books.decideRefund(refundId, decision))
+  const refund = await readRefundRow(deps.pool, refundId)
+  if (!refund) return
+  if (decision === 'elsewhere') await lookFirst(deps, refund)
+  await withBooks(deps.pool, refund.orderId, (books) => books.decideRefund(refundId, decision))
 }
 
 /** A person has done at the provider, or in another way, what the provider was to do. */
 export async function settleElsewhere(
-  { pool }: PaymentDeps,
+  deps: PaymentDeps,
   { orderId, object }: { orderId: OrderId; object: PaymentId | CaptureId | RefundId },
 ): Promise<void> {
-  await withBooks(pool, orderId, (books) => books.settleElsewhere(object))
+  const refund = isId('refund', object) ? await readRefundRow(deps.pool, object) : null
+  if (refund) await lookFirst(deps, refund)
+  await withBooks(deps.pool, orderId, (books) => books.settleElsewhere(object))
+}
+
+/** What a person gave back at the provider's own pages is seen before it is counted as given back in another way. */
+async function lookFirst(deps: PaymentDeps, { paymentId }: Refund): Promise<void> {
+  const attempt = await requireAttempt(deps, paymentId)
+  const charge = await answerOrNull(() => providerOf(deps, attempt).find(chargeRequestOf(attempt)))
+  if (charge) await seeCharge(deps, attempt, charge)
 }
 
 /** A person knows what the provider would have said of a payment. */

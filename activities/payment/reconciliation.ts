@@ -17,7 +17,7 @@ import {
   type Subject,
 } from '../../db/payment/reconciliation'
 import { withTransaction } from '../../db/pool'
-import { closeCase, forgetAnswers, openCase } from '../../db/support/attention'
+import { closeCase, endCasesAbout, openCase } from '../../db/support/attention'
 import type { DifferenceId, ReconciliationId } from '../../domain/ids'
 import {
   compareBooks,
@@ -122,7 +122,7 @@ export function createReconciliationActivities(deps: ReconciliationDeps) {
         if (compareUnknown(theirs).length === 0) withoutMoney.push(charge.reference)
         else suspects.add({ provider: part.provider, paymentId: null, chargeReference: charge.reference })
       })
-      await forgetAnswers(pool, { step: UNKNOWN_MONEY, objects: withoutMoney })
+      await endCasesAbout(pool, { step: UNKNOWN_MONEY, objects: withoutMoney })
       const accepted = await listAccepted(pool, {
         provider: part.provider,
         paymentIds: payments.flatMap((payment) => payment?.id ?? []),

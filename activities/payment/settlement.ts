@@ -10,10 +10,18 @@ export interface Settlement {
   readonly money: Money
   /** A person decided while the provider was away, and the provider does not know it yet. */
   readonly needsSync: boolean
+  /** The order was confirmed by it: fulfillment owns its money. */
+  readonly pays: boolean
 }
 
 export async function readSettlement(deps: PaymentDeps, { paymentId }: { paymentId: PaymentId }): Promise<Settlement> {
-  const { key, amount, currency, pendingSync } = await requireAttempt(deps, paymentId)
+  const { key, amount, currency, pendingSync, outcome } = await requireAttempt(deps, paymentId)
   const patienceMs = deps.settings.ATTENTION_AFTER_SECONDS * 1000
-  return { key, patienceMs, money: { amount, currency }, needsSync: pendingSync !== null }
+  return {
+    key,
+    patienceMs,
+    money: { amount, currency },
+    needsSync: pendingSync !== null,
+    pays: outcome === 'completed',
+  }
 }

@@ -124,7 +124,8 @@ create table refund (
 create index refund_request on refund (request_id);
 create index refund_payment on refund (payment_id);
 create index refund_at_work on refund (order_id) where at_work;
-create unique index refund_reference on refund (payment_id, reference) where reference is not null;
+-- One that failed may name the refund that was made in its place.
+create unique index refund_reference on refund (payment_id, reference) where reference is not null and status <> 'failed';
 create index refund_unmatched on refund (id) where status = 'succeeded' and movement is null;
 
 -- Money that a customer's bank takes back. `at_work`: a person has to decide.

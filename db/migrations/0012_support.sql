@@ -18,7 +18,7 @@ create table attention (
 create unique index one_open_case on attention (workflow_id, step, object) nulls not distinct where closed_at is null;
 create index attention_open on attention (id) where closed_at is null;
 create index attention_order on attention (order_id);
-create index attention_answered on attention (object) where closed_by = 'person';
+create index attention_answered on attention (object) where closed_at is null or closed_by = 'person';
 
 -- Every repair that anybody asked for.
 create table repair (

@@ -219,6 +219,8 @@ const WRITTEN = `d.id, d.kind, d.object, d.ours, d.theirs, d.currency, d.state` 
 const ABOUT =
   `(d.payment_id = :paymentId::text or d.provider = :provider and d.charge_reference = :reference::text)` as const
 
+const IS_STILL_ACCEPTED = `(d.state = 'accepted' and d.ours = excluded.ours and d.theirs = excluded.theirs)` as const
+
 const WRITE = statement(
   'difference.write',
   `
@@ -231,11 +233,11 @@ const WRITE = statement(
     set ours = excluded.ours, theirs = excluded.theirs, currency = excluded.currency, last_seen = now(),
         payment_id = excluded.payment_id, charge_reference = excluded.charge_reference, order_id = excluded.order_id,
         first_seen = case when d.state = 'gone' then now() else d.first_seen end,
-        state = case
-          when d.state = 'accepted' and d.ours = excluded.ours and d.theirs = excluded.theirs then 'accepted'
-          when d.state = 'open' then 'open'
-          else excluded.state end,
-        closed_at = case when d.state = 'accepted' and d.ours = excluded.ours and d.theirs = excluded.theirs then d.closed_at end
+        state = case when ${IS_STILL_ACCEPTED} then 'accepted' when d.state = 'open' then 'open' else excluded.state end,
+        closed_at = case when ${IS_STILL_ACCEPTED} then d.closed_at end,
+        accepted_by = case when ${IS_STILL_ACCEPTED} then d.accepted_by end,
+        reason_code = case when ${IS_STILL_ACCEPTED} then d.reason_code end,
+        note = case when ${IS_STILL_ACCEPTED} then d.note end
     returning ${WRITTEN}` as const,
 )
 

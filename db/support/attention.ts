@@ -125,17 +125,20 @@ const IS_ANSWERED = statement(
       and object is not distinct from :object and closed_by = 'person' and detail = :detail`,
 )
 
-/** What people answered about these objects counts no more: what they explained is over. */
-export async function forgetAnswers(
+/** What these objects were cases for is over: nobody is asked any more, and what people answered counts no more. */
+export async function endCasesAbout(
   db: Db,
   { step, objects }: { step: string; objects: readonly string[] },
 ): Promise<void> {
-  if (objects.length > 0) await db.query(FORGET_ANSWERS({ step, objects }))
+  if (objects.length > 0) await db.query(END_CASES({ step, objects }))
 }
 
-const FORGET_ANSWERS = statement(
-  'attention.forgetAnswers',
-  `update attention set closed_by = null where object = any (:objects::text[]) and step = :step and closed_by = 'person'`,
+const END_CASES = statement(
+  'attention.endAbout',
+  `
+    update attention
+    set closed_at = coalesce(closed_at, now()), closed_by = null
+    where object = any (:objects::text[]) and step = :step and (closed_at is null or closed_by = 'person')`,
 )
 
 /** A case that may have outlived what it is about. */

@@ -342,11 +342,18 @@ export class Books {
 
   /**
    * A person decided about a refund that the provider refused: it is tried again under a new key; or it was given back
-   * elsewhere, and counts as done.
+   * elsewhere, and counts as done. Given back at the provider's own pages it is there already, and is not counted twice.
    */
   decideRefund(id: RefundId, decision: 'retry' | 'elsewhere' | 'leave'): RefundBook | null {
     const failed = this.refund(id)
     if (failed.status !== 'failed' || !failed.atWork) return null
+    const instead = decision === 'elsewhere' ? this.madeInstead(failed) : undefined
+    if (instead) {
+      failed.reference = instead.reference
+      failed.atWork = false
+      this.settle()
+      return instead
+    }
     const payment = this.payment(failed.paymentId)
     const amount = Math.min(failed.amount, refundableOf(payment))
     // While an open dispute holds all of it, the decision is still to come.
@@ -590,6 +597,20 @@ export class Books {
     known.reference ??= reference
     if (status === 'succeeded' && known.status === 'pending') this.completeRefund(known)
     if (status === 'failed' && known.status !== 'failed') this.failRefund(known, failureCode ?? 'failed')
+  }
+
+  /** The refund that was made at the provider's own pages in the place of this one: no other one names it. */
+  private madeInstead(failed: RefundBook): RefundBook | undefined {
+    const named = new Set(this.refunds.filter(({ status }) => status === 'failed').map(({ reference }) => reference))
+    return this.refunds.find(
+      ({ paymentId, number, amount, cause, status, reference }) =>
+        paymentId === failed.paymentId &&
+        number > failed.number &&
+        amount === failed.amount &&
+        cause === 'provider' &&
+        status === 'succeeded' &&
+        !named.has(reference),
+    )
   }
 
   /** The provider gave it back all the same, after a person had done so elsewhere: as far as there is room, that is a refund more. */

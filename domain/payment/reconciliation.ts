@@ -254,7 +254,10 @@ export function findMoved(
     if (dispute?.amount !== Math.abs(amount)) return null
     return type === 'dispute_won' && dispute.status !== 'won' ? null : dispute
   }
-  const refund = payment.refunds.find((each) => each.key === key || each.reference === reference)
+  // What was given back in the place of one that failed has its reference, and comes first.
+  const named = payment.refunds.filter((each) => each.reference === reference)
+  const refund =
+    named.find(({ status }) => status !== 'failed') ?? payment.refunds.find((each) => each.key === key) ?? named[0]
   if (refund?.amount !== Math.abs(amount)) return null
   return type === 'refund_failed' && refund.status !== 'failed' ? null : refund
 }

@@ -22,12 +22,13 @@ afterAll(() => worker?.stop(), 30_000)
 
 const MONEY = { amount: 1_000, currency: 'GBP' }
 const settled =
-  (needsSync: boolean, patienceMs = 60_000) =>
+  (needsSync: boolean, patienceMs = 60_000, pays = false) =>
   async () => ({
     key: 'order/charge/1',
     patienceMs,
     money: MONEY,
     needsSync,
+    pays,
   })
 
 let money: MoneyStubs
@@ -139,4 +140,9 @@ it('goes on asking until the provider answers', async () => {
     resolveCharge: async () => (++asked < 3 ? Promise.reject(new Error('away')) : undefined),
   })
   expect(calls).toEqual(['readSettlement', 'resolveCharge', 'resolveCharge', 'resolveCharge', 'readPaymentWork'])
+})
+
+it('leaves what is new about a payment that pays to the owner of its money', async () => {
+  const calls = await settle({ readSettlement: settled(true, 60_000, true), syncDecision: async () => undefined })
+  expect(calls).toEqual(['readSettlement', 'syncDecision'])
 })

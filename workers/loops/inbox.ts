@@ -6,7 +6,7 @@ import { type DueEvent, endEvent, INBOX_CHANNEL, learnChargeKey, takeDueEvents }
 import { noteNews } from '../../db/payment/work'
 import { restart } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
-import { closeCase, forgetAnswers, isCaseAnswered, openCase } from '../../db/support/attention'
+import { endCasesAbout, isCaseAnswered, openCase } from '../../db/support/attention'
 import type { PaymentId } from '../../domain/ids'
 import { isOpen, isOver } from '../../domain/order'
 import { describeUnknown } from '../../domain/payment/reconciliation'
@@ -101,10 +101,7 @@ async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEve
   if (detail !== null) {
     if (!(await isCaseAnswered(pool, { ...strange, orderId, detail })))
       await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
-  } else {
-    await closeCase(pool, strange)
-    await forgetAnswers(pool, { step: UNKNOWN_MONEY, objects: [chargeReference] })
-  }
+  } else await endCasesAbout(pool, { step: UNKNOWN_MONEY, objects: [chargeReference] })
   await endEvent(pool, event)
 
   function unheard(error: unknown): undefined {

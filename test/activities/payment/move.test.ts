@@ -450,3 +450,38 @@ it('news of a payment that the provider does not know, by a key of another accou
   await refresh(order)
   expect(await readNews(effects.stack.database.pool, paymentId)).toBeNull()
 })
+
+describe('a refund that a person has settled', () => {
+  it('at the provider’s own pages is counted once', async () => {
+    const order = await captured('pm_sandbox_refund_refused_once')
+    const [first, second] = [await claimBack(order, 100), await claimBack(order, 100)]
+    expect(await refund(first)).toBe('failed')
+    const { id } = await atProvider(order)
+    await shop.atProvider(`${id}/refunds`, { amount: 100 })
+    await run(activities.decideRefund, { refundId: first, decision: 'elsewhere' })
+    expect(await refund(second)).toBe('succeeded')
+    const { payment: books, refunds } = await rows(order)
+    expect(books).toMatchObject({ refunded: 200, refunding: 0 })
+    expect(refunds.map(({ cause, status, isElsewhere }) => [cause, status, isElsewhere])).toEqual([
+      ['staff', 'failed', false],
+      ['staff', 'succeeded', false],
+      ['provider', 'succeeded', false],
+    ])
+    expect(refunds[0]?.reference).toBe(refunds[2]?.reference)
+    expect((await atProvider(order)).refunded).toBe(200)
+    expect(await work(order)).toEqual([])
+  })
+
+  it('in another way, and that the provider makes all the same, is two refunds', async () => {
+    const order = await captured('pm_sandbox_refund_pending')
+    const refundId = await claimBack(order, 100)
+    expect(await refund(refundId)).toBe('pending')
+    await run(activities.settleElsewhere, { orderId: order.orderId, object: refundId })
+    expect(await payment(order)).toMatchObject({ refunded: 100, refunding: 0 })
+    const { id, refunds } = await atProvider(order)
+    await shop.atProvider(`${id}/refunds/${refunds[0]?.id}/settle`, { status: 'succeeded' })
+    await refresh(order)
+    await refresh(order)
+    expect(await payment(order)).toMatchObject({ refunded: 200, refunding: 0 })
+  })
+})

@@ -16,11 +16,12 @@ import {
 } from '../../../db/payment/reconciliation'
 import { claimRenewal } from '../../../db/payment/work'
 import { withTransaction } from '../../../db/pool'
-import { closeCase, listOpenCases, openCase } from '../../../db/support/attention'
+import { closeCase, listOpenCases, openCase, readOpenCases } from '../../../db/support/attention'
 import type { OrderId, PaymentId } from '../../../domain/ids'
 import type { CaptureBook, RefundBook } from '../../../domain/payment/books'
 import type { PaymentProviders } from '../../../providers/payment'
 import { type PaymentProvider, ProviderRejected, ProviderUnavailable } from '../../../providers/payment/provider'
+import { ServiceError } from '@temporalio/client'
 import { theirChargeOf } from '../../../activities/payment/examine'
 import { describeUnknown } from '../../../domain/payment/reconciliation'
 import { UNKNOWN_MONEY } from '../../../domain/support'
@@ -213,7 +214,9 @@ it.each([
 it('leaves its news in the row when nobody could be told of it: the sweep tells the owner', async () => {
   const { orderId, paymentId, charge } = await captured(400)
   await charge.dispute({ amount: 100 })
-  const away = Object.assign(new Error('14 UNAVAILABLE'), { code: 14, details: 'no connection', metadata: {} })
+  const unavailable = Object.assign(new Error('14 UNAVAILABLE'), { code: 14, details: 'no connection', metadata: {} })
+  // As the client of Temporal throws it.
+  const away = new ServiceError('Failed to signal workflow', { cause: unavailable })
   let failures = 1
   const tellNews: OrderWorkflows['tellNews'] = async () => (failures-- > 0 ? Promise.reject(away) : undefined)
   activities = activitiesAfter(0, effects.providers, { tellNews, tellCheckout: async () => false })
@@ -433,8 +436,9 @@ it('asks anew about what a person has accepted once it was gone in between, thou
     'the bank sends it back',
     async () => (await sandbox.all()).find(({ id }) => id === charge.id)?.refunds[0]?.status === 'failed',
   )
-  expect(await differences()).toMatchObject([{ id: found?.id, state: 'open', theirs: found?.theirs }])
-  await effects.shop.atProvider(`${charge.id}/refunds`, {})
+  expect(await differences()).toMatchObject([
+    { id: found?.id, state: 'open', theirs: found?.theirs, acceptedBy: null, reasonCode: null },
+  ])
 })
 
 it('does not ask about a charge that a person has explained already, until its money changes', async () => {
@@ -450,6 +454,11 @@ it('does not ask about a charge that a person has explained already, until its m
   await new ChargeClient(sandbox, object).capture({ amount: 50, final: true })
   await differences()
   expect(await cases()).toMatchObject([{ orderId, code: 'reconciliation_difference' }])
+
+  await openCase(pool(), { ...key, orderId, code: 'amount_mismatch', detail })
+  await new ChargeClient(sandbox, object).refund()
+  await differences()
+  expect(await readOpenCases(pool(), orderId)).toEqual([])
 })
 
 it('goes on while another order is in flight: what is young, or at work, waits', async () => {
