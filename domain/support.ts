@@ -72,7 +72,7 @@ export const ATTENTION_CASES = {
       {
         repair: 'resolveStep',
         outcome: 'done',
-        when: "You have given the money back yourself, on the provider's own pages or in another way. It has not gone back before, and will not.",
+        when: 'You have given the money back in another way than by the provider, by bank transfer say. It has not gone back before, and will not.',
         steps: ['refundPayment'],
       },
       {
@@ -201,12 +201,12 @@ export const ATTENTION_CASES = {
       {
         repair: 'resolveStep',
         outcome: 'done',
-        when: "You have given the money back yourself, on the provider's own pages or in another way.",
+        when: 'You have given the money back in another way than by the provider, by bank transfer say.',
       },
       {
         repair: 'resolveStep',
         outcome: 'not_done',
-        when: 'The money shall not go back: this refund has failed, and its amount may be refunded by another one.',
+        when: "The money shall not go back by this refund: it has failed, and its amount may be refunded by another one. Also when you have given it back on the provider's own pages: that is booked by itself.",
       },
     ],
   },

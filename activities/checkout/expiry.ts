@@ -253,13 +253,13 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   }
 
   /**
-   * An open workflow closes what it opened. It does not know of what a run before it opened, nor of what the sweep said about
-   * it; one that is gone closes nothing.
+   * An open workflow closes what it opened. It does not know of what a run before it opened, in its last moment perhaps, when
+   * the next had begun; nor of what the sweep said about it; one that is gone closes nothing.
    */
   async function isNobodys({ code, workflowId, since, isDone }: SettledCase): Promise<boolean> {
     const openSince = await orders.openSince(workflowId)
     if (openSince === null) return isDone
-    return code === 'workflow_failing' || (isDone && openSince > since)
+    return code === 'workflow_failing' || (isDone && openSince.getTime() > since.getTime() - LAST_MOMENT_MS)
   }
 
   async function reportFailing(all: readonly OrderWorkflow[], isOver: IsOver): Promise<void> {
@@ -284,6 +284,8 @@ function partOf(signal: AbortSignal, ms = PART_MS): IsOver {
   return () => signal.aborted || Date.now() > until
 }
 
+/** A run that was ended may still write for so long: what it had begun goes on. */
+const LAST_MOMENT_MS = 30_000
 /** A part that has not failed here for so long has worked elsewhere: its rounds are seconds apart. */
 const ON_END_MS = 60_000
 /** Since when the parts of a round fail, and when they failed last, by workflow and part, as far as this process has seen. */

@@ -6,7 +6,7 @@ import { endNews, readNews } from '../../db/payment/work'
 import { type Capture, type Refund, readCapture, readRefundRow } from '../../db/payment/move'
 import type { CaptureOutcome, RefundOutcome } from '../../providers/payment/provider'
 import { seeCharge, seenPaymentOf, withMoney } from './books'
-import { answerOrNull, chargeRequestOf, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
+import { chargeRequestOf, isNoAnswer, NotFinal, type PaymentDeps, providerOf, requireAttempt } from './charge'
 
 /**
  * The effects on money that is held: each is asked for by a row, has its key there, and says in the same row what became of
@@ -121,8 +121,13 @@ export async function settleElsewhere(
 /** What a person gave back at the provider's own pages is seen before it is counted as given back in another way. */
 async function lookFirst(deps: PaymentDeps, { paymentId }: Refund): Promise<void> {
   const attempt = await requireAttempt(deps, paymentId)
-  const charge = await answerOrNull(() => providerOf(deps, attempt).find(chargeRequestOf(attempt)))
-  if (charge) await seeCharge(deps, attempt, charge)
+  try {
+    const charge = await providerOf(deps, attempt).find(chargeRequestOf(attempt))
+    if (charge) await seeCharge(deps, attempt, charge)
+  } catch (error) {
+    // What cannot be seen now, or is in another currency, is as the person says.
+    if (!isNoAnswer(error) && !(error instanceof NotFinal)) throw error
+  }
 }
 
 /** A person knows what the provider would have said of a payment. */

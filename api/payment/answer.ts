@@ -57,7 +57,9 @@ export function presentRefund(rows: readonly Refund[]): z.input<typeof refundBod
   const [first] = rows
   if (!first) throw new Error('A refund has no rows')
   const retried = new Set(rows.map(({ retries }) => retries))
-  const tries = rows.filter(({ id }) => !retried.has(id))
+  const tries = rows
+    .filter(({ id }) => !retried.has(id))
+    .map((refund) => ({ ...refund, status: refund.insteadStatus ?? refund.status }))
   const inCurrency = (amount: number) => ({ amount, currency: first.currency })
   return {
     id: first.requestId,

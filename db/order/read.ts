@@ -4,6 +4,7 @@ import type { CancelReason, OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment/attempt'
 import type { MoveStatus, RefundCause } from '../../domain/payment/books'
 import type { Address } from '../cart/cart'
+import { INSTEAD_STATUS } from '../payment/move'
 import type { Db } from '../pool'
 import { statement } from '../sql'
 
@@ -93,9 +94,9 @@ const REFUNDS_MAX = 200
 const REFUND_REQUESTS = `
              select request_id, sum(amount)::bigint as amount, min(number) as number, min(created_at) as created_at,
                     min(reason_code) as reason_code, min(cause) as cause,
-                    case when bool_or(status = 'pending') then 'pending' when bool_or(status = 'failed') then 'failed'
+                    case when bool_or(now = 'pending') then 'pending' when bool_or(now = 'failed') then 'failed'
                          else 'succeeded' end as status
-             from refund
+             from refund, lateral (select coalesce(${INSTEAD_STATUS}, refund.status) as now) as stands
              where order_id = o.id and not exists (select from refund again where again.retries = refund.id)
              group by request_id
              order by min(number) desc

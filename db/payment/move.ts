@@ -32,10 +32,22 @@ export interface Refund extends Move {
   readonly restock: boolean
   /** The refused one that it tries again. */
   readonly retries: RefundId | null
+  /** Of the refund that was made at the provider's own pages in its place; null: none was. */
+  readonly insteadStatus: MoveStatus | null
 }
 
 const MOVE = `order_id as "orderId", payment_id as "paymentId", number, key, amount, currency, status, actor, reference,
   failure_code as "failureCode", cause, created_at as "createdAt"`
+
+/** The status of the one that was made in the place of a row of `refund`. */
+export const INSTEAD_STATUS = `(
+  select m.status
+  from refund m
+  where m.payment_id = refund.payment_id and m.reference = refund.reference and m.id <> refund.id and m.status <> 'failed'
+  limit 1)` as const
+
+const REFUND = `id, request_id as "requestId", reason_code as "reasonCode", restock, retries,
+  ${INSTEAD_STATUS} as "insteadStatus", ${MOVE}`
 
 export async function readCapture(db: Db, id: CaptureId): Promise<Capture | null> {
   const { rows } = await db.query<Capture>({
@@ -49,7 +61,7 @@ export async function readCapture(db: Db, id: CaptureId): Promise<Capture | null
 export async function readRefundRow(db: Db, id: RefundId): Promise<Refund | null> {
   const { rows } = await db.query<Refund>({
     name: 'refund.readRow',
-    text: `select id, request_id as "requestId", reason_code as "reasonCode", restock, retries, ${MOVE} from refund where id = $1`,
+    text: `select ${REFUND} from refund where id = $1`,
     values: [id],
   })
   return rows[0] ?? null
@@ -60,7 +72,7 @@ export async function readRefund(db: Db, requestId: RefundId): Promise<Refund[]>
   const { rows } = await db.query<Refund>({
     name: 'refund.read',
     text: `
-      select id, request_id as "requestId", reason_code as "reasonCode", restock, retries, ${MOVE}
+      select ${REFUND}
       from refund
       where request_id = (select request_id from refund where id = $1)
       order by number`,
@@ -92,7 +104,7 @@ export async function listRefunds(db: Db, { orderId, after, limit }: MoveList): 
   const { rows } = await db.query<Refund>({
     name: 'refund.ofOrder',
     text: `
-      select id, request_id as "requestId", reason_code as "reasonCode", restock, retries, ${MOVE}
+      select ${REFUND}
       from refund
       where request_id in (
         select id from refund where order_id = $1 and id = request_id and number > $2 order by number limit $3

@@ -608,7 +608,7 @@ export class Books {
         number > failed.number &&
         amount === failed.amount &&
         cause === 'provider' &&
-        status === 'succeeded' &&
+        status !== 'failed' &&
         !named.has(reference),
     )
   }

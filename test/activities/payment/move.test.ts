@@ -1,4 +1,6 @@
 import { chargeRequestOf } from '../../../activities/payment/charge'
+import { presentRefund } from '../../../api/payment/answer'
+import { readRefund } from '../../../db/payment/move'
 import { type Attempt, readAttempt } from '../../../db/payment/attempt'
 import { endNews, noteNews, readNews } from '../../../db/payment/work'
 import type { CaptureId, RefundId } from '../../../domain/ids'
@@ -468,6 +470,7 @@ describe('a refund that a person has settled', () => {
       ['provider', 'succeeded', false],
     ])
     expect(refunds[0]?.reference).toBe(refunds[2]?.reference)
+    expect(presentRefund(await readRefund(effects.stack.database.pool, first))).toMatchObject({ status: 'succeeded' })
     expect((await atProvider(order)).refunded).toBe(200)
     expect(await work(order)).toEqual([])
   })
