@@ -151,7 +151,7 @@ export const ATTENTION_CASES = {
       {
         repair: 'resolveStep',
         outcome: 'done',
-        when: "You have given the money back yourself, on the provider's own pages.",
+        when: "You have let the authorization go on the provider's own pages, or given the money back in another way than by the provider. A refund made on its pages is booked by itself.",
       },
     ],
   },
