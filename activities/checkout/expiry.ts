@@ -98,7 +98,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       const now = Date.now()
       const before = failingParts.get(name)
       // Another process may have had it work in between.
-      const since = before && now - before.last < ON_END_MS ? before.since : now
+      const since = before && now - before.last < FORGET_AFTER_MS ? before.since : now
       failingParts.set(name, { since, last: now })
       if (now - since >= attentionSeconds * 1_000)
         this.late.push({ step, detail: `It fails since ${new Date(since).toISOString()}: ${nameOf(tried.error)}.` })
@@ -287,7 +287,7 @@ function partOf(signal: AbortSignal, ms = PART_MS): IsOver {
 /** A run that was ended may still write for so long: what it had begun goes on. */
 const LAST_MOMENT_MS = 30_000
 /** A part that has not failed here for so long has worked elsewhere: its rounds are seconds apart. */
-const ON_END_MS = 60_000
+const FORGET_AFTER_MS = 60_000
 /** Since when the parts of a round fail, and when they failed last, by workflow and part, as far as this process has seen. */
 const failingParts = new Map<string, { readonly since: number; readonly last: number }>()
 

@@ -8,10 +8,10 @@ import {
   readPaymentsOfCharges,
 } from '../../db/payment/compared'
 import { readAttempt } from '../../db/payment/attempt'
-import { addDifferences, type Subject, writeDifferences, type WrittenDifference } from '../../db/payment/reconciliation'
+import { addDifferences, type Subject, writeDifferences, type WrittenDifference } from '../../db/payment/difference'
 import { noteNews } from '../../db/payment/work'
 import { isPostgresUnavailable, type Tx, withTransaction } from '../../db/pool'
-import { closeCase, isCaseKnown, openCase } from '../../db/support/attention'
+import { closeCase, openCase, readStanding } from '../../db/support/attention'
 import type { OrderId } from '../../domain/ids'
 import { isUnresolved } from '../../domain/payment/attempt'
 import {
@@ -237,7 +237,8 @@ async function isKnownCase(
   const { kind, object } = difference
   if (kind !== 'unknown_charge' || orderId === null || !charge) return false
   const detail = describeUnknown(theirChargeOf(charge))
-  return isCaseKnown(tx, { orderId, workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object, detail })
+  const asked = { orderId, workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object, detail }
+  return (await readStanding(tx, asked)) !== null
 }
 
 async function readOurs({ pool, settings }: ReconciliationDeps, subject: Subject): Promise<OurPayment | null> {

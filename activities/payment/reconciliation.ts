@@ -7,14 +7,12 @@ import {
   readBookedPayments,
   readPaymentsOfCharges,
 } from '../../db/payment/compared'
+import { listAccepted, listUnsettledSubjects, type Subject } from '../../db/payment/difference'
 import {
   beginReconciliation,
   endReconciliation,
-  listAccepted,
-  listUnsettledSubjects,
   type ReconciliationCounts,
   type ReconciliationPart,
-  type Subject,
 } from '../../db/payment/reconciliation'
 import { withTransaction } from '../../db/pool'
 import { closeCase, endCasesAbout, openCase } from '../../db/support/attention'

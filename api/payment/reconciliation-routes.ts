@@ -1,13 +1,10 @@
 import { ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client'
 import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
+import { acceptDifference, listDifferences, readDifference, type RecordedDifference } from '../../db/payment/difference'
 import {
-  acceptDifference,
-  listDifferences,
   listReconciliations,
-  readDifference,
   readReconciliation,
-  type RecordedDifference,
   type Reconciliation,
   requestReconciliation,
 } from '../../db/payment/reconciliation'

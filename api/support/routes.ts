@@ -18,7 +18,7 @@ import {
   type RepairedCase,
 } from '../../db/support/attention'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
-import { acceptDifference, acceptUnknownCharge } from '../../db/payment/reconciliation'
+import { acceptDifference, acceptUnknownCharge } from '../../db/payment/difference'
 import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'

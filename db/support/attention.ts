@@ -89,40 +89,30 @@ const CLOSE_CASE = statement(
       and closed_at is null`,
 )
 
-/** Whether a person is asked about it, or knows why: see {@link isCaseAnswered}. */
-export async function isCaseKnown(
+/**
+ * Whether a person is asked about this case, or has answered it when it said the same: they know why, and nothing is new. Null:
+ * neither.
+ */
+export async function readStanding(
   db: Db,
-  { orderId, workflowId, step, object, detail }: CaseKey & { orderId: OrderId; detail: string | null },
-): Promise<boolean> {
-  const { rows } = await db.query(IS_KNOWN({ orderId, workflowId, step, object, detail }))
-  return rows.length > 0
+  asked: CaseKey & { readonly orderId: OrderId; readonly detail: string | null },
+): Promise<'open' | 'answered' | null> {
+  const { orderId, workflowId, step, object, detail } = asked
+  const { rows } = await db.query<{ standing: 'open' | 'answered' }>(
+    STANDING({ orderId, workflowId, step, object, detail }),
+  )
+  return rows[0]?.standing ?? null
 }
 
-const IS_KNOWN = statement(
-  'attention.isKnown',
+const STANDING = statement(
+  'attention.standing',
   `
-    select
+    select case when closed_at is null then 'open' else 'answered' end as standing
     from attention
     where order_id = :orderId and workflow_id = :workflowId and step is not distinct from :step
-      and object is not distinct from :object and (closed_at is null or closed_by = 'person' and detail = :detail)`,
-)
-
-/** Whether a person has closed this case when it said the same: they know why, and nothing is new. */
-export async function isCaseAnswered(
-  db: Db,
-  { orderId, workflowId, step, object, detail }: CaseKey & { orderId: OrderId; detail: string },
-): Promise<boolean> {
-  const { rows } = await db.query(IS_ANSWERED({ orderId, workflowId, step, object, detail }))
-  return rows.length > 0
-}
-
-const IS_ANSWERED = statement(
-  'attention.isAnswered',
-  `
-    select
-    from attention
-    where order_id = :orderId and workflow_id = :workflowId and step is not distinct from :step
-      and object is not distinct from :object and closed_by = 'person' and detail = :detail`,
+      and object is not distinct from :object and (closed_at is null or closed_by = 'person' and detail = :detail)
+    order by closed_at nulls first
+    limit 1`,
 )
 
 /** What these objects were cases for is over: nobody is asked any more, and what people answered counts no more. */

@@ -10,6 +10,7 @@ import { createRedis } from '../../db/redis'
 import type { OrderId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
+import type { PaymentProvider } from '../../providers/payment/provider'
 import { noTaxProvider } from '../../providers/tax'
 import { type ProviderProxy, startProviderProxy } from './provider-proxy'
 import { type Buyer, Shop } from './shop'
@@ -33,6 +34,8 @@ export interface PaymentEffects {
   inBooks<T>(order: AcceptedByBuyer, work: (books: Books) => T): Promise<Awaited<T>>
   /** Cancels the whole order after it was confirmed. */
   cancelled(order: AcceptedByBuyer): Promise<void>
+  /** The activities with a provider that is asked for nothing but charges, and finds them so. */
+  activitiesFinding(find: PaymentProvider['find']): ReturnType<typeof createActivities>
   /** The activities with another provider in the place of the sandbox. */
   activitiesWith(provider: PaymentProviders): ReturnType<typeof createActivities>
   readonly providers: PaymentProviders
@@ -113,6 +116,8 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
     confirmed,
     inBooks,
     cancelled,
+    activitiesFinding: (find) =>
+      activitiesWith({ ...providers, get: () => ({ find }) as Partial<PaymentProvider> as PaymentProvider }),
     activitiesWith,
     providers,
     async stop() {

@@ -6,7 +6,7 @@ import { type DueEvent, endEvent, INBOX_CHANNEL, learnChargeKey, takeDueEvents }
 import { noteNews } from '../../db/payment/work'
 import { restart } from '../../db/order/sweep'
 import type { Pool } from '../../db/pool'
-import { endCasesAbout, isCaseAnswered, openCase } from '../../db/support/attention'
+import { endCasesAbout, openCase, readStanding } from '../../db/support/attention'
 import type { PaymentId } from '../../domain/ids'
 import { isOpen, isOver } from '../../domain/order'
 import { describeUnknown } from '../../domain/payment/reconciliation'
@@ -99,7 +99,7 @@ async function reportStranger({ pool, providers, log }: InboxDeps, event: DueEve
   const strange = { workflowId: checkoutWorkflowId(orderId), step: UNKNOWN_MONEY, object: chargeReference }
   const detail = charge?.orderId === orderId ? describeUnknown(theirChargeOf(charge)) : null
   if (detail !== null) {
-    if (!(await isCaseAnswered(pool, { ...strange, orderId, detail })))
+    if ((await readStanding(pool, { ...strange, orderId, detail })) !== 'answered')
       await openCase(pool, { ...strange, orderId, code: 'amount_mismatch', detail })
   } else await endCasesAbout(pool, { step: UNKNOWN_MONEY, objects: [chargeReference] })
   await endEvent(pool, event)

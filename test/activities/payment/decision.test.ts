@@ -1,8 +1,7 @@
 import { keepReference, readAttempt } from '../../../db/payment/attempt'
 import { readNews } from '../../../db/payment/work'
 import { seenCharge } from '../../support/seen'
-import type { PaymentProviders } from '../../../providers/payment'
-import type { ChargeRequest, PaymentProvider } from '../../../providers/payment/provider'
+import type { Charge, ChargeRequest } from '../../../providers/payment/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { Shop } from '../../support/shop'
 
@@ -119,7 +118,7 @@ describe('a charge of an order that is over, which a person has seen paid', () =
     const { paymentId } = order.attempt
     expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'paid' })
     await run(activities.cancelOrder, { orderId: order.orderId, reason: 'customer' })
-    const known = effects.activitiesWith(inEuros(effects.providers))
+    const known = effects.activitiesFinding(inEuros)
     expect(await run(known.recordDecision, { paymentId, happened: true })).toMatchObject({ outcome: 'paid' })
     expect(await read(order)).toMatchObject({ currency: 'GBP', releasing: true, pendingSync: 'reference' })
   })
@@ -134,12 +133,8 @@ describe('a charge of an order that is over, which a person has seen paid', () =
   })
 })
 
-/** The sandbox, which shows each charge in euros. */
-function inEuros(providers: PaymentProviders): PaymentProviders {
-  const sandbox = providers.get('sandbox')
-  const find = async (request: ChargeRequest) => {
-    const charge = await sandbox?.find(request)
-    return charge ? { ...charge, amount: { ...charge.amount, currency: 'EUR' } } : null
-  }
-  return { ...providers, get: () => ({ find }) as unknown as PaymentProvider }
+/** As the sandbox shows it, but in euros. */
+async function inEuros(request: ChargeRequest): Promise<Charge | null> {
+  const charge = await effects.providers.get('sandbox')?.find(request)
+  return charge ? { ...charge, amount: { ...charge.amount, currency: 'EUR' } } : null
 }

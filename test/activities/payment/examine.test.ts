@@ -1,5 +1,5 @@
 import { reconcileOnce, reconciliationOf } from '../../../bench/payment/run'
-import { listDifferences } from '../../../db/payment/reconciliation'
+import { listDifferences } from '../../../db/payment/difference'
 import { listOpenCases } from '../../../db/support/attention'
 import { ProviderRejected } from '../../../providers/payment/provider'
 import { StripeProvider } from '../../../providers/payment/stripe/provider'

@@ -5,7 +5,6 @@ import { type Attempt, readAttempt } from '../../../db/payment/attempt'
 import { endNews, noteNews, readNews } from '../../../db/payment/work'
 import type { CaptureId, RefundId } from '../../../domain/ids'
 import type { PaymentBook } from '../../../domain/payment/books'
-import type { PaymentProvider } from '../../../providers/payment/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { ProviderCall } from '../../support/provider-proxy'
 import type { Shop } from '../../support/shop'
@@ -444,9 +443,7 @@ it('news of a payment that the provider does not know, by a key of another accou
   const order = await effects.confirmed()
   const { paymentId } = order.attempt
   await noteNews(effects.stack.database.pool, paymentId)
-  const find = async () => null
-  const stranger = { ...effects.providers, get: () => ({ find }) as unknown as PaymentProvider }
-  const { refreshPayment } = effects.activitiesWith(stranger)
+  const { refreshPayment } = effects.activitiesFinding(async () => null)
   await expect(run(refreshPayment, { paymentId })).rejects.toThrow('does not know charge')
   expect(await readNews(effects.stack.database.pool, paymentId)).not.toBeNull()
   await refresh(order)

@@ -10,10 +10,9 @@ import {
   acceptDifference,
   listDifferences,
   listUnsettledSubjects,
-  readReconciliation,
   type RecordedDifference,
-  type Reconciliation,
-} from '../../../db/payment/reconciliation'
+} from '../../../db/payment/difference'
+import { readReconciliation, type Reconciliation } from '../../../db/payment/reconciliation'
 import { claimRenewal } from '../../../db/payment/work'
 import { withTransaction } from '../../../db/pool'
 import { closeCase, listOpenCases, openCase, readOpenCases } from '../../../db/support/attention'

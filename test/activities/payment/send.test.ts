@@ -1,6 +1,8 @@
 import type { PaymentDeps } from '../../../activities/payment/charge'
 import { startNextAttempt } from '../../../activities/payment/next-attempt'
 import { keepReference, readAttempt, readRequestedAttempt } from '../../../db/payment/attempt'
+import { readSettings } from '../../../config'
+import type { Pool } from '../../../db/pool'
 import { AttemptOver, type PaymentProvider } from '../../../providers/payment/provider'
 import { StripeProvider } from '../../../providers/payment/stripe/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
@@ -57,6 +59,17 @@ async function uncancellable(): Promise<PlacedByBuyer> {
   await pool.query(`update payment set expires_at = now() where id = $1`, [paymentId])
   expect(await run(activities.charge, { paymentId })).toEqual({ outcome: 'waiting', status: 'pending' })
   return order
+}
+
+/** A try that has read what is asked for, and goes on later with that. */
+function depsThatRead(requested: Awaited<ReturnType<typeof readRequestedAttempt>>): PaymentDeps {
+  const { stack, providers } = effects
+  const pool = Object.create(stack.database.pool) as Pool
+  pool.query = ((given: { name?: string }) =>
+    given.name === 'payment.requested'
+      ? Promise.resolve({ rows: requested ? [requested] : [] })
+      : stack.database.pool.query(given as never)) as Pool['query']
+  return { pool, providers, settings: readSettings(stack.stack.env) }
 }
 
 /** The provider's id of the charge, once it is paid. */
@@ -200,12 +213,9 @@ it('a provider that does not let us in is silent at the end of the hold: the sto
 
 it('an attempt that is asked for while the workflow looks is not taken for one that was begun: it comes by itself', async () => {
   const { orderId } = await effects.accepted()
-  const { pool } = effects.stack.database
   // The look for what is asked for came too early.
-  const query = (given: { name?: string }) =>
-    given.name === 'payment.requested' ? Promise.resolve({ rows: [] }) : pool.query(given as never)
-  const deps = { ...effects, settings: {}, pool: { query } } as unknown as PaymentDeps
-  expect(await startNextAttempt(deps, { orderId, current: null, supersedes: null })).toEqual({ outcome: 'none' })
+  const next = { orderId, current: null, supersedes: null }
+  expect(await startNextAttempt(depsThatRead(null), next)).toEqual({ outcome: 'none' })
 })
 
 it('an attempt that another try of the same step has begun meanwhile is begun, not refused', async () => {
@@ -213,16 +223,15 @@ it('an attempt that another try of the same step has begun meanwhile is begun, n
   const { orderId, buyer, attempt } = order
   expect(await run(activities.charge, { paymentId: attempt.paymentId })).toEqual({ outcome: 'declined' })
   expect((await buyer.pay(orderId, 'pm_card_visa')).status).toBe(202)
-  const { pool } = effects.stack.database
-  const requested = await readRequestedAttempt(pool, orderId)
+  const requested = await readRequestedAttempt(effects.stack.database.pool, orderId)
   const next = { orderId, current: attempt.paymentId, supersedes: null }
   const begun = await run(activities.startNextAttempt, next)
   expect(begun).toMatchObject({ outcome: 'started', attempt: { attempt: 2 } })
   // It was given up after it had read what is asked for, and goes on now.
-  const query = (given: { name?: string }) =>
-    given.name === 'payment.requested' ? Promise.resolve({ rows: [requested] }) : pool.query(given as never)
-  const deps = { settings: { PAYMENT_TIMEOUT_MS: 1_000 }, pool: { query } } as unknown as PaymentDeps
-  expect(await startNextAttempt(deps, next)).toMatchObject({ outcome: 'started', attempt: { attempt: 2 } })
+  expect(await startNextAttempt(depsThatRead(requested), next)).toMatchObject({
+    outcome: 'started',
+    attempt: { attempt: 2 },
+  })
 })
 
 describe('a provider that has to keep its id before money moves', () => {

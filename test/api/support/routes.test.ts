@@ -1,6 +1,6 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
 import { newId } from '../../../db/id'
-import { isCaseKnown, openCase, readOpenCases, readRepairs } from '../../../db/support/attention'
+import { openCase, readOpenCases, readRepairs, readStanding } from '../../../db/support/attention'
 import type { OrderId } from '../../../domain/ids'
 import { type AttentionCase, UNKNOWN_MONEY } from '../../../domain/support'
 import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../../domain/workflow-id'
@@ -182,7 +182,7 @@ describe('a repair', () => {
       status: 202,
     })
     expect(await readOpenCases(api.database.pool, orderId)).toEqual([])
-    expect(await isCaseKnown(api.database.pool, { ...key, orderId, detail })).toBe(true)
+    expect(await readStanding(api.database.pool, { ...key, orderId, detail })).toBe('answered')
     const { rows } = await api.database.pool.query('select state from reconciliation_difference where object = $1', [
       charge,
     ])

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { type Client, WorkflowNotFoundError } from '@temporalio/client'
+import type { Client } from '@temporalio/client'
+import { closeTemporalClient, createTemporalClient } from '../../../api/http/temporal'
 import type { OrderWorkflows } from '../../../activities/deps'
 import { receiveEvent } from '../../../db/payment/inbox'
 import { readNews } from '../../../db/payment/work'
-import { closeCase, isCaseAnswered, listOpenCases } from '../../../db/support/attention'
+import { closeCase, listOpenCases, readStanding } from '../../../db/support/attention'
 import type { OrderId, PaymentId } from '../../../domain/ids'
 import { UNKNOWN_MONEY } from '../../../domain/support'
 import { checkoutWorkflowId } from '../../../domain/workflow-id'
@@ -13,6 +14,7 @@ import { runInbox } from '../../../workers/loops/inbox'
 import { type TestDatabase, testDatabase } from '../../support/database'
 import { orderStatements } from '../../support/order-statements'
 import { startStripeStub, type StripeStub } from '../../support/stripe-stub'
+import { testNamespace } from '../../support/temporal'
 import { until } from '../../support/wait'
 
 const KEYS = { secretKey: 'sk_test_of_the_stub', webhookSecret: 'whsec_of_the_stub' }
@@ -24,7 +26,12 @@ let stop: AbortController
 let running: Promise<void>
 const told: PaymentId[] = []
 const tell = async ({ paymentId }: { paymentId: PaymentId }): Promise<void> => void told.push(paymentId)
-const gone = (): Promise<never> => Promise.reject(new WorkflowNotFoundError('gone', 'checkout', undefined))
+let temporal: Client
+beforeAll(async () => {
+  const { address, namespace } = await testNamespace()
+  temporal = createTemporalClient({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace })
+})
+afterAll(() => temporal && closeTemporalClient(temporal))
 beforeEach(async () => {
   ;[database, stub] = await Promise.all([testDatabase(), startStripeStub(KEYS)])
   stripe = new StripeProvider({
@@ -38,7 +45,7 @@ beforeEach(async () => {
       pool: database.pool,
       providers: { get: (name) => (name === 'stripe' ? stripe : undefined) },
       // No checkout is open.
-      temporal: { workflow: { getHandle: () => ({ signal: gone }) } } as unknown as Client,
+      temporal,
       orders: { tellNews: tell, tellSettlement: tell } as Partial<OrderWorkflows> as OrderWorkflows,
       log: createLog('silent', 'test'),
     },
@@ -107,7 +114,8 @@ it('a charge that a person has explained is a case again only when the provider 
   expect(await cases()).toEqual([])
   stub.account.cancelIntent(other.reference)
   await hear(orderId, other)
-  expect(await isCaseAnswered(database.pool, { ...key, object: other.reference, orderId, detail: first })).toBe(false)
+  const explained = { ...key, object: other.reference, orderId, detail: first }
+  expect(await readStanding(database.pool, explained)).toBeNull()
   stub.account.captureIntent(charge.reference, { amount_to_capture: '700' })
   await hear(orderId, charge)
   expect(await cases()).toMatchObject([{ orderId, detail: expect.stringContaining('GBP 7.00') }])

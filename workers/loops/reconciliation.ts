@@ -12,25 +12,23 @@ const FIRST_MS = 600_000
 /** Two nights, and a little. */
 const LATE_HOURS = 50
 
-/** A run that hangs keeps the next ones from beginning, and says nothing: that is seen from beside it. The next that ends well closes the case. */
+/** A run that hangs keeps the next ones from beginning, and says nothing: that is seen from beside it. */
 export async function watchReconciliation({ pool, log }: { pool: Pool; log: Log }, signal: AbortSignal): Promise<void> {
-  await pause(FIRST_MS, signal)
-  while (!signal.aborted) {
+  for (let waitMs = FIRST_MS; !signal.aborted; waitMs = AGAIN_MS) {
+    await delay(waitMs, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return
     try {
-      const since = await findLateSince(pool, LATE_HOURS)
-      if (since) await say(pool, since)
+      await askIfLate(pool)
     } catch (error) {
       log.warn({ err: error }, 'could not look whether the nightly comparison was made')
     }
-    await pause(AGAIN_MS, signal)
   }
 }
 
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined)
-}
-
-async function say(pool: Pool, since: Date): Promise<void> {
+/** Opens a case while no run has ended for two nights. The next run that ends well closes it. */
+export async function askIfLate(pool: Pool): Promise<void> {
+  const since = await findLateSince(pool, LATE_HOURS)
+  if (!since) return
   const about = { workflowId: RECONCILIATION_ID, step: RUN_RECONCILIATION, object: null, orderId: null }
   await openCase(pool, { ...about, code: 'step_failing', detail: `No run has ended since ${since.toISOString()}.` })
 }
