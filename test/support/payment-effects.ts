@@ -36,6 +36,8 @@ export interface PaymentEffects {
   cancelled(order: AcceptedByBuyer): Promise<void>
   /** The activities with a provider that is asked for nothing but charges, and finds them so. */
   activitiesFinding(find: PaymentProvider['find']): ReturnType<typeof createActivities>
+  /** Finds a charge as the sandbox shows it, but in euros. */
+  readonly inEuros: PaymentProvider['find']
   /** The activities with another provider in the place of the sandbox. */
   activitiesWith(provider: PaymentProviders): ReturnType<typeof createActivities>
   readonly providers: PaymentProviders
@@ -118,6 +120,10 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
     cancelled,
     activitiesFinding: (find) =>
       activitiesWith({ ...providers, get: () => ({ find }) as Partial<PaymentProvider> as PaymentProvider }),
+    async inEuros(request) {
+      const charge = await providers.get('sandbox')?.find(request)
+      return charge ? { ...charge, amount: { ...charge.amount, currency: 'EUR' } } : null
+    },
     activitiesWith,
     providers,
     async stop() {

@@ -31,6 +31,8 @@ const started: string[] = []
 /** Whose tasks keep failing. */
 let failing: OrderWorkflow[] = []
 const visibility = { isAway: false }
+/** There are more workflows than can be listed in time. */
+let isListingLong = false
 const broken = new Set<OrderId>()
 /** Those whose fulfillment has come to its end. */
 const ended = new Set<OrderId>()
@@ -38,8 +40,9 @@ const ended = new Set<OrderId>()
 let atSettlement: () => void = () => undefined
 
 const orders: OrderWorkflows = {
-  listRunning: async () => {
+  listRunning: async (isOver) => {
     if (visibility.isAway) throw new Error('staged')
+    while (isListingLong && !isOver?.()) jest.setSystemTime(Date.now() + 1_000)
     return new Set()
   },
   listFailing: async () => failing,
@@ -138,7 +141,18 @@ it('starts the workflow of an orphan, and settles what is left of a cancelled or
 })
 
 describe('a round whose time is up', () => {
-  afterEach(() => void jest.useRealTimers())
+  afterEach(() => {
+    jest.useRealTimers()
+    isListingLong = false
+  })
+
+  it('was not used up by listing what runs', async () => {
+    const orphan = await aged(60)
+    jest.useFakeTimers({ doNotFake: [...REAL_TIMERS] })
+    isListingLong = true
+    await round()
+    expect(started).toContain(orphan.orderId)
+  })
 
   it('finishes the order that it is at, and the next one begins behind that', async () => {
     const before = await accepted()

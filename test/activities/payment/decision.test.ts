@@ -1,7 +1,6 @@
 import { keepReference, readAttempt } from '../../../db/payment/attempt'
 import { readNews } from '../../../db/payment/work'
 import { seenCharge } from '../../support/seen'
-import type { Charge, ChargeRequest } from '../../../providers/payment/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { Shop } from '../../support/shop'
 
@@ -118,7 +117,7 @@ describe('a charge of an order that is over, which a person has seen paid', () =
     const { paymentId } = order.attempt
     expect(await run(activities.charge, { paymentId })).toMatchObject({ outcome: 'paid' })
     await run(activities.cancelOrder, { orderId: order.orderId, reason: 'customer' })
-    const known = effects.activitiesFinding(inEuros)
+    const known = effects.activitiesFinding(effects.inEuros)
     expect(await run(known.recordDecision, { paymentId, happened: true })).toMatchObject({ outcome: 'paid' })
     expect(await read(order)).toMatchObject({ currency: 'GBP', releasing: true, pendingSync: 'reference' })
   })
@@ -132,9 +131,3 @@ describe('a charge of an order that is over, which a person has seen paid', () =
     expect(await read(order)).toMatchObject({ reference: charge?.id, pendingSync: null })
   })
 })
-
-/** As the sandbox shows it, but in euros. */
-async function inEuros(request: ChargeRequest): Promise<Charge | null> {
-  const charge = await effects.providers.get('sandbox')?.find(request)
-  return charge ? { ...charge, amount: { ...charge.amount, currency: 'EUR' } } : null
-}

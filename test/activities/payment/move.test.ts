@@ -5,6 +5,7 @@ import { type Attempt, readAttempt } from '../../../db/payment/attempt'
 import { endNews, noteNews, readNews } from '../../../db/payment/work'
 import type { CaptureId, RefundId } from '../../../domain/ids'
 import type { PaymentBook } from '../../../domain/payment/books'
+import { ProviderUnavailable } from '../../../providers/payment/provider'
 import { type PaymentEffects, type PlacedByBuyer, startPaymentEffects } from '../../support/payment-effects'
 import type { ProviderCall } from '../../support/provider-proxy'
 import type { Shop } from '../../support/shop'
@@ -468,8 +469,22 @@ describe('a refund that a person has settled', () => {
     ])
     expect(refunds[0]?.reference).toBe(refunds[2]?.reference)
     expect(presentRefund(await readRefund(effects.stack.database.pool, first))).toMatchObject({ status: 'succeeded' })
+    const shown = (await shop.order(order.orderId)).body.refunds as { id: string; status: string }[]
+    expect(shown).toContainEqual(expect.objectContaining({ id: first, status: 'succeeded' }))
     expect((await atProvider(order)).refunded).toBe(200)
     expect(await work(order)).toEqual([])
+  })
+
+  it('in another way is that, whatever the provider shows: nothing, or another currency', async () => {
+    const elsewhere = { refunded: 100, refunding: 0 }
+    for (const find of [silence, effects.inEuros]) {
+      const order = await captured('pm_sandbox_refund_refused_once')
+      const refundId = await claimBack(order, 100)
+      expect(await refund(refundId)).toBe('failed')
+      await run(effects.activitiesFinding(find).decideRefund, { refundId, decision: 'elsewhere' })
+      expect(await payment(order)).toMatchObject(elsewhere)
+      expect(await work(order)).toEqual([])
+    }
   })
 
   it('in another way, and that the provider makes all the same, is two refunds', async () => {
@@ -485,3 +500,5 @@ describe('a refund that a person has settled', () => {
     expect(await payment(order)).toMatchObject({ refunded: 200, refunding: 0 })
   })
 })
+
+const silence = (): Promise<never> => Promise.reject(new ProviderUnavailable('nobody is there'))

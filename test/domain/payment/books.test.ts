@@ -579,6 +579,18 @@ describe('what a person has settled elsewhere', () => {
     expect(books.refunds.filter(({ atWork }) => atWork)).toEqual([])
   })
 
+  test('at the provider’s own pages, where it is on its way yet, is that one', () => {
+    const books = captured({ total: 500 })
+    const [refund] = refunded(books, 100)
+    books.answerRefund(refund.id, { outcome: 'failed', code: 'no', reference: null })
+    const byHand = { reference: 'r', key: null, amount: 100, failureCode: null }
+    books.observe(PAYMENT, seen(books, { refunds: [{ ...byHand, status: 'pending' }] }))
+    expect(books.decideRefund(refund.id, 'elsewhere')).toMatchObject({ cause: 'provider', reference: 'r' })
+    books.observe(PAYMENT, seen(books, { refunds: [{ ...byHand, status: 'succeeded' }] }))
+    expect(books.payments[0]).toMatchObject({ refunded: 100, refunding: 0 })
+    expect(books.refunds.filter(({ atWork }) => atWork)).toEqual([])
+  })
+
   test('and by the provider all the same, is a refund more, once, as far as there is room', () => {
     const books = captured({ total: 500 })
     const [refund] = refunded(books, 200)

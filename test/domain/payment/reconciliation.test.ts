@@ -270,6 +270,7 @@ test('a charge that nobody asked for is money, or nothing', () => {
   expect(compareUnknown({ ...THEIRS, isAuthorized: false, refunded: 300 })).toEqual([])
 })
 
+const BESIDES: OurRefund = { ...REFUND, id: 'ref_2' as RefundId, key: 'order_1/refund/2' }
 const MOVED: TheirMovement = { type: 'capture', reference: 'cp_1', key: null, amount: 300, currency: 'GBP' }
 test.each<[string, Partial<TheirMovement>, Partial<OurPayment>, string | null]>([
   ['a capture by its reference', {}, {}, 'cap_1'],
@@ -295,6 +296,12 @@ test.each<[string, Partial<TheirMovement>, Partial<OurPayment>, string | null]>(
     { type: 'refund_failed', reference: 're_1', amount: 100 },
     { refunds: [{ ...REFUND, status: 'failed' }] },
     'ref_1',
+  ],
+  [
+    'the refund that was made in the place of one that failed',
+    { type: 'refund', reference: 're_1', key: REFUND.key, amount: -100 },
+    { refunds: [{ ...REFUND, status: 'failed' }, BESIDES] },
+    'ref_2',
   ],
   [
     'no dispute that was won there and is open here',
