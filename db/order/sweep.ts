@@ -1,6 +1,6 @@
 import type { OrderId, PaymentId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
-import { LATE_RENEWALS } from '../payment/work'
+import { decideBy, LATE_RENEWALS } from '../payment/work'
 import type { Db } from '../pool'
 import { OPEN, statement, UNRESOLVED } from '../sql'
 
@@ -50,7 +50,7 @@ const WORK = {
   /** `refund_at_work`: a refund that the provider has taken, and not decided, is not late for days. */
   refund: `
     select ${OWNER_OF_MONEY}, m.order_id, p.id, m.id, m.status = 'pending' and m.reference is null, m.updated_at,
-           m.updated_at + case when m.status = 'pending' and m.reference is not null then interval '14 days' else interval '0' end
+           coalesce(${decideBy('m')}, m.updated_at)
     from refund m
     join payment p on p.id = m.payment_id
     where m.at_work`,

@@ -5,7 +5,7 @@ import { statement } from '../sql'
 
 /** An authorization is renewed, or a person is asked, so long before it ends. */
 const RENEW_HOURS_BEFORE = 48
-/** A provider that has taken a refund may think so long before a person is asked; the sweep holds it for late then too. */
+/** So long a provider that has taken a refund may think; then a person is asked. */
 const DECIDED_AFTER_DAYS = 14
 
 /** What is to be done, read from the rows that ask for it. Null when there is no such order. `paymentId` null: of those that pay for it. */
@@ -94,6 +94,11 @@ export const isRenewalAtWork = ({ orderId, object }: { orderId: string; object: 
     where o.id = ${orderId} and newest.id = ${object} and ${MUST_RENEW})
   or exists (select from payment where renews = ${object} and status = 'sent'))`
 
+/** By when the provider should have decided the refund `refund`; null: it has not taken it, or has decided. */
+export const decideBy = (refund: string) =>
+  `case when ${refund}.status = 'pending' and ${refund}.reference is not null
+     then ${refund}.updated_at + make_interval(days => ${DECIDED_AFTER_DAYS}) end`
+
 const READ_WORK = statement(
   'payment.work',
   `
@@ -119,8 +124,7 @@ const READ_WORK = statement(
         union all
         select 3, r.number, json_build_object('kind', 'refund', 'object', r.id, 'paymentId', r.payment_id,
                'amount', r.amount, 'status', r.status, 'failureCode', r.failure_code, 'isAccepted', r.reference is not null,
-               'decideBy', case when r.status = 'pending' and r.reference is not null
-                 then floor(extract(epoch from r.updated_at + make_interval(days => ${DECIDED_AFTER_DAYS})) * 1000)::bigint end)
+               'decideBy', floor(extract(epoch from ${decideBy('r')}) * 1000)::bigint)
         from refund r
         join payment p on p.id = r.payment_id
         where r.order_id = o.id and r.at_work and ${IN_SCOPE}
