@@ -10,6 +10,9 @@ export const ID_PREFIXES = {
   payment: 'pay',
   capture: 'cap',
   refund: 'ref',
+  shipment: 'shp',
+  label: 'lbl',
+  command: 'cmd',
   reservation: 'rsv',
   warehouse: 'wh',
   event: 'evt',
@@ -32,6 +35,9 @@ export type OrderId = Id<'order'>
 export type PaymentId = Id<'payment'>
 export type CaptureId = Id<'capture'>
 export type RefundId = Id<'refund'>
+export type ShipmentId = Id<'shipment'>
+export type LabelId = Id<'label'>
+export type CommandId = Id<'command'>
 export type ReconciliationId = Id<'reconciliation'>
 export type DifferenceId = Id<'difference'>
 export type WarehouseId = Id<'warehouse'>

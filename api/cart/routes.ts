@@ -22,7 +22,7 @@ import { CART_LINES_MAX, type LineChange, linesInOrder, QUANTITY_MAX, sumLines }
 import { DomainError } from '../../domain/errors'
 import { type CartId, SKU_PATTERN, skuKey } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
-import { SHIPPING_METHODS, shippingOptions } from '../../domain/fulfillment'
+import { SHIPPING_METHODS, shippingOptions } from '../../domain/pricing/shipping'
 import { cartBody, cartJson, presentCart } from './answer'
 import { invalid } from '../http/problem'
 import type { ApiDeps } from '../deps'

@@ -28,7 +28,7 @@ import {
 import { DomainError } from '../../domain/errors'
 import type { OrderId } from '../../domain/ids'
 import { orderLabel } from '../../domain/order'
-import type { Priced } from '../../domain/pricing'
+import type { Priced } from '../../domain/pricing/price'
 import type { CheckoutLabel } from '../../workflows/contract'
 import type { ApiDeps } from '../deps'
 import { hashOfJson } from '../http/body'

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { multiply, sum } from '../../domain/money'
-import { shippingPrice } from '../../domain/fulfillment'
+import { shippingPrice } from '../../domain/pricing/shipping'
 import type { Client } from './client'
 import type { BoughtOrder } from './money'
 import { type Article, type Basket, CURRENCY, SHIPPING_METHOD } from './plan'

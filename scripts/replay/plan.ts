@@ -1,5 +1,5 @@
 import { multiply, sum } from '../../domain/money'
-import { shippingPrice } from '../../domain/fulfillment'
+import { shippingPrice } from '../../domain/pricing/shipping'
 import type { Sale, SalesFile } from './sales'
 
 /** The replay's articles stand beside the shop's own: the codes of the file, in SKUs of their own. */

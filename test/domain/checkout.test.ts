@@ -13,12 +13,12 @@ import {
   judgeSale,
   type OrderDecision,
 } from '../../domain/checkout'
-import { SHIPPING_METHODS } from '../../domain/fulfillment'
+import { SHIPPING_METHODS } from '../../domain/pricing/shipping'
 import type { ProductId } from '../../domain/ids'
 import { freeUnits, route, type Supply } from '../../domain/inventory'
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order'
 import { ATTEMPT_STATUSES, type AttemptStatus } from '../../domain/payment/attempt'
-import { type CatalogEntry, NO_TAX, priceCart } from '../../domain/pricing'
+import { type CatalogEntry, NO_TAX, priceCart } from '../../domain/pricing/price'
 
 const GBP = (amount: number) => ({ amount, currency: 'GBP' })
 const guard = (lines: { quantity: number; unitPrice: number; priceAtAdd: number }[], expectedTotal: number | null) =>

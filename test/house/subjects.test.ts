@@ -6,12 +6,12 @@ import { againstLayers, againstOrder, circles, crowded, type House, misplaced, s
 const SUBJECTS = [
   'platform',
   'catalog',
-  'fulfillment',
   'inventory',
   'pricing',
   'cart',
   'payment',
   'order',
+  'fulfillment',
   'search',
   'recommendation',
   'review',
@@ -36,8 +36,6 @@ const GROUPED: House['grouped'] = {
     assembling: ['index'],
     processes: {
       settlement: 'payment',
-      // Of a confirmed order, by the name of its workflow: the subject of that name holds warehouses, which prices need.
-      fulfillment: 'order',
       reindex: 'search',
       recommendations: 'recommendation',
       reconciliation: 'payment',

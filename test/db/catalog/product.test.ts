@@ -10,7 +10,7 @@ import {
   updateProduct,
 } from '../../../db/catalog/product'
 import { holdSeconds, readStoreSettings, replaceStoreSettings } from '../../../db/platform/settings'
-import { insertWarehouse } from '../../../db/fulfillment/warehouse'
+import { insertWarehouse } from '../../../db/inventory/warehouse'
 import type { ProductId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'

@@ -1,6 +1,6 @@
 import { newId } from '../../../db/id'
 import { adjustStock, listMovements, readLevel, readStock, setLevels } from '../../../db/inventory/stock'
-import { insertWarehouse } from '../../../db/fulfillment/warehouse'
+import { insertWarehouse } from '../../../db/inventory/warehouse'
 import type { WarehouseId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { ProductId } from '../../domain/ids'
+import type { ProductId } from '../../../domain/ids'
 import {
   type CatalogEntry,
   LINE_TOTAL_MAX,
@@ -8,8 +8,8 @@ import {
   priceCart,
   type TaxRates,
   taxOn,
-} from '../../domain/pricing'
-import { shippingOptions, shippingPrice } from '../../domain/fulfillment'
+} from '../../../domain/pricing/price'
+import { shippingOptions, shippingPrice } from '../../../domain/pricing/shipping'
 
 const productId = 'prod_00000000000000000000000000' as ProductId
 

@@ -1,4 +1,4 @@
-import { type Currency, minorDigits } from './money'
+import { type Currency, minorDigits } from '../money'
 
 /**
  * Two flat methods. Their prices are stated in hundredths of the currency's unit: 495 is £4.95 and KWD 4.950, and in a

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
 import type { Db } from '../../db/pool'
-import { findWarehouse, insertWarehouse, listWarehouses, type Warehouse } from '../../db/fulfillment/warehouse'
+import { findWarehouse, insertWarehouse, listWarehouses, type Warehouse } from '../../db/inventory/warehouse'
 import { DomainError } from '../../domain/errors'
 import { isId, type WarehouseId } from '../../domain/ids'
 import { listPageFrom, readCursor } from '../http/pagination'

@@ -1,6 +1,6 @@
-import type { ProductId, Sku } from './ids'
-import { type Currency, sum } from './money'
-import { shippingPrice } from './fulfillment'
+import type { ProductId, Sku } from '../ids'
+import { type Currency, sum } from '../money'
+import { shippingPrice } from './shipping'
 
 /** A line's total, in minor units: a thousand lines of it still add up exactly. */
 export const LINE_TOTAL_MAX = 1_000_000_000_000
