@@ -36,6 +36,9 @@ create table orders (
   cancelled bigint not null default 0 check (cancelled between 0 and total),
   -- Of what is left then, what the payment provider cannot take in its steps: nobody owes it.
   waived bigint not null default 0 check (waived >= 0),
+  -- What of the total its parcels have earned by leaving, and the tax in it.
+  recognized bigint not null default 0 check (recognized between 0 and total),
+  recognized_tax bigint not null default 0 check (recognized_tax between 0 and recognized),
   hold_expires_at timestamptz,
   -- A hold is extended at most once, so that an attempt begun late still has the provider's timeout before it.
   hold_extended boolean not null default false,

@@ -16,8 +16,8 @@ create table shipment (
   boxes jsonb,
   -- Somebody, or the warehouse, wants it to leave: its money is captured first.
   is_leaving boolean not null default false,
-  -- Why it was routed there, in figures: {"distance_km", "priority", "is_whole"}.
-  routed jsonb not null default '{}',
+  -- What was claimed so that it may leave.
+  capture_id typeid references capture,
   -- When its warehouse or its carrier ought to have moved it on at the latest.
   due_at timestamptz,
   -- When its carrier is asked about it, unless it tells by itself.
@@ -31,7 +31,7 @@ create table shipment (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, number),
-  check (not is_leaving or status in ('packed', 'labelled'))
+  check (not is_leaving or status = 'labelled')
 ) with (fillfactor = 70);
 create index shipment_warehouse on shipment (warehouse_id, status, id);
 create index shipment_status on shipment (status, id);
@@ -56,8 +56,9 @@ create table label (
   -- Within its order.
   number integer not null check (number > 0),
   key text not null unique,
-  carrier text not null,
-  service text not null,
+  -- Chosen when it is bought, unless somebody asked for them.
+  carrier text,
+  service text,
   -- Of the order's address, as it is written on it.
   address_version integer not null,
   status text not null default 'claimed' check (status in ('claimed', 'live', 'voiding', 'voided', 'refused')),
@@ -75,7 +76,8 @@ create table label (
   failure_code text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  unique (order_id, number)
+  unique (order_id, number),
+  check (sent_at is null or (carrier is not null and service is not null))
 ) with (fillfactor = 70);
 create unique index one_live_label on label (shipment_id) where status in ('claimed', 'live');
 create unique index label_tracking on label (carrier, tracking_number) where tracking_number is not null;
@@ -90,7 +92,7 @@ create table order_command (
   kind text not null check (kind in ('label', 'ship', 'cancel')),
   state text not null default 'pending' check (state in ('pending', 'done', 'refused')),
   code text,
-  -- Of a cancellation: {"units", "reason", "reason_code", "step"}.
+  -- Of a cancellation: {"units": [{"sku", "quantity"}], "reason", "reason_code", "step"}.
   detail jsonb,
   actor text,
   created_at timestamptz not null default now(),
