@@ -22,6 +22,8 @@ import { settingsRoutes } from './platform/settings-routes'
 import { interactionRoutes } from './recommendation/interaction-routes'
 import { supportRoutes } from './support/routes'
 import { systemRoutes } from './platform/system-routes'
+import { pickListRoutes } from './fulfillment/pick-list-routes'
+import { shipmentRoutes } from './fulfillment/shipment-routes'
 import { warehouseRoutes } from './inventory/warehouse-routes'
 import { captureRoutes } from './payment/capture-routes'
 import { paymentMethodRoutes } from './payment/method-routes'
@@ -49,6 +51,8 @@ export const routes: readonly Route[] = [
   ...cancelRoutes,
   ...captureRoutes,
   ...refundRoutes,
+  ...shipmentRoutes,
+  ...pickListRoutes,
   ...supportRoutes,
   ...invariantRoutes,
   ...reconciliationRoutes,

@@ -58,9 +58,11 @@ export type StepEnd<T> =
   | { readonly by: 'done'; readonly result: T }
   | { readonly by: 'resolved'; readonly outcome: 'done' | 'not_done' }
   | { readonly by: 'forced' }
+  | { readonly by: 'rerouted' }
+  | { readonly by: 'parcelCancelled' }
   | { readonly by: 'interrupted' }
 
-type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
+export type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
 
 interface GivenRepair {
   /** Of the update that brought it. */
@@ -293,6 +295,8 @@ export class Intervention {
     await this.record(given)
     const { action, repair } = given
     if (action === 'forceCancel') return { by: 'forced' }
+    if (action === 'reroute') return { by: 'rerouted' }
+    if (action === 'cancelShipment') return { by: 'parcelCancelled' }
     if (action === 'resolveStep' && repair.outcome) return { by: 'resolved', outcome: repair.outcome }
     return null
   }
@@ -426,6 +430,7 @@ export function formatTime(time: number): string {
 
 const MEANWHILE: Partial<Record<AttentionCase, string>> = {
   amount_mismatch: 'When nobody does before the hold ends, the order is cancelled, and the charge too.',
+  fulfillment_stalled: 'The case closes by itself when it is done, or the parcel is moved on.',
   capture_refused: 'Nothing is tried meanwhile.',
   refund_refused: 'Nothing is tried meanwhile.',
   authorization_expiring: 'When nobody does, the right to take the rest of the money ends.',
@@ -437,6 +442,8 @@ const REPAIR_DESCRIPTIONS: Readonly<Record<RepairAction, string>> = {
   resolveStep: 'Say what you found out: "done" when its effect has happened, "not_done" when it has not.',
   retryPayment: 'Ask the provider again now.',
   forceCancel: 'Cancel the order now; its money is settled afterwards.',
+  reroute: 'Send the units from another warehouse; those of a lost or returned parcel once more.',
+  cancelShipment: 'Do not send the parcel: its units are cancelled, and what they cost goes back.',
 }
 
 const REPAIR_FIELDS: ReadonlySet<string> = new Set(['step', 'object', 'outcome', 'reason_code', 'by'])

@@ -9,6 +9,7 @@ import {
 import type { AuditActivities } from '../activities/support/audit'
 import type { CheckoutActivities } from '../activities/checkout/checkout'
 import type { ExpiryActivities } from '../activities/checkout/expiry'
+import type { FulfillmentActivities } from '../activities/fulfillment'
 import type { ImportActivities } from '../activities/import'
 import type { PaymentActivities } from '../activities/payment'
 import type { ReconciliationActivities } from '../activities/payment/reconciliation'
@@ -66,7 +67,7 @@ const LONG: ActivityOptions = {
   retry: { initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s' },
 }
 
-type OrderActivities = CheckoutActivities & PaymentActivities & SupportActivities
+type OrderActivities = CheckoutActivities & PaymentActivities & FulfillmentActivities & SupportActivities
 
 /** A step that is tried without end, in an activity of its own, which support sees pending with its summary. */
 export interface OrderStep<Input, Result> {
@@ -159,6 +160,19 @@ export const closeDispute = ownStep(
   doing('Write down that support has dealt with the dispute', 'the end of the dispute to be written down'),
 )
 
+export const advanceGoods = ownStep(
+  'advanceGoods',
+  doing('Do what can be done with the goods of the order', 'the goods of the order to be brought on'),
+)
+export const decideLabel = ownStep(
+  'decideLabel',
+  doing('Write down what support decided about a label', 'the decision about the label to be written down'),
+)
+export const decideParcel = ownStep(
+  'decideParcel',
+  doing('Carry out what support decided about a parcel', 'the decision about the parcel to be carried out'),
+)
+
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
 export const { charge, lookUpCharge } = inTurn(proxyLocalActivities<PaymentActivities>(ONE_TRY))
 export const retryCharge = step(
@@ -181,6 +195,11 @@ export const refundPayment = step('refundPayment', 'Give the money back')
 export const releasePayment = step('releasePayment', 'Let go of what was authorized and is not needed')
 export const renewPayment = step('renewPayment', 'Authorize anew what is due, before the authorization ends')
 export const refreshPayment = step('refreshPayment', 'Ask the payment provider what is new')
+
+/** The first try to buy a label, or to have it taken back: it fails when the carrier does not answer. */
+export const labelOnce = inTurn(proxyLocalActivities<FulfillmentActivities>(ONE_TRY))
+export const buyLabel = step('buyLabel', 'Buy the label of a parcel')
+export const voidLabel = step('voidLabel', 'Have the carrier take a label back that nobody uses')
 
 /**
  * What supervision itself writes. It cannot be supervised: a case about it could not be written either. It is tried without

@@ -17,7 +17,7 @@ create table shipment (
   -- Somebody, or the warehouse, wants it to leave: its money is captured first.
   is_leaving boolean not null default false,
   -- What was claimed so that it may leave.
-  capture_id typeid references capture,
+  capture_id typeid references capture deferrable initially deferred,
   -- When its warehouse or its carrier ought to have moved it on at the latest.
   due_at timestamptz,
   -- When its carrier is asked about it, unless it tells by itself.

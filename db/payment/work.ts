@@ -117,7 +117,7 @@ const READ_WORK = statement(
         where p.order_id = o.id and p.releasing and ${IN_SCOPE}
         union all
         select 2, c.number, json_build_object('kind', 'capture', 'object', c.id, 'paymentId', c.payment_id,
-               'amount', c.amount, 'status', c.status, 'failureCode', c.failure_code)
+               'shipmentId', c.shipment_id, 'amount', c.amount, 'status', c.status, 'failureCode', c.failure_code)
         from capture c
         join payment p on p.id = c.payment_id
         where c.order_id = o.id and c.at_work and ${IN_SCOPE}

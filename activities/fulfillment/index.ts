@@ -1,0 +1,29 @@
+import type { PaymentDeps } from '../payment/charge'
+import type { ActivityDeps } from '../deps'
+import { withHeartbeat } from '../heartbeat'
+import { advanceGoods, decideLabel, decideParcel } from './goods'
+import { buyLabel, voidLabel } from './label'
+
+/** What every effect on goods needs. */
+export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers'>
+
+type Effect<I, O> = (deps: FulfillmentDeps, input: I, signal: AbortSignal) => Promise<O>
+
+export type FulfillmentActivities = ReturnType<typeof createFulfillmentActivities>
+
+/** The effects on the goods of an order. Each is idempotent on the key of what it is about, and looks at the row before it asks a carrier. */
+export function createFulfillmentActivities(deps: FulfillmentDeps) {
+  /** What asks a carrier, and may wait for it, heartbeats. */
+  const long =
+    <I, O>(effect: Effect<I, O>) =>
+    (input: I) =>
+      withHeartbeat((signal) => effect(deps, input, signal))
+
+  return {
+    advanceGoods: advanceGoods.bind(null, deps),
+    decideLabel: decideLabel.bind(null, deps),
+    decideParcel: decideParcel.bind(null, deps),
+    buyLabel: long(buyLabel),
+    voidLabel: long(voidLabel),
+  }
+}

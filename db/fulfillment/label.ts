@@ -1,0 +1,95 @@
+import type { Box } from '../../domain/fulfillment/shipment'
+import type { LabelStatus } from '../../domain/fulfillment/shipment'
+import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
+import type { Address } from '../cart/cart'
+import type { Db } from '../pool'
+import { statement } from '../sql'
+
+/** A label with all that a carrier is asked for it. Written in the goods of its order alone, but for what is asked. */
+export interface StoredLabel {
+  readonly id: LabelId
+  readonly orderId: OrderId
+  readonly shipmentId: ShipmentId
+  readonly key: string
+  readonly status: LabelStatus
+  readonly atWork: boolean
+  readonly carrier: string | null
+  readonly service: string | null
+  readonly reference: string | null
+  readonly failureCode: string | null
+  /** What the carrier was asked for, word for word; null: it was not asked yet. */
+  readonly request: AskedLabel | null
+  readonly shippingMethod: string
+  readonly currency: string
+  readonly to: Address
+  readonly from: { readonly name: string; readonly country: string; readonly postalCode: string | null }
+  readonly boxes: readonly Box[] | null
+  /** What is inside: each unit's weight in grams, null where the catalog does not say, and what the units cost. */
+  readonly units: readonly { readonly quantity: number; readonly weightGrams: number | null; readonly value: number }[]
+}
+
+/** The words of a request, kept before it is made. */
+export interface AskedLabel {
+  readonly from: Address
+  readonly to: Address
+  readonly boxes: readonly Box[]
+  readonly value: { readonly amount: number; readonly currency: string }
+}
+
+export async function readLabel(db: Db, labelId: LabelId): Promise<StoredLabel | null> {
+  const { rows } = await db.query<StoredLabel>(READ({ labelId }))
+  return rows[0] ?? null
+}
+
+const READ = statement(
+  'label.read',
+  `
+    select l.id, l.order_id as "orderId", l.shipment_id as "shipmentId", l.key, l.status, l.at_work as "atWork", l.carrier,
+           l.service, l.reference, l.failure_code as "failureCode", l.request, o.shipping_method as "shippingMethod", o.currency,
+           o.shipping_address as "to",
+           json_build_object('name', w.name, 'country', w.country, 'postalCode', w.postal_code) as "from", s.boxes,
+           coalesce((
+             select json_agg(json_build_object('quantity', u.quantity, 'weightGrams', v.weight_grams,
+                      'value', line.total * u.quantity / line.quantity) order by u.sku)
+             from shipment_line u
+             join order_line line on line.order_id = l.order_id and line.sku = u.sku
+             left join variant v on v.sku = u.sku
+             where u.shipment_id = s.id
+           ), '[]') as units
+    from label l
+    join shipment s on s.id = l.shipment_id
+    join warehouse w on w.id = s.warehouse_id
+    join orders o on o.id = l.order_id
+    where l.id = :labelId`,
+)
+
+/**
+ * Keeps what a carrier is about to be asked for, and whom. False when the label is wanted no more; what was kept before stays:
+ * a repetition says the same.
+ */
+export async function keepRequest(
+  db: Db,
+  { labelId, carrier, service, request }: { labelId: LabelId; carrier: string; service: string; request: AskedLabel },
+): Promise<boolean> {
+  const { rowCount } = await db.query(KEEP({ labelId, carrier, service, request: JSON.stringify(request) }))
+  return rowCount === 1
+}
+
+const KEEP = statement(
+  'label.keepRequest',
+  `
+    update label
+    set carrier = :carrier, service = :service, request = :request::jsonb, sent_at = now(), updated_at = now()
+    where id = :labelId and status = 'claimed' and sent_at is null`,
+)
+
+/** Keeps the carrier's id of it before anything is paid. False when the label is over. */
+export async function keepLabelReference(db: Db, labelId: LabelId, reference: string): Promise<boolean> {
+  const { rowCount } = await db.query(KEEP_REFERENCE({ labelId, reference }))
+  return rowCount === 1
+}
+
+const KEEP_REFERENCE = statement(
+  'label.keepReference',
+  `update label set reference = :reference, updated_at = now() where id = :labelId and status in ('claimed', 'voiding')`,
+)
