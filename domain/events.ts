@@ -1,4 +1,6 @@
-import type { CaptureId, CategoryId, OrderId, PaymentId, ProductId, RefundId, Sku, WarehouseId } from './ids'
+import type { CaptureId,
+  LabelId, CategoryId, OrderId, PaymentId, ProductId, RefundId,
+  ShipmentId, Sku, WarehouseId } from './ids'
 import type { CancelReason, OrderStatus } from './order'
 import type { SeenPayment } from './payment/books'
 
@@ -29,7 +31,7 @@ interface EventData {
   readonly 'order.resumed': OrderData<{ readonly reason_code: string }>
   /** Some units of a confirmed order will not be delivered. `amount`: what they are worth. */
   readonly 'order.units_cancelled': OrderData<{
-    readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
+    readonly units: readonly Units[]
     readonly amount: number
     readonly reason_code: string
   }>
@@ -59,6 +61,37 @@ interface EventData {
   /** The customer's bank takes money back. */
   readonly 'payment.disputed': OrderData<PaymentAmount>
   readonly 'payment.dispute_closed': OrderData<PaymentAmount & { readonly status: 'won' | 'lost' }>
+  /** Units of the order were given to a warehouse, which is to send them. */
+  readonly 'shipment.allocated': OrderData<ShipmentRef & { readonly warehouse_id: WarehouseId; readonly lines: readonly Units[]; readonly replaces?: ShipmentId }>
+  /** Its units were taken from their shelves; `short`: these were not there. */
+  readonly 'shipment.picked': OrderData<ShipmentRef & { readonly short?: readonly Units[] }>
+  readonly 'shipment.packed': OrderData<ShipmentRef>
+  /** Some of its units were cancelled: it is packed, and labelled, anew. */
+  readonly 'shipment.reopened': OrderData<ShipmentRef>
+  readonly 'shipment.labelled': OrderData<LabelRef & { readonly carrier: string; readonly service: string; readonly tracking_number: string }>
+  /** The carrier does not sell the label. */
+  readonly 'shipment.label_refused': OrderData<LabelRef & { readonly code: string }>
+  readonly 'shipment.label_voided': OrderData<LabelRef>
+  /** Its carrier has it, and nobody had asked for it to be sent: its money is taken at once. */
+  readonly 'shipment.left_unasked': OrderData<ShipmentRef>
+  /** Its money could not be taken: it stays. */
+  readonly 'shipment.kept': OrderData<ShipmentRef>
+  readonly 'shipment.shipped': OrderData<ShipmentRef & { readonly lines: readonly Units[] }>
+  readonly 'shipment.delivered': OrderData<ShipmentRef>
+  readonly 'shipment.lost': OrderData<ShipmentRef>
+  /** It came back to its warehouse. */
+  readonly 'shipment.returned': OrderData<ShipmentRef>
+  readonly 'shipment.cancelled': OrderData<ShipmentRef & { readonly reason: 'cancelled' | 'short' }>
+  /** No warehouse has these units: they wait for the next receipt. */
+  readonly 'order.back_ordered': OrderData<{ readonly units: readonly Units[] }>
+  /** The first of its units are on their way out of a warehouse. */
+  readonly 'order.processing': OrderData
+  /** All of its units that were not cancelled have left. */
+  readonly 'order.shipped': OrderData
+  /** All that was sent has arrived, or was settled with the customer. */
+  readonly 'order.delivered': OrderData
+  /** Its return window is over. */
+  readonly 'order.completed': OrderData
   readonly 'product.created': ProductData
   /** The product changed, or something else that storefronts show with it: its rating, a category's title. */
   readonly 'product.updated': ProductData
@@ -99,6 +132,25 @@ export const EVENT_VERSIONS = {
   'payment.refund_failed': 1,
   'payment.disputed': 1,
   'payment.dispute_closed': 1,
+  'shipment.allocated': 1,
+  'shipment.picked': 1,
+  'shipment.packed': 1,
+  'shipment.reopened': 1,
+  'shipment.labelled': 1,
+  'shipment.label_refused': 1,
+  'shipment.label_voided': 1,
+  'shipment.left_unasked': 1,
+  'shipment.kept': 1,
+  'shipment.shipped': 1,
+  'shipment.delivered': 1,
+  'shipment.lost': 1,
+  'shipment.returned': 1,
+  'shipment.cancelled': 1,
+  'order.back_ordered': 1,
+  'order.processing': 1,
+  'order.shipped': 1,
+  'order.delivered': 1,
+  'order.completed': 1,
   'product.created': 1,
   'product.updated': 1,
   'category.created': 1,
@@ -129,6 +181,19 @@ interface OrderData<Details = Record<string, never>> {
   readonly data: Details
   /** RFC 3339, as Postgres writes it. */
   readonly at: string
+}
+
+interface Units {
+  readonly sku: Sku
+  readonly quantity: number
+}
+
+interface ShipmentRef {
+  readonly shipment_id: ShipmentId
+}
+
+interface LabelRef extends ShipmentRef {
+  readonly label_id: LabelId
 }
 
 interface PaymentRef {

@@ -11,6 +11,7 @@ import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
 import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
+import { createCarriers, type Carriers } from '../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
@@ -59,6 +60,9 @@ async function main(): Promise<void> {
   const providers = createPaymentProviders(settings, (provider, state) =>
     log.warn({ provider, state }, 'the payment provider is left alone, asked again, or refuses our key'),
   )
+  const carriers = createCarriers(settings, (carrier, state) =>
+    log.warn({ carrier, state }, 'the carrier is left alone, asked again, or refuses our key'),
+  )
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.info({ level, ...pick(meta) }, message)),
   })
@@ -71,7 +75,7 @@ async function main(): Promise<void> {
   const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)
   const activities = withFaultPoints(
-    createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
+    createActivities({ settings, pool, redis, providers, carriers, tax: noTaxProvider, search, orders }),
     settings.FAULT_DIR,
     (activity) => activity,
   )
@@ -82,7 +86,7 @@ async function main(): Promise<void> {
 
   const stopping = new AbortController()
   const loops = queues.includes('platform')
-    ? startLoops({ settings, pool, redis, providers, temporal, search, orders, log }, stopping.signal)
+    ? startLoops({ settings, pool, redis, providers, carriers, temporal, search, orders, log }, stopping.signal)
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -97,7 +101,7 @@ async function main(): Promise<void> {
   await Promise.all(loops)
   server.close()
   redis.disconnect()
-  await Promise.allSettled([providers.close(), search.close()])
+  await Promise.allSettled([providers.close(), carriers.close(), search.close()])
   await pool.end().catch(() => undefined)
   await connection.close()
   log.info('stopped')
@@ -129,6 +133,7 @@ interface LoopDeps {
   readonly pool: Pool
   readonly redis: Redis
   readonly providers: PaymentProviders
+  readonly carriers: Carriers
   readonly temporal: Client
   readonly search: Search
   readonly orders: OrderWorkflows
@@ -168,13 +173,13 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
 }
 
 /** Those that need Postgres alone come first: one that waits for something that is away delays those behind it. */
-function createConsumers({ settings, pool, redis, search, orders }: LoopDeps): Consumer[] {
+function createConsumers({ settings, pool, redis, search, orders, log }: LoopDeps): Consumer[] {
   const engines = search.engines.map(({ name }) => name)
   return [
     searchConsumer(pool, engines),
     pageConsumer({ pool, redis }),
     streamConsumer(redis),
-    fulfillmentConsumer(pool, orders),
+    fulfillmentConsumer(pool, orders, log),
   ].map((consumer) => withFaultPoints(consumer, settings.FAULT_DIR, (call) => `${consumer.name}.${call}`))
 }
 

@@ -1,8 +1,8 @@
-import { carrierRecords } from '../../db/fulfillment/carrier-record'
+import { readCarrierRecords } from '../../db/fulfillment/carrier-record'
 import { withGoods } from '../../db/fulfillment/goods'
 import { type AskedLabel, keepLabelReference, keepRequest, readLabel, type StoredLabel } from '../../db/fulfillment/label'
-import { chooseRate } from '../../domain/fulfillment/carrier-choice'
-import { packUnits } from '../../domain/fulfillment/packing'
+import { rankRates } from '../../domain/fulfillment/carrier-choice'
+import { packBoxes } from '../../domain/fulfillment/packing'
 import type { LabelId } from '../../domain/ids'
 import { sum } from '../../domain/money'
 import type { CarrierProvider, LabelRequest, Rate } from '../../providers/carrier/carrier'
@@ -65,7 +65,7 @@ function askedOf({ from, to, boxes, units, currency }: StoredLabel): AskedLabel 
       country: from.country,
     },
     to,
-    boxes: boxes ?? packUnits(units),
+    boxes: boxes ?? packBoxes(units),
     value: { amount: sum(units.map(({ value }) => value)), currency },
   }
 }
@@ -78,11 +78,11 @@ async function choose(
   signal?: AbortSignal,
 ): Promise<{ carrier: string; service: string } | null> {
   const asked = deps.carriers.all().filter(({ name }) => label.carrier === null || name === label.carrier)
-  if (label.carrier !== null && label.service !== null) return asked.length === 0 ? null : { carrier: label.carrier, service: label.service }
   const rates = await ratesOf(asked, request, signal)
   const fitting = rates.filter(({ service }) => label.service === null || service === label.service)
-  const records = await carrierRecords(deps.pool, request.to.country)
-  return chooseRate(fitting, { method: label.shippingMethod, currency: label.currency, records })
+  const records = await readCarrierRecords(deps.pool, request.to.country)
+  const [best] = rankRates(fitting, { method: label.shippingMethod, currency: label.currency, records })
+  return best ? { carrier: best.rate.carrier, service: best.rate.service } : null
 }
 
 /** Of all that answer. Throws when none does. */

@@ -41,7 +41,7 @@ export async function readTimeline(
 async function eventEntries({ id, currency }: Order, { pool }: ApiDeps): Promise<TimelineEntry[]> {
   const events = await readEvents(pool, id)
   return events.map(({ createdAt, type, seq, from, to, data }) => {
-    const words = wordsOf(type, data, currency)
+    const words = wordsOf(type, data, currency) ?? goodsInWords(type, data)
     return {
       at: createdAt.toISOString(),
       kind: 'event',
@@ -78,6 +78,52 @@ const MONEY_WORDS = {
   'payment.dispute_closed': (money, outcome) => `The dispute about ${money} was ${outcome}`,
   'order.units_cancelled': (money) => `Units worth ${money} were cancelled`,
 } as const satisfies Partial<Record<EventType, (money: string, code: string) => string>>
+
+/** What happened to goods, as support tells it; null for other events. */
+function goodsInWords(type: string, data: OrderEvent['data']): string | null {
+  if (!Object.hasOwn(GOODS_WORDS, type)) return null
+  return GOODS_WORDS[type as keyof typeof GOODS_WORDS](data as GoodsData)
+}
+
+interface GoodsData {
+  readonly shipment_id: string
+  readonly warehouse_id: string
+  readonly replaces?: string
+  readonly lines: UnitsData
+  readonly short?: UnitsData
+  readonly units: UnitsData
+  readonly carrier: string
+  readonly service: string
+  readonly tracking_number: string
+  readonly code: string
+}
+type UnitsData = readonly { readonly sku: string; readonly quantity: number }[]
+
+/** "2 × 85123A, 1 × 22423" */
+function unitsInWords(units: UnitsData): string {
+  return units.map(({ sku, quantity }) => `${quantity} × ${sku}`).join(', ')
+}
+
+const GOODS_WORDS = {
+  'shipment.allocated': ({ shipment_id, warehouse_id, lines, replaces }) =>
+    `${warehouse_id} is to send ${unitsInWords(lines)} as ${shipment_id}${replaces ? `, in the place of ${replaces}` : ''}`,
+  'shipment.picked': ({ shipment_id, short }) =>
+    `${shipment_id} was picked${short ? `; not on its shelf: ${unitsInWords(short)}` : ''}`,
+  'shipment.packed': ({ shipment_id }) => `${shipment_id} was packed`,
+  'shipment.reopened': ({ shipment_id }) => `${shipment_id} is packed anew: some of its units were cancelled`,
+  'shipment.labelled': ({ shipment_id, carrier, service, tracking_number }) =>
+    `${shipment_id} has a label of ${carrier}, ${service}: ${tracking_number}`,
+  'shipment.label_refused': ({ shipment_id, code }) => `The carrier sells no label for ${shipment_id}: ${code}`,
+  'shipment.label_voided': ({ shipment_id }) => `A label of ${shipment_id} was taken back`,
+  'shipment.left_unasked': ({ shipment_id }) => `The carrier has ${shipment_id}, and nobody had asked for it to be sent`,
+  'shipment.kept': ({ shipment_id }) => `${shipment_id} stays: its money could not be taken`,
+  'shipment.shipped': ({ shipment_id, lines }) => `${shipment_id} has left with ${unitsInWords(lines)}`,
+  'shipment.delivered': ({ shipment_id }) => `${shipment_id} was delivered`,
+  'shipment.lost': ({ shipment_id }) => `The carrier has lost ${shipment_id}`,
+  'shipment.returned': ({ shipment_id }) => `${shipment_id} came back`,
+  'shipment.cancelled': ({ shipment_id }) => `${shipment_id} will not be sent`,
+  'order.back_ordered': ({ units }) => `No warehouse has ${unitsInWords(units)}: the order waits for stock`,
+} as const satisfies Partial<Record<EventType, (data: GoodsData) => string>>
 
 function isAmount(value: unknown): value is number {
   return typeof value === 'number'

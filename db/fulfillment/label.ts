@@ -1,5 +1,5 @@
-import type { Box } from '../../domain/fulfillment/shipment'
-import type { LabelStatus } from '../../domain/fulfillment/shipment'
+import type { Box, LabelStatus } from '../../domain/fulfillment/shipment'
+import type { ShippingMethod } from '../../domain/pricing/shipping'
 import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
 import type { Address } from '../cart/cart'
 import type { Db } from '../pool'
@@ -19,7 +19,7 @@ export interface StoredLabel {
   readonly failureCode: string | null
   /** What the carrier was asked for, word for word; null: it was not asked yet. */
   readonly request: AskedLabel | null
-  readonly shippingMethod: string
+  readonly shippingMethod: ShippingMethod
   readonly currency: string
   readonly to: Address
   readonly from: { readonly name: string; readonly country: string; readonly postalCode: string | null }

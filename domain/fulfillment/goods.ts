@@ -667,7 +667,7 @@ export class Goods {
     shipment.askAt = to === 'lost' ? this.inHours(7 * 24) : null
     shipment.dueAt = null
     shipment.needsDecision = to !== 'delivered'
-    this.move(shipment, to, `shipment.${to}`)
+    this.move(shipment, to, ARRIVED[to])
     if (to !== 'delivered') return
     const of = shipment.replaces ?? shipment.id
     for (const line of this.lines) {
@@ -894,6 +894,8 @@ function captureOf({ captureId }: ShipmentBook, { captures }: Books): CaptureBoo
     capture = again
   }
 }
+
+const ARRIVED = { delivered: 'shipment.delivered', lost: 'shipment.lost', returned: 'shipment.returned' } as const
 
 /** `<orderId>/label/<n>` */
 export function labelKey(orderId: OrderId, number: number): string {

@@ -1,6 +1,6 @@
 import type { CaptureId, OrderId, PaymentId, RefundId, ShipmentId } from '../ids'
 import type { AttemptStatus, PaymentStatus } from './attempt'
-import { type LedgerOperation, type Posting, postingsOf, refundPostings, type RefundParts, shipPostings } from './ledger'
+import { type PlainOperation, type Posting, postingsOf, refundPostings, type RefundParts, shipPostings } from './ledger'
 
 /**
  * The money of one order: what its payments authorized, what was captured and refunded, and what is still to be done. All
@@ -895,7 +895,7 @@ export class Books {
     return Math.max(0, ...rows.map(({ number }) => number)) + 1
   }
 
-  private post(operation: LedgerOperation, payment: PaymentBook, seq: number, amount: number): void {
+  private post(operation: PlainOperation, payment: PaymentBook, seq: number, amount: number): void {
     this.postings.push(...postingsOf(operation, { paymentId: payment.id, seq, amount }))
   }
 

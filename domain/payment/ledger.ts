@@ -20,7 +20,8 @@ const OPERATIONS = {
   dispute_lost: { disputed: -1, dispute_losses: 1 },
 } as const satisfies Record<string, Readonly<Record<string, 1 | -1>>>
 
-type PlainOperation = keyof typeof OPERATIONS
+/** Those whose lines all have the same amount. */
+export type PlainOperation = keyof typeof OPERATIONS
 export type LedgerOperation = PlainOperation | 'refund_request' | 'refund_failure' | 'ship'
 type KeysOf<T> = T extends unknown ? keyof T : never
 export type LedgerAccount =

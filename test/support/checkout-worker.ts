@@ -9,6 +9,7 @@ import type { OrderWorkflows } from '../../activities/deps'
 import { type OutboxRow, readRow } from '../../db/platform/outbox'
 import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
+import { createCarriers } from '../../providers/carrier'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
@@ -57,6 +58,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
   const pool = createPool(settings, { name: 'holdfast-worker' })
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)
+  const carriers = createCarriers(settings)
   const orders = createOrderWorkflows(temporal)
   const search = createSearch(settings, pool)
   const worker = (taskQueue: string) =>
@@ -66,13 +68,13 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       taskQueue,
       ...workflows,
       activities: {
-        ...createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
+        ...createActivities({ settings, pool, redis, providers, carriers, tax: noTaxProvider, search, orders }),
         ...activities,
       },
     })
   const workers = await Promise.all([worker(TASK_QUEUES.checkout), worker(TASK_QUEUES.fulfillment)])
   const running = Promise.all(workers.map((each) => each.run()))
-  const consumer = fulfillmentConsumer(pool, orders)
+  const consumer = fulfillmentConsumer(pool, orders, { warn: fail })
   return {
     api,
     shop: new Shop({ apis: [api.url], adminKey: await api.key(), sandbox: sandbox.url, database: api.database }),
@@ -93,7 +95,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       for (const each of workers) each.shutdown()
       await running
       redis.disconnect()
-      await Promise.all([connection.close(), pool.end(), providers.close(), search.close()])
+      await Promise.all([connection.close(), pool.end(), providers.close(), carriers.close(), search.close()])
       await Runtime.instance().shutdown()
       await api.close()
       await sandbox.stop()

@@ -3,12 +3,13 @@ import { createActivities } from '../../activities'
 import type { Placed } from '../../activities/checkout/checkout'
 import type { OrderWorkflows } from '../../activities/deps'
 import { readSettings } from '../../config'
-import { cancelUnits } from '../../db/order/cancel'
+import { cancelUnits } from '../../db/fulfillment/cancel'
 import { withBooks } from '../../db/payment/books'
 import { withTransaction } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import type { OrderId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'
+import type { Carriers } from '../../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
 import type { PaymentProvider } from '../../providers/payment/provider'
 import { noTaxProvider } from '../../providers/tax'
@@ -67,6 +68,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
       pool: stack.database.pool,
       redis,
       providers: theirs,
+      carriers: {} as Carriers,
       tax: noTaxProvider,
       search: { engines: [] },
       orders: {} as OrderWorkflows,
@@ -103,7 +105,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
   const inBooks = <T>({ orderId }: AcceptedByBuyer, work: (books: Books) => T) => withBooks(pool, orderId, work)
 
   async function cancelled({ orderId }: AcceptedByBuyer): Promise<void> {
-    const how = { orderId, wanted: null, reason: 'merchant', reasonCode: 'test', step: 1 } as const
+    const how = { orderId, wanted: null, reason: 'merchant', reasonCode: 'test', actor: null, step: 1 } as const
     expect(await withTransaction(pool, (tx) => cancelUnits(tx, how))).toEqual({ outcome: 'cancelled' })
   }
 

@@ -5,7 +5,8 @@ import { newId } from '../../../db/id'
 import { holdCart, releaseCartHold } from '../../../db/inventory/reservation'
 import { adjustStock } from '../../../db/inventory/stock'
 import { acceptOrder } from '../../../db/checkout'
-import { cancelOrder, cancelUnits } from '../../../db/order/cancel'
+import { cancelUnits } from '../../../db/fulfillment/cancel'
+import { cancelOrder } from '../../../db/order/cancel'
 import { confirmOrder } from '../../../db/order/confirm'
 import { holdOrder, resumeOrder } from '../../../db/order/hold'
 import { placeOrder, refuseOrder } from '../../../db/order/place'
@@ -273,10 +274,10 @@ async function moneyOfTheConfirmed(order: Order): Promise<void> {
   const wanted = [{ sku: SKU as Sku, quantity: 1 }]
   await database.pool.query('update order_line set quantity = 2 where order_id = $1', [orderId])
   await withTransaction(database.pool, (tx) =>
-    cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind', step: 1 }),
+    cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind', actor: null, step: 1 }),
   )
   await withTransaction(database.pool, (tx) =>
-    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind', step: 1 }),
+    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind', actor: null, step: 1 }),
   )
 }
 

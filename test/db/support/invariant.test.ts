@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { createApiKey } from '../../../db/platform/api-key'
 import { newId } from '../../../db/id'
-import { cancelUnits } from '../../../db/order/cancel'
+import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { confirmOrder } from '../../../db/order/confirm'
 import { changeAttempt } from '../../../db/payment/attempt'
 import { withBooks } from '../../../db/payment/books'
@@ -73,6 +73,7 @@ const cancelUnitsOf = (order: AcceptedOrder, quantity: number) =>
       wanted: [{ sku: order.sku as never, quantity }],
       reason: 'customer',
       reasonCode: 'changed_mind',
+      actor: null,
       step: 1,
     }),
   )

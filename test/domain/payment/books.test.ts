@@ -411,7 +411,7 @@ function booksOf({
   capturesInParts?: boolean
 }): Books {
   const rows: BooksRows = {
-    order: { id: ORDER, total, cancelled: 0, waived: 0, stage, isHeld: false },
+    order: { id: ORDER, total, cancelled: 0, waived: 0, recognized: 0, recognizedTax: 0, stage, isHeld: false },
     payments: [
       {
         id: PAYMENT,

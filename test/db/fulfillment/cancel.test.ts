@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { newId } from '../../../db/id'
-import { cancelUnits } from '../../../db/order/cancel'
+import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { readEvents, readOrder } from '../../../db/order/read'
 import { readUnits } from '../../../db/order/units'
 import { withBooks } from '../../../db/payment/books'
@@ -39,6 +39,7 @@ const cancelSome = (order: AcceptedOrder, quantity: number | null, pool = databa
       wanted: quantity === null ? null : [{ sku: order.sku as Sku, quantity }],
       reason: 'merchant',
       reasonCode: 'changed_mind',
+      actor: null,
       step,
     }),
   )
