@@ -2,6 +2,7 @@ import type { Settings } from '../config'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { OrderId, PaymentId } from '../domain/ids'
+import type { Carriers } from '../providers/carrier'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
@@ -12,6 +13,7 @@ export interface ActivityDeps {
   readonly pool: Pool
   readonly redis: Redis
   readonly providers: PaymentProviders
+  readonly carriers: Carriers
   readonly tax: TaxProvider
   readonly search: Pick<Search, 'engines'>
   readonly orders: OrderWorkflows

@@ -11,6 +11,7 @@ import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
 import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
+import { createCarriers } from '../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
@@ -59,6 +60,9 @@ async function main(): Promise<void> {
   const providers = createPaymentProviders(settings, (provider, state) =>
     log.warn({ provider, state }, 'the payment provider is left alone, asked again, or refuses our key'),
   )
+  const carriers = createCarriers(settings, (carrier, state) =>
+    log.warn({ carrier, state }, 'the carrier is left alone, asked again, or refuses our key'),
+  )
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.info({ level, ...pick(meta) }, message)),
   })
@@ -71,13 +75,13 @@ async function main(): Promise<void> {
   const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)
   const activities = withFaultPoints(
-    createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
+    createActivities({ settings, pool, redis, providers, carriers, tax: noTaxProvider, search, orders }),
     settings.FAULT_DIR,
     (activity) => activity,
   )
   for (const warning of warningsOf(settings)) log.warn(warning)
   const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
-  const server = createWorkerServer({ pool, workers, providers, settings })
+  const server = createWorkerServer({ pool, workers, providers, carriers, settings })
   await listen(server, settings)
 
   const stopping = new AbortController()
@@ -97,7 +101,7 @@ async function main(): Promise<void> {
   await Promise.all(loops)
   server.close()
   redis.disconnect()
-  await Promise.allSettled([providers.close(), search.close()])
+  await Promise.allSettled([providers.close(), carriers.close(), search.close()])
   await pool.end().catch(() => undefined)
   await connection.close()
   log.info('stopped')

@@ -51,7 +51,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
   const { namespace } = await testNamespace()
   const own = { TEMPORAL_NAMESPACE: namespace, SANDBOX_URL: sandbox.url, SANDBOX_WEBHOOK_SECRET: secret }
   const api = await startApi({ ...own, ...env })
-  const { settings, temporal } = api.deps
+  const { settings, temporal, carriers } = api.deps
   Runtime.install({ logger: new DefaultLogger('ERROR') })
   const connection = await NativeConnection.connect(connectionOptions(settings))
   const pool = createPool(settings, { name: 'holdfast-worker' })
@@ -66,7 +66,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       taskQueue,
       ...workflows,
       activities: {
-        ...createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
+        ...createActivities({ settings, pool, redis, providers, carriers, tax: noTaxProvider, search, orders }),
         ...activities,
       },
     })
