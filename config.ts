@@ -103,6 +103,22 @@ export const settingsSchema = z.object({
     .max(PAYMENT_TIMEOUT_MAX_MS, `at most ${PAYMENT_TIMEOUT_MAX_MS}: the first try of a charge is given up after 4 s`)
     .default(2_500)
     .describe(`longest wait for one call to a payment provider, at most ${PAYMENT_TIMEOUT_MAX_MS}`),
+  CARRIER_SANDBOX_URL: z.string().default('http://127.0.0.1:4015').describe('the sandbox carrier'),
+  CARRIER_SANDBOX_WEBHOOK_SECRET: z
+    .string()
+    .min(16)
+    .default(DEVELOPMENT_WEBHOOK_SECRET)
+    .describe('signs the webhooks of the sandbox carrier (Standard Webhooks, `whsec_…`)'),
+  EASYPOST_API_KEY: z.string().default('').describe('an API key of EasyPost; empty: no labels by EasyPost'),
+  EASYPOST_WEBHOOK_SECRET: z
+    .string()
+    .default('')
+    .describe('the `webhook_secret` with which EasyPost signs its webhooks'),
+  EASYPOST_API_URL: z
+    .url({ protocol: /^https?$/ })
+    .default('https://api.easypost.com')
+    .describe('where EasyPost answers'),
+  CARRIER_TIMEOUT_MS: milliseconds.max(60_000).default(5_000).describe('longest wait for one call to a carrier'),
   TOKEN_SECRET: z
     .string()
     .min(16)
@@ -178,6 +194,7 @@ export function readSettings(environment: Record<string, string | undefined> = p
   refuseUnsignedBucket(parsed.data)
   refuseUnheardStripe(parsed.data)
   refuseMixedStripe(parsed.data)
+  refuseUnheardEasyPost(parsed.data)
   const { API_HOST, API_PORT, PUBLIC_URL } = parsed.data
   return { ...parsed.data, PUBLIC_URL: PUBLIC_URL || `http://${API_HOST}:${API_PORT}` }
 }
@@ -191,6 +208,12 @@ function refuseUnsignedBucket({ IMAGE_STORE, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_
 function refuseUnheardStripe({ STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS }: Settings): void {
   if (STRIPE_SECRET_KEY === '' || STRIPE_WEBHOOK_SECRETS.length > 0) return
   throw new SettingsError('STRIPE_SECRET_KEY is set: STRIPE_WEBHOOK_SECRETS is missing.')
+}
+
+/** Without it nothing that EasyPost tells of a parcel would be believed. */
+function refuseUnheardEasyPost({ EASYPOST_API_KEY, EASYPOST_WEBHOOK_SECRET }: Settings): void {
+  if (EASYPOST_API_KEY === '' || EASYPOST_WEBHOOK_SECRET !== '') return
+  throw new SettingsError('EASYPOST_API_KEY is set: EASYPOST_WEBHOOK_SECRET is missing.')
 }
 
 const STRIPE_TEST_KEY = /^(sk|rk|pk)_test_/

@@ -27,7 +27,7 @@ const STOP_DEADLINE_MS = 15_000
 
 async function main(): Promise<void> {
   const settings = readSettings()
-  // First of all: a shop in which nobody can pay opens nothing.
+  // First of all: a shop in which nobody can pay, or nothing be sent, opens nothing.
   const providers = createPaymentProviders(settings)
   const carriers = createCarriers(settings)
   const pool = withStatementPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR)

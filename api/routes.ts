@@ -29,6 +29,7 @@ import { captureRoutes } from './payment/capture-routes'
 import { paymentMethodRoutes } from './payment/method-routes'
 import { refundRoutes } from './payment/refund-routes'
 import { webhookRoutes } from './payment/routes'
+import { carrierWebhookRoutes } from './fulfillment/webhook-routes'
 import { cancelRoutes } from './checkout/cancel-routes'
 
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
@@ -47,6 +48,7 @@ export const routes: readonly Route[] = [
   ...checkoutEventRoutes,
   ...paymentMethodRoutes,
   ...webhookRoutes,
+  ...carrierWebhookRoutes,
   ...orderRoutes,
   ...cancelRoutes,
   ...captureRoutes,

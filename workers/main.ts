@@ -6,6 +6,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { createActivities } from '../activities'
 import type { OrderWorkflows } from '../activities/deps'
 import { readSettings, type Settings, SettingsError, warningsOf } from '../config'
+import { applyTracking } from '../db/fulfillment/tracking-apply'
 import { RELAY_PARTITIONS } from '../db/platform/outbox'
 import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
@@ -33,6 +34,7 @@ import { watchReconciliation } from './loops/reconciliation'
 import { runRelay } from './loops/relay'
 import { registerSchedules } from './loops/schedules'
 import { runSearchMaintenance } from './loops/search-maintenance'
+import { runTracking } from './loops/tracking'
 import { createOrderWorkflows } from './order-workflows'
 import { createWorkerServer } from './server'
 
@@ -81,7 +83,7 @@ async function main(): Promise<void> {
   )
   for (const warning of warningsOf(settings)) log.warn(warning)
   const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
-  const server = createWorkerServer({ pool, workers, providers, settings })
+  const server = createWorkerServer({ pool, workers, providers, carriers, settings })
   await listen(server, settings)
 
   const stopping = new AbortController()
@@ -145,13 +147,14 @@ const CACHED_WORKFLOWS: Partial<Record<TaskQueue, number>> = { fulfillment: 20 }
 
 /** What runs beside the workflows until `signal` is aborted. Any number of processes may do so at a time. */
 function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
-  const { settings, pool, redis, providers, temporal, search, orders, log } = deps
+  const { settings, pool, redis, providers, carriers, temporal, search, orders, log } = deps
   const consumers = createConsumers(deps)
   return [
     ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
       runRelay({ settings, consumers, log }, partition, signal),
     ),
     runInbox({ settings, pool, providers, temporal, orders, log }, signal),
+    runTracking({ settings, pool, carriers, orders, log, apply: applyTracking }, signal),
     runExpiry({ temporal, pool, log }, signal),
     runImports({ pool, temporal, log }, signal),
     ...search.engines.flatMap((engine) => [

@@ -82,7 +82,7 @@ const MONEY_WORDS = {
 /** What happened to goods, as support tells it; null for other events. */
 function goodsInWords(type: string, data: OrderEvent['data']): string | null {
   if (!Object.hasOwn(GOODS_WORDS, type)) return null
-  return GOODS_WORDS[type as keyof typeof GOODS_WORDS](data as GoodsData)
+  return GOODS_WORDS[type as keyof typeof GOODS_WORDS](data as unknown as GoodsData)
 }
 
 interface GoodsData {

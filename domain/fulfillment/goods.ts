@@ -158,8 +158,6 @@ export type CancelledUnits =
 
 /** So long a warehouse that people run may take; then a person is asked. */
 export const WAREHOUSE_PATIENCE_HOURS = 72
-/** A carrier that does not tell is asked so long after the parcel left. */
-export const ASK_CARRIER_AFTER_HOURS = 24
 /** What a parcel's carrier says of the day, and this much more. Then a person is asked. */
 export const PARCEL_PATIENCE_DAYS = 14
 
@@ -623,7 +621,8 @@ export class Goods {
     if (shipment.replaces === null) this.recognize(shipment, books)
     shipment.isLeaving = false
     shipment.shippedAt = this.context.now.toISOString()
-    shipment.askAt = this.inHours(ASK_CARRIER_AFTER_HOURS)
+    // Its carrier is asked at once whether it has it, and ever more rarely afterwards, unless it tells.
+    shipment.askAt = this.context.now.toISOString()
     shipment.dueAt = this.parcelDue(shipment)
     this.begin()
     this.move(shipment, 'shipped', 'shipment.shipped', { lines: shipment.lines })

@@ -1,7 +1,11 @@
 import type { Box, TrackingType } from '../../domain/fulfillment/shipment'
 import type { Money } from '../../domain/money'
 
-/** The port to carriers. A new one is a file or a folder, and a line in `index.ts`. */
+/**
+ * The port to carriers. A new one is a file or a folder, and a line in `index.ts`. Every call has a deadline and throws
+ * {@link CarrierUnavailable} when no answer came or the answer said nothing: what became of the request is then unknown, and
+ * only the same call again can tell. {@link CarrierRejected} is a fault of ours.
+ */
 export interface CarrierProvider {
   readonly name: string
   /** What each of its services costs for these parcels, and when it would arrive. Empty: it does not go there. */
@@ -16,6 +20,11 @@ export interface CarrierProvider {
    * refused, or bought and voided at once.
    */
   voidLabel(request: LabelRequest, signal?: AbortSignal): Promise<VoidOutcome>
+  /**
+   * Tells the carrier that it has the parcel: again without harm. Only for carriers that do not find out by scanning it, such
+   * as the sandbox; to be called for each parcel that has left, once its shipment says so.
+   */
+  handOver?(reference: string, signal?: AbortSignal): Promise<void>
   /** All that it knows of a parcel, oldest first; null: it knows no such number. */
   track(trackingNumber: string, signal?: AbortSignal): Promise<TrackingEvent[] | null>
   /** The label as PDF; null: it has none. */
@@ -59,6 +68,8 @@ export interface LabelRequest extends RateRequest {
   readonly service: string
   /** The carrier's id of it, once it is known. */
   readonly reference: string | null
+  /** When it was last asked to sell this label, RFC 3339, as far as it is known: that request may still be under way. */
+  readonly sentAt?: string | null
 }
 
 export type KeepReference = (reference: string) => Promise<void>
@@ -99,6 +110,9 @@ export type WebhookHeaders = Readonly<Record<string, string | readonly string[] 
 export class CarrierUnavailable extends Error {
   override readonly name = 'CarrierUnavailable'
 }
+
+/** It did answer, and what becomes of the call is not decided yet: ask again later. */
+export class CarrierUndecided extends CarrierUnavailable {}
 
 /** The carrier understood, and says that the request itself is wrong, or that it does not let us in. */
 export class CarrierRejected extends Error {

@@ -1,7 +1,8 @@
 import { type Settings, SettingsError } from '../../config'
 import { withFaultPoints } from '../../fault-point'
 import { guarded } from '../../transaction-guard'
-import { BreakingProvider, type BreakerState } from './breaker'
+import type { BreakerState } from '../breaker'
+import { BreakingProvider } from './breaker'
 import type { PaymentProvider } from './provider'
 import { SandboxProvider } from './sandbox'
 

@@ -18,6 +18,7 @@ export interface StackFile {
   readonly postgres: string
   readonly redis: string
   readonly sandbox: string
+  readonly carrier: string
   readonly processes: readonly { readonly name: string; readonly pid: number }[]
 }
 
@@ -32,6 +33,7 @@ export interface Secrets {
   readonly postgres: string
   readonly token: string
   readonly webhook: string
+  readonly carrierWebhook: string
 }
 
 export const stackFile = (folder: string): string => join(folder, 'stack.json')
@@ -56,6 +58,7 @@ export function secretsOf(folder: string): Secrets {
     postgres: randomBytes(18).toString('hex'),
     token: randomBytes(32).toString('hex'),
     webhook: `whsec_${randomBytes(32).toString('base64')}`,
+    carrierWebhook: `whsec_${randomBytes(32).toString('base64')}`,
   }
   writeJson(secretsFile(folder), { format: FORMAT, ...secrets })
   return secrets

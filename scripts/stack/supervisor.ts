@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ROOT } from '../../config'
 import { issueStackKey } from '../../db/platform/api-key'
 import { createPool } from '../../db/pool'
-import { apiProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
+import { apiProgram, carrierProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
 import { claim, release } from './claim'
 import { writeJson } from './files'
 import { requireFormat } from './format'
@@ -30,7 +30,7 @@ export interface StackOptions {
   /** API and worker processes; 0 APIs starts the stores alone, the database empty. */
   readonly apis?: number
   readonly workers?: number
-  /** Added to the environment of sandbox, workers and APIs. */
+  /** Added to the environment of sandboxes, workers and APIs. */
   readonly env?: Record<string, string>
   /** The folder of the compiled programs; default `dist`. */
   readonly programs?: string
@@ -69,11 +69,18 @@ export interface Stack {
 }
 
 /** Ports tried first. Off the usual ones of Postgres and Redis, which often run already. */
-const PORTS: Ports = { sandbox: 4010, postgres: 5440, redis: 6390, temporal: 7233, 'temporal-ui': 8233 }
+const PORTS: Ports = {
+  sandbox: 4010,
+  carrier: 4015,
+  postgres: 5440,
+  redis: 6390,
+  temporal: 7233,
+  'temporal-ui': 8233,
+}
 const FIRST_API_PORT = 3000
 const FIRST_WORKER_PORT = 3900
 
-const STOP_ORDER = [/^api/, /^worker/, /^sandbox/, /^(temporal|redis|postgres)/]
+const STOP_ORDER = [/^api/, /^worker/, /^(sandbox|carrier)/, /^(temporal|redis|postgres)/]
 const LOG_CHECK_MS = 60_000
 
 /** Starts a stack and resolves when all of it serves. On failure everything is ended and the reason is thrown. */
@@ -156,6 +163,7 @@ class Supervisor {
       postgres: services.DATABASE_URL,
       redis: services.REDIS_URL,
       sandbox: `http://127.0.0.1:${ports['sandbox']}`,
+      carrier: `http://127.0.0.1:${ports['carrier']}`,
     }
     this.record()
     return this.handle(services, secrets, env)
@@ -177,6 +185,7 @@ class Supervisor {
       const [adminKey] = await Promise.all([
         issueStackKey(pool),
         this.run(sandboxProgram(options, port('sandbox'), port(names.apis[0] as string))),
+        this.run(carrierProgram(options, port('carrier'), port(names.apis[0] as string))),
         ...names.workers.map((name) => this.run(workerProgram(options, name, port(name)))),
         ...names.apis.map((name) => this.run(apiProgram(options, name, port(name)))),
       ])
@@ -257,8 +266,8 @@ function processNames({ apis = 1, workers = 1 }: StackOptions): ProcessNames {
 function portWishes({ apis, workers }: ProcessNames): Ports {
   const numbered = (names: readonly string[], first: number): Ports =>
     Object.fromEntries(names.map((name, index) => [name, first + index]))
-  const sandbox = apis.length > 0 ? pick(PORTS, ['sandbox']) : {}
-  return { ...numbered(apis, FIRST_API_PORT), ...numbered(workers, FIRST_WORKER_PORT), ...sandbox }
+  const sandboxes = apis.length > 0 ? pick(PORTS, ['sandbox', 'carrier']) : {}
+  return { ...numbered(apis, FIRST_API_PORT), ...numbered(workers, FIRST_WORKER_PORT), ...sandboxes }
 }
 
 function pick(ports: Ports, names: readonly string[]): Ports {
@@ -269,13 +278,15 @@ function shifted(ports: Ports, offset: number): Ports {
   return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, port + offset]))
 }
 
-/** What sandbox, workers and APIs are told, in the names of `config.ts`. */
+/** What sandboxes, workers and APIs are told, in the names of `config.ts`. */
 function settingsFor(services: ServiceAddresses, secrets: Secrets, ports: Ports): Record<string, string> {
   return {
     ...services,
     API_HOST: '127.0.0.1',
     SANDBOX_URL: `http://127.0.0.1:${ports['sandbox']}`,
     SANDBOX_WEBHOOK_SECRET: secrets.webhook,
+    CARRIER_SANDBOX_URL: `http://127.0.0.1:${ports['carrier']}`,
+    CARRIER_SANDBOX_WEBHOOK_SECRET: secrets.carrierWebhook,
     TOKEN_SECRET: secrets.token,
   }
 }

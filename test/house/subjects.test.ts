@@ -60,7 +60,7 @@ const MAY_IMPORT: House['mayImport'] = {
   api: {
     values: [
       ...['.', 'domain', 'db', 'workflows/contract.ts'],
-      ...['providers/search', 'providers/image-store', 'providers/tax', 'providers/payment'],
+      ...['providers/search', 'providers/image-store', 'providers/tax', 'providers/payment', 'providers/carrier'],
     ],
     types: ['workflows'],
   },

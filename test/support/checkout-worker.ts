@@ -9,7 +9,6 @@ import type { OrderWorkflows } from '../../activities/deps'
 import { type OutboxRow, readRow } from '../../db/platform/outbox'
 import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
-import { createCarriers } from '../../providers/carrier'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
@@ -52,13 +51,12 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
   const { namespace } = await testNamespace()
   const own = { TEMPORAL_NAMESPACE: namespace, SANDBOX_URL: sandbox.url, SANDBOX_WEBHOOK_SECRET: secret }
   const api = await startApi({ ...own, ...env })
-  const { settings, temporal } = api.deps
+  const { settings, temporal, carriers } = api.deps
   Runtime.install({ logger: new DefaultLogger('ERROR') })
   const connection = await NativeConnection.connect(connectionOptions(settings))
   const pool = createPool(settings, { name: 'holdfast-worker' })
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)
-  const carriers = createCarriers(settings)
   const orders = createOrderWorkflows(temporal)
   const search = createSearch(settings, pool)
   const worker = (taskQueue: string) =>
@@ -95,7 +93,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       for (const each of workers) each.shutdown()
       await running
       redis.disconnect()
-      await Promise.all([connection.close(), pool.end(), providers.close(), carriers.close(), search.close()])
+      await Promise.all([connection.close(), pool.end(), providers.close(), search.close()])
       await Runtime.instance().shutdown()
       await api.close()
       await sandbox.stop()

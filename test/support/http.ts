@@ -99,8 +99,13 @@ export async function startApi(
       deps.load.stop()
       deps.redis.disconnect()
       await deps.search.close()
-      await Promise.all([deps.pool.end(), replica?.end(), closeTemporalClient(deps.temporal)])
-      await Promise.all([deps.providers.close(), deps.carriers.close()])
+      await Promise.all([
+        deps.pool.end(),
+        replica?.end(),
+        closeTemporalClient(deps.temporal),
+        deps.providers.close(),
+        deps.carriers.close(),
+      ])
       await database.drop()
     },
   }

@@ -9,7 +9,7 @@ import { withTransaction } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import type { OrderId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'
-import type { Carriers } from '../../providers/carrier'
+import { createCarriers } from '../../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
 import type { PaymentProvider } from '../../providers/payment/provider'
 import { noTaxProvider } from '../../providers/tax'
@@ -62,13 +62,14 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
   const settings = readSettings({ ...stack.stack.env, SANDBOX_URL: proxy.url })
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)
+  const carriers = createCarriers(settings)
   const activitiesWith = (theirs: PaymentProviders) =>
     createActivities({
       settings,
       pool: stack.database.pool,
       redis,
       providers: theirs,
-      carriers: {} as Carriers,
+      carriers,
       tax: noTaxProvider,
       search: { engines: [] },
       orders: {} as OrderWorkflows,
@@ -130,7 +131,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
     providers,
     async stop() {
       redis.disconnect()
-      await providers.close()
+      await Promise.all([providers.close(), carriers.close()])
       await proxy.close()
       await stack.stop()
     },
