@@ -1,5 +1,5 @@
 import type { CaptureId, CategoryId, OrderId, PaymentId, ProductId, RefundId, Sku, WarehouseId } from './ids'
-import type { CancelReason, OrderStatus } from './order'
+import type { CancelReason, HoldCause, OrderStatus } from './order'
 import type { SeenPayment } from './payment/books'
 
 /**
@@ -25,8 +25,20 @@ interface EventData {
   readonly 'order.confirmed': OrderData
   readonly 'order.cancelled': OrderData<{ readonly reason: CancelReason; readonly reason_code?: string }>
   /** Nothing is labelled or captured until it is resumed. */
-  readonly 'order.held': OrderData<{ readonly reason_code: string }>
-  readonly 'order.resumed': OrderData<{ readonly reason_code: string }>
+  readonly 'order.held': OrderData<Hold>
+  /** It was on hold already, and has one more cause to be. */
+  readonly 'order.hold_added': OrderData<Hold>
+  /** One of its causes is gone, and it stays on hold. */
+  readonly 'order.hold_removed': OrderData<Hold>
+  /** The last cause is gone. */
+  readonly 'order.resumed': OrderData<Hold>
+  /** Where it goes was changed; the address itself no event tells. */
+  readonly 'order.address_changed': OrderData<{ readonly address_version: number }>
+  /** Units that it waited for came, and are kept for it in that warehouse. */
+  readonly 'order.back_order_served': OrderData<{
+    readonly warehouse_id: WarehouseId
+    readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
+  }>
   /** Some units of a confirmed order will not be delivered. `amount`: what they are worth. */
   readonly 'order.units_cancelled': OrderData<{
     readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
@@ -80,7 +92,11 @@ export const EVENT_VERSIONS = {
   'order.confirmed': 1,
   'order.cancelled': 1,
   'order.held': 1,
+  'order.hold_added': 1,
+  'order.hold_removed': 1,
   'order.resumed': 1,
+  'order.address_changed': 1,
+  'order.back_order_served': 1,
   'order.units_cancelled': 1,
   'payment.requested': 1,
   'payment.requires_action': 1,
@@ -129,6 +145,11 @@ interface OrderData<Details = Record<string, never>> {
   readonly data: Details
   /** RFC 3339, as Postgres writes it. */
   readonly at: string
+}
+
+interface Hold {
+  readonly cause: HoldCause
+  readonly reason_code: string
 }
 
 interface PaymentRef {

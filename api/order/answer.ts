@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Order, OrderAttempt } from '../../db/order/read'
 import type { Money } from '../../domain/money'
-import { actionsOf, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
+import { actionsOf, HOLD_CAUSES, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
 import { ATTEMPT_STATUSES, holdsMoney, PAYMENT_STATUSES } from '../../domain/payment/attempt'
 import { MOVE_STATUSES } from '../../domain/payment/books'
 import { address, currency, idOf, money, timestamp } from '../http/schemas'
@@ -79,6 +79,17 @@ export const orderShape = {
 }
 export const orderBody = z.strictObject(orderShape).meta({ id: 'Order' })
 export type OrderBody = z.input<typeof orderBody>
+
+/** What staff are told besides: a customer does not hear why an order is on hold. */
+export const staffOrderShape = {
+  ...orderShape,
+  held_for: z.array(z.enum(HOLD_CAUSES)).meta({ description: 'why it is on hold' }),
+}
+export const staffOrderBody = z.strictObject(staffOrderShape).meta({ id: 'StaffOrder' })
+
+export function presentStaffOrder(order: Order): z.input<typeof staffOrderBody> {
+  return { ...presentOrder(order), held_for: [...order.heldFor] }
+}
 
 export function presentOrder(order: Order): OrderBody {
   const inCurrency = (amount: number): Money => ({ amount, currency: order.currency })

@@ -156,6 +156,7 @@ const CANCEL_UNITS = statement(
           cancel_reason = case when :isAll then :reason end,
           cancelled_at = case when :isAll then now() end,
           held_from = case when :isAll then null else held_from end,
+          held_for = case when :isAll then '{}' else held_for end,
           event_seq = event_seq + 1, updated_at = now()
       from before
       where o.id = before.id

@@ -29,7 +29,12 @@ export const SHIPMENT_TRANSITIONS: Readonly<Record<ShipmentStatus, readonly Ship
 }
 
 /** It has not left, and may. */
-export const INSIDE_STATUSES = ['allocated', 'picking', 'packed', 'labelled'] as const satisfies readonly ShipmentStatus[]
+export const INSIDE_STATUSES = [
+  'allocated',
+  'picking',
+  'packed',
+  'labelled',
+] as const satisfies readonly ShipmentStatus[]
 
 export function isInside(status: ShipmentStatus): boolean {
   return (INSIDE_STATUSES as readonly ShipmentStatus[]).includes(status)
