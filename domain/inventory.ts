@@ -71,8 +71,8 @@ export function route(demand: readonly Demand[], supply: readonly Supply[], coun
     .filter(({ requested, available }) => available < requested)
   if (lines.length > 0) return { outcome: 'short', lines }
   const sites = sitesInOrder(supply, country)
-  const shelves = shelvesOf(sites, demand, supply)
-  const chosen = fewest(shelves, demand)
+  const candidates = candidatesOf(sites, demand, supply)
+  const chosen = fewest(candidates, demand)
   const allocations = demand.flatMap((line, n) => allocate(line, n, chosen))
   return {
     outcome: 'routed',
@@ -102,7 +102,7 @@ export function routingScores(sites: readonly Site[], country: string): Map<Ware
 }
 
 /** One warehouse, and what it could give of each line of the demand, at most what is wanted. */
-interface Shelf {
+interface Candidate {
   readonly site: Site
   readonly units: Int32Array
 }
@@ -114,35 +114,35 @@ function sitesInOrder(supply: readonly Supply[], country: string): Site[] {
 }
 
 /** In the order of `sites`; without those that have nothing of it. */
-function shelvesOf(sites: readonly Site[], demand: readonly Demand[], supply: readonly Supply[]): Shelf[] {
-  const shelves = new Map(
-    sites.map((site): [WarehouseId, Shelf] => [site.warehouseId, { site, units: new Int32Array(demand.length) }]),
+function candidatesOf(sites: readonly Site[], demand: readonly Demand[], supply: readonly Supply[]): Candidate[] {
+  const candidates = new Map(
+    sites.map((site): [WarehouseId, Candidate] => [site.warehouseId, { site, units: new Int32Array(demand.length) }]),
   )
   const place = new Map(demand.map(({ sku }, n) => [sku, n]))
   for (const { sku, warehouseId, available } of supply) {
     const n = place.get(sku)
-    const units = shelves.get(warehouseId)?.units
+    const units = candidates.get(warehouseId)?.units
     if (n !== undefined && units) units[n] = Math.max(0, Math.min(available, (demand[n] as Demand).quantity))
   }
-  return [...shelves.values()].filter(({ units }) => units.some((count) => count > 0))
+  return [...candidates.values()].filter(({ units }) => units.some((count) => count > 0))
 }
 
 /**
  * So many looks at a line are taken for the smallest choice of all; then one is taken that may be larger than it need be.
- * A thousand lines in fifty warehouses take a few milliseconds.
+ * A thousand lines in fifty warehouses take some ten milliseconds.
  */
 const LOOKS_MAX = 2_000_000
 
-/** The fewest shelves that together have everything; of several such choices the one whose first is nearest, then the second. */
-function fewest(shelves: readonly Shelf[], demand: readonly Demand[]): Shelf[] {
-  const scarcest = scarcestFirst(shelves, demand)
+/** The fewest candidates that together have everything; of several such choices the one whose first is nearest, then the second. */
+function fewest(candidates: readonly Candidate[], demand: readonly Demand[]): Candidate[] {
+  const scarcest = scarcestFirst(candidates, demand)
   const looks = { left: LOOKS_MAX }
-  for (let size = 1; size < shelves.length; size++) {
-    const found = choose(shelves, { size, from: 0, chosen: [] }, scarcest, looks)
+  for (let size = 1; size < candidates.length; size++) {
+    const found = choose(candidates, { size, from: 0, chosen: [] }, scarcest, looks)
     if (found) return found
     if (looks.left <= 0) break
   }
-  return greedily(shelves, demand, scarcest)
+  return greedily(candidates, demand, scarcest)
 }
 
 interface Line {
@@ -151,64 +151,64 @@ interface Line {
 }
 
 /** A choice that does not do fails at these first. */
-function scarcestFirst(shelves: readonly Shelf[], demand: readonly Demand[]): Line[] {
-  const owners = demand.map((_line, n) => shelves.filter(({ units }) => (units[n] as number) > 0).length)
+function scarcestFirst(candidates: readonly Candidate[], demand: readonly Demand[]): Line[] {
+  const owners = demand.map((_line, n) => candidates.filter(({ units }) => (units[n] as number) > 0).length)
   return demand
     .map(({ quantity }, n) => ({ n, quantity }))
     .sort((a, b) => (owners[a.n] as number) - (owners[b.n] as number) || a.n - b.n)
 }
 
-/** The first choice of `size` more shelves, in order, that has everything. Null: there is none, or nobody looks any longer. */
+/** The first choice of `size` more candidates, in order, that has everything. Null: there is none, or nobody looks any longer. */
 function choose(
-  shelves: readonly Shelf[],
-  { size, from, chosen }: { size: number; from: number; chosen: readonly Shelf[] },
+  candidates: readonly Candidate[],
+  { size, from, chosen }: { size: number; from: number; chosen: readonly Candidate[] },
   lines: readonly Line[],
   looks: { left: number },
-): Shelf[] | null {
+): Candidate[] | null {
   if (size === 0) return hasAll(chosen, lines, looks) ? [...chosen] : null
-  for (let n = from; n <= shelves.length - size && looks.left > 0; n++) {
-    const next = { size: size - 1, from: n + 1, chosen: [...chosen, shelves[n] as Shelf] }
-    const found = choose(shelves, next, lines, looks)
+  for (let n = from; n <= candidates.length - size && looks.left > 0; n++) {
+    const next = { size: size - 1, from: n + 1, chosen: [...chosen, candidates[n] as Candidate] }
+    const found = choose(candidates, next, lines, looks)
     if (found) return found
   }
   return null
 }
 
-function hasAll(chosen: readonly Shelf[], lines: readonly Line[], looks: { left: number }): boolean {
+function hasAll(chosen: readonly Candidate[], lines: readonly Line[], looks: { left: number }): boolean {
   for (const { n, quantity } of lines) {
     looks.left -= chosen.length
     let units = 0
-    for (const shelf of chosen) units += shelf.units[n] as number
+    for (const candidate of chosen) units += candidate.units[n] as number
     if (units < quantity) return false
   }
   return true
 }
 
-/** Takes the shelf that has most of what is missing, until nothing is; then puts back, from the farthest, what is not needed. */
-function greedily(shelves: readonly Shelf[], demand: readonly Demand[], lines: readonly Line[]): Shelf[] {
+/** Takes the candidate that has most of what is missing, until nothing is; then puts back, from the farthest, what is not needed. */
+function greedily(candidates: readonly Candidate[], demand: readonly Demand[], lines: readonly Line[]): Candidate[] {
   const missing = demand.map(({ quantity }) => quantity)
-  const given = ({ units }: Shelf): number =>
+  const given = ({ units }: Candidate): number =>
     missing.reduce((sum, quantity, n) => sum + Math.min(quantity, units[n] as number), 0)
-  const chosen = new Set<Shelf>()
+  const chosen = new Set<Candidate>()
   while (missing.some((quantity) => quantity > 0)) {
-    const [best] = shelves
-      .filter((shelf) => !chosen.has(shelf))
-      .map((shelf) => ({ shelf, gives: given(shelf) }))
+    const [best] = candidates
+      .filter((candidate) => !chosen.has(candidate))
+      .map((candidate) => ({ candidate, gives: given(candidate) }))
       .sort((a, b) => b.gives - a.gives)
     if (!best || best.gives === 0) throw new Error('More was routed than there is')
-    chosen.add(best.shelf)
-    best.shelf.units.forEach((count, n) => (missing[n] = Math.max(0, (missing[n] as number) - count)))
+    chosen.add(best.candidate)
+    best.candidate.units.forEach((count, n) => (missing[n] = Math.max(0, (missing[n] as number) - count)))
   }
-  const kept = shelves.filter((shelf) => chosen.has(shelf))
-  for (const shelf of [...kept].reverse()) {
-    const others = kept.filter((one) => one !== shelf)
-    if (hasAll(others, lines, { left: 0 })) kept.splice(kept.indexOf(shelf), 1)
+  const kept = candidates.filter((candidate) => chosen.has(candidate))
+  for (const candidate of [...kept].reverse()) {
+    const others = kept.filter((one) => one !== candidate)
+    if (hasAll(others, lines, { left: 0 })) kept.splice(kept.indexOf(candidate), 1)
   }
   return kept
 }
 
-/** One line from the chosen shelves: from the nearest that has all of it, else from one after the other. */
-function allocate({ sku, quantity }: Demand, n: number, chosen: readonly Shelf[]): Allocation[] {
+/** One line from the chosen candidates: from the nearest that has all of it, else from one after the other. */
+function allocate({ sku, quantity }: Demand, n: number, chosen: readonly Candidate[]): Allocation[] {
   const single = chosen.find(({ units }) => units[n] === quantity)
   if (single) return [{ sku, warehouseId: single.site.warehouseId, quantity }]
   const parts: Allocation[] = []

@@ -176,10 +176,15 @@ export async function listServableBackOrders(db: Db, { limit }: { limit: number 
 const LIST_SERVABLE = statement(
   'backOrder.listServable',
   `
-    select warehouse_id as "warehouseId", array_agg(sku order by sku) as skus
+    select warehouse_id as "warehouseId", array_agg(sku::text order by sku) as skus
     from (
       select s.warehouse_id, s.sku
-      from (select distinct b.sku from back_order b) as waiting
+      from (
+        select distinct b.sku
+        from back_order b
+        join orders o on o.id = b.order_id
+        where o.status in ('confirmed', 'processing', 'on_hold')
+      ) as waiting
       join stock_level s on s.sku = waiting.sku and s.on_hand > s.reserved
       order by s.sku, s.warehouse_id
       limit :limit

@@ -179,7 +179,7 @@ it('lists nothing where there is no stock, at most what it may, and by warehouse
   const [empty, one, two] = [await product(0), await product(1), await product(1)]
   for (const sku of [empty, one, two]) await waiting(sku, 1)
   const other = newId('warehouse')
-  await database.pool.query(`insert into warehouse (id, name, country) values ($1, $1, 'GB')`, [other])
+  await database.pool.query(`insert into warehouse (id, name, country) values ($1, $2, 'GB')`, [other, other])
   await database.pool.query('insert into stock_level (sku, warehouse_id, on_hand) values ($1, $2, 1)', [one, other])
   const all = await listServableBackOrders(database.pool, { limit: 100 })
   const here = all.find((each) => each.warehouseId === warehouseId)?.skus ?? []

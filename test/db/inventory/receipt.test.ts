@@ -81,7 +81,7 @@ it('books a reference once per warehouse, also of twenty at once, whatever the o
   })
   expect(await Promise.all([one, two].map(levelsOf))).toMatchObject([{ on_hand: 1 }, { on_hand: 2 }])
   const other = newId('warehouse')
-  await database.pool.query(`insert into warehouse (id, name, country) values ($1, $1, 'GB')`, [other])
+  await database.pool.query(`insert into warehouse (id, name, country) values ($1, $2, 'GB')`, [other, other])
   expect(await book('once', lines.slice(1), { at: other })).toMatchObject({ outcome: 'booked' })
 })
 

@@ -40,13 +40,13 @@ async function label(db: Pool | Tx, orderId: OrderId, status: string): Promise<v
   const [shipment, id] = [newId('shipment'), newId('label')]
   await db.query(
     `insert into shipment (id, order_id, number, warehouse_id)
-     select $1, $2, count(*) + 1, $3 from shipment where order_id = $2`,
+     select $1::text, $2::text, count(*) + 1, $3::text from shipment where order_id = $2::text`,
     [shipment, orderId, warehouseId()],
   )
   await db.query(
     `insert into label (id, shipment_id, order_id, number, key, carrier, service, address_version, status)
-     select $1, $2, o.id, s.number, $1, 'sandbox', 'standard', o.address_version, $4
-     from orders o join shipment s on s.id = $2 where o.id = $3`,
+     select $1::text, $2::text, o.id, s.number, $1::text, 'sandbox', 'standard', o.address_version, $4
+     from orders o join shipment s on s.id = $2::text where o.id = $3`,
     [id, shipment, orderId, status],
   )
 }
