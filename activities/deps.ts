@@ -3,6 +3,7 @@ import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { OrderId, PaymentId } from '../domain/ids'
 import type { Carriers } from '../providers/carrier'
+import type { FraudCheck } from '../providers/fraud'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
@@ -15,6 +16,7 @@ export interface ActivityDeps {
   readonly providers: PaymentProviders
   readonly carriers: Carriers
   readonly tax: TaxProvider
+  readonly fraud: FraudCheck
   readonly search: Pick<Search, 'engines'>
   readonly orders: OrderWorkflows
 }

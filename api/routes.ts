@@ -1,4 +1,5 @@
 import type { Route } from './http/route'
+import { addressRoutes } from './order/address-routes'
 import { apiKeyRoutes } from './platform/api-key-routes'
 import { brandRoutes } from './catalog/brand-routes'
 import { cartRoutes } from './cart/routes'
@@ -6,6 +7,7 @@ import { catalogRoutes } from './catalog/store-routes'
 import { categoryRoutes } from './catalog/category-routes'
 import { checkoutRoutes } from './checkout/routes'
 import { checkoutEventRoutes } from './checkout/events'
+import { holdRoutes } from './order/hold-routes'
 import { imageRoutes } from './catalog/image-routes'
 import { importRoutes } from './import/routes'
 import { invariantRoutes } from './support/invariant-routes'
@@ -15,6 +17,7 @@ import { pageRoutes } from './page/routes'
 import { productRoutes } from './catalog/product-routes'
 import { searchAdminRoutes } from './search/admin-routes'
 import { searchRoutes } from './search/routes'
+import { receiptRoutes } from './fulfillment/receipt-routes'
 import { reconciliationRoutes } from './payment/reconciliation-routes'
 import { recommendationRoutes } from './recommendation/routes'
 import { reviewRoutes } from './review/routes'
@@ -50,6 +53,8 @@ export const routes: readonly Route[] = [
   ...webhookRoutes,
   ...carrierWebhookRoutes,
   ...orderRoutes,
+  ...addressRoutes,
+  ...holdRoutes,
   ...cancelRoutes,
   ...captureRoutes,
   ...refundRoutes,
@@ -59,6 +64,7 @@ export const routes: readonly Route[] = [
   ...invariantRoutes,
   ...reconciliationRoutes,
   ...productRoutes,
+  ...receiptRoutes,
   ...inventoryRoutes,
   ...warehouseRoutes,
   ...importRoutes,

@@ -1,7 +1,16 @@
-import type { CaptureId,
-  LabelId, CategoryId, OrderId, PaymentId, ProductId, RefundId,
-  ShipmentId, Sku, WarehouseId } from './ids'
-import type { CancelReason, OrderStatus } from './order'
+import type {
+  CaptureId,
+  CategoryId,
+  LabelId,
+  OrderId,
+  PaymentId,
+  ProductId,
+  RefundId,
+  ShipmentId,
+  Sku,
+  WarehouseId,
+} from './ids'
+import type { CancelReason, HoldCause, OrderStatus } from './order'
 import type { SeenPayment } from './payment/books'
 
 /**
@@ -27,8 +36,20 @@ interface EventData {
   readonly 'order.confirmed': OrderData
   readonly 'order.cancelled': OrderData<{ readonly reason: CancelReason; readonly reason_code?: string }>
   /** Nothing is labelled or captured until it is resumed. */
-  readonly 'order.held': OrderData<{ readonly reason_code: string }>
-  readonly 'order.resumed': OrderData<{ readonly reason_code: string }>
+  readonly 'order.held': OrderData<Hold>
+  /** It was on hold already, and has one more cause to be. */
+  readonly 'order.hold_added': OrderData<Hold>
+  /** One of its causes is gone, and it stays on hold. */
+  readonly 'order.hold_removed': OrderData<Hold>
+  /** The last cause is gone. */
+  readonly 'order.resumed': OrderData<Hold>
+  /** Where it goes was changed; the address itself no event tells. */
+  readonly 'order.address_changed': OrderData<{ readonly address_version: number }>
+  /** Units that it waited for came, and are kept for it in that warehouse. */
+  readonly 'order.back_order_served': OrderData<{
+    readonly warehouse_id: WarehouseId
+    readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
+  }>
   /** Some units of a confirmed order will not be delivered. `amount`: what they are worth. */
   readonly 'order.units_cancelled': OrderData<{
     readonly units: readonly Units[]
@@ -62,13 +83,21 @@ interface EventData {
   readonly 'payment.disputed': OrderData<PaymentAmount>
   readonly 'payment.dispute_closed': OrderData<PaymentAmount & { readonly status: 'won' | 'lost' }>
   /** Units of the order were given to a warehouse, which is to send them. */
-  readonly 'shipment.allocated': OrderData<ShipmentRef & { readonly warehouse_id: WarehouseId; readonly lines: readonly Units[]; readonly replaces?: ShipmentId }>
+  readonly 'shipment.allocated': OrderData<
+    ShipmentRef & {
+      readonly warehouse_id: WarehouseId
+      readonly lines: readonly Units[]
+      readonly replaces?: ShipmentId
+    }
+  >
   /** Its units were taken from their shelves; `short`: these were not there. */
   readonly 'shipment.picked': OrderData<ShipmentRef & { readonly short?: readonly Units[] }>
   readonly 'shipment.packed': OrderData<ShipmentRef>
   /** Some of its units were cancelled: it is packed, and labelled, anew. */
   readonly 'shipment.reopened': OrderData<ShipmentRef>
-  readonly 'shipment.labelled': OrderData<LabelRef & { readonly carrier: string; readonly service: string; readonly tracking_number: string }>
+  readonly 'shipment.labelled': OrderData<
+    LabelRef & { readonly carrier: string; readonly service: string; readonly tracking_number: string }
+  >
   /** The carrier does not sell the label. */
   readonly 'shipment.label_refused': OrderData<LabelRef & { readonly code: string }>
   readonly 'shipment.label_voided': OrderData<LabelRef>
@@ -113,7 +142,11 @@ export const EVENT_VERSIONS = {
   'order.confirmed': 1,
   'order.cancelled': 1,
   'order.held': 1,
+  'order.hold_added': 1,
+  'order.hold_removed': 1,
   'order.resumed': 1,
+  'order.address_changed': 1,
+  'order.back_order_served': 1,
   'order.units_cancelled': 1,
   'payment.requested': 1,
   'payment.requires_action': 1,
@@ -194,6 +227,11 @@ interface ShipmentRef {
 
 interface LabelRef extends ShipmentRef {
   readonly label_id: LabelId
+}
+
+interface Hold {
+  readonly cause: HoldCause
+  readonly reason_code: string
 }
 
 interface PaymentRef {

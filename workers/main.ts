@@ -14,6 +14,7 @@ import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
 import { createCarriers, type Carriers } from '../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
+import { noFraudCheck } from '../providers/fraud'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { connectionOptions, guardConnection } from '../temporal'
@@ -77,7 +78,17 @@ async function main(): Promise<void> {
   const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)
   const activities = withFaultPoints(
-    createActivities({ settings, pool, redis, providers, carriers, tax: noTaxProvider, search, orders }),
+    createActivities({
+      settings,
+      pool,
+      redis,
+      providers,
+      carriers,
+      tax: noTaxProvider,
+      fraud: noFraudCheck,
+      search,
+      orders,
+    }),
     settings.FAULT_DIR,
     (activity) => activity,
   )

@@ -1,4 +1,11 @@
-import { allHandlersFinished, condition, continueAsNew, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow'
+import {
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  isCancellation,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
 import type { ParcelDecision } from '../activities/fulfillment/goods'
 import type { FulfillmentItem } from '../domain/fulfillment/work'
 import { type FulfillmentInput, paymentWorkSignal } from './contract'

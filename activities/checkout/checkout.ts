@@ -108,12 +108,12 @@ export function createCheckoutActivities({
 
   /** The judgement of the order's snapshot by today's catalog, and the stock that it counted. */
   async function judge(order: OrderToPlace) {
-    const { currency, cartId, snapshot, country, shippingMethod, expectedTotal } = order
+    const { currency, cartId, snapshot, country, postalCode, shippingMethod, expectedTotal } = order
     const skus = Object.keys(snapshot)
     const [inputs, supply, rates] = await Promise.all([
       readPriceInputs(pool, { currency, lines: snapshot, cartId }),
       readSupply(pool, skus, cartId),
-      tax.rates({ address: { country, postalCode: null }, skus }),
+      tax.rates({ address: { country, postalCode }, skus }),
     ])
     const judgement = judgeSale({ ...inputs, shippingMethod, tax: rates, free: freeUnits(supply), expectedTotal })
     return { judgement, supply }

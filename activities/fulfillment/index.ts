@@ -5,7 +5,7 @@ import { advanceGoods, decideLabel, decideParcel } from './goods'
 import { buyLabel, voidLabel } from './label'
 
 /** What every effect on goods needs. */
-export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers'>
+export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers' | 'fraud'>
 
 type Effect<I, O> = (deps: FulfillmentDeps, input: I, signal: AbortSignal) => Promise<O>
 

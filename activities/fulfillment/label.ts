@@ -1,9 +1,17 @@
 import { readCarrierRecords } from '../../db/fulfillment/carrier-record'
 import { withGoods } from '../../db/fulfillment/goods'
-import { type AskedLabel, keepLabelReference, keepRequest, readLabel, type StoredLabel } from '../../db/fulfillment/label'
+import {
+  type AskedLabel,
+  keepLabelReference,
+  keepRequest,
+  readLabel,
+  type StoredLabel,
+} from '../../db/fulfillment/label'
+import { applyFraudAnswer, readOrderToCheck } from '../../db/order/fraud'
+import { withTransaction } from '../../db/pool'
 import { rankRates } from '../../domain/fulfillment/carrier-choice'
 import { packBoxes } from '../../domain/fulfillment/packing'
-import type { LabelId } from '../../domain/ids'
+import type { LabelId, OrderId } from '../../domain/ids'
 import { sum } from '../../domain/money'
 import type { CarrierProvider, LabelRequest, Rate } from '../../providers/carrier/carrier'
 import type { FulfillmentDeps } from '.'
@@ -15,7 +23,11 @@ import { stepsOf } from './goods'
  */
 
 /** Buys a label; by which carrier, where nobody said, is chosen first. One that is wanted no more is not bought. */
-export async function buyLabel(deps: FulfillmentDeps, { labelId }: { labelId: LabelId }, signal?: AbortSignal): Promise<void> {
+export async function buyLabel(
+  deps: FulfillmentDeps,
+  { labelId }: { labelId: LabelId },
+  signal?: AbortSignal,
+): Promise<void> {
   const label = await prepare(deps, await requireLabel(deps, labelId), signal)
   if (label?.status !== 'claimed') return
   const { orderId, shipmentId: _, key } = label
@@ -32,7 +44,11 @@ export async function buyLabel(deps: FulfillmentDeps, { labelId }: { labelId: La
 }
 
 /** Has a label taken back that was bought, or may have been. */
-export async function voidLabel(deps: FulfillmentDeps, { labelId }: { labelId: LabelId }, signal?: AbortSignal): Promise<void> {
+export async function voidLabel(
+  deps: FulfillmentDeps,
+  { labelId }: { labelId: LabelId },
+  signal?: AbortSignal,
+): Promise<void> {
   const label = await requireLabel(deps, labelId)
   if (label.status !== 'voiding' || label.failureCode !== null) return
   const outcome = await carrierOf(deps, label).voidLabel(requestOf(label), signal)
@@ -43,6 +59,10 @@ export async function voidLabel(deps: FulfillmentDeps, { labelId }: { labelId: L
 /** The label with what its carrier is asked for, which is kept before. Null: nobody takes the parcel there, or it is over. */
 async function prepare(deps: FulfillmentDeps, label: StoredLabel, signal?: AbortSignal): Promise<StoredLabel | null> {
   if (label.status !== 'claimed' || label.request !== null) return label
+  if (label.isHeld || (label.mustCheck && (await isHeldByCheck(deps, label.orderId)))) {
+    await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => goods.withdrawLabel(label.id))
+    return null
+  }
   const request = askedOf(label)
   const chosen = await choose(deps, label, request, signal)
   if (chosen === null) {
@@ -51,6 +71,15 @@ async function prepare(deps: FulfillmentDeps, label: StoredLabel, signal?: Abort
   }
   await keepRequest(deps.pool, { labelId: label.id, ...chosen, request })
   return requireLabel(deps, label.id)
+}
+
+/** Asks, once for an order, whether it may be sent. True when that puts it on hold: a person decides. */
+async function isHeldByCheck({ pool, fraud }: FulfillmentDeps, orderId: OrderId): Promise<boolean> {
+  const question = await readOrderToCheck(pool, orderId)
+  if (!question) return false
+  const answer = await fraud.review(question)
+  await withTransaction(pool, (tx) => applyFraudAnswer(tx, orderId, answer))
+  return answer !== 'ok'
 }
 
 function askedOf({ from, to, boxes, units, currency }: StoredLabel): AskedLabel {
@@ -86,7 +115,11 @@ async function choose(
 }
 
 /** Of all that answer. Throws when none does. */
-async function ratesOf(carriers: readonly CarrierProvider[], request: AskedLabel, signal?: AbortSignal): Promise<Rate[]> {
+async function ratesOf(
+  carriers: readonly CarrierProvider[],
+  request: AskedLabel,
+  signal?: AbortSignal,
+): Promise<Rate[]> {
   const answers = await Promise.allSettled(carriers.map((carrier) => carrier.rates(request, signal)))
   const given = answers.filter((answer) => answer.status === 'fulfilled')
   const [failed] = answers.filter((answer) => answer.status === 'rejected')
@@ -96,7 +129,8 @@ async function ratesOf(carriers: readonly CarrierProvider[], request: AskedLabel
 
 /** The words in which the carrier is asked: the same every time. */
 function requestOf({ key, request, service, reference }: StoredLabel): LabelRequest {
-  if (request === null || service === null) throw new Error(`Label ${key} was never sent: there is nothing to ask the carrier`)
+  if (request === null || service === null)
+    throw new Error(`Label ${key} was never sent: there is nothing to ask the carrier`)
   return { ...request, key, service, reference }
 }
 

@@ -62,7 +62,10 @@ const getShipments = defineRoute({
     before: readCursor(query.cursor, isShipmentId),
   }
   const shipments = await listShipments(pool, filter)
-  return { status: 200, body: listPageFrom(shipments, query.limit, { keyOf: ({ id }) => id, present: presentForStaff }) }
+  return {
+    status: 200,
+    body: listPageFrom(shipments, query.limit, { keyOf: ({ id }) => id, present: presentForStaff }),
+  }
 })
 
 const getShipment = defineRoute({
@@ -203,7 +206,11 @@ const getLabel = defineRoute({
   const label = await readLiveLabel(pool, params.id)
   const document = label && (await carriers.get(label.carrier)?.document(label.reference).catch(unavailable))
   if (!document) throw new DomainError('not_found', 'There is no label for this shipment.')
-  return { status: 200, headers: { 'Cache-Control': 'private, no-store' }, send: (response) => void response.end(document) }
+  return {
+    status: 200,
+    headers: { 'Cache-Control': 'private, no-store' },
+    send: (response) => void response.end(document),
+  }
 })
 
 function unavailable(): never {
@@ -262,13 +269,20 @@ async function commanded(id: ShipmentId, command: Command, deps: ApiDeps): Promi
 }
 
 /** Null: it was done before. */
-function acceptCommand(tx: Tx, { id, orderId }: StoredShipment, command: Command, deps: ApiDeps): Promise<CommandId | null> {
+function acceptCommand(
+  tx: Tx,
+  { id, orderId }: StoredShipment,
+  command: Command,
+  deps: ApiDeps,
+): Promise<CommandId | null> {
   return inGoods(tx, orderId, stepsOf(deps), (goods) => {
     const { kind, actor } = command
     const outcome = command.decide(goods)
     requireDone(outcome)
     if (outcome === 'done') return goods.command(kind, id, null, actor).id
-    const pending = goods.commands.find((each) => each.shipmentId === id && each.kind === kind && each.state === 'pending')
+    const pending = goods.commands.find(
+      (each) => each.shipmentId === id && each.kind === kind && each.state === 'pending',
+    )
     return pending?.id ?? null
   })
 }
@@ -276,8 +290,11 @@ function acceptCommand(tx: Tx, { id, orderId }: StoredShipment, command: Command
 function refusalOf(kind: Command['kind'], code: string): DomainError {
   if (code === 'shipment_cancelled' || code === 'shipment_changed')
     return new DomainError('invalid_state', 'The shipment was changed meanwhile: look at it again.')
+  if (code === 'order_on_hold') return new DomainError('order_on_hold', REFUSALS.order_on_hold)
   if (kind === 'ship') return new DomainError('capture_failed', 'The money of the parcel could not be taken: it stays.')
-  return new DomainError('label_refused', 'The carrier does not sell a label for this shipment.', { carrier_code: code })
+  return new DomainError('label_refused', 'The carrier does not sell a label for this shipment.', {
+    carrier_code: code,
+  })
 }
 
 const REFUSALS = {

@@ -4,6 +4,7 @@ import { withIdempotency } from '../../db/platform/idempotency'
 import {
   adjustStock,
   listMovements,
+  MOVEMENT_CAUSES,
   readLevel,
   readStock,
   type StockLevel,
@@ -20,7 +21,7 @@ import { exampleId, idOf, listPageOf, listPageQuery, sku, timestamp } from '../h
 
 const quantities = { on_hand: z.int(), reserved: z.int(), available: z.int() }
 
-const level = z
+export const stockLevel = z
   .strictObject({ sku: z.string(), warehouse_id: idOf('warehouse'), ...quantities })
   .meta({ id: 'StockLevel', description: 'available = on_hand - reserved' })
 
@@ -39,9 +40,12 @@ const movement = z
     warehouse_id: idOf('warehouse'),
     delta: z.int(),
     on_hand: z.int().meta({ description: 'afterwards' }),
-    cause: z.enum(['adjustment', 'import']),
+    cause: z.enum(MOVEMENT_CAUSES),
     reason: z.string().nullable(),
-    reference: z.string().nullable().meta({ description: 'what caused it, such as the id of an import' }),
+    reference: z
+      .string()
+      .nullable()
+      .meta({ description: 'what caused it, such as the id of an import or the reference of a receipt' }),
     actor: z.string().nullable().meta({ description: 'the id of the admin key' }),
     created_at: timestamp,
   })
@@ -70,7 +74,7 @@ const postAdjustment = defineRoute({
   body: adjustment,
   idempotency: 'required',
   answers: {
-    200: level,
+    200: stockLevel,
     404: ['not_found', 'sku_not_found'],
     409: ['below_reserved', 'request_in_progress'],
     422: ['idempotency_key_reused'],
@@ -183,7 +187,7 @@ function requireLevel(found: StockLevel | null): StockLevel {
   return found
 }
 
-function presentLevel(found: StockLevel): {
+export function presentLevel(found: StockLevel): {
   sku: string
   warehouse_id: WarehouseId
   on_hand: number

@@ -1,16 +1,29 @@
 import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
-import type { Db } from '../../db/pool'
-import { findWarehouse, insertWarehouse, listWarehouses, type Warehouse } from '../../db/inventory/warehouse'
+import { type Db, withTransaction } from '../../db/pool'
+import {
+  findWarehouse,
+  insertWarehouse,
+  listWarehouses,
+  updateWarehouse,
+  type Warehouse,
+} from '../../db/inventory/warehouse'
 import { DomainError } from '../../domain/errors'
+import { WAREHOUSE_OPERATIONS } from '../../domain/fulfillment/shipment'
 import { isId, type WarehouseId } from '../../domain/ids'
+import { etagOf, ifMatch } from '../http/etag'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, listPageOf, listPageQuery, timestamp } from '../http/schemas'
+import { idOf, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 
 const PRIORITY_DEFAULT = 100
 
 const coordinates = z.strictObject({ latitude: z.number().min(-90).max(90), longitude: z.number().min(-180).max(180) })
+
+const operation = z.enum(WAREHOUSE_OPERATIONS).meta({
+  description:
+    'who moves its shipments on: it does so by itself (`automatic`), people do by this API (`manual`), or a system of its own (`external`)',
+})
 
 const warehouse = z
   .strictObject({
@@ -20,9 +33,20 @@ const warehouse = z
     postal_code: z.string().nullable(),
     coordinates: coordinates.nullable(),
     priority: z.int().meta({ description: 'the lower goes first where distance says nothing' }),
+    operation,
+    version: z.int(),
     created_at: timestamp,
   })
   .meta({ id: 'Warehouse' })
+
+const fields = {
+  name: z.string().trim().min(1).max(100),
+  country: z.string().regex(/^[A-Z]{2}$/, 'Send an ISO 3166-1 code in capitals, such as GB.'),
+  postal_code: z.string().trim().min(1).max(20).nullish(),
+  coordinates: coordinates.nullish(),
+  priority: z.int().min(0).max(1_000_000),
+  operation,
+}
 
 const getWarehouses = defineRoute({
   method: 'get',
@@ -46,16 +70,14 @@ const postWarehouse = defineRoute({
   summary: 'Make a warehouse',
   caller: { admin: 'inventory', access: 'write' },
   body: z.strictObject({
-    name: z.string().trim().min(1).max(100),
-    country: z.string().regex(/^[A-Z]{2}$/, 'Send an ISO 3166-1 code in capitals, such as GB.'),
-    postal_code: z.string().trim().min(1).max(20).nullish(),
-    coordinates: coordinates.nullish(),
-    priority: z.int().min(0).max(1_000_000).default(PRIORITY_DEFAULT),
+    ...fields,
+    priority: fields.priority.default(PRIORITY_DEFAULT),
+    operation: operation.default('manual'),
   }),
   answers: { 201: warehouse, 409: ['name_taken', 'request_in_progress'], 422: ['idempotency_key_reused'] },
   example: { answer: 201, body: { name: 'Leeds', country: 'GB', postal_code: 'LS1 4DY', priority: 2 } },
 }).handle(async ({ body, idempotency }, { pool }) => {
-  const { name, country, priority } = body
+  const { name, country, priority, operation } = body
   return withIdempotency(
     pool,
     idempotency,
@@ -64,6 +86,7 @@ const postWarehouse = defineRoute({
         name,
         country,
         priority,
+        operation,
         postalCode: body.postal_code ?? null,
         coordinates: body.coordinates ?? null,
       })
@@ -74,7 +97,49 @@ const postWarehouse = defineRoute({
   )
 })
 
-export const warehouseRoutes: readonly Route[] = [getWarehouses, postWarehouse]
+const getWarehouse = defineRoute({
+  method: 'get',
+  path: '/v1/admin/warehouses/{id}',
+  tag: 'Inventory',
+  summary: 'Read a warehouse, to change it',
+  caller: { admin: 'inventory', access: 'read' },
+  params: pathId('warehouse'),
+  answers: { 200: warehouse },
+  example: { answer: 200 },
+}).handle(async ({ params }, { pool }) => answer(pool, params.id))
+
+const patchWarehouse = defineRoute({
+  method: 'patch',
+  path: '/v1/admin/warehouses/{id}',
+  tag: 'Inventory',
+  summary: 'Change a warehouse',
+  description:
+    'Takes the ETag of what you read in `If-Match`. What is left out stays; null empties. Orders that are placed from then on go by it.',
+  caller: { admin: 'inventory', access: 'write' },
+  params: pathId('warehouse'),
+  body: z.strictObject(fields).partial(),
+  answers: {
+    200: warehouse,
+    409: ['name_taken'],
+    412: ['precondition_failed'],
+    428: ['precondition_required'],
+  },
+}).handle(async ({ params, body, headers }, { pool }) => {
+  const mayChange = ifMatch(headers)
+  const { postal_code: postalCode, ...patch } = body
+  await withTransaction(pool, (tx) =>
+    updateWarehouse(tx, { id: params.id, mayChange, patch: { ...patch, postalCode } }),
+  )
+  return answer(pool, params.id)
+})
+
+export const warehouseRoutes: readonly Route[] = [getWarehouses, postWarehouse, getWarehouse, patchWarehouse]
+
+async function answer(db: Db, id: WarehouseId) {
+  const found = await findWarehouse(db, id)
+  if (!found) throw new DomainError('not_found', `There is no warehouse ${id}.`)
+  return { status: 200, body: present(found), headers: { ETag: etagOf(found.version) } } as const
+}
 
 async function presentById(id: WarehouseId, db: Db): Promise<z.input<typeof warehouse>> {
   const found = await findWarehouse(db, id)
@@ -89,7 +154,19 @@ function present({
   postalCode,
   coordinates,
   priority,
+  operation,
+  version,
   createdAt,
 }: Warehouse): z.input<typeof warehouse> {
-  return { id, name, country, postal_code: postalCode, coordinates, priority, created_at: createdAt.toISOString() }
+  return {
+    id,
+    name,
+    country,
+    postal_code: postalCode,
+    coordinates,
+    priority,
+    operation,
+    version,
+    created_at: createdAt.toISOString(),
+  }
 }

@@ -1,9 +1,14 @@
 import { z } from 'zod'
 import type { StoredCommand, StoredShipment } from '../../db/order/shipment'
 import type { Order, OrderAttempt } from '../../db/order/read'
-import { COMMAND_KINDS, COMMAND_STATES, FULFILLMENT_STATUSES, SHIPMENT_STATUSES } from '../../domain/fulfillment/shipment'
+import {
+  COMMAND_KINDS,
+  COMMAND_STATES,
+  FULFILLMENT_STATUSES,
+  SHIPMENT_STATUSES,
+} from '../../domain/fulfillment/shipment'
 import type { Money } from '../../domain/money'
-import { actionsOf, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
+import { actionsOf, HOLD_CAUSES, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
 import { ATTEMPT_STATUSES, holdsMoney, PAYMENT_STATUSES } from '../../domain/payment/attempt'
 import { MOVE_STATUSES } from '../../domain/payment/books'
 import { address, currency, idOf, money, timestamp } from '../http/schemas'
@@ -65,7 +70,9 @@ export const shipmentShape = {
   seller_id: z.string(),
   status: z.enum(SHIPMENT_STATUSES).meta({ description: '`picking`: picked, and not packed' }),
   lines: z.array(z.strictObject({ sku: z.string(), quantity: z.int() })),
-  replaces: idOf('shipment').nullable().meta({ description: 'the lost or returned one that it is sent in the place of' }),
+  replaces: idOf('shipment')
+    .nullable()
+    .meta({ description: 'the lost or returned one that it is sent in the place of' }),
   carrier: z.string().nullable(),
   service: z.string().nullable(),
   tracking_number: z.string().nullable(),
@@ -113,6 +120,17 @@ export const orderShape = {
 }
 export const orderBody = z.strictObject(orderShape).meta({ id: 'Order' })
 export type OrderBody = z.input<typeof orderBody>
+
+/** What staff are told besides: a customer does not hear why an order is on hold. */
+export const staffOrderShape = {
+  ...orderShape,
+  held_for: z.array(z.enum(HOLD_CAUSES)).meta({ description: 'why it is on hold' }),
+}
+export const staffOrderBody = z.strictObject(staffOrderShape).meta({ id: 'StaffOrder' })
+
+export function presentStaffOrder(order: Order): z.input<typeof staffOrderBody> {
+  return { ...presentOrder(order), held_for: [...order.heldFor] }
+}
 
 export function presentOrder(order: Order): OrderBody {
   const inCurrency = (amount: number): Money => ({ amount, currency: order.currency })

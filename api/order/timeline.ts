@@ -115,7 +115,8 @@ const GOODS_WORDS = {
     `${shipment_id} has a label of ${carrier}, ${service}: ${tracking_number}`,
   'shipment.label_refused': ({ shipment_id, code }) => `The carrier sells no label for ${shipment_id}: ${code}`,
   'shipment.label_voided': ({ shipment_id }) => `A label of ${shipment_id} was taken back`,
-  'shipment.left_unasked': ({ shipment_id }) => `The carrier has ${shipment_id}, and nobody had asked for it to be sent`,
+  'shipment.left_unasked': ({ shipment_id }) =>
+    `The carrier has ${shipment_id}, and nobody had asked for it to be sent`,
   'shipment.kept': ({ shipment_id }) => `${shipment_id} stays: its money could not be taken`,
   'shipment.shipped': ({ shipment_id, lines }) => `${shipment_id} has left with ${unitsInWords(lines)}`,
   'shipment.delivered': ({ shipment_id }) => `${shipment_id} was delivered`,

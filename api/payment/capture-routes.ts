@@ -32,7 +32,9 @@ import { awaitMove, tellOwner } from './owner'
 const captureRequest = z
   .strictObject({
     amount: wantedAmount.optional(),
-    shipment_id: idOf('shipment').optional().meta({ description: 'what this parcel has to have captured before it leaves' }),
+    shipment_id: idOf('shipment')
+      .optional()
+      .meta({ description: 'what this parcel has to have captured before it leaves' }),
   })
   .refine(({ amount, shipment_id }) => (amount === undefined) !== (shipment_id === undefined), {
     message: 'Send exactly one of `amount` and `shipment_id`.',

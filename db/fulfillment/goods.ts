@@ -58,7 +58,19 @@ async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promi
     await planShipments(tx, [orderId])
     stored = await readStored(tx, orderId)
   }
-  const { order, lines, shipments, labels, commands, backOrders, now, returnWindowDays, shortPick, providers, currency } = stored
+  const {
+    order,
+    lines,
+    shipments,
+    labels,
+    commands,
+    backOrders,
+    now,
+    returnWindowDays,
+    shortPick,
+    providers,
+    currency,
+  } = stored
   return new Goods(
     {
       order: withTimes(order, ['lookAt', 'deliveredAt', 'completesAt']),
@@ -103,7 +115,10 @@ async function readStored(tx: Tx, orderId: OrderId): Promise<StoredGoods> {
 
 /** Postgres writes times of JSON with an offset; here all are written alike, so that they sort as text. */
 function withTimes<T extends object, Field extends keyof T>(row: T, fields: readonly Field[]): T {
-  const times = fields.map((field) => [field, row[field] === null ? null : new Date(row[field] as string).toISOString()])
+  const times = fields.map((field) => [
+    field,
+    row[field] === null ? null : new Date(row[field] as string).toISOString(),
+  ])
   return { ...row, ...Object.fromEntries(times) }
 }
 
@@ -198,7 +213,16 @@ async function saveGoods(tx: Tx, goods: Goods, before: Snapshot): Promise<void> 
   )
 }
 
-function pick({ status, heldFrom, heldFor, cancelReason, fulfillmentStatus, lookAt, deliveredAt, completesAt }: GoodsOrder) {
+function pick({
+  status,
+  heldFrom,
+  heldFor,
+  cancelReason,
+  fulfillmentStatus,
+  lookAt,
+  deliveredAt,
+  completesAt,
+}: GoodsOrder) {
   return { status, heldFrom, heldFor, cancelReason, fulfillmentStatus, lookAt, deliveredAt, completesAt }
 }
 

@@ -19,6 +19,10 @@ export interface StoredLabel {
   readonly failureCode: string | null
   /** What the carrier was asked for, word for word; null: it was not asked yet. */
   readonly request: AskedLabel | null
+  /** Nothing is labelled meanwhile. */
+  readonly isHeld: boolean
+  /** Nobody has asked yet whether the order may be sent. */
+  readonly mustCheck: boolean
   readonly shippingMethod: ShippingMethod
   readonly currency: string
   readonly to: Address
@@ -45,7 +49,8 @@ const READ = statement(
   'label.read',
   `
     select l.id, l.order_id as "orderId", l.shipment_id as "shipmentId", l.key, l.status, l.at_work as "atWork", l.carrier,
-           l.service, l.reference, l.failure_code as "failureCode", l.request, o.shipping_method as "shippingMethod", o.currency,
+           l.service, l.reference, l.failure_code as "failureCode", l.request, o.status = 'on_hold' as "isHeld",
+           o.fraud_answer is null as "mustCheck", o.shipping_method as "shippingMethod", o.currency,
            o.shipping_address as "to",
            json_build_object('name', w.name, 'country', w.country, 'postalCode', w.postal_code) as "from", s.boxes,
            coalesce((

@@ -1,6 +1,8 @@
+import { DomainError } from '../../domain/errors'
+import type { WarehouseOperation } from '../../domain/fulfillment/shipment'
 import type { WarehouseId } from '../../domain/ids'
 import { newId } from '../id'
-import type { Db } from '../pool'
+import type { Db, Tx } from '../pool'
 import { statement } from '../sql'
 
 export interface NewWarehouse {
@@ -11,15 +13,20 @@ export interface NewWarehouse {
   readonly coordinates: { readonly latitude: number; readonly longitude: number } | null
   /** The lower goes first where distance says nothing. */
   readonly priority: number
+  readonly operation: WarehouseOperation
 }
 
 export interface Warehouse extends NewWarehouse {
   readonly id: WarehouseId
+  readonly version: number
   readonly createdAt: Date
 }
 
+/** What is left out stays. */
+export type WarehousePatch = { readonly [Field in keyof NewWarehouse]?: NewWarehouse[Field] | undefined }
+
 const WAREHOUSE = `
-  id, name, country, postal_code as "postalCode", priority, created_at as "createdAt",
+  id, name, country, postal_code as "postalCode", priority, operation, version, created_at as "createdAt",
   case when latitude is not null then jsonb_build_object('latitude', latitude, 'longitude', longitude) end as coordinates`
 
 /** Warehouses after the id `after` (null: the first ones), oldest first. */
@@ -46,26 +53,52 @@ export async function findWarehouse(db: Db, id: WarehouseId): Promise<Warehouse 
 
 /** Null when the name is taken. */
 export async function insertWarehouse(db: Db, warehouse: NewWarehouse): Promise<WarehouseId | null> {
-  const { name, country, postalCode, coordinates, priority } = warehouse
-  const { rows } = await db.query<{ id: WarehouseId }>(
-    INSERT({
-      id: newId('warehouse'),
-      name,
-      country,
-      postalCode,
-      latitude: coordinates?.latitude ?? null,
-      longitude: coordinates?.longitude ?? null,
-      priority,
-    }),
-  )
+  const { rows } = await db.query<{ id: WarehouseId }>(INSERT({ id: newId('warehouse'), ...columnsOf(warehouse) }))
   return rows[0]?.id ?? null
 }
 
 const INSERT = statement(
   null,
   `
-    insert into warehouse (id, name, country, postal_code, latitude, longitude, priority)
-    values (:id, :name, :country, :postalCode, :latitude, :longitude, :priority)
+    insert into warehouse (id, name, country, postal_code, latitude, longitude, priority, operation)
+    values (:id, :name, :country, :postalCode, :latitude, :longitude, :priority, :operation)
     on conflict (name) do nothing
     returning id`,
 )
+
+/**
+ * Changes what `patch` names if the warehouse still has a version that `mayChange` accepts. Orders that are placed from then on
+ * go by it. Throws `not_found`, `precondition_failed`, `name_taken`.
+ */
+export async function updateWarehouse(
+  tx: Tx,
+  { id, mayChange, patch }: { id: WarehouseId; mayChange: (version: number) => boolean; patch: WarehousePatch },
+): Promise<void> {
+  await tx.query('select from warehouse where id = $1 for update', [id])
+  const before = await findWarehouse(tx, id)
+  if (!before) throw new DomainError('not_found', `There is no warehouse ${id}.`)
+  if (!mayChange(before.version))
+    throw new DomainError('precondition_failed', 'The warehouse has changed since you read it. Read it again.')
+  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+  const after: NewWarehouse = { ...before, ...given }
+  try {
+    await tx.query(UPDATE({ id, ...columnsOf(after) }))
+  } catch (error) {
+    if ((error as { constraint?: unknown }).constraint !== 'warehouse_name_key') throw error
+    throw new DomainError('name_taken', `There is a warehouse called ${after.name} already.`)
+  }
+}
+
+const UPDATE = statement(
+  null,
+  `
+    update warehouse
+    set name = :name, country = :country, postal_code = :postalCode, latitude = :latitude, longitude = :longitude,
+        priority = :priority, operation = :operation, version = version + 1
+    where id = :id`,
+)
+
+function columnsOf({ name, country, postalCode, coordinates, priority, operation }: NewWarehouse) {
+  const { latitude, longitude } = coordinates ?? { latitude: null, longitude: null }
+  return { name, country, postalCode, latitude, longitude, priority, operation }
+}

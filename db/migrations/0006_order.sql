@@ -62,6 +62,8 @@ create table orders (
   -- Where a hold came from: it goes back there once none of its causes is left.
   held_from text check (held_from in ('confirmed', 'processing')),
   held_for text[] not null default '{}' check (held_for <@ array['staff', 'dispute', 'fraud']),
+  -- What the fraud check said of it, once.
+  fraud_answer text check (fraud_answer in ('ok', 'review', 'refuse')),
   -- Since when its units are given to shipments.
   planned_at timestamptz,
   -- When its workflow has to look at its goods by itself; null: only when it is told.

@@ -17,6 +17,7 @@ export interface OrderToPlace {
   readonly cancelReason: CancelReason | null
   readonly currency: string
   readonly country: string
+  readonly postalCode: string | null
   readonly shippingMethod: string
   readonly snapshot: Readonly<Record<string, { quantity: number; price_at_add: number; position: number }>>
   readonly expectedTotal: number | null
@@ -36,7 +37,8 @@ export async function readOrderToPlace(db: Db, orderId: OrderId): Promise<OrderT
     name: 'order.toPlace',
     text: `
       select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason", o.currency,
-             o.shipping_address ->> 'country' as country, o.shipping_method as "shippingMethod", o.snapshot,
+             o.shipping_address ->> 'country' as country,
+             o.shipping_address ->> 'postal_code' as "postalCode", o.shipping_method as "shippingMethod", o.snapshot,
              o.expected_total as "expectedTotal", o.total,
              (select coalesce(sum((line.value ->> 'quantity')::int), 0)::int from jsonb_each(o.snapshot) as line) as units,
              extract(epoch from now() - o.created_at)::float8 * 1000 as "ageMs",

@@ -1,7 +1,7 @@
 import type { Refusal } from '../../domain/checkout'
 import type { CartId, OrderId, PaymentId, RefundId } from '../../domain/ids'
 import type { FulfillmentStatus } from '../../domain/fulfillment/shipment'
-import type { CancelReason, OrderStatus } from '../../domain/order'
+import type { CancelReason, HoldCause, OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment/attempt'
 import type { MoveStatus, RefundCause } from '../../domain/payment/books'
 import type { Address } from '../cart/cart'
@@ -17,11 +17,17 @@ export interface Order {
   readonly cartId: CartId
   readonly status: OrderStatus
   readonly cancelReason: CancelReason | null
+  /** Why it is on hold; empty when it is not. */
+  readonly heldFor: readonly HoldCause[]
+  /** A label bears its address, or may: one is asked for, there, or to be voided. */
+  readonly isLabelled: boolean
   readonly paymentStatus: PaymentStatus
   readonly fulfillmentStatus: FulfillmentStatus
   readonly currency: string
   readonly email: string
   readonly shippingAddress: Address
+  /** Rises with each change of the address. */
+  readonly addressVersion: number
   readonly shippingMethod: string
   readonly bodyHash: Buffer
   readonly subtotal: number
@@ -111,10 +117,15 @@ const REFUND_REQUESTS = `
              order by min(number) desc
              limit ${REFUNDS_MAX}` as const
 
+/** Of order `o`: while a label of it is claimed, live or being voided, its address is fixed. */
+export const IS_LABELLED =
+  `exists (select from label where order_id = o.id and status in ('claimed', 'live', 'voiding'))` as const
+
 const ORDER = `
-  select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason",
+  select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason", o.held_for as "heldFor",
+         ${IS_LABELLED} as "isLabelled",
          o.payment_status as "paymentStatus", o.fulfillment_status as "fulfillmentStatus", o.currency, o.email,
-         o.shipping_address as "shippingAddress", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
+         o.shipping_address as "shippingAddress", o.address_version as "addressVersion", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
          o.subtotal, o.discount, o.shipping, o.tax, o.total, o.cancelled, o.waived, o.hold_expires_at as "holdExpiresAt", o.refusal,
          o.created_at as "createdAt", o.updated_at as "updatedAt", o.confirmed_at as "confirmedAt",
          coalesce((

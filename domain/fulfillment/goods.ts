@@ -1,6 +1,15 @@
 import type { CaptureId, CommandId, LabelId, OrderId, ShipmentId, Sku, WarehouseId } from '../ids'
 import { sum } from '../money'
-import { type CancelReason, decideUnits, type OrderStatus, type OrderUnits, type UnitsDecision, valueOfUnits, type WantedUnits } from '../order'
+import {
+  type CancelReason,
+  decideUnits,
+  type HoldCause,
+  type OrderStatus,
+  type OrderUnits,
+  type UnitsDecision,
+  valueOfUnits,
+  type WantedUnits,
+} from '../order'
 import type { Books, CaptureBook } from '../payment/books'
 import {
   type Box,
@@ -26,7 +35,7 @@ export interface GoodsOrder {
   readonly id: OrderId
   status: OrderStatus
   heldFrom: 'confirmed' | 'processing' | null
-  heldFor: readonly string[]
+  heldFor: readonly HoldCause[]
   cancelReason: CancelReason | null
   readonly total: number
   readonly tax: number
@@ -230,10 +239,7 @@ export class Goods {
   }
 
   /** A label is to be bought; null: by which carrier and service is chosen then. */
-  claimLabel(
-    id: ShipmentId,
-    { carrier, service }: { carrier: string | null; service: string | null },
-  ): StepOutcome {
+  claimLabel(id: ShipmentId, { carrier, service }: { carrier: string | null; service: string | null }): StepOutcome {
     const shipment = this.shipment(id)
     if (shipment.status === 'labelled' || hasLeft(shipment.status)) return 'unchanged'
     if (shipment.status !== 'packed' || !this.isAlive) return { refused: 'invalid_state' }
@@ -289,6 +295,14 @@ export class Goods {
       tracking_number: trackingNumber,
     })
     this.answer('label', label.shipmentId, null)
+  }
+
+  /** The order was put on hold before its carrier was asked: it is not bought now. */
+  withdrawLabel(id: LabelId): void {
+    const label = this.label(id)
+    if (label.status !== 'claimed' || label.wasSent) return
+    this.endLabel(label, 'voided')
+    this.answer('label', label.shipmentId, 'order_on_hold')
   }
 
   /** The carrier will never sell it. Whoever asked for it hears that; else a person has to decide. */
@@ -403,7 +417,12 @@ export class Goods {
   }
 
   /** What somebody asked for that is not done at once. */
-  command(kind: CommandKind, shipmentId: ShipmentId | null, detail: CancelDetail | null, actor: string | null): CommandBook {
+  command(
+    kind: CommandKind,
+    shipmentId: ShipmentId | null,
+    detail: CancelDetail | null,
+    actor: string | null,
+  ): CommandBook {
     const command: CommandBook = {
       id: this.context.newIds.command(),
       shipmentId,
@@ -421,7 +440,11 @@ export class Goods {
    * Cancels units of a confirmed order; null: all that have not left. Units of a parcel whose capture was claimed wait for what
    * becomes of it: then that is a command, which ends by itself. The last unit ends the order, unless something has left.
    */
-  cancelUnits(wanted: WantedUnits, why: Omit<CancelDetail, 'units'> & { actor: string | null }, books: Books): CancelledUnits {
+  cancelUnits(
+    wanted: WantedUnits,
+    why: Omit<CancelDetail, 'units'> & { actor: string | null },
+    books: Books,
+  ): CancelledUnits {
     const decision = decideUnits(this.lines, wanted)
     if (decision.outcome === 'refused') return decision
     if (!this.isAlive || decision.units.length === 0) return { outcome: 'nothing_left' }
@@ -459,7 +482,9 @@ export class Goods {
   /** How many units of a line can be cancelled now: they have not left, and no capture was claimed so that they may. */
   cancellable(line: GoodsLine, books: Books): number {
     const locked = this.originals.filter((shipment) => this.isLocked(shipment, books))
-    return line.quantity - line.cancelled - line.shipped - sum(locked.map((shipment) => countOf(shipment.lines, line.sku)))
+    return (
+      line.quantity - line.cancelled - line.shipped - sum(locked.map((shipment) => countOf(shipment.lines, line.sku)))
+    )
   }
 
   /**
@@ -481,7 +506,13 @@ export class Goods {
         const taken = Math.min(left, countOf(shipment.lines, sku))
         if (taken === 0) continue
         left -= taken
-        this.stock.push({ kind: 'give', sku, quantity: taken, warehouseId: shipment.warehouseId, shipmentId: shipment.id })
+        this.stock.push({
+          kind: 'give',
+          sku,
+          quantity: taken,
+          warehouseId: shipment.warehouseId,
+          shipmentId: shipment.id,
+        })
         shipment.lines = without(shipment.lines, [{ sku, quantity: taken }])
         if (shipment.lines.length === 0) this.end(shipment, 'cancelled')
         else if (shipment.status === 'packed' || shipment.status === 'labelled') this.openAgain(shipment)
@@ -519,7 +550,10 @@ export class Goods {
   }
 
   /** What its carrier tells of a parcel, whatever the order in which it does. False: it has not left yet, as far as we know. */
-  observe(id: ShipmentId, events: readonly { type: TrackingType; happenedAt: string; expectedAt: string | null }[]): boolean {
+  observe(
+    id: ShipmentId,
+    events: readonly { type: TrackingType; happenedAt: string; expectedAt: string | null }[],
+  ): boolean {
     const shipment = this.shipment(id)
     if (isInside(shipment.status)) {
       // It has left without being asked for: its money is taken at once.
@@ -685,9 +719,10 @@ export class Goods {
     order.fulfillmentStatus = this.fulfillmentStatus(shipped, left)
     if (shipped === 0 || left > 0) return
     if (order.status === 'on_hold') {
+      const [cause] = order.heldFor
       order.heldFor = []
       order.heldFrom = null
-      this.become('processing', 'order.resumed', { reason_code: 'all_shipped' })
+      this.become('processing', 'order.resumed', { cause, reason_code: 'all_shipped' })
     }
     if (order.status === 'confirmed') this.become('processing', 'order.processing')
     if (order.status === 'processing') this.become('shipped', 'order.shipped')
@@ -802,7 +837,8 @@ export class Goods {
       if (command.shipmentId === null) continue
       const { status } = this.shipment(command.shipmentId)
       if (command.kind === 'ship' && hasLeft(status)) this.settle(command, null)
-      else if (command.kind !== 'cancel' && (status === 'cancelled' || !this.isAlive)) this.settle(command, 'shipment_cancelled')
+      else if (command.kind !== 'cancel' && (status === 'cancelled' || !this.isAlive))
+        this.settle(command, 'shipment_cancelled')
     }
   }
 

@@ -50,7 +50,9 @@ function waitsFor(goods: Goods): string {
   const { order, shipments, backOrders } = goods
   if (order.status === 'delivered') return 'the end of the return window: all of it has arrived.'
   const waiting = [
-    ...(goods.isHeld ? ['somebody to resume the order: it is on hold, and nothing is labelled or captured meanwhile'] : []),
+    ...(goods.isHeld
+      ? ['somebody to resume the order: it is on hold, and nothing is labelled or captured meanwhile']
+      : []),
     ...(backOrders.length > 0 ? [`stock: no warehouse has ${unitsInWords(backOrders)}`] : []),
     ...shipments.map(waitsForShipment).filter((text) => text !== null),
   ]

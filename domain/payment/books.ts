@@ -322,7 +322,8 @@ export class Books {
     this.order.recognized += goods + fee
     this.order.recognizedTax += goodsTax + feeTax
     const payment = this.paying.at(-1)
-    if (payment) this.postings.push(...shipPostings({ paymentId: payment.id, seq: shipmentNumber, goods, goodsTax, fee, feeTax }))
+    if (payment)
+      this.postings.push(...shipPostings({ paymentId: payment.id, seq: shipmentNumber, goods, goodsTax, fee, feeTax }))
   }
 
   /**
@@ -910,7 +911,11 @@ export class Books {
     return { returned, returnedTax: Number((BigInt(returned) * BigInt(recognizedTax)) / BigInt(recognized)) }
   }
 
-  private postRefund(operation: 'refund_request' | 'refund_failure', payment: PaymentBook, refund: RefundParts & { readonly number: number }): void {
+  private postRefund(
+    operation: 'refund_request' | 'refund_failure',
+    payment: PaymentBook,
+    refund: RefundParts & { readonly number: number },
+  ): void {
     this.postings.push(...refundPostings(operation, { paymentId: payment.id, seq: refund.number }, refund))
   }
 

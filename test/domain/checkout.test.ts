@@ -249,7 +249,14 @@ describe('accepting and placing', () => {
       fc.property(carts, fc.infiniteStream(levels), (cart, stream) => {
         const supply = cart.lines.flatMap(({ sku }) =>
           (stream.next().value as number[]).map(
-            (available, n): Supply => ({ sku, warehouseId: `wh_${n}`, available, priority: n, country: 'GB' }),
+            (available, n): Supply => ({
+              sku,
+              warehouseId: `wh_${n}`,
+              available,
+              priority: n,
+              country: 'GB',
+              ...NOWHERE,
+            }),
           ),
         )
         const judgement = judgeSale({ ...cart, free: freeUnits(supply) })
@@ -260,6 +267,9 @@ describe('accepting and placing', () => {
     )
   })
 })
+
+/** Only the country is known. */
+const NOWHERE = { latitude: null, longitude: null }
 
 type Given = AttemptStatus | 'completed'
 

@@ -49,7 +49,8 @@ const GROUPED: House['grouped'] = {
 /** `.` is the root: config, log, fault points and the like. Programs that are no part of the product import more. */
 const PRODUCT = ['.', 'domain', 'db', 'providers', 'activities', 'workflows', 'workers', 'api', 'sandbox']
 const MAY_IMPORT: House['mayImport'] = {
-  domain: { values: [] },
+  // Packages that are pure data.
+  domain: { values: ['world-countries'] },
   db: { values: ['.', 'domain'] },
   providers: { values: ['.', 'domain'] },
   'providers/search/index.ts': { values: ['.', 'domain'], types: ['db'] },

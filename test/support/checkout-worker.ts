@@ -11,6 +11,7 @@ import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
+import { noFraudCheck } from '../../providers/fraud'
 import { noTaxProvider } from '../../providers/tax'
 import { startSandbox } from '../../sandbox/sandbox'
 import { connectionOptions } from '../../temporal'
@@ -66,7 +67,17 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       taskQueue,
       ...workflows,
       activities: {
-        ...createActivities({ settings, pool, redis, providers, carriers, tax: noTaxProvider, search, orders }),
+        ...createActivities({
+          settings,
+          pool,
+          redis,
+          providers,
+          carriers,
+          tax: noTaxProvider,
+          fraud: noFraudCheck,
+          search,
+          orders,
+        }),
         ...activities,
       },
     })

@@ -12,6 +12,7 @@ import type { Books } from '../../domain/payment/books'
 import { createCarriers } from '../../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
 import type { PaymentProvider } from '../../providers/payment/provider'
+import { noFraudCheck } from '../../providers/fraud'
 import { noTaxProvider } from '../../providers/tax'
 import { type ProviderProxy, startProviderProxy } from './provider-proxy'
 import { type Buyer, Shop } from './shop'
@@ -71,6 +72,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
       providers: theirs,
       carriers,
       tax: noTaxProvider,
+      fraud: noFraudCheck,
       search: { engines: [] },
       orders: {} as OrderWorkflows,
     })

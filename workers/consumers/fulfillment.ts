@@ -24,7 +24,10 @@ export function fulfillmentConsumer(
       await planShipments(pool, orderIds)
     } catch (error) {
       if (isPostgresUnavailable(error)) throw error
-      log.warn({ err: error, orders: orderIds.length }, 'shipments could not be planned together: each order does it by itself')
+      log.warn(
+        { err: error, orders: orderIds.length },
+        'shipments could not be planned together: each order does it by itself',
+      )
     }
   }
 

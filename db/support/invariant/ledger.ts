@@ -14,7 +14,9 @@ const OPERATIONS = [
 ] as const
 
 const OF = { paymentId: 'pay_', seq: 1 } as const
-const POSTINGS: readonly (readonly Posting[])[] = OPERATIONS.map((operation) => postingsOf(operation, { ...OF, amount: 1 }))
+const POSTINGS: readonly (readonly Posting[])[] = OPERATIONS.map((operation) =>
+  postingsOf(operation, { ...OF, amount: 1 }),
+)
 /** Their lines have amounts of their own, and those of nothing are left out. */
 const SPLIT_POSTINGS = [
   refundPostings('refund_request', OF, { amount: 3, returned: 2, returnedTax: 1 }),

@@ -158,7 +158,15 @@ describe('settings', () => {
       checkout_hold_seconds: null,
       effective_hold_seconds: { checkout: 900, cart: 900 },
     })
-    const settings = { default_currency: 'EUR', countries: ['IE'], tax_inclusive: false, cart_hold_seconds: 30 }
+    expect(before.body).toMatchObject({ short_pick: 'back_order', return_window_days: 30 })
+    const settings = {
+      default_currency: 'EUR',
+      countries: ['IE'],
+      tax_inclusive: false,
+      cart_hold_seconds: 30,
+      short_pick: 'cancel',
+      return_window_days: 0,
+    }
     const changed = await api.call('put', '/v1/admin/settings', { key, body: settings })
     expect(changed).toMatchObject({
       status: 200,
@@ -178,6 +186,15 @@ describe('settings', () => {
     [{ default_currency: 'GBP', countries: ['GB', 'GB'], tax_inclusive: true }, '/countries'],
     [{ default_currency: 'GBP', countries: ['GB'] }, '/tax_inclusive'],
     [{ default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, cart_hold_seconds: 0 }, '/cart_hold_seconds'],
+    [{ default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, short_pick: 'shrug' }, '/short_pick'],
+    [
+      { default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, return_window_days: -1 },
+      '/return_window_days',
+    ],
+    [
+      { default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, return_window_days: 3_651 },
+      '/return_window_days',
+    ],
   ])('refuse %j', async (body, pointer) => {
     expect(await api.call('put', '/v1/admin/settings', { key, body })).toMatchObject({
       status: 400,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { newId } from '../../../db/id'
 import { cancelUnits } from '../../../db/fulfillment/cancel'
+import { holdOrder } from '../../../db/order/hold'
 import { readEvents, readOrder } from '../../../db/order/read'
 import { readUnits } from '../../../db/order/units'
 import { withBooks } from '../../../db/payment/books'
@@ -158,13 +159,14 @@ describe('cancelling units of a confirmed order', () => {
 
   it('takes a person back from a hold when all is cancelled', async () => {
     const order = await confirmed()
-    await database.pool.query(`update orders set status = 'on_hold', held_from = 'confirmed' where id = $1`, [
-      order.orderId,
-    ])
+    await withTransaction(database.pool, (tx) =>
+      holdOrder(tx, order.orderId, { cause: 'staff', reasonCode: 'address_unclear' }),
+    )
     expect(await cancelSome(order, null)).toEqual({ outcome: 'cancelled' })
     expect(await read(order)).toMatchObject({ status: 'cancelled' })
-    const { rows } = await database.pool.query('select held_from from orders where id = $1', [order.orderId])
-    expect(rows).toEqual([{ held_from: null }])
+    const { rows } = await database.pool.query('select held_from, held_for from orders where id = $1', [order.orderId])
+    expect(rows).toEqual([{ held_from: null, held_for: [] }])
+    await followsTheTable(order.orderId)
   })
 
   it('does nothing the second time, nor to an order that was never confirmed', async () => {

@@ -70,7 +70,14 @@ describe('an adjustment', () => {
 
   it('makes the level of a warehouse the SKU was never in', async () => {
     const sku = await stocked(1)
-    const dublin = { name: 'Dublin', country: 'IE', postalCode: null, coordinates: null, priority: 1 }
+    const dublin = {
+      name: 'Dublin',
+      country: 'IE',
+      postalCode: null,
+      coordinates: null,
+      priority: 1,
+      operation: 'manual' as const,
+    }
     const other = await insertWarehouse(database.pool, dublin)
     await adjustStock(database.pool, { sku, warehouseId: other as WarehouseId, delta: 2, ...REASON })
     expect((await readStock(database.pool, sku))?.levels).toHaveLength(2)

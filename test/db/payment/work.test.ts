@@ -169,7 +169,8 @@ describe('what is to be done with the money of an order', () => {
       await database.pool.query(
         `update orders
          set status = $2, cancel_reason = case when $2 = 'cancelled' then 'merchant' end,
-             held_from = case when $2 = 'on_hold' then 'confirmed' end
+             held_from = case when $2 = 'on_hold' then 'confirmed' end,
+             held_for = case when $2 = 'on_hold' then array['staff'] else '{}' end
          where id = $1`,
         [order.orderId, status],
       )

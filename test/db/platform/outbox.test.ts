@@ -2,12 +2,14 @@ import { addLines, insertCart, hashToken } from '../../../db/cart/cart'
 import { createCategory, deleteCategory, updateCategory } from '../../../db/catalog/category-tree'
 import { createProduct, updateProduct } from '../../../db/catalog/product'
 import { newId } from '../../../db/id'
+import { serveBackOrders } from '../../../db/inventory/back-order'
 import { holdCart, releaseCartHold } from '../../../db/inventory/reservation'
 import { adjustStock } from '../../../db/inventory/stock'
 import { acceptOrder } from '../../../db/checkout'
 import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { cancelOrder } from '../../../db/order/cancel'
 import { confirmOrder } from '../../../db/order/confirm'
+import { changeAddress } from '../../../db/order/address'
 import { holdOrder, resumeOrder } from '../../../db/order/hold'
 import { placeOrder, refuseOrder } from '../../../db/order/place'
 import { type AttemptChange, changeAttempt, requestAttempt, startAttempt } from '../../../db/payment/attempt'
@@ -20,6 +22,7 @@ import type { Books, MoveAnswer, SeenPayment } from '../../../domain/payment/boo
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { seenCharge, seenPayment } from '../../support/seen'
+import { ADDRESS } from '../../support/shop'
 
 const SKU = 'EVENT-1'
 
@@ -47,8 +50,12 @@ const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { 
   'order.payment_pending': ofOrder({ total: 'number' }),
   'order.confirmed': ofOrder({}),
   'order.cancelled': ofOrder({ reason: 'string', reason_code: 'string' }),
-  'order.held': ofOrder({ reason_code: 'string' }),
-  'order.resumed': ofOrder({ reason_code: 'string' }),
+  'order.held': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.hold_added': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.hold_removed': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.resumed': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.address_changed': ofOrder({ address_version: 'number' }),
+  'order.back_order_served': ofOrder({ warehouse_id: 'string', units: 'list' }),
   'order.units_cancelled': ofOrder({ units: 'list', amount: 'number', reason_code: 'string' }),
   'payment.requested': ofOrder({ payment_id: 'string', amount: 'number' }),
   'payment.requires_action': ofOrder({ payment_id: 'string' }),
@@ -250,12 +257,18 @@ async function moneyComesAndGoes(order: Order, came: SeenPayment, later: Partial
   })
 }
 
-/** It is held and goes on. Of two units one is taken, and one cancelled; what was taken is disputed, and goes back after a refusal. */
+/** It is held and goes on, to another address, and gets what it waited for. Of two units one is taken, and one cancelled; what was taken is disputed, and goes back after a refusal. */
 async function moneyOfTheConfirmed(order: Order): Promise<void> {
   const { orderId, paymentId } = order
   await withTransaction(database.pool, async (tx) => {
-    await holdOrder(tx, orderId, 'dispute')
-    await resumeOrder(tx, orderId, 'dispute')
+    for (const cause of ['dispute', 'staff'] as const) await holdOrder(tx, orderId, { cause, reasonCode: 'look' })
+    for (const cause of ['dispute', 'staff'] as const) await resumeOrder(tx, orderId, { cause, reasonCode: 'seen' })
+    await changeAddress(tx, { orderId, address: { ...ADDRESS, line1: '2 High St' }, version: 1 })
+    await tx.query(
+      'insert into back_order (order_id, sku, quantity, confirmed_at) select id, $2, 1, confirmed_at from orders where id = $1',
+      [orderId, SKU],
+    )
+    await serveBackOrders(tx, { warehouseId, skus: [SKU] })
   })
   const capture = (answer: MoveAnswer) =>
     inBooksOf(order, (books) => {

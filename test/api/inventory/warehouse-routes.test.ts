@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto'
+import { newId } from '../../../db/id'
+import { type Answer, startApi, type TestApi } from '../../support/http'
+
+let api: TestApi
+let key: string
+beforeAll(async () => {
+  api = await startApi()
+  key = await api.key('catalog')
+})
+afterAll(() => api.close())
+
+const make = async (body: object = {}): Promise<Answer['body']> =>
+  (await api.call('post', '/v1/admin/warehouses', { key, body: { name: randomUUID(), country: 'GB', ...body } })).body
+const get = (id: string) => api.call('get', `/v1/admin/warehouses/${id}`, { key })
+const patch = (id: string, body: unknown, ifMatch?: string | null) =>
+  api.call('patch', `/v1/admin/warehouses/${id}`, {
+    key,
+    body,
+    ...(ifMatch === null ? {} : { headers: { 'if-match': ifMatch ?? '*' } }),
+  })
+
+it('is manual unless it says otherwise', async () => {
+  expect(await make()).toMatchObject({ operation: 'manual', version: 1 })
+  expect(await make({ operation: 'external' })).toMatchObject({ operation: 'external' })
+  const refused = await api.call('post', '/v1/admin/warehouses', {
+    key,
+    body: { name: randomUUID(), country: 'GB', operation: 'robots' },
+  })
+  expect(refused).toMatchObject({ status: 400, body: { errors: [{ pointer: '/operation' }] } })
+})
+
+it('is read with its tag, and changed in what is named', async () => {
+  const made = await make({ postal_code: 'LS1 4DY', coordinates: { latitude: 53.8, longitude: -1.5 }, priority: 3 })
+  const read = await get(made.id)
+  expect(read).toMatchObject({ status: 200, body: made })
+  const tag = read.headers.get('etag') as string
+  const name = randomUUID()
+  const changed = await patch(made.id, { name, operation: 'automatic', priority: 0 }, tag)
+  expect(changed).toMatchObject({
+    status: 200,
+    body: { ...made, name, operation: 'automatic', priority: 0, version: 2 },
+  })
+  expect(changed.headers.get('etag')).toBe('"2"')
+  const emptied = await patch(made.id, { postal_code: null, coordinates: null, country: 'IE' }, '"2"')
+  expect(emptied.body).toMatchObject({ name, postal_code: null, coordinates: null, country: 'IE', version: 3 })
+  expect((await get(made.id)).body).toEqual(emptied.body)
+})
+
+it('needs the tag of what was read', async () => {
+  const { id, name } = await make()
+  expect(await patch(id, { priority: 1 }, null)).toMatchObject({
+    status: 428,
+    body: { code: 'precondition_required' },
+  })
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => patch(id, { priority: n }, '"1"')))
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(412)])
+  expect((await get(id)).body).toMatchObject({ name, version: 2 })
+})
+
+it('keeps its name to itself', async () => {
+  const [one, other] = [await make(), await make()]
+  expect(await patch(one.id, { name: other.name })).toMatchObject({ status: 409, body: { code: 'name_taken' } })
+  expect(await patch(one.id, { name: one.name })).toMatchObject({ status: 200 })
+})
+
+it.each([
+  [{ name: ' ' }, '/name'],
+  [{ country: 'gb' }, '/country'],
+  [{ priority: -1 }, '/priority'],
+  [{ operation: null }, '/operation'],
+  [{ coordinates: { latitude: 0 } }, '/coordinates/longitude'],
+  [{ coordinates: { latitude: 0, longitude: 181 } }, '/coordinates/longitude'],
+  [{ id: 'wh_x' }, '/id'],
+])('refuses %j', async (body, pointer) => {
+  const { id } = await make()
+  expect(await patch(id, body)).toMatchObject({ status: 400, body: { errors: [{ pointer }] } })
+  expect((await get(id)).body.version).toBe(1)
+})
+
+it('is there, or 404, and is changed by who may', async () => {
+  const { id } = await make()
+  expect(await get(newId('warehouse'))).toMatchObject({ status: 404 })
+  expect(await patch(newId('warehouse'), { priority: 1 })).toMatchObject({ status: 404 })
+  const support = await api.key('support')
+  const call = { key: support, body: { priority: 1 }, headers: { 'if-match': '*' } }
+  expect(await api.call('patch', `/v1/admin/warehouses/${id}`, call)).toMatchObject({ status: 403 })
+})
