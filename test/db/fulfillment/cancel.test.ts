@@ -69,6 +69,10 @@ async function split({ orderId, sku }: AcceptedOrder): Promise<void> {
      values ($1, 'hard', $2, $3, $4, 1, 'committed')`,
     [newId('reservation'), orderId, sku, other],
   )
+  // Its shipments are made anew, one for each warehouse.
+  await pool.query('delete from shipment_line where shipment_id in (select id from shipment where order_id = $1)', [orderId])
+  await pool.query('delete from shipment where order_id = $1', [orderId])
+  await pool.query('update orders set planned_at = null where id = $1', [orderId])
 }
 
 const levels = async ({ sku }: AcceptedOrder): Promise<number[]> =>

@@ -82,7 +82,7 @@ it('returns to where it came from, and is to be looked at then', async () => {
   await hold(orderId, 'staff')
   await hold(orderId, 'fraud')
   await resume(orderId, 'staff')
-  expect(await lookAt()).toBeNull()
+  expect(await lookAt()).toBe(false)
   await resume(orderId, 'fraud')
   expect(await stateOf(orderId)).toEqual(['processing', []])
   expect(await lookAt()).toBe(true)
