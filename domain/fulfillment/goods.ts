@@ -768,6 +768,11 @@ export class Goods {
 
   private move(shipment: ShipmentBook, to: ShipmentStatus, type: string, data: GoodsEvent['data'] = {}): void {
     shipment.status = to
+    // It moves: whoever has it may take their time again.
+    if (isInside(to) && to !== 'allocated') {
+      shipment.dueAt = this.inHours(WAREHOUSE_PATIENCE_HOURS)
+      shipment.needsDecision = false
+    }
     this.tell(type, { shipment_id: shipment.id, ...data })
   }
 
