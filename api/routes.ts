@@ -10,6 +10,7 @@ import { imageRoutes } from './catalog/image-routes'
 import { importRoutes } from './import/routes'
 import { invariantRoutes } from './support/invariant-routes'
 import { inventoryRoutes } from './inventory/routes'
+import { documentRoutes } from './order/document-routes'
 import { orderRoutes } from './order/routes'
 import { pageRoutes } from './page/routes'
 import { productRoutes } from './catalog/product-routes'
@@ -46,6 +47,7 @@ export const routes: readonly Route[] = [
   ...paymentMethodRoutes,
   ...webhookRoutes,
   ...orderRoutes,
+  ...documentRoutes,
   ...cancelRoutes,
   ...captureRoutes,
   ...refundRoutes,
