@@ -211,12 +211,7 @@ export async function creditNote({ order, billingAddress, refunds, storeName }: 
   if (!first) throw new Error('There is no refund')
   const number = notes.length === 1 ? creditNoteNumber(order, first.first.number) : order.number
   const createdAt = first.first.createdAt
-  const paper = new Paper({
-    kind: notes.length === 1 ? 'Credit note' : 'Credit notes',
-    number,
-    seller: storeName,
-    createdAt,
-  })
+  const paper = new Paper({ kind: 'Credit note', number, seller: storeName, createdAt })
   for (const note of notes) {
     paper.begin([
       ['Credit note number', creditNoteNumber(order, note.first.number)],

@@ -115,8 +115,9 @@ export class Paper {
     this.y = Math.max(...ends) + 14
   }
 
+  /** Above a table: not alone at the foot of a page. */
   title(text: string): void {
-    this.keep(60)
+    this.keep(100)
     this.y = this.text(text, this.left(WIDTH), { size: 11, isBold: true }) + 4
   }
 

@@ -25,12 +25,12 @@ async function paidOrder(): Promise<OrderId> {
   await pool.query(`update orders set subtotal = 200, shipping = 495, total = 695 where id = $1`, [id])
   await pool.query(
     `insert into payment (id, order_id, attempt, key, provider, method, amount, currency, status, outcome, captured)
-     values ($1, $2, 1, $1, 'sandbox', 'pm', 695, 'GBP', 'captured', 'completed', 695)`,
+     values ($1, $2, 1, gen_random_uuid(), 'sandbox', 'pm', 695, 'GBP', 'captured', 'completed', 695)`,
     [newId('payment'), id],
   )
   await pool.query(
     `insert into capture (id, order_id, payment_id, number, key, amount, currency, status, cause, at_work)
-     select $1, order_id, id, 1, $1, 695, 'GBP', 'succeeded', 'staff', false from payment where order_id = $2`,
+     select $1, order_id, id, 1, gen_random_uuid(), 695, 'GBP', 'succeeded', 'staff', false from payment where order_id = $2`,
     [newId('capture'), id],
   )
   return id
@@ -40,7 +40,7 @@ async function refund(orderId: OrderId, number: number, status: string): Promise
   const id = newId('refund')
   await api.database.pool.query(
     `insert into refund (id, request_id, order_id, payment_id, number, key, amount, currency, status, cause, reason_code, at_work)
-     select $1, $1, order_id, id, $3, $1, 10 * $3, 'GBP', $4, 'staff', 'goodwill', false from payment where order_id = $2`,
+     select $1, $1, order_id, id, $3::int, gen_random_uuid(), 10 * $3::int, 'GBP', $4, 'staff', 'goodwill', false from payment where order_id = $2`,
     [id, orderId, number, status],
   )
   return id
@@ -123,13 +123,13 @@ describe('the packing slip of an order', () => {
     const second = await shipment(orderId, 2, { sku: 'MUG-1', status: 'labelled' })
     await api.database.pool.query(
       `insert into label (id, shipment_id, order_id, number, key, carrier, service, address_version, status, tracking_number)
-       values ($1, $2, $3, 1, $1, 'sandbox', 'express', 1, 'live', $1)`,
+       values ($1, $2, $3, 1, gen_random_uuid(), 'sandbox', 'express', 1, 'live', 'TRACK-1')`,
       [newId('label'), second, orderId],
     )
     const { headers, pages } = await read(orderId, `packing-slip.pdf?shipment_id=${second}`)
     expect(headers.get('content-disposition')).toMatch(/filename="packing-slip-HF-\d+-2\.pdf"/)
     expect(pages[0]).toEqual(expect.arrayContaining(['Parcel 2', '□ 1 Mug-1 Red mug', 'Units in all 1']))
-    expect(pages.flat().join('\n')).toMatch(/Main[^]*sandbox express[^]*Tracking number lbl_/)
+    expect(pages.flat().join('\n')).toMatch(/Main[^]*sandbox express[^]*Tracking number TRACK-1/)
   })
 
   it('is refused for what cannot be sent', async () => {
