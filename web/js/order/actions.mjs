@@ -64,10 +64,10 @@ export function askToCancel(order, headers, done) {
 const FIELDS = [
   ['name', 'Name', 'name', true, 200],
   ['line1', 'Street', 'address-line1', true, 200],
-  ['line2', 'Flat, floor', 'address-line2', false, 200],
+  ['line2', 'Flat, floor (optional)', 'address-line2', false, 200],
   ['city', 'City', 'address-level2', false, 100],
   ['postal_code', 'Postal code', 'postal-code', false, 20],
-  ['region', 'Region', 'address-level1', false, 100],
+  ['region', 'Region (optional)', 'address-level1', false, 100],
   ['country', 'Country (ISO code)', 'country', true, 2],
 ]
 
@@ -105,7 +105,7 @@ function addressField([name, label, autocomplete, required, maxlength], value) {
   return h(
     'div',
     { class: 'field' },
-    h('label', { for: id }, required ? label : `${label}, if there is one`),
+    h('label', { for: id }, label),
     h('input', { id, name, value: value ?? '', autocomplete, required, maxlength, 'aria-describedby': describedby }),
     h('p', { id: describedby, class: 'problem' }),
   )

@@ -49,9 +49,11 @@ function unpaid({ state, action }) {
 
 /** The order, which looks after itself: what happens to it is seen here soon, ever more rarely while nothing does. */
 function orderView(first, read, headers) {
-  const message = h('div', { id: 'message', role: 'status', tabindex: -1 })
+  const title = h('h1', {})
+  const message = h('p', { id: 'message', class: 'notice', role: 'status', tabindex: -1 })
   const content = h('div', {})
   let shown = ''
+  let status = ''
   let timer
   let lookAfter = FIRST_LOOK_MS
 
@@ -59,25 +61,29 @@ function orderView(first, read, headers) {
     const text = JSON.stringify(order)
     if (text === shown) return false
     shown = text
+    title.textContent = `${order.status === 'cancelled' ? 'Order' : 'Thank you: order'} ${order.number}`
+    // What was said last stays while nothing else is to be said.
+    if (status !== statusOf(order)) message.textContent = status = statusOf(order)
     replace(content, partsOf(order, { onCancel, onAddress }))
     return true
 
     function onCancel() {
-      askToCancel(order, headers, ({ status, body }) => {
-        say(status === 202 ? 'We are cancelling it. What you paid goes back to you.' : cancelledWords(body))
+      askToCancel(order, headers, ({ status: answered, body }) => {
         arrived(body)
+        if (answered === 202) say('We are cancelling it. What you paid goes back to you.')
+        else say(body.status === 'cancelled' ? statusOf(body) : 'What had not left yet is cancelled.')
       })
     }
     function onAddress() {
       askForAddress(order, headers, ({ body }) => {
-        say('It will be sent to the new address.')
         arrived(body)
+        say('It will be sent to the new address.')
       })
     }
   }
 
   function say(text) {
-    message.replaceChildren(h('p', { class: 'notice' }, text))
+    message.textContent = text
     // The button that was pressed may be gone: the reader goes on where it is said what was done.
     requestAnimationFrame(() => message.focus())
   }
@@ -114,7 +120,7 @@ function orderView(first, read, headers) {
   document.addEventListener('visibilitychange', look)
   draw(first)
   plan(first)
-  return [message, content]
+  return [title, message, content]
 }
 
 /** What was asked for and could not be answered at once: a cancellation that came too late, say. */
@@ -132,19 +138,10 @@ function replace(place, parts) {
   if (focused) document.getElementById(focused)?.focus()
 }
 
-function cancelledWords({ status, totals }) {
-  if (status !== 'cancelled') return 'What had not left yet is cancelled.'
-  return totals.refunded.amount > 0
-    ? `The order is cancelled. ${money(totals.refunded)} went back to you.`
-    : 'The order is cancelled. You pay nothing.'
-}
-
 function partsOf(order, { onCancel, onAddress }) {
   const may = (action) => order.actions.includes(action)
   const parcels = (order.shipments ?? []).filter(({ status }) => status !== 'cancelled')
   return [
-    h('h1', {}, order.status === 'cancelled' ? `Order ${order.number}` : `Thank you: order ${order.number}`),
-    h('p', { class: 'notice' }, statusOf(order)),
     h('p', { class: 'muted' }, 'Ordered on ', moment(order.created_at), `. We write to ${order.email}.`),
     h(
       'div',
@@ -162,13 +159,17 @@ function partsOf(order, { onCancel, onAddress }) {
           'Send to',
           addressOf(order.shipping_address),
           may('change_address') &&
-            h('button', { id: 'change-address', type: 'button', onclick: onAddress }, 'Change the address'),
+            h(
+              'button',
+              { id: 'change-address', type: 'button', class: 'second', onclick: onAddress },
+              'Change the address',
+            ),
         ),
         moneyPart(order),
         may('cancel') &&
           section(
             'Changed your mind?',
-            h('button', { id: 'cancel-order', type: 'button', onclick: onCancel }, 'Cancel the order'),
+            h('button', { id: 'cancel-order', type: 'button', class: 'second', onclick: onCancel }, 'Cancel the order'),
           ),
       ),
     ),
