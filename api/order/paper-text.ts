@@ -10,7 +10,7 @@ const LETTERS_MAX = 300
 const STACKED_MARKS = /(\p{M}{4})\p{M}+/gu
 const GAPS = /[\s\p{Cc}\p{Zl}\p{Zp}]+/gu
 /** What is not seen, such as marks that turn the direction of all that follows. Joiners shape Arabic and Persian words. */
-const UNSEEN = /(?![\u200c\u200d])[\p{Cf}\p{Cs}\u034f\u115f\u1160\u3164\ufe00-\ufe0f]/gu
+const UNSEEN = /(?![\u200c\u200d])[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cs}]/gu
 const MISSING = '\ufffd'
 
 /**
@@ -18,15 +18,14 @@ const MISSING = '\ufffd'
  * sees that something is missing.
  */
 export function printable(text: string, hasGlyph: (codePoint: number) => boolean): string {
-  const letters = [
-    ...text
-      .slice(0, LETTERS_MAX * 4)
-      .normalize('NFC')
-      .replace(UNSEEN, '')
-      .replace(GAPS, ' ')
-      .replace(STACKED_MARKS, '$1')
-      .trim(),
-  ]
+  const clean = text
+    .slice(0, LETTERS_MAX * 4)
+    .normalize('NFC')
+    .replace(UNSEEN, '')
+    .replace(GAPS, ' ')
+    .replace(STACKED_MARKS, '$1')
+    .trim()
+  const letters = Array.from(clean)
   const shown = letters
     .slice(0, LETTERS_MAX)
     .map((letter) => (hasGlyph(letter.codePointAt(0) as number) ? letter : MISSING))
@@ -71,7 +70,7 @@ function partsOf(word: string, width: number, widthOf: (text: string) => number)
 }
 
 function shortened(line: string, width: number, widthOf: (text: string) => number): string {
-  const letters = [...line]
+  const letters = Array.from(line)
   while (letters.length > 0 && widthOf(`${letters.join('')}…`) > width) letters.pop()
   return `${letters.join('').trimEnd()}…`
 }

@@ -312,10 +312,13 @@ let opened: Fonts | null = null
 
 /** Opened once: to read their tables takes longer than to write a page. */
 function fonts(): Fonts {
-  opened ??= { regular: open('DejaVuSans.ttf'), bold: open('DejaVuSans-Bold.ttf') }
+  opened ??= {
+    regular: open(require.resolve('dejavu-fonts-ttf/ttf/DejaVuSans.ttf')),
+    bold: open(require.resolve('dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf')),
+  }
   return opened
 }
 
-function open(name: string): Font {
-  return create(readFileSync(require.resolve(`dejavu-fonts-ttf/ttf/${name}`))) as Font
+function open(path: string): Font {
+  return create(readFileSync(path)) as Font
 }

@@ -1,7 +1,7 @@
 import { printable, readsRightToLeft, runsOf, wrap } from '../../../api/order/paper-text'
 
 const all = () => true
-const widthOf = (text: string) => [...text].length
+const widthOf = (text: string) => Array.from(text).length
 
 describe('printable', () => {
   it.each([
