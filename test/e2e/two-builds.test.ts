@@ -41,7 +41,7 @@ afterAll(async () => {
 
 async function prepareWorkerB(): Promise<ProcessKeeper> {
   const name = 'worker-of-b'
-  const { ports, release } = await choosePorts(join(stack.folder, 'b'), { [name]: 28_950 }, () => undefined)
+  const { ports, release } = await choosePorts(stack.folder, { [name]: 28_950 }, () => undefined)
   releasePort = release
   const env = { ...stack.stack.env, BUILD_ID: B }
   const options = { folder: stack.folder, env, programs: join(ROOT, 'dist') }
