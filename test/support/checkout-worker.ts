@@ -9,7 +9,6 @@ import type { OrderWorkflows } from '../../activities/deps'
 import { type OutboxRow, readRow } from '../../db/platform/outbox'
 import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
-import { describeDeployment, describeQueue, makeCurrent, workerVersioning } from '../../deployment'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
@@ -20,11 +19,7 @@ import { createOrderWorkflows } from '../../workers/order-workflows'
 import { TASK_QUEUES } from '../../workflows/contract'
 import { startApi, type TestApi } from './http'
 import { Shop } from './shop'
-import { testNamespace } from './temporal'
-import { until } from './wait'
-
-/** They are versioned as in production: that has its part in what a checkout costs. */
-const BUILD_ID = 'test'
+import { TEST_VERSIONING, testBuildIsCurrent, testNamespace } from './temporal'
 
 /** API, workers of orders and payment provider in this process, on real services. No relay, no inbox, no sweep. */
 export interface CheckoutWorker {
@@ -69,7 +64,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       connection,
       namespace,
       taskQueue,
-      workerDeploymentOptions: workerVersioning(BUILD_ID),
+      workerDeploymentOptions: TEST_VERSIONING,
       ...workflows,
       activities: {
         ...createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
@@ -78,7 +73,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
     })
   const workers = await Promise.all([worker(TASK_QUEUES.checkout), worker(TASK_QUEUES.fulfillment)])
   const running = Promise.all(workers.map((each) => each.run()))
-  await until('its build is current', () => isCurrent(temporal))
+  await testBuildIsCurrent(temporal, TASK_QUEUES.checkout)
   const consumer = fulfillmentConsumer(pool, orders)
   return {
     api,
@@ -107,13 +102,6 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       await rm(journal, { force: true })
     },
   }
-}
-
-/** Once Temporal has heard of the workers. */
-async function isCurrent(temporal: Client): Promise<boolean> {
-  const deployment = await describeDeployment(temporal)
-  if (deployment && deployment.current === null) await makeCurrent(temporal, BUILD_ID, deployment.token)
-  return (await describeQueue(temporal, TASK_QUEUES.checkout)).current === BUILD_ID
 }
 
 function fail(error: unknown): void {
