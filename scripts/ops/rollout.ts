@@ -57,7 +57,8 @@ function readOptions(): Options {
 
 function seconds(text: string): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 86_400) throw new InvalidArgumentError('Seconds, from 1 to 86400.')
+  if (!Number.isInteger(value) || value < 1 || value > 86_400)
+    throw new InvalidArgumentError('Seconds, from 1 to 86400.')
   return value
 }
 
@@ -83,7 +84,9 @@ async function foretell(temporal: Client, buildId: string, { status }: Options):
 async function carryOut(temporal: Client, buildId: string, options: Options): Promise<void> {
   const before = await rollOut(temporal, { buildId, withinMs: options.within * 1_000, say: console.log })
   console.log(
-    before === buildId ? 'It was current before; nothing was changed.' : `It is current now, in place of ${before ?? 'none'}.`,
+    before === buildId
+      ? 'It was current before; nothing was changed.'
+      : `It is current now, in place of ${before ?? 'none'}.`,
   )
   if (options.moveStranded) {
     const moved = await moveStranded(temporal, RUNS_MAX)
@@ -108,7 +111,9 @@ async function reportOthers(temporal: Client, buildId: string): Promise<number> 
     if (lines.length === 0) continue
     isClear = false
     const missing = await unpolledBy(temporal, other)
-    console.log(`Open on ${other} (${missing.length === 0 ? 'its workers are there' : `no worker polls: ${missing.join(', ')}`}):`)
+    console.log(
+      `Open on ${other} (${missing.length === 0 ? 'its workers are there' : `no worker polls: ${missing.join(', ')}`}):`,
+    )
     for (const line of lines) console.log(`  ${line}`)
   }
   if (isClear) console.log('Nothing is open on any other build.')
@@ -138,7 +143,9 @@ async function drained(
   while (left > 0) {
     console.log(`Waiting for ${left} pinned ${left === 1 ? 'run' : 'runs'} to end …`)
     if (Date.now() > deadline)
-      throw new Error(`${left} of them are still open. Leave their workers running; \`npm run rollout -- --drain\` waits on.`)
+      throw new Error(
+        `${left} of them are still open. Leave their workers running; \`npm run rollout -- --drain\` waits on.`,
+      )
     left = await leftAfter(temporal, buildId, { left, deadline })
   }
   console.log('Nothing is pinned to another build: the workers of all others may be stopped.')

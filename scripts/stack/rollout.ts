@@ -38,7 +38,9 @@ export async function rollOut(temporal: Client, { buildId, withinMs, say }: Roll
     if (deployment?.current === buildId) break
     if (deployment !== null && (await makeCurrent(temporal, buildId, deployment.token)) === 'done') break
     if (Date.now() > deadline)
-      throw new Error(`Temporal does not take ${buildId} as the current build. Is somebody else rolling out another one?`)
+      throw new Error(
+        `Temporal does not take ${buildId} as the current build. Is somebody else rolling out another one?`,
+      )
     await delay(LOOK_AGAIN_MS)
   }
   await queuesTold(temporal, buildId, deadline)
@@ -66,7 +68,8 @@ async function queuesTold(temporal: Client, buildId: string, deadline: number): 
   for (;;) {
     const states = await Promise.all(POLLED.map(({ queue, kind }) => describeQueue(temporal, queue, kind)))
     if (states.every(({ current }) => current === buildId)) return
-    if (Date.now() > deadline) throw new Error(`Build ${buildId} is current, but not every task queue has heard of it yet.`)
+    if (Date.now() > deadline)
+      throw new Error(`Build ${buildId} is current, but not every task queue has heard of it yet.`)
     await delay(LOOK_AGAIN_MS)
   }
 }

@@ -57,7 +57,11 @@ export async function runVersions(deps: VersionsDeps, signal: AbortSignal): Prom
  * Makes this process's build current when none is; of several builds that begin at once, one wins. What comes later waits for
  * `npm run rollout`. False when none is current yet, as Temporal has not heard of this build.
  */
-export async function setFirst({ temporal, log, buildId }: Pick<VersionsDeps, 'temporal' | 'log' | 'buildId'>): Promise<boolean> {
+export async function setFirst({
+  temporal,
+  log,
+  buildId,
+}: Pick<VersionsDeps, 'temporal' | 'log' | 'buildId'>): Promise<boolean> {
   if ((await describeQueue(temporal, TASK_QUEUES.platform)).current !== null) return true
   const deployment = await describeDeployment(temporal)
   if (deployment === null) return false
