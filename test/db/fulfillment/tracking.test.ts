@@ -28,7 +28,7 @@ const told = (change: Partial<ToldTracking> = {}): ToldTracking => ({
 const receive = (...events: ToldTracking[]) => receiveTracking(database.pool, 'sandbox', events)
 const take = () => takeDueTracking(database.pool, 100)
 const makeDue = () => database.pool.query('update tracking_event set due_at = now() where done_at is null')
-const rows = async () => (await database.pool.query('select * from tracking_event order by event_id')).rows
+const rows = async () => (await database.pool.query('select * from tracking_event order by event_id, carrier')).rows
 
 describe('what carriers tell', () => {
   it('is kept once, however often it comes and however many at once', async () => {
