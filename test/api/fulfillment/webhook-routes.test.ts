@@ -203,9 +203,9 @@ describe('a webhook of a carrier', () => {
   })
 
   it('no line of the log holds what was sent or a secret', async () => {
-    await send({ change: { detail: 'Canary Buyer' } })
-    await send({ secret: OTHER_SECRET, change: { detail: 'Canary Buyer' } })
-    expect(logged.join('\n')).not.toMatch(/Canary|whsec_|of EasyPost/)
+    await send({ change: { detail: 'Marked Buyer' } })
+    await send({ secret: OTHER_SECRET, change: { detail: 'Marked Buyer' } })
+    expect(logged.join('\n')).not.toMatch(/Marked|whsec_|of EasyPost/)
   })
 })
 
