@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto'
-import { DAY_MS, durationOf, fateOf, journey, type Odds } from './journey'
+import { DAY_MS, durationOf, outcomeOf, journey, type Odds } from './journey'
 import { type LabelRecord, type LabelRequest, sameRequest, type Step } from './label'
 import type { LabelLine, Tombstone } from './label-line'
 import { ratesFor, refusalOf } from './services'
@@ -120,8 +120,8 @@ export class LabelStore {
     if (label.status === 'voided') return { refused: voided(label) }
     if (label.handed_over_at !== null) return { done: label }
     const start = this.#now()
-    const fate = behaviourOf(label.request.to).fate ?? fateOf(label.key, odds)
-    const plan = journey(fate, { start, days: label.days, speed: odds.speed })
+    const outcome = behaviourOf(label.request.to).outcome ?? outcomeOf(label.key, odds)
+    const plan = journey(outcome, { start, days: label.days, speed: odds.speed })
     return { done: this.#change({ ...label, handed_over_at: new Date(start).toISOString(), plan }) }
   }
 
@@ -229,10 +229,12 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Luhn's. */
 function checkDigit(digits: string): number {
-  const sum = [...digits].reverse().reduce((total, digit, place) => {
-    const doubled = Number(digit) * (place % 2 === 0 ? 2 : 1)
-    return total + (doubled > 9 ? doubled - 9 : doubled)
-  }, 0)
+  const sum = Array.from(digits)
+    .toReversed()
+    .reduce((total, digit, place) => {
+      const doubled = Number(digit) * (place % 2 === 0 ? 2 : 1)
+      return total + (doubled > 9 ? doubled - 9 : doubled)
+    }, 0)
   return (10 - (sum % 10)) % 10
 }
 
