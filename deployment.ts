@@ -101,14 +101,14 @@ export async function describeDeployment({
 }
 
 /**
- * From now on new work, and all that is not pinned, goes to workers of this build. `refused` when Temporal does not know the
- * build yet, when the deployment has changed since `token`, or when the build has no workers on a queue where the current one has.
+ * From now on new work, and all that is not pinned, goes to workers of this build: null. Else why Temporal refuses: it does not
+ * know the build yet, the deployment has changed since `token`, or the build lacks a queue that the current one serves.
  */
 export async function makeCurrent(
   { workflowService, options: { namespace } }: Client,
   buildId: string,
   token: Uint8Array,
-): Promise<'done' | 'refused'> {
+): Promise<string | null> {
   try {
     await workflowService.setWorkerDeploymentCurrentVersion({
       namespace,
@@ -116,9 +116,9 @@ export async function makeCurrent(
       buildId,
       conflictToken: token,
     })
-    return 'done'
+    return null
   } catch (error) {
-    if (codeOf(error) === NOT_FOUND || codeOf(error) === FAILED_PRECONDITION) return 'refused'
+    if (codeOf(error) === NOT_FOUND || codeOf(error) === FAILED_PRECONDITION) return (error as Error).message
     throw error
   }
 }

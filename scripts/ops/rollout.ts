@@ -90,7 +90,7 @@ async function carryOut(temporal: Client, buildId: string, options: Options): Pr
   )
   if (options.moveStranded) {
     const moved = await moveStranded(temporal, RUNS_MAX)
-    console.log(`${moved} checkouts of builds without workers were moved to it.`)
+    console.log(`Checkouts of builds without workers that were moved to it: ${moved}.`)
   }
   const pinned = await reportOthers(temporal, buildId)
   if (options.drain) await drained(temporal, buildId, { pinned, withinMs: options.drainWithin * 1_000 })

@@ -36,10 +36,11 @@ export async function rollOut(temporal: Client, { buildId, withinMs, say }: Roll
   for (;;) {
     const deployment = await describeDeployment(temporal)
     if (deployment?.current === buildId) break
-    if (deployment !== null && (await makeCurrent(temporal, buildId, deployment.token)) === 'done') break
+    const refusal = deployment && (await makeCurrent(temporal, buildId, deployment.token))
+    if (deployment && refusal === null) break
     if (Date.now() > deadline)
       throw new Error(
-        `Temporal does not take ${buildId} as the current build. Is somebody else rolling out another one?`,
+        `Temporal does not take ${buildId} as the current build: ${refusal ?? 'it does not know it yet'}.`,
       )
     await delay(LOOK_AGAIN_MS)
   }

@@ -217,7 +217,7 @@ class Supervisor {
         rollOut(temporal, { buildId, withinMs: ROLLOUT_MS }),
       )
       const moved = before === null ? 0 : await moveStranded(temporal, MOVED_MAX)
-      if (moved > 0) this.say(`            ${moved} open checkouts of an earlier build go on with this one`)
+      if (moved > 0) this.say(`            open checkouts of an earlier build that go on with this one: ${moved}`)
     } finally {
       await temporal.connection.close()
     }

@@ -8,12 +8,13 @@ import { checkoutWorkflowId, fulfillmentWorkflowId } from '../../domain/workflow
 import { workerProgram } from '../../scripts/stack/application'
 import { choosePorts } from '../../scripts/stack/ports'
 import { ProcessKeeper } from '../../scripts/stack/programs'
+import { startStack } from '../../scripts/stack/supervisor'
 import { connectTemporal } from '../../temporal'
 import { Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'
 
-/** Workers of two builds on one shop. Their code is the same: which of them gets what is Temporal's to say, not theirs. */
+/** Workers of several builds on one shop. Their code is the same: which of them gets what is Temporal's to say, not theirs. */
 const A = 'build-a'
 const B = 'build-b'
 
@@ -166,3 +167,27 @@ test('a checkout ends on the build that began it; fulfillment goes on with the n
   expect(new Set(await buildsOf(checkoutWorkflowId(revived.orderId)))).toEqual(new Set([A]))
   expect(await rollout('--drain')).toMatch(/Nothing is pinned to another build/)
 }, 240_000)
+
+test('a stack that starts with another build takes along what an earlier one left open', async () => {
+  const left = await waiting()
+  await workerB.stop()
+  await stack.stack.stop()
+  const said: string[] = []
+  const again = await startStack({
+    folder: stack.folder,
+    given: stack.stack.services,
+    namespace: stack.stack.env['TEMPORAL_NAMESPACE'] as string,
+    env: { BUILD_ID: 'build-c' },
+    say: (line) => said.push(line),
+  })
+  try {
+    expect(said.join('\n')).toMatch(/open checkouts of an earlier build that go on with this one: 1/)
+    const { apis, admin_key: adminKey, sandbox } = again.file
+    shop = new Shop({ apis, adminKey, sandbox, database: stack.database })
+    await paid(left)
+    const builds = await buildsOf(checkoutWorkflowId(left.orderId))
+    expect([builds[0], builds.at(-1)]).toEqual([B, 'build-c'])
+  } finally {
+    await again.stop()
+  }
+}, 120_000)

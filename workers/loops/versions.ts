@@ -67,7 +67,7 @@ export async function setFirst({
   if (deployment === null) return false
   // The queue hears of it a moment later.
   if (deployment.current !== null) return true
-  if ((await makeCurrent(temporal, buildId, deployment.token)) === 'refused') return false
+  if ((await makeCurrent(temporal, buildId, deployment.token)) !== null) return false
   log.info({ buildId }, 'no build of the workers was current: this one is now')
   return true
 }
