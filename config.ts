@@ -78,6 +78,13 @@ export const settingsSchema = z.object({
   PUBLIC_URL: z.string().default('').describe('address of the API as callers see it; default: from host and port'),
   WORKER_HOST: z.string().default('127.0.0.1').describe("address of a worker's own /livez, /readyz and /metrics"),
   WORKER_PORT: port.default(0).describe("port of a worker's own /livez, /readyz and /metrics; 0 picks a free one"),
+  STORE_NAME: z
+    .string()
+    .trim()
+    .min(1)
+    .max(200)
+    .default('Holdfast')
+    .describe('who sells: the name on invoices and slips'),
   SANDBOX_URL: z.string().default('http://127.0.0.1:4010').describe('the sandbox payment provider'),
   SANDBOX_WEBHOOK_SECRET: z
     .string()
