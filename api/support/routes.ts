@@ -149,14 +149,14 @@ const getTimeline = defineRoute({
 
 const repairRequest = z
   .strictObject({
-    action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
+    action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'reroute', 'cancelShipment', 'resume']),
     step: z.string().min(1).max(100).optional(),
     object: z
       .string()
       .min(1)
       .max(100)
       .optional()
-      .meta({ description: 'of which payment, capture or refund; needed when several cases fit' }),
+      .meta({ description: 'of which payment, capture, refund, shipment or label; needed when several cases fit' }),
     outcome: z.enum(['done', 'not_done']).optional(),
     reason_code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as checked_with_provider.'),
     note: z.string().max(2_000).optional().meta({ description: 'kept with the repair, never sent to the workflow' }),
