@@ -84,6 +84,12 @@ describe('workflow code', () => {
         'disputed-then-lost',
         'authorization-renewed',
         'release-without-an-answer',
+        'sent-by-itself-then-completed',
+        'sent-by-people-then-completed',
+        'labelled-then-cancelled',
+        'capture-refused-then-parcel-cancelled',
+        'label-refused-then-cancelled',
+        'parcel-lost-then-replaced',
       ]),
     )
   })
