@@ -149,7 +149,7 @@ const getTimeline = defineRoute({
 
 const repairRequest = z
   .strictObject({
-    action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
+    action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'reroute', 'cancelShipment', 'resume']),
     step: z.string().min(1).max(100).optional(),
     object: z
       .string()
