@@ -70,16 +70,20 @@ async function isUndone({ id, sku, shipment }: Parcel, quantity = 1): Promise<vo
 }
 
 describe('before its label, a parcel is undone', () => {
-  it.each(['allocated', 'picking', 'packed'])('%s', async (status) => {
-    const one = await parcel()
-    if (status !== 'allocated') await parcels.step(one.shipment, 'pick')
-    if (status === 'packed') await parcels.step(one.shipment, 'pack')
-    expect(await parcels.read(one.shipment)).toMatchObject({ status })
-    expect((await parcels.order(one.id)).actions).toContain('cancel')
-    expect([200, 202]).toContain((await parcels.cancel(one.id)).status)
-    await isUndone(one)
-    expect(await parcels.labels(one.id)).toEqual([])
-  }, 90_000)
+  it.each(['allocated', 'picking', 'packed'])(
+    '%s',
+    async (status) => {
+      const one = await parcel()
+      if (status !== 'allocated') await parcels.step(one.shipment, 'pick')
+      if (status === 'packed') await parcels.step(one.shipment, 'pack')
+      expect(await parcels.read(one.shipment)).toMatchObject({ status })
+      expect((await parcels.order(one.id)).actions).toContain('cancel')
+      expect([200, 202]).toContain((await parcels.cancel(one.id)).status)
+      await isUndone(one)
+      expect(await parcels.labels(one.id)).toEqual([])
+    },
+    90_000,
+  )
 })
 
 describe('with a live label', () => {

@@ -74,23 +74,24 @@ together(
       expect(await shop.stock(sku)).toEqual({ on_hand: 0, reserved: 0, available: 0 })
     },
 
-    'a lost parcel cannot be sent once more without stock: its case stays, until the customer has their money': async () => {
-      const { id, total } = await sent('sandbox:lost')
-      await stalled(id)
-      expect(await reroute(id)).toMatchObject({ status: 202 })
-      await until(
-        'its case is open again',
-        () => shop.cases(id),
-        (open) => open.length === 1,
-        WITHIN_MS,
-      )
-      expect((await parcels.order(id)).shipments).toHaveLength(1)
-      const refund = { all: true, reason_code: 'parcel_lost' }
-      expect((await shop.admin('post', `/v1/admin/orders/${id}/refunds`, refund)).status).toBeLessThan(300)
-      await parcels.repaired(id, { action: 'resolveStep', outcome: 'done' })
-      await parcels.orderBecomes(id, 'completed')
-      expect(await parcels.moneyTaken(id)).toEqual({ captured: total, refunded: total })
-    },
+    'a lost parcel cannot be sent once more without stock: its case stays, until the customer has their money':
+      async () => {
+        const { id, total } = await sent('sandbox:lost')
+        await stalled(id)
+        expect(await reroute(id)).toMatchObject({ status: 202 })
+        await until(
+          'its case is open again',
+          () => shop.cases(id),
+          (open) => open.length === 1,
+          WITHIN_MS,
+        )
+        expect((await parcels.order(id)).shipments).toHaveLength(1)
+        const refund = { all: true, reason_code: 'parcel_lost' }
+        expect((await shop.admin('post', `/v1/admin/orders/${id}/refunds`, refund)).status).toBeLessThan(300)
+        await parcels.repaired(id, { action: 'resolveStep', outcome: 'done' })
+        await parcels.orderBecomes(id, 'completed')
+        expect(await parcels.moneyTaken(id)).toEqual({ captured: total, refunded: total })
+      },
 
     'a lost parcel that turns up closes its case': async () => {
       const { id } = await sent('sandbox:found')

@@ -57,9 +57,15 @@ describe('a warehouse that people run', () => {
       label_url: `/v1/admin/shipments/${shipment.id}/label.pdf`,
       expected_at: expect.any(String),
     })
-    const label = await fetch(stack.api + labelled.label_url, { headers: { authorization: `Bearer ${stack.adminKey}` } })
+    const label = await fetch(stack.api + labelled.label_url, {
+      headers: { authorization: `Bearer ${stack.adminKey}` },
+    })
     expect([label.status, label.headers.get('content-type')]).toEqual([200, 'application/pdf'])
-    expect(Buffer.from(await label.arrayBuffer()).subarray(0, 5).toString()).toBe('%PDF-')
+    expect(
+      Buffer.from(await label.arrayBuffer())
+        .subarray(0, 5)
+        .toString(),
+    ).toBe('%PDF-')
     expect(await parcels.captures(id)).toEqual([])
     expect(await shop.stock(sku)).toEqual({ on_hand: 5, reserved: 2, available: 3 })
 
@@ -170,19 +176,23 @@ describe('two warehouses', () => {
   it.each([
     ['that can be taken once only is taken whole with the first', 'pm_sandbox_single_capture', 1],
     ['that was taken at once is not taken again', 'pm_sandbox_captured_at_once', 0],
-  ])('money %s', async (_how, method, captures) => {
-    const { id, total, ids } = await splitOrder(method)
-    for (const shipment of ids) {
-      await parcels.labelled(shipment)
-      await parcels.shipped(shipment)
-      expect(await parcels.moneyTaken(id)).toEqual({ captured: total, refunded: 0 })
-    }
-    const ours = (await parcels.order(id)).events.filter(
-      ({ type }: { type: string }) => type === 'payment.capture_requested',
-    )
-    expect(ours).toHaveLength(captures)
-    await isOver(id, total)
-  }, 120_000)
+  ])(
+    'money %s',
+    async (_how, method, captures) => {
+      const { id, total, ids } = await splitOrder(method)
+      for (const shipment of ids) {
+        await parcels.labelled(shipment)
+        await parcels.shipped(shipment)
+        expect(await parcels.moneyTaken(id)).toEqual({ captured: total, refunded: 0 })
+      }
+      const ours = (await parcels.order(id)).events.filter(
+        ({ type }: { type: string }) => type === 'payment.capture_requested',
+      )
+      expect(ours).toHaveLength(captures)
+      await isOver(id, total)
+    },
+    120_000,
+  )
 })
 
 it('an order with nothing due is sent all the same', async () => {
@@ -238,7 +248,12 @@ describe('the money of a parcel', () => {
     expect(await parcels.read(shipment)).toMatchObject({ status: 'cancelled' })
     expect(await shop.stock(sku)).toEqual({ on_hand: 1, reserved: 0, available: 1 })
     await until('it is voided', () => parcels.labels(id), isVoided, WITHIN_MS)
-    await until('it is let go', () => shop.chargeStates(id), (states) => states.join() === 'voided', WITHIN_MS)
+    await until(
+      'it is let go',
+      () => shop.chargeStates(id),
+      (states) => states.join() === 'voided',
+      WITHIN_MS,
+    )
   }, 120_000)
 
   it('is taken before, where staff ask for it; then it leaves without another capture', async () => {

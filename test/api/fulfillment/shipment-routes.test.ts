@@ -171,7 +171,9 @@ describe('label', () => {
   it('comes after pack; one is bought, however often and at once it is asked for', async () => {
     const { id, orderId } = await packed()
     const key = randomUUID()
-    const answers = await Promise.all([key, key, ...Array.from({ length: 3 }, randomUUID)].map((one) => parcels.step(id, 'label', {}, one)))
+    const answers = await Promise.all(
+      [key, key, ...Array.from({ length: 3 }, randomUUID)].map((one) => parcels.step(id, 'label', {}, one)),
+    )
     for (const { status, body } of answers)
       if (status === 409) expect(body.code).toBe('request_in_progress')
       else expect([200, 202]).toContain(status)
@@ -240,7 +242,9 @@ describe('ship', () => {
   it('comes after the label, takes the money once, and is done once', async () => {
     const { id, orderId, total } = await labelled()
     const key = randomUUID()
-    const answers = await Promise.all([key, key, randomUUID(), randomUUID()].map((one) => parcels.step(id, 'ship', {}, one)))
+    const answers = await Promise.all(
+      [key, key, randomUUID(), randomUUID()].map((one) => parcels.step(id, 'ship', {}, one)),
+    )
     for (const { status, body } of answers)
       if (status === 409) expect(body.code).toBe('request_in_progress')
       else expect([200, 202]).toContain(status)
