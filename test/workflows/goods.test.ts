@@ -81,7 +81,7 @@ const detailsOf = async ({ handle }: Started): Promise<string> =>
 
 async function countOf({ handle }: Started, kind: string): Promise<number> {
   const { events } = await handle.fetchHistory()
-  return (events ?? []).filter((event) => `${kind}EventAttributes` in event).length
+  return (events ?? []).filter((event) => Object.keys(event).includes(`${kind}EventAttributes`)).length
 }
 
 describe('the goods of a confirmed order', () => {
