@@ -4,17 +4,20 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client as TemporalClient } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils'
-import { ROOT } from '../../config'
+import { ROOT, VERSION } from '../../config'
 import { createPool, type Pool } from '../../db/pool'
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { ImportId, OrderId, PaymentId } from '../../domain/ids'
 import { isOpen, type OrderStatus } from '../../domain/order'
 import {
   checkoutWorkflowId,
   expiryWorkflowId,
   fulfillmentWorkflowId,
+  importWorkflowId,
+  reindexWorkflowId,
   settlementWorkflowId,
 } from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
+import { auditStart, recommendationsStart, reconciliationStart, WORKFLOWS } from '../../workflows/contract'
 import { Client } from '../chaos/client'
 import { closeDisputes, openDisputes, readCharges, settleRefund } from '../chaos/sandbox'
 import { removePostgresData } from '../stack/postgres'
@@ -22,12 +25,13 @@ import { type Stack, startStack } from '../stack/supervisor'
 
 /**
  * Records one history of each path through the workflows, from a real run on a stack of its own, into
- * test/replay/histories. The tests replay them with today's workflow code: what they do not follow any more would break
- * the orders that are under way when it is deployed.
+ * test/replay/histories/<version>. Those of earlier versions stay: orders that these began may be under way. The tests replay
+ * all with today's workflow code: what they do not follow any more would break at a deployment.
  *
- *   npm run record-history
+ *   npm run record-history               all paths of this version, in place of what it had
+ *   npm run record-history -- paid …     these alone
  */
-const HISTORIES = join(ROOT, 'test', 'replay', 'histories')
+const HISTORIES = join(ROOT, 'test', 'replay', 'histories', VERSION)
 const FOLDER = join(ROOT, '.holdfast', 'record-history')
 const ENVIRONMENT = { CHECKOUT_HOLD_SECONDS: '15', ATTENTION_AFTER_SECONDS: '2', CHECKOUT_WAIT_MS: '8000' }
 const PATIENCE_MS = 90_000
@@ -228,6 +232,43 @@ const PATHS: Readonly<Record<string, Path>> = {
   },
 }
 
+/** Those that belong to no order. */
+const PLATFORM_PATHS: Readonly<Record<string, Path>> = {
+  async import({ stack, client }) {
+    const answer = await client.send({
+      method: 'POST',
+      path: '/v1/admin/imports',
+      adminKey: stack.file.admin_key,
+      file: { type: 'text/csv', bytes: new TextEncoder().encode('sku,title,price\nREC-1,Recorded,5.00\nREC-2,,\n') },
+    })
+    if (answer.status !== 202) throw new Error(`The import was answered ${JSON.stringify(answer.body)}`)
+    return importWorkflowId(answer.body['id'] as ImportId)
+  },
+
+  async reindex({ stack, client }) {
+    const path = '/v1/admin/search/reindex'
+    const answer = await client.send({ method: 'POST', path, adminKey: stack.file.admin_key, body: {} })
+    if (answer.status !== 202) throw new Error(`${path} was answered ${JSON.stringify(answer.body)}`)
+    return reindexWorkflowId('postgres')
+  },
+
+  async audit({ temporal }) {
+    return (await temporal.workflow.start(WORKFLOWS.audit, auditStart('recorded'))).workflowId
+  },
+
+  recommendations: ({ temporal }) => startNow(temporal, recommendationsStart()),
+  reconciliation: ({ temporal }) => startNow(temporal, reconciliationStart()),
+}
+
+/** What a schedule starts, under an id beside those that it gives. */
+async function startNow(
+  temporal: TemporalClient,
+  { workflowType, workflowId, taskQueue, args }: ReturnType<typeof recommendationsStart | typeof reconciliationStart>,
+): Promise<string> {
+  const handle = await temporal.workflow.start(workflowType, { workflowId: `${workflowId}-now`, taskQueue, args })
+  return handle.workflowId
+}
+
 /** Those that need something to fail, or to be otherwise for all, one after another. */
 const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
   async 'refused-at-placing'(recorder) {
@@ -295,6 +336,7 @@ const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
 }
 
 async function main(): Promise<void> {
+  const wanted = wantedPaths(process.argv.slice(2))
   deleteData()
   const stack = await startStack({ folder: FOLDER, durable: false, portOffset: 15_000, env: ENVIRONMENT })
   const temporal = await connectTemporal({ ...stack.services, TEMPORAL_NAMESPACE: 'default' })
@@ -305,18 +347,34 @@ async function main(): Promise<void> {
   const recorder = { stack, pool, temporal, client: new Client(stack.file.apis) }
   // What is delivered is complete.
   await pool.query('update store_settings set return_window_days = 0')
-  rmSync(HISTORIES, { recursive: true, force: true })
+  if (wanted.isAll) rmSync(HISTORIES, { recursive: true, force: true })
   mkdirSync(HISTORIES, { recursive: true })
   try {
-    await record(recorder, 'expiry', someRounds)
-    await Promise.all(Object.entries(PATHS).map(([name, path]) => record(recorder, name, path)))
-    for (const [name, path] of Object.entries(PATHS_WITH_FAULTS)) await record(recorder, name, path)
+    if (wanted.has('expiry')) await record(recorder, 'expiry', someRounds)
+    await Promise.all(wanted.of(PATHS).map(([name, path]) => record(recorder, name, path)))
+    for (const paths of [PATHS_WITH_FAULTS, PLATFORM_PATHS])
+      for (const [name, path] of wanted.of(paths)) await record(recorder, name, path)
   } finally {
     await pool.end()
     await temporal.connection.close()
     await stack.stop()
     deleteData()
   }
+}
+
+interface Wanted {
+  readonly isAll: boolean
+  has(name: string): boolean
+  of(paths: Readonly<Record<string, Path>>): [string, Path][]
+}
+
+/** No names: all paths. */
+function wantedPaths(names: readonly string[]): Wanted {
+  const known = ['expiry', ...[PATHS, PATHS_WITH_FAULTS, PLATFORM_PATHS].flatMap(Object.keys)]
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length > 0) throw new Error(`There is no path ${unknown.join(', ')}. There are: ${known.join(', ')}.`)
+  const has = (name: string): boolean => names.length === 0 || names.includes(name)
+  return { isAll: names.length === 0, has, of: (paths) => Object.entries(paths).filter(([name]) => has(name)) }
 }
 
 function deleteData(): void {

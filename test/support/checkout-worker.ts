@@ -21,7 +21,7 @@ import { createOrderWorkflows } from '../../workers/order-workflows'
 import { TASK_QUEUES } from '../../workflows/contract'
 import { startApi, type TestApi } from './http'
 import { Shop } from './shop'
-import { testNamespace } from './temporal'
+import { TEST_VERSIONING, testBuildIsCurrent, testNamespace } from './temporal'
 
 /** API, workers of orders, payment provider and carrier in this process, on real services. No relay, no inbox, no sweep. */
 export interface CheckoutWorker {
@@ -78,6 +78,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       connection,
       namespace,
       taskQueue,
+      workerDeploymentOptions: TEST_VERSIONING,
       ...workflows,
       activities: {
         ...createActivities({
@@ -96,6 +97,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
     })
   const workers = await Promise.all([worker(TASK_QUEUES.checkout), worker(TASK_QUEUES.fulfillment)])
   const running = Promise.all(workers.map((each) => each.run()))
+  await testBuildIsCurrent(temporal, TASK_QUEUES.checkout)
   const consumer = fulfillmentConsumer(pool, orders, { warn: fail })
   return {
     api,
