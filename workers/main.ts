@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -101,6 +102,8 @@ async function main(): Promise<void> {
   await listen(server, settings)
 
   const stopping = new AbortController()
+  // Every loop listens for the end.
+  setMaxListeners(0, stopping.signal)
   const loops = queues.includes('platform')
     ? startLoops({ settings, pool, redis, providers, carriers, temporal, search, orders, log }, stopping.signal)
     : []

@@ -48,8 +48,7 @@ async function packed(word?: string): Promise<Sent> {
 }
 
 const stalled = (id: string) => parcels.caseOf(id, 'fulfillment_stalled')
-const reroute = (id: string) =>
-  shop.admin('post', `/v1/admin/orders/${id}/repairs`, { action: 'reroute', reason_code: 'lost' })
+const reroute = (id: string) => parcels.repair(id, { action: 'reroute' })
 
 together(
   {
@@ -57,7 +56,7 @@ together(
       const { id, sku, total, shipment } = await sent('sandbox:lost', 2)
       expect(await stalled(id)).toMatchObject({ step: 'decideParcel', object: shipment })
       expect(await parcels.order(id)).toMatchObject({ status: 'shipped', shipments: [{ status: 'lost' }] })
-      expect(await reroute(id)).toMatchObject({ status: 202 })
+      await reroute(id)
       const [, replacement] = await parcels.shipments(id, 2)
       expect(replacement).toMatchObject({ replaces: shipment, lines: [{ sku, quantity: 1 }] })
       // Its address loses it again, and then nobody sends it once more.
@@ -78,7 +77,7 @@ together(
       async () => {
         const { id, total } = await sent('sandbox:lost')
         await stalled(id)
-        expect(await reroute(id)).toMatchObject({ status: 202 })
+        await reroute(id)
         await until(
           'its case is open again',
           () => shop.cases(id),
@@ -200,8 +199,7 @@ together(
       const { id } = await parcels.paid({ lines: { [sku]: 1 }, word: 'sandbox:refused' })
       const { object } = await stalled(id)
       expect(await stalled(id)).toMatchObject({ step: 'buyLabel' })
-      const retry = { action: 'retryStep', reason_code: 'address_checked' }
-      expect(await shop.admin('post', `/v1/admin/orders/${id}/repairs`, retry)).toMatchObject({ status: 202 })
+      await parcels.repair(id, { action: 'retryStep' })
       await until(
         'another label is refused',
         () => shop.cases(id),

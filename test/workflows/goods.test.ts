@@ -81,7 +81,7 @@ const detailsOf = async ({ handle }: Started): Promise<string> =>
 
 async function countOf({ handle }: Started, kind: string): Promise<number> {
   const { events } = await handle.fetchHistory()
-  return (events ?? []).filter((event) => `${kind}EventAttributes` in event).length
+  return (events ?? []).filter((event) => Object.keys(event).includes(`${kind}EventAttributes`)).length
 }
 
 describe('the goods of a confirmed order', () => {
@@ -158,15 +158,6 @@ describe('the goods of a confirmed order', () => {
     await isIdle(begun)
     await hasEnded(begun)
   }, 90_000)
-
-  it('that are over wait for their money', async () => {
-    const begun = await begin((goods) => {
-      goods.isOver = true
-    })
-    await waitForCalls('advanceGoods', 1)
-    expect((await begun.handle.describe()).status.name).toBe('RUNNING')
-    await end(begun)
-  }, 60_000)
 })
 
 describe('a carrier that does not answer', () => {
@@ -318,18 +309,12 @@ describe('several things at once', () => {
   it('lose nothing that is told while no worker runs', async () => {
     const begun = await begin((goods) => goods.parcel('lost'))
     await waitForCalls('openCase', 1)
-    let repaired: Promise<unknown> = Promise.resolve()
     await worker.pauseWhile(async () => {
       begun.goods.buy()
       await tell(begun)
-      repaired = repair(begun, 'retryStep')
-      await until(
-        'the repair has reached the server',
-        async () => (await begun.handle.describe()).raw.workflowExecutionInfo?.historyLength,
-        Boolean,
-      )
     })
-    await repaired
+    await waitForCalls('buyLabel', 1)
+    await repair(begun, 'retryStep')
     await isIdle(begun)
     await end(begun)
     expect(called('buyLabel')).toHaveLength(1)
