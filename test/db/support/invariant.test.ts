@@ -24,7 +24,7 @@ beforeAll(async () => {
   }
   await describeProducts()
   await database.pool.query('update outbox set published_at = now()')
-}, 30_000)
+}, 120_000)
 afterAll(() => database.drop())
 
 const { cancel, confirm, placed } = orderStatements(() => database.pool)
