@@ -12,6 +12,7 @@ import { imageRoutes } from './catalog/image-routes'
 import { importRoutes } from './import/routes'
 import { invariantRoutes } from './support/invariant-routes'
 import { inventoryRoutes } from './inventory/routes'
+import { documentRoutes } from './order/document-routes'
 import { orderRoutes } from './order/routes'
 import { pageRoutes } from './page/routes'
 import { productRoutes } from './catalog/product-routes'
@@ -55,6 +56,7 @@ export const routes: readonly Route[] = [
   ...orderRoutes,
   ...addressRoutes,
   ...holdRoutes,
+  ...documentRoutes,
   ...cancelRoutes,
   ...captureRoutes,
   ...refundRoutes,

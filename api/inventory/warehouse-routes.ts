@@ -51,7 +51,7 @@ const fields = {
 const getWarehouses = defineRoute({
   method: 'get',
   path: '/v1/admin/warehouses',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'List the warehouses',
   caller: { admin: 'inventory', access: 'read' },
   query: listPageQuery,
@@ -66,7 +66,7 @@ const getWarehouses = defineRoute({
 const postWarehouse = defineRoute({
   method: 'post',
   path: '/v1/admin/warehouses',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'Make a warehouse',
   caller: { admin: 'inventory', access: 'write' },
   body: z.strictObject({
@@ -100,7 +100,7 @@ const postWarehouse = defineRoute({
 const getWarehouse = defineRoute({
   method: 'get',
   path: '/v1/admin/warehouses/{id}',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'Read a warehouse, to change it',
   caller: { admin: 'inventory', access: 'read' },
   params: pathId('warehouse'),
@@ -111,7 +111,7 @@ const getWarehouse = defineRoute({
 const patchWarehouse = defineRoute({
   method: 'patch',
   path: '/v1/admin/warehouses/{id}',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'Change a warehouse',
   description:
     'Takes the ETag of what you read in `If-Match`. What is left out stays; null empties. Orders that are placed from then on go by it.',

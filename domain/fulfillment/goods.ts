@@ -312,7 +312,7 @@ export class Goods {
     if (label.status !== 'claimed') return
     label.status = 'refused'
     label.failureCode = code
-    label.atWork = !this.answer('label', label.shipmentId, 'label_refused')
+    label.atWork = !this.answer('label', label.shipmentId, code)
     this.tell('shipment.label_refused', { shipment_id: label.shipmentId, label_id: id, code })
   }
 
@@ -880,7 +880,7 @@ export class Goods {
   private nextLook(): string | null {
     if (!this.isAlive) return null
     const times = this.shipments
-      .filter(({ needsDecision, status }) => !needsDecision && !(this.isHeld && isInside(status)))
+      .filter(({ needsDecision, status }) => !needsDecision && !(isInside(status) && this.isHeld))
       .map(({ dueAt }) => dueAt)
       .concat(this.order.status === 'delivered' && this.isAllThere() ? [this.order.completesAt] : [])
     return times.reduce((first, at) => (first === null || (at !== null && at < first) ? at : first), null)
