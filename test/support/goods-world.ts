@@ -457,6 +457,7 @@ export class GoodsWorld {
       this.pass(RETURN_WINDOW_DAYS * 24)
       this.advance()
     }
+    this.advance()
     for (const label of this.goods.labels) {
       this.do((goods) => goods.decideLabel(label.id, 'retry'))
       this.askCarrier(this.goods.label(label.id), 'well')
