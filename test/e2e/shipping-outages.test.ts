@@ -26,12 +26,12 @@ beforeAll(async () => {
   parcels = new Parcels(shop, stack.stack.file.carrier)
   await parcels.settings({ return_window_days: 0 })
   manual = await parcels.warehouse('manual')
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await cutOff?.close()
   await stack?.stop()
   rmSync(faults, { recursive: true, force: true })
-}, 30_000)
+}, 60_000)
 
 async function bought(warehouse: string): Promise<{ id: string; sku: string; total: number; shipment: string }> {
   const sku = await parcels.product({ [warehouse]: 1 })

@@ -5,6 +5,9 @@ import { type CheckoutWorker, startCheckoutWorker } from '../../support/checkout
 import type { Answer } from '../../support/http'
 import { Parcels } from '../../support/parcels'
 
+// Carrier and payment provider are away for a while in some of these, and found to be back with a delay.
+jest.setTimeout(120_000)
+
 let rig: CheckoutWorker
 let parcels: Parcels
 let warehouse: string
