@@ -129,10 +129,10 @@ it('wherever its worker dies, a parcel has one label, one capture, and leaves on
     'it is over',
     () => parcels.order(id),
     ({ status }) => status === 'completed',
-    240_000,
+    540_000,
   )
   await isSentOnce({ id, sku, total })
   expect(POINTS.filter((point) => existsSync(join(faults, point)))).toEqual([])
-}, 300_000)
+}, 600_000)
 
 it('afterwards every invariant holds', () => auditHolds(shop), 90_000)
