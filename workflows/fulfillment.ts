@@ -49,11 +49,9 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
 
 /** Money first, for a parcel may wait for it; and again whenever the goods claim some. */
 async function lead(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
-  let moves = money.moves
   while (money.mustWork || goods.mustWork) {
     await money.work()
-    if (money.moves !== moves) goods.readAgain()
-    moves = money.moves
+    goods.follow(money.moves)
     await goods.work()
     if (goods.isOver !== money.isOver && goods.isIdle) money.readAgain()
   }
@@ -82,6 +80,8 @@ class GoodsWorker {
   private readonly beside: SideWork<FulfillmentItem>
   private readonly onMoney: () => void
   private mustRead = true
+  /** How often the order's money had moved when it was looked at last. */
+  private moves = 0
 
   /** @param onMoney hears when the order's money has something to do */
   constructor(intervention: Supervisor, input: FulfillmentInput, onMoney: () => void) {
@@ -105,6 +105,12 @@ class GoodsWorker {
 
   readAgain(): void {
     this.mustRead = true
+  }
+
+  /** Looks again when money has moved since the last time, beside the rest perhaps: a parcel may wait for it. */
+  follow(moves: number): void {
+    if (moves !== this.moves) this.mustRead = true
+    this.moves = moves
   }
 
   /** Works until nothing is left that can be done now. */

@@ -26,12 +26,12 @@ beforeAll(async () => {
   parcels = new Parcels(shop, stack.stack.file.carrier)
   await parcels.settings({ return_window_days: 0 })
   manual = await parcels.warehouse('manual')
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await cutOff?.close()
   await stack?.stop()
   rmSync(faults, { recursive: true, force: true })
-}, 30_000)
+}, 60_000)
 
 async function bought(warehouse: string): Promise<{ id: string; sku: string; total: number; shipment: string }> {
   const sku = await parcels.product({ [warehouse]: 1 })
@@ -129,10 +129,10 @@ it('wherever its worker dies, a parcel has one label, one capture, and leaves on
     'it is over',
     () => parcels.order(id),
     ({ status }) => status === 'completed',
-    240_000,
+    540_000,
   )
   await isSentOnce({ id, sku, total })
   expect(POINTS.filter((point) => existsSync(join(faults, point)))).toEqual([])
-}, 300_000)
+}, 600_000)
 
 it('afterwards every invariant holds', () => auditHolds(shop), 90_000)
