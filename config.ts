@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 
@@ -8,6 +8,10 @@ export const ROOT = ((): string => {
   while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
   return folder
 })()
+
+/** As package.json says. */
+export const VERSION: string = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string })
+  .version
 
 /** True in what tests run, and in the programs that they start. */
 export const IS_TEST = process.env['NODE_ENV'] === 'test'
@@ -176,6 +180,11 @@ export const settingsSchema = z.object({
   RATE_LIMIT_LOOPBACK: flag.default(false).describe('1 counts requests from loopback too'),
   CORS_ORIGINS: words.describe('comma-separated origins that browsers may call from'),
   TRUST_PROXY: z.coerce.number().int().min(0).max(10).default(0).describe('how many proxies stand in front of the API'),
+  BUILD_ID: z
+    .string()
+    .regex(/^[\w.-]{0,100}$/, 'at most 100 letters, digits, `.`, `_` and `-`')
+    .default('')
+    .describe('names the build of the workers to Temporal; empty: from the compiled workflows'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('log level'),
   FAULT_DIR: z
     .string()

@@ -10,6 +10,7 @@ import type {
   Sku,
   WarehouseId,
 } from './ids'
+import type { RoutingScore } from './inventory'
 import type { CancelReason, HoldCause, OrderStatus } from './order'
 import type { SeenPayment } from './payment/books'
 
@@ -29,7 +30,10 @@ interface EventData {
   /** A checkout was accepted. */
   readonly 'order.created': OrderData
   /** Stock was reserved for all lines. */
-  readonly 'inventory.reserved': OrderData
+  readonly 'inventory.reserved': OrderData<{
+    /** Why these warehouses: each with its distance, null where nobody knows it, and whether it sends all of the order. */
+    readonly routes: readonly (RoutingScore & { readonly warehouse_id: WarehouseId })[]
+  }>
   /** The order has its prices and waits for its payment. */
   readonly 'order.payment_pending': OrderData<{ readonly total: number }>
   /** The order was paid, or nothing was due. */

@@ -6,6 +6,7 @@ export type RepairName =
   | 'reroute'
   | 'cancelShipment'
   | 'resume'
+  | 'moveToCurrent'
 
 /** One thing that a person may do about a case, and when it is the right one. */
 export interface RepairChoice {
@@ -30,6 +31,10 @@ interface AttentionKind {
 export const UNKNOWN_MONEY = 'unknownMoney'
 /** Stands for the step of a case about a whole run of the reconciliation. */
 export const RUN_RECONCILIATION = 'runReconciliation'
+/** Stands for the step of a case about a run whose build no worker serves. */
+export const PINNED_BUILD = 'pinnedBuild'
+/** Stands for the step of a case about the current build, which no worker serves: it is about no order. */
+export const CURRENT_BUILD = 'currentBuild'
 
 /** Cases that wait for a person, and what that person may do about each. Read at night by people who write no code. */
 export const ATTENTION_CASES = {
@@ -306,6 +311,17 @@ export const ATTENTION_CASES = {
         outcome: 'done',
         when: 'The warehouse knows it by other means, by telephone say: its system is not told any more.',
         steps: ['tellWarehouse'],
+      },
+    ],
+  },
+  version_without_workers: {
+    title: 'No worker runs the build that this is to go on with',
+    alsoClosedBy: 'nobody',
+    choices: [
+      {
+        repair: 'moveToCurrent',
+        when: 'No workers of that build will come back: it goes on with the current build. By the API only.',
+        steps: [PINNED_BUILD],
       },
     ],
   },

@@ -16,8 +16,6 @@ export interface Answer {
   readonly dropped?: boolean
 }
 
-const BODY_LIMIT = 1024 * 1024
-
 /** Answers each request by `handle`; what that throws is a 500. */
 export function listener(
   program: string,
@@ -39,22 +37,22 @@ export function splitTarget(target: string): { path: string; query: URLSearchPar
   return { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
 }
 
-/** The whole body; null when it is too long. Rejects when the caller leaves before its end. */
-export function readBody(request: IncomingMessage): Promise<Buffer | null> {
+/** The whole body; null when it has more bytes than `limit`. Rejects when the caller leaves before its end. */
+export function readBody(request: IncomingMessage, limit: number): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
     request.on('data', (chunk: Buffer) => {
       length += chunk.length
-      if (length <= BODY_LIMIT) chunks.push(chunk)
+      if (length <= limit) chunks.push(chunk)
     })
-    request.on('end', () => resolve(length <= BODY_LIMIT ? Buffer.concat(chunks) : null))
+    request.on('end', () => resolve(length <= limit ? Buffer.concat(chunks) : null))
     request.on('error', reject)
   })
 }
 
-export function bodyTooLarge(): Answer {
-  return problem(413, 'body_too_large', `A body has at most ${BODY_LIMIT} bytes.`)
+export function bodyTooLarge(limit: number): Answer {
+  return problem(413, 'body_too_large', `A body has at most ${limit} bytes.`)
 }
 
 /** Acts upon a body that fits the schema; an empty one is `{}`. */

@@ -61,10 +61,12 @@ interface Call extends SandboxParts {
   readonly partId: string
 }
 
+const BODY_LIMIT = 64 * 1024
+
 async function handle(parts: SandboxParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { path, query } = splitTarget(request.url ?? '/')
-  const body = await readBody(request)
-  if (body === null) return write(response, bodyTooLarge())
+  const body = await readBody(request, BODY_LIMIT)
+  if (body === null) return write(response, bodyTooLarge(BODY_LIMIT))
   const fault = /^\/v1\/(charges|movements)/.test(path) ? parts.faults.next() : null
   if (fault && fault.delayMs > 0) await sleep(fault.delayMs)
   if (fault?.fails) return write(response, refusal(parts, unavailable()))

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -10,6 +11,7 @@ import { applyTracking } from '../db/fulfillment/tracking-apply'
 import { RELAY_PARTITIONS } from '../db/platform/outbox'
 import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
+import { workerVersioning } from '../deployment'
 import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
 import { createCarriers, type Carriers } from '../providers/carrier'
@@ -20,6 +22,7 @@ import { noTaxProvider } from '../providers/tax'
 import { createWarehouseSystems } from '../providers/warehouse'
 import { connectionOptions, guardConnection } from '../temporal'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
+import { readBuildId } from './build-id'
 import { BUNDLE_PATH } from './bundle'
 import type { Consumer } from './consumers/consumer'
 import { fulfillmentConsumer } from './consumers/fulfillment'
@@ -37,6 +40,7 @@ import { runRelay } from './loops/relay'
 import { registerSchedules } from './loops/schedules'
 import { runSearchMaintenance } from './loops/search-maintenance'
 import { runTracking } from './loops/tracking'
+import { runVersions } from './loops/versions'
 import { createOrderWorkflows } from './order-workflows'
 import { createWorkerServer } from './server'
 
@@ -101,6 +105,8 @@ async function main(): Promise<void> {
   await listen(server, settings)
 
   const stopping = new AbortController()
+  // Every loop listens for the end.
+  setMaxListeners(0, stopping.signal)
   const loops = queues.includes('platform')
     ? startLoops({ settings, pool, redis, providers, carriers, temporal, search, orders, log }, stopping.signal)
     : []
@@ -111,7 +117,7 @@ async function main(): Promise<void> {
       for (const worker of workers) worker.shutdown()
     })
   }
-  log.info({ queues, address: server.address() }, 'working')
+  log.info({ queues, build: readBuildId(settings), address: server.address() }, 'working')
   await Promise.all(workers.map((worker) => worker.run()))
   stopping.abort()
   await Promise.all(loops)
@@ -135,6 +141,7 @@ function createWorker(queue: TaskQueue, { connection, settings, activities }: Wo
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: TASK_QUEUES[queue],
     workflowBundle: { codePath: BUNDLE_PATH },
+    workerDeploymentOptions: workerVersioning(readBuildId(settings)),
     activities,
     stickyQueueScheduleToStartTimeout: '2s',
     shutdownGraceTime: GRACE,
@@ -186,6 +193,10 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
     registerSchedules({ temporal, log }, signal),
     runKeys({ providers }, signal),
     watchReconciliation({ pool, log }, signal),
+    runVersions(
+      { temporal, pool, log, buildId: readBuildId(settings), attentionSeconds: settings.ATTENTION_AFTER_SECONDS },
+      signal,
+    ),
   ]
 }
 

@@ -33,7 +33,7 @@ import { type AtWork, SideWork } from './side-work'
 export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> {
   const intervention = new Intervention(orderId)
   const money = new MoneyWorker(intervention, { orderId, paymentId: null })
-  const goods = new GoodsWorker(intervention, { orderId })
+  const goods = new GoodsWorker(intervention, { orderId }, () => money.readAgain())
   setHandler(
     paymentWorkSignal,
     () => {
@@ -64,7 +64,7 @@ async function lead(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
     await money.work()
     if (money.moves !== moves) goods.readAgain()
     moves = money.moves
-    await goods.work(() => money.readAgain())
+    await goods.work()
     if (goods.isOver !== money.isOver && goods.isIdle) money.readAgain()
   }
 }
@@ -90,11 +90,14 @@ class GoodsWorker {
   private readonly intervention: Supervisor
   private readonly input: FulfillmentInput
   private readonly beside: SideWork<FulfillmentItem>
+  private readonly onMoney: () => void
   private mustRead = true
 
-  constructor(intervention: Supervisor, input: FulfillmentInput) {
+  /** @param onMoney hears when the order's money has something to do */
+  constructor(intervention: Supervisor, input: FulfillmentInput, onMoney: () => void) {
     this.intervention = intervention
     this.input = input
+    this.onMoney = onMoney
     this.beside = new SideWork<FulfillmentItem>(isSame, () => this.readAgain())
   }
 
@@ -114,8 +117,8 @@ class GoodsWorker {
     this.mustRead = true
   }
 
-  /** Works until nothing is left that can be done now. `onClaim` hears when the order's money has something to do. */
-  async work(onClaim: () => void): Promise<void> {
+  /** Works until nothing is left that can be done now. */
+  async work(): Promise<void> {
     while (this.mustWork) {
       this.beside.throwFailure()
       this.mustRead = false
@@ -123,7 +126,7 @@ class GoodsWorker {
       this.isOver = work.isOver
       this.lookAt = work.lookAt
       this.waitsFor = work.waitsFor
-      if (work.hasClaimedMoney) onClaim()
+      if (work.hasClaimedMoney) this.onMoney()
       this.beside.keepOnly(work.items)
       for (const item of work.items) if (!this.beside.find(item)) await this.takeUp(item)
     }
@@ -177,6 +180,8 @@ class GoodsWorker {
     if (item.kind === 'label') return this.decideLabel(item.object, end.by === 'retry' ? 'retry' : 'leave')
     const input = { ...this.input, shipmentId: item.object, decision: decisionOf(end) }
     await this.intervention.run(decideParcel, input, { object: item.object, isBeside: true })
+    // What was authorized for cancelled units is let go.
+    if (input.decision === 'cancel') this.onMoney()
   }
 
   private decideLabel(labelId: LabelId, decision: 'retry' | 'leave'): Promise<void> {

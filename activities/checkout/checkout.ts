@@ -93,6 +93,7 @@ export function createCheckoutActivities({
       orderId: order.id,
       cartId: order.cartId,
       allocations: routed.allocations,
+      scores: routed.scores,
       lines: lines.map(placedLine),
       totals,
       holdSeconds: seconds,

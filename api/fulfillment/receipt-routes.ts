@@ -11,7 +11,7 @@ import type { ApiDeps } from '../deps'
 import { type FieldError, invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
 import { exampleId, idOf, sku, timestamp } from '../http/schemas'
-import { presentLevel, stockLevel } from '../inventory/routes'
+import { presentLevel, stockLevel } from '../inventory/answer'
 import { tellOwner } from '../payment/owner'
 
 /** Goods that a warehouse receives. What orders wait for is kept for them at once. */
@@ -45,7 +45,7 @@ const receipt = z
 const postReceipt = defineRoute({
   method: 'post',
   path: '/v1/admin/inventory/receipts',
-  tag: 'Inventory',
+  tag: 'Receipts',
   summary: 'Book what a warehouse has received',
   description:
     'Stock on hand rises, all lines or none. Orders that wait for it get theirs at once, the one first that was confirmed first. A reference is booked once: the same lines again change nothing.',

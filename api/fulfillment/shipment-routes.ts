@@ -31,8 +31,9 @@ const ANSWERS = {
   200: shipmentAnswer,
   404: ['not_found'],
   409: STEP_REFUSALS,
-  422: ['idempotency_key_reused'],
 } as const
+/** Of a step that takes a body: another one may come under the same key. */
+const ANSWERS_TO_A_BODY = { ...ANSWERS, 422: ['idempotency_key_reused'] } as const
 
 const step = {
   method: 'post',
@@ -93,24 +94,24 @@ const postPick = defineRoute({
       .optional()
       .meta({ description: 'what was found; left out: all of it; a SKU that is left out: none' }),
   }),
-  answers: ANSWERS,
+  answers: ANSWERS_TO_A_BODY,
 }).handle(async ({ params, body, idempotency }, deps) => {
   const shipment = await requireShipment(params.id, deps)
   const picked = body.lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
   requireFound(shipment, picked)
   const parcel = { orderId: shipment.orderId, shipmentId: params.id, picked }
-  const { isShort, ...answer } = await withIdempotency(
+  const { body: mustTell, headers } = await withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
-      const { outcome, isShort } = await pickShipment(tx, parcel, stepsOf(deps))
+      const { outcome, mustTell } = await pickShipment(tx, parcel, stepsOf(deps))
       requireDone(outcome)
-      return { status: 200, resource: isShort }
+      return { status: 200, resource: mustTell }
     },
-    async (isShort) => isShort,
-  ).then(({ status, body: isShort, headers }) => ({ status, isShort, headers }))
-  if (isShort) await tell(shipment, deps)
-  return { ...answer, body: presentForStaff(await requireShipment(params.id, deps)) }
+    async (mustTell) => mustTell,
+  )
+  if (mustTell) await tell(shipment, deps)
+  return { status: 200, body: presentForStaff(await requireShipment(params.id, deps)), headers }
 })
 
 const postPack = defineRoute({
@@ -125,7 +126,7 @@ const postPack = defineRoute({
       .optional()
       .meta({ description: 'left out: made from the weights of the units' }),
   }),
-  answers: ANSWERS,
+  answers: ANSWERS_TO_A_BODY,
 }).handle(({ params, body, idempotency }, deps) =>
   stepOf(params.id, { idempotency, decide: (goods) => goods.pack(params.id, body.boxes ?? null) }, deps),
 )
@@ -141,7 +142,7 @@ const postLabel = defineRoute({
     service: z.string().min(1).max(100).optional(),
   }),
   answers: {
-    ...ANSWERS,
+    ...ANSWERS_TO_A_BODY,
     202: shipmentAnswer,
     409: [...STEP_REFUSALS, 'label_refused', 'order_on_hold'],
   },
@@ -219,16 +220,21 @@ async function stepOf(
   { idempotency, decide }: { idempotency: Idempotency; decide: (goods: Goods) => StepOutcome },
   deps: ApiDeps,
 ): Promise<AnswerOf<typeof ANSWERS>> {
-  const { orderId } = await requireShipment(id, deps)
-  const { headers } = await withIdempotency(
+  const shipment = await requireShipment(id, deps)
+  const { body: wasStalled, headers } = await withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
-      await inGoods(tx, orderId, stepsOf(deps), (goods) => requireDone(decide(goods)))
-      return { status: 200, resource: id }
+      const resource = await inGoods(tx, shipment.orderId, stepsOf(deps), (goods) => {
+        const { needsDecision } = goods.shipment(id)
+        requireDone(decide(goods))
+        return needsDecision
+      })
+      return { status: 200, resource }
     },
-    async () => null,
+    async (stalled) => stalled,
   )
+  if (wasStalled) await tell(shipment, deps)
   return { status: 200, body: presentForStaff(await requireShipment(id, deps)), headers }
 }
 

@@ -12,18 +12,13 @@ import {
 } from '../../db/inventory/stock'
 import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
-import { SKU_PATTERN, type Sku, type WarehouseId } from '../../domain/ids'
+import { SKU_PATTERN, type Sku } from '../../domain/ids'
 import { sum } from '../../domain/money'
+import { presentLevel, quantities, stockLevel } from './answer'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
 import { exampleId, idOf, listPageOf, listPageQuery, sku, timestamp } from '../http/schemas'
-
-const quantities = { on_hand: z.int(), reserved: z.int(), available: z.int() }
-
-export const stockLevel = z
-  .strictObject({ sku: z.string(), warehouse_id: idOf('warehouse'), ...quantities })
-  .meta({ id: 'StockLevel', description: 'available = on_hand - reserved' })
 
 const inventory = z
   .strictObject({
@@ -185,17 +180,6 @@ function refusal({ onHand, reserved }: StockLevel, delta: number): DomainError {
 function requireLevel(found: StockLevel | null): StockLevel {
   if (!found) throw new Error('a stock level vanished')
   return found
-}
-
-export function presentLevel(found: StockLevel): {
-  sku: string
-  warehouse_id: WarehouseId
-  on_hand: number
-  reserved: number
-  available: number
-} {
-  const { sku, warehouseId, onHand, reserved, available } = found
-  return { sku, warehouse_id: warehouseId, on_hand: onHand, reserved, available }
 }
 
 function presentMovement(one: StockMovement, written: string): z.input<typeof movement> {

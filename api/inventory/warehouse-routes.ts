@@ -65,7 +65,7 @@ const fields = {
 const getWarehouses = defineRoute({
   method: 'get',
   path: '/v1/admin/warehouses',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'List the warehouses',
   caller: { admin: 'inventory', access: 'read' },
   query: listPageQuery,
@@ -80,7 +80,7 @@ const getWarehouses = defineRoute({
 const postWarehouse = defineRoute({
   method: 'post',
   path: '/v1/admin/warehouses',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'Make a warehouse',
   caller: { admin: 'inventory', access: 'write' },
   description: 'An `external` one takes an `endpoint`, and is answered with its `secret`.',
@@ -119,7 +119,7 @@ const postWarehouse = defineRoute({
 const getWarehouse = defineRoute({
   method: 'get',
   path: '/v1/admin/warehouses/{id}',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'Read a warehouse, to change it',
   caller: { admin: 'inventory', access: 'read' },
   params: pathId('warehouse'),
@@ -130,7 +130,7 @@ const getWarehouse = defineRoute({
 const patchWarehouse = defineRoute({
   method: 'patch',
   path: '/v1/admin/warehouses/{id}',
-  tag: 'Inventory',
+  tag: 'Warehouses',
   summary: 'Change a warehouse',
   description:
     'Takes the ETag of what you read in `If-Match`. What is left out stays; null empties. One that becomes `external` is answered with its `secret`; `rotate_secret` makes a new one, which counts at once. Orders that are placed from then on go by it.',

@@ -4,6 +4,7 @@ import { readRepairs } from '../../db/support/attention'
 import { readLedger } from '../../db/payment/ledger'
 import { type Order, type OrderAttempt, type OrderEvent, readEvents } from '../../db/order/read'
 import type { EventType } from '../../domain/events'
+import type { RoutingScore } from '../../domain/inventory'
 import { type Currency, formatMajor } from '../../domain/money'
 import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ApiDeps } from '../deps'
@@ -96,8 +97,15 @@ interface GoodsData {
   readonly service: string
   readonly tracking_number: string
   readonly code: string
+  readonly routes: readonly (RoutingScore & { readonly warehouse_id: string })[]
 }
 type UnitsData = readonly { readonly sku: string; readonly quantity: number }[]
+
+/** "all of it from wh_…, 460 km away, priority 2" */
+function routeInWords({ warehouse_id, distance_km, priority, is_whole }: GoodsData['routes'][number]): string {
+  const away = distance_km === null ? 'in the country' : `${Math.round(distance_km)} km away`
+  return `${is_whole ? 'all of it' : 'a part'} from ${warehouse_id}, ${away}, priority ${priority}`
+}
 
 /** "2 × 85123A, 1 × 22423" */
 function unitsInWords(units: UnitsData): string {
@@ -105,6 +113,7 @@ function unitsInWords(units: UnitsData): string {
 }
 
 const GOODS_WORDS = {
+  'inventory.reserved': ({ routes }) => `Stock was reserved: ${routes.map(routeInWords).join('; ')}`,
   'shipment.allocated': ({ shipment_id, warehouse_id, lines, replaces }) =>
     `${warehouse_id} is to send ${unitsInWords(lines)} as ${shipment_id}${replaces ? `, in the place of ${replaces}` : ''}`,
   'shipment.picked': ({ shipment_id, short }) =>

@@ -293,7 +293,7 @@ const SAVE_LABELS = statement(
       "addressVersion" int, status text, "atWork" boolean, reference text, "trackingNumber" text, "trackingUrl" text,
       "documentUrl" text, cost bigint, currency text, "failureCode" text)
     on conflict (id) do update
-    set status = excluded.status, at_work = excluded.at_work, reference = excluded.reference,
+    set status = excluded.status, at_work = excluded.at_work, reference = coalesce(excluded.reference, label.reference),
         tracking_number = excluded.tracking_number, tracking_url = excluded.tracking_url, document_url = excluded.document_url,
         cost = excluded.cost, currency = excluded.currency, failure_code = excluded.failure_code, updated_at = now()`,
 )

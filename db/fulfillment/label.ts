@@ -83,9 +83,14 @@ export async function keepRequest(
 const KEEP = statement(
   'label.keepRequest',
   `
+    -- The order first: whoever decides about its goods meanwhile knows whether the carrier was asked.
+    with locked as (
+      select o.id from orders o where o.id = (select order_id from label where id = :labelId) for update
+    )
     update label
     set carrier = :carrier, service = :service, request = :request::jsonb, sent_at = now(), updated_at = now()
-    where id = :labelId and status = 'claimed' and sent_at is null`,
+    from locked
+    where label.id = :labelId and label.order_id = locked.id and label.status = 'claimed' and label.sent_at is null`,
 )
 
 /** Keeps the carrier's id of it before anything is paid. False when the label is over. */

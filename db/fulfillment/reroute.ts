@@ -30,21 +30,22 @@ export async function rerouteShipment(
 
 /**
  * Units were taken from their shelves; what is not there is taken from another warehouse, where one has it. Else it waits for
- * the next receipt, or is cancelled, as the shop wants it.
+ * the next receipt, or is cancelled, as the shop wants it. `mustTell`: the order's workflow has something to do.
  */
 export async function pickShipment(
   tx: Tx,
   { orderId, shipmentId, picked }: Parcel & { readonly picked: readonly Units[] | null },
   context: GoodsWork,
-): Promise<{ outcome: StepOutcome; isShort: boolean }> {
-  const { outcome, isShort, warehouseId } = await inGoods(tx, orderId, context, (goods) => {
+): Promise<{ outcome: StepOutcome; mustTell: boolean }> {
+  const { outcome, isShort, wasStalled, warehouseId } = await inGoods(tx, orderId, context, (goods) => {
+    const { needsDecision: wasStalled, warehouseId } = goods.shipment(shipmentId)
     const done = goods.pick(shipmentId, picked)
     goods.backOrder(done.short)
-    return { ...done, isShort: done.short.length > 0, warehouseId: goods.shipment(shipmentId).warehouseId }
+    return { ...done, isShort: done.short.length > 0, wasStalled, warehouseId }
   })
   // What its books say of that warehouse is wrong: it is not asked for the rest.
   if (isShort) await serve(tx, orderId, [warehouseId], context)
-  return { outcome, isShort }
+  return { outcome, mustTell: isShort || wasStalled }
 }
 
 /** What an order waits for is given to it, as far as there is stock, and put into shipments: by each of `tries` another warehouse. */

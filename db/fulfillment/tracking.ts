@@ -30,7 +30,7 @@ export const TRACKING_CHANNEL = 'holdfast_tracking'
  * Answers how many were new.
  */
 export async function receiveTracking(db: Db, carrier: string, events: readonly ToldTracking[]): Promise<number> {
-  const kept = events.filter(isStorable)
+  const kept = events.map(storable).filter((event) => event !== null)
   if (kept.length === 0) return 0
   const { rows } = await db.query<{ received: number }>(
     RECEIVE({
@@ -39,8 +39,8 @@ export async function receiveTracking(db: Db, carrier: string, events: readonly 
       numbers: kept.map(({ trackingNumber }) => trackingNumber),
       types: kept.map(({ type }) => type),
       times: kept.map(({ happenedAt }) => happenedAt),
-      details: kept.map(({ detail }) => detail && cleaned(detail)),
-      expected: kept.map(({ expectedAt }) => (expectedAt !== null && isTime(expectedAt) ? expectedAt : null)),
+      details: kept.map(({ detail }) => detail),
+      expected: kept.map(({ expectedAt }) => expectedAt),
     }),
   )
   return rows[0]?.received ?? 0
@@ -62,23 +62,25 @@ const RECEIVE = statement(
 )
 
 const TEXT_MAX = 200
-const CONTROL = /\p{Cc}/u
 
-function isStorable({ eventId, trackingNumber, happenedAt }: ToldTracking): boolean {
-  return isId(eventId) && isId(trackingNumber) && isTime(happenedAt)
+/** As columns can hold it; null where they cannot. */
+function storable(event: ToldTracking): ToldTracking | null {
+  const happenedAt = timeOf(event.happenedAt)
+  if (happenedAt === null || !isId(event.eventId) || !isId(event.trackingNumber)) return null
+  const expectedAt = event.expectedAt === null ? null : timeOf(event.expectedAt)
+  const detail = event.detail?.replaceAll(/\p{Cc}/gu, ' ').slice(0, TEXT_MAX) ?? null
+  return { ...event, happenedAt, expectedAt, detail }
 }
 
 function isId(text: string): boolean {
-  return text.length > 0 && text.length <= TEXT_MAX && !CONTROL.test(text)
+  return text.length > 0 && text.length <= TEXT_MAX && !/\p{Cc}/u.test(text)
 }
 
-/** Between the years 1 and 9999, as Postgres reads them too. */
-function isTime(text: string): boolean {
-  return /^\d{4}-/.test(text) && !text.startsWith('0000') && Number.isFinite(Date.parse(text))
-}
-
-function cleaned(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, ' ').slice(0, TEXT_MAX)
+/** In the one way of writing that Postgres reads as we do; null beyond the years 1 to 9999. */
+function timeOf(text: string): string | null {
+  const time = Date.parse(text)
+  const written = Number.isFinite(time) ? new Date(time).toISOString() : ''
+  return /^\d{4}-/.test(written) && !written.startsWith('0000') ? written : null
 }
 
 /** An event that {@link takeDueTracking} has taken. */

@@ -89,6 +89,22 @@ const CLOSE_CASE = statement(
       and closed_at is null`,
 )
 
+/** The open cases of one kind, oldest first, at most `limit`. */
+export async function listCasesOf(db: Db, code: AttentionCase, limit: number): Promise<CaseKey[]> {
+  const { rows } = await db.query<CaseKey>(CASES_OF({ code, limit }))
+  return rows
+}
+
+const CASES_OF = statement(
+  'attention.ofKind',
+  `
+    select workflow_id as "workflowId", step, object
+    from attention
+    where code = :code and closed_at is null
+    order by id
+    limit :limit`,
+)
+
 /**
  * Whether a person is asked about this case, or has answered it when it said the same: they know why, and nothing is new. Null:
  * neither.

@@ -32,8 +32,8 @@ export interface RankedRate<R extends ServiceRate> {
 /** What the customer was promised by a shipping method, in days at the latest. */
 export const LATEST_DAYS: Readonly<Record<ShippingMethod, number>> = { standard: 7, express: 2 }
 
-/** Before anything is known a service counts as if 9 of 10 parcels had been on time. */
-const PRIOR = { delivered: 10, onTime: 9 }
+/** Before anything is known a service counts as if 19 of 20 parcels had been on time: one late one is no record yet. */
+const PRIOR = { delivered: 20, onTime: 19 }
 /** Basis points: below this share a service is unreliable, and counts as if it cost half as much again. */
 const RELIABLE_BPS = 8_500
 const UNRELIABLE_FACTOR = { times: 3, per: 2 }

@@ -342,7 +342,7 @@ export class Goods {
     if (label.status !== 'claimed') return
     label.status = 'refused'
     label.failureCode = code
-    label.atWork = !this.answer('label', label.shipmentId, 'label_refused')
+    label.atWork = !this.answer('label', label.shipmentId, code)
     this.tell('shipment.label_refused', { shipment_id: label.shipmentId, label_id: id, code })
   }
 
@@ -795,9 +795,9 @@ export class Goods {
   /** Sends it once its money was captured; claims that first. */
   private leave(shipment: ShipmentBook, books: Books): void {
     if (shipment.releasedAt !== null) return
-    const claimed = captureOf(shipment, books)
-    if (claimed?.status === 'failed') return this.stay(shipment)
     if (shipment.replaces === null && !this.isCovered(shipment, books)) {
+      const claimed = captureOf(shipment, books)
+      if (claimed?.status === 'failed') return this.stay(shipment)
       if (claimed?.status === 'pending') return
       const covers = this.worthWith(shipment, books)
       const claim = books.claimShipment({ shipmentId: shipment.id, covers, step: this.context.step })
@@ -835,6 +835,7 @@ export class Goods {
       this.stock.push({ kind: 'ship', sku, quantity, warehouseId: shipment.warehouseId, shipmentId: shipment.id })
     if (shipment.replaces === null) this.recognize(shipment, books)
     shipment.isLeaving = false
+    shipment.needsDecision = shipment.trouble !== null
     shipment.shippedAt = this.context.now.toISOString()
     // Its carrier is asked at once whether it has it, and ever more rarely afterwards, unless it tells.
     shipment.askAt = this.context.now.toISOString()
@@ -918,7 +919,8 @@ export class Goods {
       order.completesAt = new Date(now.getTime() + returnWindowDays * DAY_MS).toISOString()
       this.become('delivered', 'order.delivered')
     }
-    if (order.status === 'delivered' && this.isDue(order.completesAt)) this.become('completed', 'order.completed')
+    if (order.status === 'delivered' && this.isDue(order.completesAt) && this.isAllThere())
+      this.become('completed', 'order.completed')
   }
 
   /** Nothing is on its way, and nobody has to decide about what is lost or came back. */
@@ -1066,11 +1068,9 @@ export class Goods {
   private nextLook(): string | null {
     if (!this.isAlive) return null
     const times = this.shipments
-      .filter(({ needsDecision }) => !needsDecision)
-      // Of one that is on hold nothing is late: it is told when it goes on.
-      .filter(({ status, dueAt }) => !(this.isHeld && isInside(status) && this.isDue(dueAt)))
+      .filter(({ needsDecision, status }) => !needsDecision && !(isInside(status) && this.isHeld))
       .map(({ dueAt }) => dueAt)
-      .concat(this.order.status === 'delivered' ? [this.order.completesAt] : [])
+      .concat(this.order.status === 'delivered' && this.isAllThere() ? [this.order.completesAt] : [])
     return times.reduce((first, at) => (first === null || (at !== null && at < first) ? at : first), null)
   }
 

@@ -72,6 +72,10 @@ export interface LabelRequest extends RateRequest {
   readonly sentAt?: string | null
 }
 
+/**
+ * Writes down the carrier's id. It must throw where another id stands there already, or the label is not wanted any more:
+ * nothing is bought then, and what it throws is thrown.
+ */
 export type KeepReference = (reference: string) => Promise<void>
 
 export type LabelOutcome =

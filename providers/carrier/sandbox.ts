@@ -193,8 +193,8 @@ function toEvent({ id, tracking_number, type, happened_at, detail, expected_at }
     trackingNumber: tracking_number,
     type,
     happenedAt: happened_at,
-    detail,
-    expectedAt: expected_at,
+    detail: typeof detail === 'string' ? detail : null,
+    expectedAt: typeof expected_at === 'string' ? expected_at : null,
   }
 }
 

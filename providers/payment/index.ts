@@ -41,7 +41,7 @@ export function createPaymentProviders(
     breaking.map((provider) => [
       provider.name,
       withFaultPoints<PaymentProvider>(
-        guarded(provider, `the payment provider ${provider.name}`),
+        guarded<PaymentProvider>(provider, `the payment provider ${provider.name}`, ['amountStep']),
         settings.FAULT_DIR,
         (call) => (EFFECTS.has(call) ? `provider.${call}` : null),
       ),

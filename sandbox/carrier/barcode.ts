@@ -25,8 +25,9 @@ export function barcode(digits: string): { readonly bars: readonly Bar[]; readon
   const bars: Bar[] = []
   let left = 0
   for (const character of `*${digits}*`) {
-    for (const [place, wide] of [...(CHARACTERS[character] ?? '')].entries()) {
-      const width = wide === '1' ? WIDE : 1
+    const pattern = CHARACTERS[character] ?? ''
+    for (let place = 0; place < pattern.length; place++) {
+      const width = pattern[place] === '1' ? WIDE : 1
       if (place % 2 === 0) bars.push({ left, width })
       left += width
     }

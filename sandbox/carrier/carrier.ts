@@ -24,11 +24,12 @@ export interface SandboxCarrier {
  * travelling. So the shop says so for each parcel that leaves, by people or by itself.
  */
 export async function startCarrier(options: ProgramOptions): Promise<SandboxCarrier> {
-  const undelivered = new Map<string, LabelRecord>()
+  /** Ids of the labels of events that nobody has taken. */
+  const undelivered = new Map<string, string>()
   const store = new LabelStore()
   const length = await readJournal<LabelLine>(options.journal, LABEL_JOURNAL, (line) => {
     store.restore(line)
-    if ('label' in line) for (const id of line.events) undelivered.set(id, line.label)
+    if ('change' in line) for (const { id } of line.change.happened ?? []) undelivered.set(id, line.change.id)
     else if ('delivered' in line) undelivered.delete(line.delivered)
   })
 
@@ -42,13 +43,17 @@ export async function startCarrier(options: ProgramOptions): Promise<SandboxCarr
   })
   store.start({
     now: Date.now,
-    record(line) {
+    record(line, label) {
       journal.append(line)
+      const happened = ('change' in line && line.change.happened) || []
       // A webhook, like an answer, tells of nothing that is not on disk.
-      if ('label' in line) void journal.durable().then(() => sendWebhooks(sender, line.label, line.events))
+      if (label && happened.length > 0) void journal.durable().then(() => sendWebhooks(sender, label, happened))
     },
   })
-  for (const [id, label] of undelivered) sendWebhooks(sender, label, [id])
+  for (const [id, labelId] of undelivered) {
+    const label = store.get(labelId)
+    if (label) sendWebhooks(sender, label, [{ id }])
+  }
   const faults = new RequestFaults<CarrierFaultSettings>()
   const publicUrl = options.publicUrl ?? server.url
   server.serve(createHandler({ store, faults, durable: () => journal.durable(), publicUrl }))
@@ -64,10 +69,10 @@ export async function startCarrier(options: ProgramOptions): Promise<SandboxCarr
   }
 }
 
-function sendWebhooks(sender: WebhookSender, label: LabelRecord, ids: readonly string[]): void {
+function sendWebhooks(sender: WebhookSender, label: LabelRecord, happened: readonly { readonly id: string }[]): void {
   const { silent, shuffledWebhooks } = behaviourOf(label.request.to)
   if (silent) return
-  for (const id of ids) {
+  for (const { id } of happened) {
     const turn = label.events.findIndex((event) => event.id === id)
     const event = label.events[turn]
     if (!event) continue

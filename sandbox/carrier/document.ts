@@ -35,7 +35,10 @@ function draw(document: PDFKit.PDFDocument, label: LabelRecord): void {
   const { from, to, boxes, service } = label.request
   const grams = boxes.reduce((sum, { weight_grams }) => sum + weight_grams, 0)
   document.font('bold').fontSize(16).text('SANDBOX CARRIER', MARGIN, MARGIN)
-  document.font('regular').fontSize(9).text(`${service} · ${boxes.length} × · ${grams} g`)
+  document
+    .font('regular')
+    .fontSize(9)
+    .text(`${service} · ${boxes.length === 1 ? '1 box' : `${boxes.length} boxes`} · ${grams} g`)
   if (label.status === 'voided') document.font('bold').fontSize(16).text('VOID')
   rule(document, 66)
   document.font('regular').fontSize(7).text('From', MARGIN, 72)

@@ -1,6 +1,6 @@
 import { mulberry32 } from '../faults'
 import type { Step, TrackingType } from './label'
-import type { Fate } from './words'
+import type { Outcome } from './words'
 
 /** How often parcels are lost, returned or late, 0 to 1, by which seed, and how much faster than usual all goes. */
 export interface Odds {
@@ -14,8 +14,8 @@ export interface Odds {
 /** One of the carrier's days, at speed 1: a demo delivers within seconds. */
 export const DAY_MS = 1_000
 
-/** Steps by fate: what happens, how much of the stated time is over by then, and what is said of it. */
-const WAYS: Readonly<Record<Fate, readonly (readonly [TrackingType, number, string?])[]>> = {
+/** Steps by outcome: what happens, how much of the stated time is over by then, and what is said of it. */
+const WAYS: Readonly<Record<Outcome, readonly (readonly [TrackingType, number, string?])[]>> = {
   delivered: [
     ['accepted', 0.05],
     ['in_transit', 0.25],
@@ -58,7 +58,7 @@ const WAYS: Readonly<Record<Fate, readonly (readonly [TrackingType, number, stri
 }
 
 /** What becomes of the parcel with this key. Equal seeds decide alike, in whatever order parcels come. */
-export function fateOf(key: string, { seed, lost_rate, return_rate, late_rate }: Odds): Fate {
+export function outcomeOf(key: string, { seed, lost_rate, return_rate, late_rate }: Odds): Outcome {
   const drawn = mulberry32(seed ^ hashOf(key))()
   if (drawn < lost_rate) return 'lost'
   if (drawn < lost_rate + return_rate) return 'returned'
@@ -66,10 +66,13 @@ export function fateOf(key: string, { seed, lost_rate, return_rate, late_rate }:
 }
 
 /** The whole way of a parcel that is handed over at `start` (milliseconds since 1970) and is to take so many days. */
-export function journey(fate: Fate, { start, days, speed }: { start: number; days: number; speed: number }): Step[] {
+export function journey(
+  outcome: Outcome,
+  { start, days, speed }: { start: number; days: number; speed: number },
+): Step[] {
   const duration = durationOf(days, speed)
   const expected = new Date(start + duration).toISOString()
-  return WAYS[fate].map(([type, share, detail = null]) => ({
+  return WAYS[outcome].map(([type, share, detail = null]) => ({
     type,
     happened_at: new Date(start + Math.round(duration * share)).toISOString(),
     detail,

@@ -1,13 +1,14 @@
 import { randomInt, randomUUID } from 'node:crypto'
-import { DAY_MS, durationOf, fateOf, journey, type Odds } from './journey'
-import { type LabelRecord, type LabelRequest, sameRequest, type Step } from './label'
-import type { LabelLine, Tombstone } from './label-line'
+import { DAY_MS, durationOf, outcomeOf, journey, type Odds } from './journey'
+import { type LabelRecord, type LabelRequest, sameRequest } from './label'
+import type { LabelChange, LabelLine, Tombstone } from './label-line'
 import { ratesFor, refusalOf } from './services'
 import { behaviourOf } from './words'
 
 /** What the store is connected to. `record` is called in the same tick as the change. */
 export interface LabelStorePorts {
-  readonly record: (line: LabelLine) => void
+  /** `label` is what the line is about, as it is by now. */
+  readonly record: (line: LabelLine, label: LabelRecord | null) => void
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -48,6 +49,7 @@ export class LabelStore {
   /** Takes back what the journal says. */
   restore(line: LabelLine): void {
     if ('label' in line) this.#keep(line.label)
+    else if ('change' in line) this.#keep(changed(this.#known(line.change.id), line.change))
     else if ('tombstone' in line) this.#tombstones.set(line.tombstone.key, line.tombstone)
   }
 
@@ -100,7 +102,7 @@ export class LabelStore {
     if (label.status === 'voided') return { done: label }
     if (label.handed_over_at !== null) return { refused: used(label) }
     if (behaviourOf(label.request.to).keepsLabels) return { refused: kept(label) }
-    return { done: this.#change({ ...label, status: 'voided' }) }
+    return { done: this.#change(label, { status: 'voided' }) }
   }
 
   /** Voids the label of this key; one that is not known is refused for ever after. */
@@ -110,7 +112,7 @@ export class LabelStore {
     if (!this.#tombstones.has(key)) {
       const tombstone = { key, created_at: new Date(this.#now()).toISOString() }
       this.#tombstones.set(key, tombstone)
-      this.#record({ tombstone })
+      this.#record({ tombstone }, null)
     }
     return { done: null }
   }
@@ -120,9 +122,9 @@ export class LabelStore {
     if (label.status === 'voided') return { refused: voided(label) }
     if (label.handed_over_at !== null) return { done: label }
     const start = this.#now()
-    const fate = behaviourOf(label.request.to).fate ?? fateOf(label.key, odds)
-    const plan = journey(fate, { start, days: label.days, speed: odds.speed })
-    return { done: this.#change({ ...label, handed_over_at: new Date(start).toISOString(), plan }) }
+    const outcome = behaviourOf(label.request.to).outcome ?? outcomeOf(label.key, odds)
+    const plan = journey(outcome, { start, days: label.days, speed: odds.speed })
+    return { done: this.#change(label, { handed_over_at: new Date(start).toISOString(), plan }) }
   }
 
   /** All that is due of a parcel's way happens, each step at its own time. */
@@ -131,11 +133,8 @@ export class LabelStore {
     const now = this.#now()
     const due = label.plan.filter((step) => Date.parse(step.happened_at) <= now)
     if (due.length === 0) return this.#schedule(label)
-    const events = due.map((step: Step) => ({ id: `evt_${randomUUID().replaceAll('-', '')}`, ...step }))
-    this.#change(
-      { ...label, events: [...label.events, ...events], plan: label.plan.slice(due.length) },
-      events.map((event) => event.id),
-    )
+    const happened = due.map((step) => ({ id: `evt_${randomUUID().replaceAll('-', '')}`, ...step }))
+    this.#change(label, { happened })
   }
 
   #sell(key: string, request: LabelRequest, speed: number): LabelRecord {
@@ -160,7 +159,7 @@ export class LabelStore {
       plan: [],
     }
     this.#keep(label)
-    this.#record({ label, events: [] })
+    this.#record({ label }, label)
     return label
   }
 
@@ -180,12 +179,13 @@ export class LabelStore {
     return true
   }
 
-  #change(label: LabelRecord, events: readonly string[] = []): LabelRecord {
-    const changed = { ...label, updated_at: new Date(this.#now()).toISOString() }
-    this.#keep(changed)
-    this.#record({ label: changed, events })
-    this.#schedule(changed)
-    return changed
+  #change({ id }: LabelRecord, what: Omit<LabelChange, 'id' | 'updated_at'>): LabelRecord {
+    const change = { id, updated_at: new Date(this.#now()).toISOString(), ...what }
+    const label = changed(this.#known(id), change)
+    this.#keep(label)
+    this.#record({ change }, label)
+    this.#schedule(label)
+    return label
   }
 
   #keep(label: LabelRecord): void {
@@ -215,8 +215,8 @@ export class LabelStore {
     return label
   }
 
-  #record(line: LabelLine): void {
-    this.#ports?.record(line)
+  #record(line: LabelLine, label: LabelRecord | null): void {
+    this.#ports?.record(line, label)
   }
 
   #now(): number {
@@ -224,15 +224,23 @@ export class LabelStore {
   }
 }
 
+/** What happened is taken off the plan. */
+function changed(label: LabelRecord, { id: _, happened = [], ...change }: LabelChange): LabelRecord {
+  const events = [...label.events, ...happened]
+  return { ...label, plan: label.plan.slice(happened.length), events, ...change }
+}
+
 /** Node's timers hold no longer time. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Luhn's. */
 function checkDigit(digits: string): number {
-  const sum = [...digits].reverse().reduce((total, digit, place) => {
-    const doubled = Number(digit) * (place % 2 === 0 ? 2 : 1)
-    return total + (doubled > 9 ? doubled - 9 : doubled)
-  }, 0)
+  const sum = Array.from(digits)
+    .toReversed()
+    .reduce((total, digit, place) => {
+      const doubled = Number(digit) * (place % 2 === 0 ? 2 : 1)
+      return total + (doubled > 9 ? doubled - 9 : doubled)
+    }, 0)
   return (10 - (sum % 10)) % 10
 }
 

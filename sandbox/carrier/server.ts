@@ -49,10 +49,13 @@ interface Call extends CarrierParts {
   readonly id: string
 }
 
+/** A thousand boxes and more. */
+const BODY_LIMIT = 1024 * 1024
+
 async function handle(parts: CarrierParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { path, query } = splitTarget(request.url ?? '/')
-  const body = await readBody(request)
-  if (body === null) return write(response, bodyTooLarge())
+  const body = await readBody(request, BODY_LIMIT)
+  if (body === null) return write(response, bodyTooLarge(BODY_LIMIT))
   const fault = /^\/v1\/(rates|labels|tracking)/.test(path) ? parts.faults.next() : null
   if (fault && fault.delayMs > 0) await sleep(fault.delayMs)
   if (fault?.fails) return write(response, refusal(parts, unavailable()))

@@ -15,7 +15,7 @@ export interface Behaviour {
   /** A label to there cannot be voided. */
   readonly keepsLabels?: true
   /** What becomes of the parcel, whatever the rates of `PUT /v1/faults` say. */
-  readonly fate?: Fate
+  readonly outcome?: Outcome
   /** It sends no webhook, and tells what it knows when it is asked. */
   readonly silent?: true
   /** Each event is sent three times, out of order, a stale one last. */
@@ -26,7 +26,7 @@ export interface Behaviour {
  * `found`: lost, and delivered afterwards. `vanished`: accepted by nobody, so nothing is ever told of it. `held`: stands
  * still on its way for a while.
  */
-export type Fate = 'delivered' | 'late' | 'held' | 'lost' | 'found' | 'returned' | 'vanished'
+export type Outcome = 'delivered' | 'late' | 'held' | 'lost' | 'found' | 'returned' | 'vanished'
 
 const WORDS: Readonly<Record<string, Behaviour>> = {
   'sandbox:nowhere': { nowhere: true },
@@ -35,12 +35,12 @@ const WORDS: Readonly<Record<string, Behaviour>> = {
   'sandbox:dropped': { dropFirstAnswer: true },
   'sandbox:flaky': { failures: 2 },
   'sandbox:keeps': { keepsLabels: true },
-  'sandbox:late': { fate: 'late' },
-  'sandbox:held': { fate: 'held' },
-  'sandbox:lost': { fate: 'lost' },
-  'sandbox:found': { fate: 'found' },
-  'sandbox:returned': { fate: 'returned' },
-  'sandbox:vanished': { fate: 'vanished' },
+  'sandbox:late': { outcome: 'late' },
+  'sandbox:held': { outcome: 'held' },
+  'sandbox:lost': { outcome: 'lost' },
+  'sandbox:found': { outcome: 'found' },
+  'sandbox:returned': { outcome: 'returned' },
+  'sandbox:vanished': { outcome: 'vanished' },
   'sandbox:silent': { silent: true },
   'sandbox:shuffled': { shuffledWebhooks: true },
 }

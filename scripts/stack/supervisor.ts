@@ -3,12 +3,15 @@ import { join } from 'node:path'
 import { ROOT } from '../../config'
 import { issueStackKey } from '../../db/platform/api-key'
 import { createPool } from '../../db/pool'
+import { connectTemporal } from '../../temporal'
+import { readBuildId } from '../../workers/build-id'
 import { apiProgram, carrierProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
 import { claim, release } from './claim'
 import { writeJson } from './files'
 import { requireFormat } from './format'
 import { choosePorts, type Ports } from './ports'
 import { endLeftovers, ProcessKeeper, type Program, type ProcessRecord } from './programs'
+import { moveStranded, rollOut } from './rollout'
 import { timed, type Say } from './say'
 import { servicePorts, startServices, type ServiceAddresses } from './services'
 import {
@@ -82,6 +85,10 @@ const FIRST_WORKER_PORT = 3900
 
 const STOP_ORDER = [/^api/, /^worker/, /^(sandbox|carrier)/, /^(temporal|redis|postgres)/]
 const LOG_CHECK_MS = 60_000
+/** Its workers serve by then: Temporal has to hear of them. */
+const ROLLOUT_MS = 60_000
+/** A shop on one computer has no more open checkouts. What is left over becomes a case. */
+const MOVED_MAX = 10_000
 
 /** Starts a stack and resolves when all of it serves. On failure everything is ended and the reason is thrown. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
@@ -149,6 +156,8 @@ class Supervisor {
       ...settingsFor(services, secrets, ports),
       IMAGE_STORE: join(this.folder, 'images'),
       TEMPORAL_NAMESPACE: namespace,
+      // A worker that is started again after a compilation is none of another build: the others would get nothing more.
+      BUILD_ID: readBuildId({ BUILD_ID: '' }),
       ...options.env,
     }
     const adminKey =
@@ -189,9 +198,28 @@ class Supervisor {
         ...names.workers.map((name) => this.run(workerProgram(options, name, port(name)))),
         ...names.apis.map((name) => this.run(apiProgram(options, name, port(name)))),
       ])
+      if (names.workers.length > 0) await this.rollOut(options.env)
       return adminKey
     } finally {
       await pool.end()
+    }
+  }
+
+  /** All workers are of one build. What an earlier one began and nobody serves any more goes on with it. */
+  private async rollOut(env: Record<string, string>): Promise<void> {
+    const temporal = await connectTemporal({
+      TEMPORAL_ADDRESS: env['TEMPORAL_ADDRESS'] as string,
+      TEMPORAL_NAMESPACE: env['TEMPORAL_NAMESPACE'] as string,
+    })
+    try {
+      const buildId = env['BUILD_ID'] as string
+      const before = await timed(this.say, 'Waiting for Temporal to hear of the workers', () =>
+        rollOut(temporal, { buildId, withinMs: ROLLOUT_MS }),
+      )
+      const moved = before === null ? 0 : await moveStranded(temporal, MOVED_MAX)
+      if (moved > 0) this.say(`            open checkouts of an earlier build that go on with this one: ${moved}`)
+    } finally {
+      await temporal.connection.close()
     }
   }
 

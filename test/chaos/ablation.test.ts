@@ -350,7 +350,7 @@ async function restartPrograms(): Promise<void> {
 async function complaints(histories: readonly Played[], on: Harness): Promise<string[]> {
   const judged = histories.map((history) =>
     'cartId' in history
-      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, outages: [] })
+      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, carrier: on.stack.file.carrier, outages: [] })
       : judgeStaff(history, on),
   )
   return (await Promise.all(judged)).flat()
@@ -488,7 +488,7 @@ async function play(
   plan: Partial<BuyerPlan>,
   { number = 0, scarce = '', reached }: Scene = {},
 ): Promise<History> {
-  const skus = { plenty: await on.sell('plenty', 5), scarce }
+  const skus = { plenty: await on.sell('plenty', 5), automatic: await on.sell('automatic', { automatic: 5 }), scarce }
   let first = true
   return runBuyer(
     {
@@ -498,6 +498,7 @@ async function play(
       method: 'pm_card_visa',
       product: 'plenty',
       quantity: 1,
+      words: '',
       fault: null,
       ...plan,
     },
@@ -507,6 +508,7 @@ async function play(
       adminKey: on.stack.file.admin_key,
       sandbox: on.stack.file.sandbox,
       skus,
+      places: null,
       whileRenewalsAreNear: (work) => work(),
       reached: async (history) => {
         if (first) await reached?.(history)

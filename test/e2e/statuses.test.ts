@@ -6,7 +6,7 @@ import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { SandboxClient } from '../sandbox/client'
 import { startApi, type TestApi, unseen } from '../support/http'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
-import { Shop } from '../support/shop'
+import { ADDRESS, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { testNamespace } from '../support/temporal'
 import { until } from '../support/wait'
@@ -138,8 +138,31 @@ it('an order and its money', async () => {
   await eventually(200, cancel)
   const atOnce = () => Promise.all(Array.from({ length: 8 }, () => cancel()))
   await until('one finds the key in use', atOnce, (answers) => answers.some(({ status }) => status === 409))
+  await callHoldsAndAddresses({ id: left.id, token: own.token })
   expect(unseen('Orders')).toEqual([])
 })
+
+/** Of an order that is held, goes on and goes elsewhere; of one that is over; and of one that is none. */
+async function callHoldsAndAddresses(over: { id: string; token: string }): Promise<void> {
+  const buyer = await shop.buyerOf()
+  const { id } = await eventually(201, () => buyer.checkout())
+  const path = (order: string, what = '') => `/v1/admin/orders/${order}${what}`
+  for (const what of ['/hold', '/resume']) {
+    const [key, body] = [randomUUID(), { reason_code: 'look' }]
+    await eventually(200, () => shop.admin('post', path(id, what), body, key))
+    expect((await shop.admin('post', path(id, what), { reason_code: 'other' }, key)).status).toBe(422)
+    expect((await shop.admin('post', path(over.id, what), body)).status).toBe(409)
+    expect((await shop.admin('post', path(newId('order'), what), body)).status).toBe(404)
+  }
+  const body = { shipping_address: { ...ADDRESS, line1: '2 High St' } }
+  const own = (order: string, token: string) => shop.call('patch', `/v1/store/orders/${order}`, { token, body })
+  await eventually(200, () => own(id, buyer.token))
+  expect((await own(id, over.token)).status).toBe(404)
+  expect((await own(over.id, over.token)).status).toBe(409)
+  await eventually(200, () => shop.admin('patch', path(id), body))
+  expect((await shop.admin('patch', path(newId('order')), body)).status).toBe(404)
+  expect((await shop.admin('patch', path(over.id), body)).status).toBe(409)
+}
 
 it('support', async () => {
   const stuck = await shop.buyerOf()

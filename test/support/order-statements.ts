@@ -77,6 +77,7 @@ export function orderStatements(pool: () => Pool) {
       orderId,
       cartId,
       allocations: [{ sku, warehouseId: main, quantity: 2 }],
+      scores: new Map([[main, { distance_km: null, priority: 100, is_whole: true }]]),
       lines: [
         {
           sku,

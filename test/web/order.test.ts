@@ -203,6 +203,28 @@ describe('cancelling on the page of an order', () => {
     await page.getByText('Nothing was charged.').waitFor()
   }, 60_000)
 
+  it('is not undone on the page by what was read before it', async () => {
+    const { id } = await bought()
+    let reads = 0
+    let release = () => {}
+    const released = new Promise<void>((resolve) => (release = resolve))
+    await page.route(`**/v1/store/orders/${id}`, async (route) => {
+      const response = await route.fetch()
+      if (++reads === 2) await released
+      return route.fulfill({ response })
+    })
+    await open()
+    await until('it is read again', () => reads === 2)
+    await cancelButton().click()
+    await page.getByRole('button', { name: 'Yes, cancel it' }).click()
+    await notice(/cancel/).waitFor()
+    const old = page.waitForResponse(`**/v1/store/orders/${id}`)
+    release()
+    await (await old).finished()
+    await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))')
+    expect(await cancelButton().count()).toBe(0)
+  }, 60_000)
+
   it('sends one key, however often it is pressed or fails', async () => {
     const { id } = await bought()
     const keys: (string | undefined)[] = []

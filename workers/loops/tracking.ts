@@ -22,9 +22,9 @@ import { listen } from './bell'
 const BATCH = 200
 const IDLE_MS = 500
 const AFTER_FAILURE_MS = 1_000
-/** Shipments that are worked on at a time. */
-const CONCURRENCY = 8
-/** Carriers are asked about so many parcels at a time. */
+/** Shipments that are worked on at a time: others need the pool's connections too. */
+const CONCURRENCY = 4
+/** Parcels that are taken to be asked about. */
 const ASKED = 32
 const ASK_IDLE_MS = 1_000
 /** How long an event may wait for its label: the label's row is written within seconds, if at all. */
@@ -64,7 +64,7 @@ async function bookEvents(deps: TrackingDeps, signal: AbortSignal): Promise<void
       const due = await takeDueTracking(deps.pool, BATCH)
       await endUnmatched(deps, due)
       await inTurns([...ownedBy(due).values()], CONCURRENCY, (events) => bookOne(deps, events, untold))
-      await tellAll(deps, untold)
+      await tellAll(deps, untold, signal)
       if (due.length < BATCH) await bell.wait(IDLE_MS)
     } catch (error) {
       deps.log.warn({ err: error }, 'events of carriers wait: they will be taken again')
@@ -106,16 +106,27 @@ async function bookOne(
   }
 }
 
-/** Who cannot be told now is told in the next round. What a killed process has not told, the sweep finds in the rows. */
-async function tellAll({ orders, log }: TrackingDeps, untold: Map<OrderId, TrackingOwner>): Promise<void> {
+/** Who cannot be told now is told in a later round. What a killed process has not told, the sweep finds in the rows. */
+async function tellAll(
+  { orders, log }: TrackingDeps,
+  untold: Map<OrderId, TrackingOwner>,
+  signal: AbortSignal,
+): Promise<void> {
+  const failures: unknown[] = []
   await inTurns([...untold.values()], CONCURRENCY, async ({ orderId, orderStatus }) => {
     try {
       await orders.startFulfillment({ orderId, isOver: isOver(orderStatus) })
       untold.delete(orderId)
     } catch (error) {
-      log.warn({ err: error, order_id: orderId }, 'a workflow has not heard of a parcel yet: it will be told again')
+      failures.push(error)
     }
   })
+  if (failures.length === 0) return
+  log.warn(
+    { err: failures[0], orders: failures.length },
+    'workflows have not heard of their parcels: they will be told again',
+  )
+  await pause(AFTER_FAILURE_MS, signal)
 }
 
 /** Events whose label has not come in two weeks are of no parcel of ours. */

@@ -17,7 +17,7 @@ import {
 import { EasyPostApi, type EasyPostApiOptions, Refusal, type Requests } from './api'
 import { eventsOf, readWebhook, timeIn } from './tracking'
 import { parcelOf, priceOf } from './units'
-import type { RefundStatus, WireRate, WireShipment, WireTracker } from './wire'
+import type { WireRate, WireShipment, WireTracker } from './wire'
 
 export interface EasyPostOptions extends EasyPostApiOptions {
   readonly webhookSecret: string
@@ -152,8 +152,11 @@ function create(requests: Requests, { from, to, boxes }: RateRequest, key: strin
   })
 }
 
-/** A rejected refund may be asked for once more: soon after the purchase carriers reject what they do not know yet. */
-async function refund(requests: Requests, shipment: WireShipment): Promise<RefundStatus | string> {
+/**
+ * Asks for the money back, and answers what became of that: a status of EasyPost, or why it refused. A rejected refund may be asked for once more: soon after the purchase carriers reject what they do not
+ * know yet.
+ */
+async function refund(requests: Requests, shipment: WireShipment): Promise<string> {
   const { refund_status: status } = shipment
   if (status !== null && status !== 'rejected') return status
   try {
@@ -169,7 +172,7 @@ async function refund(requests: Requests, shipment: WireShipment): Promise<Refun
  * What is submitted is on its way: no label is live any more. `not_applicable`: the carrier takes its money at the first scan,
  * so nothing was paid.
  */
-function voidOutcome(status: RefundStatus | string): VoidOutcome {
+function voidOutcome(status: string): VoidOutcome {
   if (status === 'submitted' || status === 'refunded' || status === 'not_applicable') return { outcome: 'voided' }
   return { outcome: 'refused', code: status === 'rejected' ? 'refund_rejected' : status }
 }

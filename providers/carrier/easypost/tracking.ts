@@ -4,25 +4,29 @@ import { InvalidSignature, type TrackingEvent, type WebhookHeaders } from '../ca
 import type { WireEvent, WireTracker, WireTrackingDetail } from './wire'
 
 /** `pre_transit`: the label exists. `unknown`, `error` and `cancelled` say nothing of the parcel. */
-const TYPES: Readonly<Record<string, TrackingType>> = {
-  in_transit: 'in_transit',
-  out_for_delivery: 'out_for_delivery',
-  delivered: 'delivered',
-  available_for_pickup: 'exception',
-  return_to_sender: 'returned',
-  failure: 'exception',
-}
+const TYPES: ReadonlyMap<string, TrackingType> = new Map(
+  Object.entries({
+    in_transit: 'in_transit',
+    out_for_delivery: 'out_for_delivery',
+    delivered: 'delivered',
+    available_for_pickup: 'exception',
+    return_to_sender: 'returned',
+    failure: 'exception',
+  } as const),
+)
 
 /** Details that say more than their status. */
-const TYPES_BY_DETAIL: Readonly<Record<string, TrackingType>> = {
-  received_at_origin_facility: 'accepted',
-  delayed: 'exception',
-  delivery_exception: 'exception',
-  transit_exception: 'exception',
-  held: 'exception',
-  lost: 'lost',
-  damaged: 'lost',
-}
+const TYPES_BY_DETAIL: ReadonlyMap<string, TrackingType> = new Map(
+  Object.entries({
+    received_at_origin_facility: 'accepted',
+    delayed: 'exception',
+    delivery_exception: 'exception',
+    transit_exception: 'exception',
+    held: 'exception',
+    lost: 'lost',
+    damaged: 'lost',
+  } as const),
+)
 
 /** Details end a way only where the status says so too: a parcel that is delivered was not lost. */
 const OPEN = new Set(['in_transit', 'failure'])
@@ -31,8 +35,9 @@ const OPEN = new Set(['in_transit', 'failure'])
 export function eventsOf(tracker: WireTracker): TrackingEvent[] {
   const known = new Map<string, TrackingEvent>()
   for (const detail of tracker.tracking_details) {
+    if (!isDetail(detail)) continue
     const type = typeOf(detail)
-    if (type === null || !Number.isFinite(Date.parse(detail.datetime))) continue
+    if (type === null) continue
     const eventId = idOf(tracker.tracking_code, detail)
     known.set(eventId, {
       eventId,
@@ -47,7 +52,7 @@ export function eventsOf(tracker: WireTracker): TrackingEvent[] {
 }
 
 export function timeIn(text: string | null): string | null {
-  return text !== null && Number.isFinite(Date.parse(text)) ? new Date(text).toISOString() : null
+  return typeof text === 'string' && Number.isFinite(Date.parse(text)) ? new Date(text).toISOString() : null
 }
 
 /** Checks who sent a webhook, and reads what it tells of a parcel. Throws {@link InvalidSignature}. */
@@ -85,9 +90,13 @@ function isTracker(result: Partial<WireTracker> | WireEvent['result']): result i
   return object === 'Tracker' && typeof code === 'string' && code !== '' && Array.isArray(details)
 }
 
+function isDetail(detail: Partial<WireTrackingDetail> | null): boolean {
+  const { status, datetime } = detail ?? {}
+  return typeof status === 'string' && typeof datetime === 'string' && Number.isFinite(Date.parse(datetime))
+}
+
 function typeOf({ status, status_detail: detail }: WireTrackingDetail): TrackingType | null {
-  const byDetail = OPEN.has(status) ? TYPES_BY_DETAIL[detail ?? ''] : undefined
-  return byDetail ?? TYPES[status] ?? null
+  return (OPEN.has(status) ? TYPES_BY_DETAIL.get(detail ?? '') : undefined) ?? TYPES.get(status) ?? null
 }
 
 function idOf(code: string, { datetime, status, status_detail, message }: WireTrackingDetail): string {
@@ -97,5 +106,5 @@ function idOf(code: string, { datetime, status, status_detail, message }: WireTr
 
 /** A code; what looks like anything else, such as the name of who signed for it, is left out. */
 function codeIn(text: string | null): string | null {
-  return text !== null && /^[a-z][a-z_]{0,59}$/.test(text) ? text : null
+  return typeof text === 'string' && /^[a-z][a-z_]{0,59}$/.test(text) ? text : null
 }

@@ -92,7 +92,7 @@ describe('placing', () => {
     const { orderId, skus } = await accepted()
     const first = await activities.place({ orderId })
     expect(first).toMatchObject({ outcome: 'placed', due: 1_495, currency: 'GBP', repeated: false })
-    expect(asked.at(-1)?.address).toEqual({ country: 'GB', postalCode: null })
+    expect(asked.at(-1)?.address).toEqual({ country: 'GB', postalCode: 'N1 9GU' })
     const order = await readOrder(database.pool, orderId)
     expect(order).toMatchObject({ status: 'payment_pending', subtotal: 1_000, shipping: 495, total: 1_495 })
     expect(order?.lines.map(({ sku }) => sku)).toEqual([...skus].reverse())

@@ -118,3 +118,7 @@ it('is for who may change stock', async () => {
   const support = await api.key('support')
   expect(await api.call('post', PATH, { key: support, body })).toMatchObject({ status: 403 })
 })
+
+it('has been seen to answer all that is listed', () => {
+  expect(api.unseen('Receipts')).toEqual([])
+})

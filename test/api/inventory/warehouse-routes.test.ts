@@ -20,6 +20,46 @@ const patch = (id: string, body: unknown, ifMatch?: string | null) =>
     ...(ifMatch === null ? {} : { headers: { 'if-match': ifMatch ?? '*' } }),
   })
 
+describe('warehouses', () => {
+  it('are made and listed', async () => {
+    const body = {
+      name: 'Dublin',
+      country: 'IE',
+      postal_code: 'D12 H6K8',
+      coordinates: { latitude: 53.3, longitude: -6.3 },
+      priority: 5,
+    }
+    await make({ name: 'Leeds Main' })
+    const made = await api.call('post', '/v1/admin/warehouses', { key, body })
+    expect(made).toMatchObject({ status: 201, body: { ...body, id: expect.stringMatching(/^wh_/) } })
+    const plain = await api.call('post', '/v1/admin/warehouses', { key, body: { name: 'Cork', country: 'IE' } })
+    expect(plain.body).toMatchObject({ postal_code: null, coordinates: null, priority: 100 })
+    const page = await api.call('get', '/v1/admin/warehouses?limit=2', { key })
+    expect(page.body.data.map(({ name }: { name: string }) => name)).toEqual(['Leeds Main', 'Dublin'])
+    const rest = await api.call('get', `/v1/admin/warehouses?cursor=${page.body.next_cursor}`, { key })
+    expect(rest.body).toMatchObject({ data: [plain.body], has_more: false })
+  })
+
+  it('have names of their own, and are made once per key', async () => {
+    const taken = await api.call('post', '/v1/admin/warehouses', { key, body: { name: 'Leeds Main', country: 'GB' } })
+    expect(taken).toMatchObject({ status: 409, body: { code: 'name_taken' } })
+    const once = (name: string) =>
+      api.call('post', '/v1/admin/warehouses', { key, body: { name, country: 'GB' }, idempotencyKey: 'once' })
+    const first = await once('Leeds')
+    expect(await once('Leeds')).toMatchObject({ status: 201, body: first.body })
+    expect(await once('York')).toMatchObject({ status: 422 })
+  })
+
+  it.each([
+    [{ name: ' ', country: 'GB' }, '/name'],
+    [{ name: 'x', country: 'gb' }, '/country'],
+    [{ name: 'x', country: 'GB', coordinates: { latitude: 91, longitude: 0 } }, '/coordinates/latitude'],
+  ])('refuse %j', async (body, pointer) => {
+    const answer = await api.call('post', '/v1/admin/warehouses', { key, body })
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ pointer }] } })
+  })
+})
+
 it('is manual unless it says otherwise', async () => {
   expect(await make()).toMatchObject({ operation: 'manual', version: 1 })
   expect(await make({ operation: 'external' })).toMatchObject({ operation: 'external' })
@@ -85,4 +125,8 @@ it('is there, or 404, and is changed by who may', async () => {
   const support = await api.key('support')
   const call = { key: support, body: { priority: 1 }, headers: { 'if-match': '*' } }
   expect(await api.call('patch', `/v1/admin/warehouses/${id}`, call)).toMatchObject({ status: 403 })
+})
+
+it('has been seen to answer all that is listed', () => {
+  expect(api.unseen('Warehouses')).toEqual([])
 })

@@ -70,7 +70,9 @@ async function split({ orderId, sku }: AcceptedOrder): Promise<void> {
     [newId('reservation'), orderId, sku, other],
   )
   // Its shipments are made anew, one for each warehouse.
-  await pool.query('delete from shipment_line where shipment_id in (select id from shipment where order_id = $1)', [orderId])
+  await pool.query('delete from shipment_line where shipment_id in (select id from shipment where order_id = $1)', [
+    orderId,
+  ])
   await pool.query('delete from shipment where order_id = $1', [orderId])
   await pool.query('update orders set planned_at = null where id = $1', [orderId])
 }

@@ -46,7 +46,7 @@ const REFUND = { payment_id: 'string', refund_id: 'string', amount: 'number' } a
 /** What the data of each type consists of; the compiler compares it with the union, the test with what is written. */
 const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { type: Type }>['data']> } = {
   'order.created': ofOrder({}),
-  'inventory.reserved': ofOrder({}),
+  'inventory.reserved': ofOrder({ routes: 'list' }),
   'order.payment_pending': ofOrder({ total: 'number' }),
   'order.confirmed': ofOrder({}),
   'order.cancelled': ofOrder({ reason: 'string', reason_code: 'string' }),
@@ -226,6 +226,7 @@ async function placed(): Promise<Order> {
   await placeOrder(database.pool, {
     ...order,
     allocations: [{ sku: SKU, warehouseId, quantity: 1 }],
+    scores: new Map([[warehouseId, { distance_km: null, priority: 100, is_whole: true }]]),
     lines: [{ ...line, unitPrice: 500, discount: 0, tax: 0, total: 500 }],
     totals: { subtotal: 500, discount: 0, shipping: 0, tax: 0, total: 500 },
     holdSeconds: 60,

@@ -56,6 +56,8 @@ function orderView(first, read, headers) {
   let status = ''
   let timer
   let lookAfter = FIRST_LOOK_MS
+  /** How often an action was answered: what was read before that is old. */
+  let answers = 0
 
   function draw(order) {
     const text = JSON.stringify(order)
@@ -89,6 +91,7 @@ function orderView(first, read, headers) {
   }
 
   function arrived(order) {
+    answers++
     draw(order)
     lookAfter = FIRST_LOOK_MS
     plan(order)
@@ -105,15 +108,17 @@ function orderView(first, read, headers) {
     clearTimeout(timer)
     if (document.hidden) return
     const before = JSON.parse(shown)
+    const answersBefore = answers
     try {
       const order = await read()
+      if (answers !== answersBefore) return
+      if (draw(order)) lookAfter = FIRST_LOOK_MS
       const refused = newlyRefused(before, order)
       if (refused) say(problemWords(refused.code))
-      if (draw(order)) lookAfter = FIRST_LOOK_MS
       plan(order)
     } catch (error) {
       console.warn(error)
-      plan(before)
+      if (answers === answersBefore) plan(before)
     }
   }
 
