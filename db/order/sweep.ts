@@ -85,12 +85,17 @@ const WORK_ON_GOODS = `
   -- \`shipment_leaving\`: its money, and then the parcel; while its order is on hold both wait.
   select 'fulfillment', s.order_id, null, s.id, true, s.updated_at, s.updated_at
   from shipment s
-  where s.is_leaving and (select status from orders where id = s.order_id) <> 'on_hold'
+  where s.is_leaving and s.released_at is null and (select status from orders where id = s.order_id) <> 'on_hold'
   union
   -- \`shipment_undecided\`
   select 'fulfillment', s.order_id, null, s.id, false, s.updated_at, s.updated_at
   from shipment s
   where s.needs_decision
+  union
+  -- \`warehouse_message_pending\`: a warehouse's own system has yet to hear it.
+  select 'fulfillment', m.order_id, null, m.id, true, m.updated_at, m.updated_at
+  from warehouse_message m
+  where m.state = 'pending'
   union
   -- \`order_command_pending\`
   select 'fulfillment', c.order_id, null, null, true, c.created_at, c.created_at

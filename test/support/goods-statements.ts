@@ -106,6 +106,7 @@ export function goodsStatements(pool: () => Pool) {
       allocations: made.flatMap(({ sku, from }) =>
         from.map(([warehouseId, quantity]) => ({ sku, warehouseId, quantity })),
       ),
+      scores: new Map(),
       lines: made.map((line) => ({
         sku: line.sku,
         skuWritten: line.sku,

@@ -76,7 +76,7 @@ describe('an adjustment', () => {
       postalCode: null,
       coordinates: null,
       priority: 1,
-      operation: 'manual' as const,
+      operation: 'manual' as const, endpoint: null,
     }
     const other = await insertWarehouse(database.pool, dublin)
     await adjustStock(database.pool, { sku, warehouseId: other as WarehouseId, delta: 2, ...REASON })
