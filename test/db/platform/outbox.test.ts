@@ -86,6 +86,8 @@ const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { 
   'shipment.label_refused': ofOrder({ ...LABEL, code: 'string' }),
   'shipment.label_voided': ofOrder(LABEL),
   'shipment.left_unasked': ofOrder(SHIPMENT),
+  'shipment.released': ofOrder(SHIPMENT),
+  'shipment.refused': ofOrder({ ...SHIPMENT, code: 'string' }),
   'shipment.kept': ofOrder(SHIPMENT),
   'shipment.shipped': ofOrder({ ...SHIPMENT, lines: 'list' }),
   'shipment.delivered': ofOrder(SHIPMENT),
@@ -379,6 +381,16 @@ async function goodsOfTheConfirmed(): Promise<void> {
   await track(other, shipment?.id as ShipmentId, 'delivered')
   await database.pool.query('update orders set completes_at = now() where id = $1', [other.orderId])
   await advance(other)
+  const outside = await sold([{ from: [[await warehouse('external'), 1]] }])
+  const theirs = await onlyShipment(outside)
+  await labelled(outside, theirs)
+  await inGoods(outside, (goods) => void goods.wantToShip(theirs))
+  await advance(outside)
+  await pay(outside)
+  await advance(outside)
+  await inGoods(outside, (goods, books) => {
+    goods.hear(theirs, { type: 'shipment.refused', code: 'damaged' } as WarehouseNews, books)
+  })
   const cancelled = await sold([{ from: [[place, 1]] }])
   await inGoods(cancelled, (goods, books) => goods.cancelUnits(null, why, books))
 }
