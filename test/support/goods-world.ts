@@ -29,8 +29,9 @@ import { expectBounds } from './money-world'
  * that do and answer what they like. It has two lines, three units of `CUP` and two of `SAUCER`, and a fee.
  */
 
-export const [CUP, SAUCER] = ['CUP' as Sku, 'SAUCER' as Sku]
-export const [MAIN, OTHER] = ['wh_main' as WarehouseId, 'wh_other' as WarehouseId]
+const [CUP, SAUCER] = ['CUP' as Sku, 'SAUCER' as Sku]
+export const MAIN = 'wh_main' as WarehouseId
+const OTHER = 'wh_other' as WarehouseId
 export const PAYMENT = 'pay_1' as PaymentId
 const ORDER = 'order_1' as OrderId
 /** Of the cups, the saucers, and the fee; taxes inside. They cannot be divided by their units. */
@@ -362,10 +363,6 @@ export class GoodsWorld {
 
   payAll(): void {
     for (let turn = 0; turn < 20; turn++) this.askProvider(0, 'well')
-  }
-
-  get sent(): readonly ShipmentBook[] {
-    return this.goods.shipments.filter(({ status }) => hasLeft(status))
   }
 
   /** The value of what has left, and the fee with it. */
