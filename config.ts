@@ -130,6 +130,9 @@ export const settingsSchema = z.object({
     .default('https://api.easypost.com')
     .describe('where EasyPost answers'),
   CARRIER_TIMEOUT_MS: milliseconds.max(60_000).default(5_000).describe('longest wait for one call to a carrier'),
+  WEBHOOK_ALLOW_PRIVATE: flag
+    .default(false)
+    .describe('1 lets addresses be called that only our own network can reach, by http too; never in production'),
   TOKEN_SECRET: z
     .string()
     .min(16)
@@ -257,6 +260,7 @@ function refuseDefaultSecrets(settings: Settings): void {
     settings.TYPESENSE_URL !== '' &&
       settings.TYPESENSE_API_KEY === DEVELOPMENT_TYPESENSE_KEY &&
       'TYPESENSE_API_KEY has its public default',
+    settings.WEBHOOK_ALLOW_PRIVATE && 'WEBHOOK_ALLOW_PRIVATE lets strangers reach our own network',
     settings.FAULT_DIR !== '' && 'FAULT_DIR is for tests only',
   ].filter((line) => line !== false)
   if (bad.length > 0) throw new SettingsError(`Refused with NODE_ENV=production:\n  ${bad.join('\n  ')}`)

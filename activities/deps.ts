@@ -7,6 +7,7 @@ import type { FraudCheck } from '../providers/fraud'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
+import type { WarehouseSystems } from '../providers/warehouse'
 
 /** What the activities of one worker process share. Made once, in `workers/main.ts`. */
 export interface ActivityDeps {
@@ -15,6 +16,7 @@ export interface ActivityDeps {
   readonly redis: Redis
   readonly providers: PaymentProviders
   readonly carriers: Carriers
+  readonly warehouses: WarehouseSystems
   readonly tax: TaxProvider
   readonly fraud: FraudCheck
   readonly search: Pick<Search, 'engines'>

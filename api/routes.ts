@@ -34,6 +34,7 @@ import { paymentMethodRoutes } from './payment/method-routes'
 import { refundRoutes } from './payment/refund-routes'
 import { webhookRoutes } from './payment/routes'
 import { carrierWebhookRoutes } from './fulfillment/webhook-routes'
+import { warehouseWebhookRoutes } from './fulfillment/warehouse-webhook-routes'
 import { cancelRoutes } from './checkout/cancel-routes'
 
 /** Every route of the API. Those that shoppers call most stand first: the router looks in this order. */
@@ -53,6 +54,7 @@ export const routes: readonly Route[] = [
   ...paymentMethodRoutes,
   ...webhookRoutes,
   ...carrierWebhookRoutes,
+  ...warehouseWebhookRoutes,
   ...orderRoutes,
   ...addressRoutes,
   ...holdRoutes,

@@ -1241,6 +1241,9 @@ create table shipment (
   due_at timestamp with time zone,
   ask_at timestamp with time zone,
   needs_decision boolean default false not null,
+  released_at timestamp with time zone,
+  left_at timestamp with time zone,
+  trouble text,
   expected_at timestamp with time zone,
   shipped_at timestamp with time zone,
   ended_at timestamp with time zone,
@@ -1254,10 +1257,11 @@ create table shipment (
   constraint shipment_order_id_number_key UNIQUE (order_id, number),
   constraint shipment_replaces_fkey FOREIGN KEY (replaces) REFERENCES shipment(id),
   constraint shipment_status_check CHECK ((status = ANY (ARRAY['allocated'::text, 'picking'::text, 'packed'::text, 'labelled'::text, 'shipped'::text, 'delivered'::text, 'lost'::text, 'returned'::text, 'cancelled'::text]))),
+  constraint shipment_trouble_check CHECK ((trouble = ANY (ARRAY['left'::text, 'refused'::text]))),
   constraint shipment_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
 ) with (fillfactor=70);
 CREATE INDEX shipment_ask ON public.shipment USING btree (ask_at) WHERE (ask_at IS NOT NULL);
-CREATE INDEX shipment_leaving ON public.shipment USING btree (order_id) WHERE is_leaving;
+CREATE INDEX shipment_leaving ON public.shipment USING btree (order_id) WHERE (is_leaving AND (released_at IS NULL));
 CREATE INDEX shipment_status ON public.shipment USING btree (status, id);
 CREATE INDEX shipment_to_pick ON public.shipment USING btree (warehouse_id, wave, id) WHERE (status = 'allocated'::text);
 CREATE INDEX shipment_undecided ON public.shipment USING btree (order_id) WHERE needs_decision;
@@ -1384,9 +1388,54 @@ create table warehouse (
   longitude double precision,
   priority integer default 100 not null,
   operation text default 'manual'::text not null,
+  endpoint text,
   version integer default 1 not null,
   created_at timestamp with time zone default now() not null,
   constraint warehouse_pkey PRIMARY KEY (id),
+  constraint warehouse_check CHECK (((operation <> 'external'::text) OR (endpoint IS NOT NULL))),
   constraint warehouse_name_key UNIQUE (name),
   constraint warehouse_operation_check CHECK ((operation = ANY (ARRAY['automatic'::text, 'manual'::text, 'external'::text])))
+);
+
+create table warehouse_event (
+  warehouse_id typeid not null,
+  event_id text not null,
+  shipment_id typeid not null,
+  body jsonb not null,
+  received_at timestamp with time zone default now() not null,
+  constraint warehouse_event_pkey PRIMARY KEY (warehouse_id, event_id),
+  constraint warehouse_event_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id),
+  constraint warehouse_event_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
+);
+
+create table warehouse_message (
+  id typeid not null,
+  order_id typeid not null,
+  shipment_id typeid not null,
+  number integer not null,
+  key text not null,
+  kind text not null,
+  revision integer not null,
+  lines jsonb not null,
+  state text default 'pending'::text not null,
+  sent_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint warehouse_message_pkey PRIMARY KEY (id),
+  constraint warehouse_message_key_key UNIQUE (key),
+  constraint warehouse_message_kind_check CHECK ((kind = ANY (ARRAY['pack'::text, 'release'::text, 'cancel'::text]))),
+  constraint warehouse_message_number_check CHECK ((number > 0)),
+  constraint warehouse_message_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint warehouse_message_order_id_number_key UNIQUE (order_id, number),
+  constraint warehouse_message_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id),
+  constraint warehouse_message_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'told'::text, 'refused'::text, 'withdrawn'::text])))
+) with (fillfactor=70);
+CREATE INDEX warehouse_message_pending ON public.warehouse_message USING btree (order_id) WHERE (state = 'pending'::text);
+
+create table warehouse_secret (
+  warehouse_id typeid not null,
+  secret text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint warehouse_secret_pkey PRIMARY KEY (warehouse_id),
+  constraint warehouse_secret_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
 );

@@ -100,13 +100,17 @@ interface EventData {
   /** Some of its units were cancelled: it is packed, and labelled, anew. */
   readonly 'shipment.reopened': OrderData<ShipmentRef>
   readonly 'shipment.labelled': OrderData<
-    LabelRef & { readonly carrier: string; readonly service: string; readonly tracking_number: string }
+    LabelRef & { readonly carrier: string; readonly service: string; readonly tracking_number: string | null }
   >
   /** The carrier does not sell the label. */
   readonly 'shipment.label_refused': OrderData<LabelRef & { readonly code: string }>
   readonly 'shipment.label_voided': OrderData<LabelRef>
-  /** Its carrier has it, and nobody had asked for it to be sent: its money is taken at once. */
+  /** Its carrier has it, or its warehouse says that it has left, and nobody had asked for it: its money is taken at once. */
   readonly 'shipment.left_unasked': OrderData<ShipmentRef>
+  /** Its money is there: the warehouse's own system may let it leave. */
+  readonly 'shipment.released': OrderData<ShipmentRef>
+  /** The warehouse's own system will not send it, or not keep it back. */
+  readonly 'shipment.refused': OrderData<ShipmentRef & { readonly code: string }>
   /** Its money could not be taken: it stays. */
   readonly 'shipment.kept': OrderData<ShipmentRef>
   readonly 'shipment.shipped': OrderData<ShipmentRef & { readonly lines: readonly Units[] }>
@@ -177,6 +181,8 @@ export const EVENT_VERSIONS = {
   'shipment.label_refused': 1,
   'shipment.label_voided': 1,
   'shipment.left_unasked': 1,
+  'shipment.released': 1,
+  'shipment.refused': 1,
   'shipment.kept': 1,
   'shipment.shipped': 1,
   'shipment.delivered': 1,

@@ -13,6 +13,7 @@ export const ID_PREFIXES = {
   shipment: 'shp',
   label: 'lbl',
   command: 'cmd',
+  warehouseMessage: 'whm',
   reservation: 'rsv',
   warehouse: 'wh',
   event: 'evt',
@@ -38,6 +39,7 @@ export type RefundId = Id<'refund'>
 export type ShipmentId = Id<'shipment'>
 export type LabelId = Id<'label'>
 export type CommandId = Id<'command'>
+export type WarehouseMessageId = Id<'warehouseMessage'>
 export type ReconciliationId = Id<'reconciliation'>
 export type DifferenceId = Id<'difference'>
 export type WarehouseId = Id<'warehouse'>

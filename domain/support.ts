@@ -301,6 +301,17 @@ export const ATTENTION_CASES = {
         when: 'You have settled it with the customer, by a refund say: the order goes on without this parcel.',
         steps: ['decideParcel'],
       },
+      {
+        repair: 'retryStep',
+        when: "What kept the warehouse's own system from hearing is mended: it is told now.",
+        steps: ['tellWarehouse'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'The warehouse knows it by other means, by telephone say: its system is not told any more.',
+        steps: ['tellWarehouse'],
+      },
     ],
   },
   version_without_workers: {

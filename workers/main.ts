@@ -19,6 +19,7 @@ import { createPaymentProviders, type PaymentProviders } from '../providers/paym
 import { noFraudCheck } from '../providers/fraud'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
+import { createWarehouseSystems } from '../providers/warehouse'
 import { connectionOptions, guardConnection } from '../temporal'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
 import { readBuildId } from './build-id'
@@ -70,6 +71,7 @@ async function main(): Promise<void> {
   const carriers = createCarriers(settings, (carrier, state) =>
     log.warn({ carrier, state }, 'the carrier is left alone, asked again, or refuses our key'),
   )
+  const warehouses = createWarehouseSystems(settings)
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.info({ level, ...pick(meta) }, message)),
   })
@@ -88,6 +90,7 @@ async function main(): Promise<void> {
       redis,
       providers,
       carriers,
+      warehouses,
       tax: noTaxProvider,
       fraud: noFraudCheck,
       search,
@@ -120,7 +123,7 @@ async function main(): Promise<void> {
   await Promise.all(loops)
   server.close()
   redis.disconnect()
-  await Promise.allSettled([providers.close(), carriers.close(), search.close()])
+  await Promise.allSettled([providers.close(), carriers.close(), warehouses.close(), search.close()])
   await pool.end().catch(() => undefined)
   await connection.close()
   log.info('stopped')

@@ -8,11 +8,21 @@ import {
 } from '@temporalio/workflow'
 import type { ParcelDecision } from '../activities/fulfillment/goods'
 import type { FulfillmentItem } from '../domain/fulfillment/work'
+import type { LabelId } from '../domain/ids'
 import { type FulfillmentInput, paymentWorkSignal } from './contract'
 import type { DecidedEnd, Intervention as Supervisor } from './intervention'
 import { Intervention } from './intervention'
 import { MoneyWorker } from './payment'
-import { advanceGoods, buyLabel, decideLabel, decideParcel, labelOnce, voidLabel } from './proxies'
+import {
+  advanceGoods,
+  buyLabel,
+  decideLabel,
+  decideParcel,
+  outsideOnce,
+  skipMessage,
+  tellWarehouse,
+  voidLabel,
+} from './proxies'
 import { type AtWork, SideWork } from './side-work'
 
 /**
@@ -129,31 +139,32 @@ class GoodsWorker {
   }
 
   private async takeUp(item: FulfillmentItem): Promise<void> {
-    if (isOfCarrier(item)) {
+    if (isOutside(item)) {
       if (await succeeds(item)) this.mustRead = true
-      else this.beside.put(item, (atWork) => this.askCarrier(item, atWork))
+      else this.beside.put(item, (atWork) => this.askOutside(item, atWork))
     } else this.beside.put(item, (atWork) => this.askPerson(item, atWork))
   }
 
-  /** Tried without end; a person is asked when that takes long. */
-  private async askCarrier(item: OfCarrier, atWork: AtWork<FulfillmentItem>): Promise<void> {
-    const end = await this.intervention.ask(
-      item.kind === 'buy' ? buyLabel : voidLabel,
-      { labelId: item.object },
-      {
-        code: 'fulfillment_stalled',
-        object: item.object,
-        waitsFor:
-          item.kind === 'buy'
-            ? `the carrier to sell label \`${item.object}\` of shipment \`${item.shipmentId}\``
-            : `the carrier to take label \`${item.object}\` back, which nobody uses`,
-        patienceMs: this.intervention.patienceMs,
-        isOver: this.isOver,
-        isBeside: true,
-        task: atWork,
-      },
-      () => atWork.isGone,
-    )
+  /** A carrier, or a warehouse's own system: tried without end; a person is asked when that takes long. */
+  private async askOutside(item: OfOutside, atWork: AtWork<FulfillmentItem>): Promise<void> {
+    const about = {
+      code: 'fulfillment_stalled',
+      object: item.object,
+      waitsFor: waitsFor(item),
+      patienceMs: this.intervention.patienceMs,
+      isOver: this.isOver,
+      isBeside: true,
+      task: atWork,
+    } as const
+    if (item.kind === 'tell') {
+      const input = { messageId: item.object }
+      const end = await this.intervention.ask(tellWarehouse, input, about, () => atWork.isGone)
+      if (end.by === 'resolved')
+        await this.intervention.run(skipMessage, input, { object: item.object, isBeside: true })
+      return
+    }
+    const step = item.kind === 'buy' ? buyLabel : voidLabel
+    const end = await this.intervention.ask(step, { labelId: item.object }, about, () => atWork.isGone)
     if (end.by === 'resolved') await this.decideLabel(item.object, 'leave')
   }
 
@@ -179,16 +190,16 @@ class GoodsWorker {
     if (input.decision === 'cancel') this.onMoney()
   }
 
-  private decideLabel(labelId: OfCarrier['object'], decision: 'retry' | 'leave'): Promise<void> {
+  private decideLabel(labelId: LabelId, decision: 'retry' | 'leave'): Promise<void> {
     return this.intervention.run(decideLabel, { labelId, decision }, { object: labelId, isBeside: true })
   }
 }
 
-type OfCarrier = Extract<FulfillmentItem, { kind: 'buy' | 'void' }>
-type OfPerson = Exclude<FulfillmentItem, OfCarrier>
+type OfOutside = Extract<FulfillmentItem, { kind: 'buy' | 'void' | 'tell' }>
+type OfPerson = Exclude<FulfillmentItem, OfOutside>
 
-function isOfCarrier(item: FulfillmentItem): item is OfCarrier {
-  return item.kind === 'buy' || item.kind === 'void'
+function isOutside(item: FulfillmentItem): item is OfOutside {
+  return item.kind === 'buy' || item.kind === 'void' || item.kind === 'tell'
 }
 
 /** True when both are about the same thing in the same state. */
@@ -197,7 +208,9 @@ function isSame(one: FulfillmentItem, other: FulfillmentItem): boolean {
 }
 
 function stateOf(item: FulfillmentItem): string {
-  return isOfCarrier(item) ? '' : item.status
+  if (isOutside(item)) return ''
+  // What its warehouse did stays what a person has to look at, wherever the parcel is meanwhile.
+  return item.kind === 'parcel' ? (item.trouble ?? item.status) : item.status
 }
 
 function inWords(item: OfPerson): string {
@@ -206,6 +219,8 @@ function inWords(item: OfPerson): string {
       ? `the carrier refuses to sell label \`${item.object}\` of shipment \`${item.shipmentId}\``
       : `the carrier refuses to take label \`${item.object}\` back, which nobody uses`
   const parcel = `shipment \`${item.object}\``
+  if (item.trouble === 'left') return `${parcel} has left its warehouse, which was not told to let it leave`
+  if (item.trouble === 'refused') return `the warehouse refuses to do what it was told about ${parcel}`
   if (item.status === 'lost') return `the carrier has lost ${parcel}`
   if (item.status === 'returned') return `${parcel} came back`
   return item.status === 'shipped'
@@ -219,9 +234,22 @@ function decisionOf(end: { readonly by: 'retry' } | DecidedEnd): ParcelDecision 
   return end.by === 'retry' ? 'wait' : 'settled'
 }
 
-async function succeeds({ kind, object: labelId }: OfCarrier): Promise<boolean> {
+function waitsFor(item: OfOutside): string {
+  switch (item.kind) {
+    case 'buy':
+      return `the carrier to sell label \`${item.object}\` of shipment \`${item.shipmentId}\``
+    case 'void':
+      return `the carrier to take label \`${item.object}\` back, which nobody uses`
+    case 'tell':
+      return `the warehouse's own system to take its message \`${item.message}\` about shipment \`${item.shipmentId}\``
+  }
+}
+
+async function succeeds(item: OfOutside): Promise<boolean> {
   try {
-    await (kind === 'buy' ? labelOnce.buyLabel({ labelId }) : labelOnce.voidLabel({ labelId }))
+    if (item.kind === 'tell') await outsideOnce.tellWarehouse({ messageId: item.object })
+    else if (item.kind === 'buy') await outsideOnce.buyLabel({ labelId: item.object })
+    else await outsideOnce.voidLabel({ labelId: item.object })
     return true
   } catch (error) {
     if (isCancellation(error)) throw error

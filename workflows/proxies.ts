@@ -173,6 +173,14 @@ export const decideParcel = ownStep(
   doing('Carry out what support decided about a parcel', 'the decision about the parcel to be carried out'),
 )
 
+export const skipMessage = ownStep(
+  'skipMessage',
+  doing(
+    'Write down that the warehouse knows by other means',
+    'it to be written down that the warehouse knows by other means',
+  ),
+)
+
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
 export const { charge, lookUpCharge } = inTurn(proxyLocalActivities<PaymentActivities>(ONE_TRY))
 export const retryCharge = step(
@@ -196,10 +204,11 @@ export const releasePayment = step('releasePayment', 'Let go of what was authori
 export const renewPayment = step('renewPayment', 'Authorize anew what is due, before the authorization ends')
 export const refreshPayment = step('refreshPayment', 'Ask the payment provider what is new')
 
-/** The first try to buy a label, or to have it taken back: it fails when the carrier does not answer. */
-export const labelOnce = inTurn(proxyLocalActivities<FulfillmentActivities>(ONE_TRY))
+/** The first try to ask a carrier for a label, or to tell a warehouse: it fails when they do not answer. */
+export const outsideOnce = inTurn(proxyLocalActivities<FulfillmentActivities>(ONE_TRY))
 export const buyLabel = step('buyLabel', 'Buy the label of a parcel')
 export const voidLabel = step('voidLabel', 'Have the carrier take a label back that nobody uses')
+export const tellWarehouse = step('tellWarehouse', "Tell the warehouse's own system of a shipment")
 
 /**
  * What supervision itself writes. It cannot be supervised: a case about it could not be written either. It is tried without

@@ -3,17 +3,18 @@ import type { ActivityDeps } from '../deps'
 import { withHeartbeat } from '../heartbeat'
 import { advanceGoods, decideLabel, decideParcel } from './goods'
 import { buyLabel, voidLabel } from './label'
+import { skipMessage, tellWarehouse } from './warehouse'
 
 /** What every effect on goods needs. */
-export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers' | 'fraud'>
+export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers' | 'fraud' | 'warehouses'>
 
 type Effect<I, O> = (deps: FulfillmentDeps, input: I, signal: AbortSignal) => Promise<O>
 
 export type FulfillmentActivities = ReturnType<typeof createFulfillmentActivities>
 
-/** The effects on the goods of an order. Each is idempotent on the key of what it is about, and looks at the row before it asks a carrier. */
+/** The effects on the goods of an order. Each is idempotent on the key of what it is about, and looks at the row before it asks anybody. */
 export function createFulfillmentActivities(deps: FulfillmentDeps) {
-  /** What asks a carrier, and may wait for it, heartbeats. */
+  /** What asks a carrier or a warehouse, and may wait for it, heartbeats. */
   const long =
     <I, O>(effect: Effect<I, O>) =>
     (input: I) =>
@@ -25,5 +26,7 @@ export function createFulfillmentActivities(deps: FulfillmentDeps) {
     decideParcel: decideParcel.bind(null, deps),
     buyLabel: long(buyLabel),
     voidLabel: long(voidLabel),
+    tellWarehouse: long(tellWarehouse),
+    skipMessage: skipMessage.bind(null, deps),
   }
 }

@@ -18,6 +18,7 @@ import { idOf, listPageOf, listPageQuery, pathId, units } from '../http/schemas'
 import { commandBody, presentCommand, presentShipment, shipmentShape } from '../order/answer'
 import { MOVES_WAIT_MS, requireOrder } from '../payment/amount'
 import { awaitMove, tellOwner } from '../payment/owner'
+import { box } from './box'
 
 /** Shipments and their steps: what a warehouse does, and tells. */
 
@@ -111,13 +112,6 @@ const postPick = defineRoute({
   )
   if (mustTell) await tell(shipment, deps)
   return { status: 200, body: presentForStaff(await requireShipment(params.id, deps)), headers }
-})
-
-const box = z.strictObject({
-  weight_grams: z.int().min(1).max(1_000_000),
-  length_mm: z.int().min(1).max(10_000),
-  width_mm: z.int().min(1).max(10_000),
-  height_mm: z.int().min(1).max(10_000),
 })
 
 const postPack = defineRoute({

@@ -1,18 +1,25 @@
 import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
-import { type Db, withTransaction } from '../../db/pool'
+import { type Db, type Tx, withTransaction } from '../../db/pool'
 import {
+  EndpointMissing,
   findWarehouse,
+  giveWarehouseSecret,
   insertWarehouse,
   listWarehouses,
+  readWarehouseSecret,
   updateWarehouse,
   type Warehouse,
 } from '../../db/inventory/warehouse'
 import { DomainError } from '../../domain/errors'
 import { WAREHOUSE_OPERATIONS } from '../../domain/fulfillment/shipment'
 import { isId, type WarehouseId } from '../../domain/ids'
+import { newWarehouseSecret } from '../../providers/warehouse/verify'
+import { refusalOfUrl } from '../../providers/private-address'
+import type { ApiDeps } from '../deps'
 import { etagOf, ifMatch } from '../http/etag'
 import { listPageFrom, readCursor } from '../http/pagination'
+import { invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 
@@ -34,6 +41,10 @@ const warehouse = z
     coordinates: coordinates.nullable(),
     priority: z.int().meta({ description: 'the lower goes first where distance says nothing' }),
     operation,
+    endpoint: z.string().nullable().meta({ description: 'where its own system is told of its shipments' }),
+    secret: z.string().optional().meta({
+      description: 'signs what it and we tell each other (Standard Webhooks): answered once, when it is made',
+    }),
     version: z.int(),
     created_at: timestamp,
   })
@@ -46,6 +57,9 @@ const fields = {
   coordinates: coordinates.nullish(),
   priority: z.int().min(0).max(1_000_000),
   operation,
+  endpoint: z.string().max(500).nullish().meta({
+    description: 'of an `external` one: an https address that takes messages, outside of private networks',
+  }),
 }
 
 const getWarehouses = defineRoute({
@@ -69,6 +83,7 @@ const postWarehouse = defineRoute({
   tag: 'Warehouses',
   summary: 'Make a warehouse',
   caller: { admin: 'inventory', access: 'write' },
+  description: 'An `external` one takes an `endpoint`, and is answered with its `secret`.',
   body: z.strictObject({
     ...fields,
     priority: fields.priority.default(PRIORITY_DEFAULT),
@@ -76,7 +91,9 @@ const postWarehouse = defineRoute({
   }),
   answers: { 201: warehouse, 409: ['name_taken', 'request_in_progress'], 422: ['idempotency_key_reused'] },
   example: { answer: 201, body: { name: 'Leeds', country: 'GB', postal_code: 'LS1 4DY', priority: 2 } },
-}).handle(async ({ body, idempotency }, { pool }) => {
+}).handle(async ({ body, idempotency }, { pool, settings }) => {
+  requireEndpoint(body.endpoint, settings)
+  if (body.operation === 'external' && !body.endpoint) throw endpointMissing()
   const { name, country, priority, operation } = body
   return withIdempotency(
     pool,
@@ -89,11 +106,13 @@ const postWarehouse = defineRoute({
         operation,
         postalCode: body.postal_code ?? null,
         coordinates: body.coordinates ?? null,
+        endpoint: body.endpoint ?? null,
       })
       if (!id) throw new DomainError('name_taken', `There is a warehouse called ${name} already.`)
+      if (operation === 'external') await giveWarehouseSecret(tx, { id, secret: newWarehouseSecret(), replace: true })
       return { status: 201, resource: id }
     },
-    presentById,
+    presentNew,
   )
 })
 
@@ -114,24 +133,49 @@ const patchWarehouse = defineRoute({
   tag: 'Warehouses',
   summary: 'Change a warehouse',
   description:
-    'Takes the ETag of what you read in `If-Match`. What is left out stays; null empties. Orders that are placed from then on go by it.',
+    'Takes the ETag of what you read in `If-Match`. What is left out stays; null empties. One that becomes `external` is answered with its `secret`; `rotate_secret` makes a new one, which counts at once. Orders that are placed from then on go by it.',
   caller: { admin: 'inventory', access: 'write' },
   params: pathId('warehouse'),
-  body: z.strictObject(fields).partial(),
+  body: z.strictObject({ ...fields, rotate_secret: z.literal(true) }).partial(),
   answers: {
     200: warehouse,
     409: ['name_taken'],
     412: ['precondition_failed'],
     428: ['precondition_required'],
   },
-}).handle(async ({ params, body, headers }, { pool }) => {
+}).handle(async ({ params, body, headers }, { pool, settings }) => {
   const mayChange = ifMatch(headers)
-  const { postal_code: postalCode, ...patch } = body
-  await withTransaction(pool, (tx) =>
-    updateWarehouse(tx, { id: params.id, mayChange, patch: { ...patch, postalCode } }),
-  )
-  return answer(pool, params.id)
+  const { postal_code: postalCode, rotate_secret: mustRotate = false, ...patch } = body
+  requireEndpoint(patch.endpoint, settings)
+  const secret = await withTransaction(pool, async (tx) => {
+    const { operation } = await updateWarehouse(tx, { id: params.id, mayChange, patch: { ...patch, postalCode } })
+    return operation === 'external' ? newSecretOf(tx, params.id, mustRotate) : null
+  }).catch(missing)
+  const { body: found, ...answered } = await answer(pool, params.id)
+  return { ...answered, body: { ...found, ...(secret !== null && { secret }) } }
 })
+
+/** Null: it keeps the one that it has. */
+async function newSecretOf(tx: Tx, id: WarehouseId, replace: boolean): Promise<string | null> {
+  const secret = newWarehouseSecret()
+  return (await giveWarehouseSecret(tx, { id, secret, replace })) ? secret : null
+}
+
+/** Throws 400 for an address that may not be called. */
+function requireEndpoint(endpoint: string | null | undefined, { WEBHOOK_ALLOW_PRIVATE }: ApiDeps['settings']): void {
+  if (!endpoint) return
+  const refusal = refusalOfUrl(endpoint, { allowPrivate: WEBHOOK_ALLOW_PRIVATE })
+  if (refusal !== null) throw invalid([{ in: 'body', pointer: '/endpoint', code: 'invalid', message: refusal }])
+}
+
+function endpointMissing(): DomainError {
+  const message = 'An `external` warehouse takes an endpoint.'
+  return invalid([{ in: 'body', pointer: '/endpoint', code: 'required', message }])
+}
+
+function missing(error: unknown): never {
+  throw error instanceof EndpointMissing ? endpointMissing() : error
+}
 
 export const warehouseRoutes: readonly Route[] = [getWarehouses, postWarehouse, getWarehouse, patchWarehouse]
 
@@ -141,10 +185,11 @@ async function answer(db: Db, id: WarehouseId) {
   return { status: 200, body: present(found), headers: { ETag: etagOf(found.version) } } as const
 }
 
-async function presentById(id: WarehouseId, db: Db): Promise<z.input<typeof warehouse>> {
+async function presentNew(id: WarehouseId, db: Db): Promise<z.input<typeof warehouse>> {
   const found = await findWarehouse(db, id)
   if (!found) throw new Error(`the warehouse ${id} vanished`)
-  return present(found)
+  const secret = await readWarehouseSecret(db, id)
+  return { ...present(found), ...(secret !== null && { secret }) }
 }
 
 function present({
@@ -155,6 +200,7 @@ function present({
   coordinates,
   priority,
   operation,
+  endpoint,
   version,
   createdAt,
 }: Warehouse): z.input<typeof warehouse> {
@@ -166,6 +212,7 @@ function present({
     coordinates,
     priority,
     operation,
+    endpoint,
     version,
     created_at: createdAt.toISOString(),
   }

@@ -121,11 +121,12 @@ const GOODS_WORDS = {
   'shipment.packed': ({ shipment_id }) => `${shipment_id} was packed`,
   'shipment.reopened': ({ shipment_id }) => `${shipment_id} is packed anew: some of its units were cancelled`,
   'shipment.labelled': ({ shipment_id, carrier, service, tracking_number }) =>
-    `${shipment_id} has a label of ${carrier}, ${service}: ${tracking_number}`,
+    `${shipment_id} has a label of ${carrier}, ${service}: ${tracking_number ?? 'no tracking number'}`,
   'shipment.label_refused': ({ shipment_id, code }) => `The carrier sells no label for ${shipment_id}: ${code}`,
   'shipment.label_voided': ({ shipment_id }) => `A label of ${shipment_id} was taken back`,
-  'shipment.left_unasked': ({ shipment_id }) =>
-    `The carrier has ${shipment_id}, and nobody had asked for it to be sent`,
+  'shipment.left_unasked': ({ shipment_id }) => `${shipment_id} has left, and nobody had asked for it to be sent`,
+  'shipment.released': ({ shipment_id }) => `${shipment_id} may leave: its money is there`,
+  'shipment.refused': ({ shipment_id, code }) => `The warehouse refuses ${shipment_id}: ${code}`,
   'shipment.kept': ({ shipment_id }) => `${shipment_id} stays: its money could not be taken`,
   'shipment.shipped': ({ shipment_id, lines }) => `${shipment_id} has left with ${unitsInWords(lines)}`,
   'shipment.delivered': ({ shipment_id }) => `${shipment_id} was delivered`,

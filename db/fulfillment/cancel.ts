@@ -1,6 +1,6 @@
 import type { CancelledUnits } from '../../domain/fulfillment/goods'
 import type { OrderId } from '../../domain/ids'
-import type { CancelReason, WantedUnits } from '../../domain/order'
+import { type CancelReason, decideUnits, type WantedUnits } from '../../domain/order'
 import type { Tx } from '../pool'
 import { inGoods } from './goods'
 
@@ -27,8 +27,11 @@ export function cancelUnits(
   { orderId, wanted, reason, reasonCode, actor, step }: CancelUnits,
 ): Promise<CancelledUnits> {
   return inGoods(tx, orderId, { stepOf: () => step }, (goods, books) => {
-    // An order that was never confirmed is its checkout's.
-    if (books.order.stage !== 'won') return { outcome: 'nothing_left' as const }
+    // An order that was never confirmed is its checkout's; of one that is over nothing is left.
+    if (books.order.stage !== 'won') {
+      const decision = decideUnits(goods.lines, wanted)
+      return decision.outcome === 'refused' ? decision : { outcome: 'nothing_left' as const }
+    }
     return goods.cancelUnits(wanted, { reason, reason_code: reasonCode, step, actor }, books)
   })
 }

@@ -7,6 +7,7 @@ import {
   type ShipmentBook,
   type Units,
 } from '../../domain/fulfillment/goods'
+import type { MessageBook } from '../../domain/fulfillment/warehouse-messages'
 import type { OrderId, ShipmentId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'
 import { newId } from '../id'
@@ -64,6 +65,7 @@ async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promi
     shipments,
     labels,
     commands,
+    messages,
     backOrders,
     now,
     returnWindowDays,
@@ -75,9 +77,12 @@ async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promi
     {
       order: withTimes(order, ['lookAt', 'deliveredAt', 'completesAt']),
       lines,
-      shipments: shipments.map((one) => withTimes(one, ['dueAt', 'askAt', 'expectedAt', 'shippedAt', 'endedAt'])),
+      shipments: shipments.map((one) =>
+        withTimes(one, ['dueAt', 'askAt', 'releasedAt', 'leftAt', 'expectedAt', 'shippedAt', 'endedAt']),
+      ),
       labels,
       commands,
+      messages,
       backOrders,
     },
     {
@@ -85,7 +90,12 @@ async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promi
       returnWindowDays,
       shortPick,
       step: Math.max(1, ...providers.map((provider) => stepOf(provider, currency))),
-      newIds: { shipment: () => newId('shipment'), label: () => newId('label'), command: () => newId('command') },
+      newIds: {
+        shipment: () => newId('shipment'),
+        label: () => newId('label'),
+        command: () => newId('command'),
+        message: () => newId('warehouseMessage'),
+      },
     },
   )
 }
@@ -103,6 +113,7 @@ interface StoredGoods {
   readonly shipments: ShipmentBook[]
   readonly labels: LabelBook[]
   readonly commands: CommandBook[]
+  readonly messages: MessageBook[]
   readonly backOrders: Units[]
 }
 
@@ -141,7 +152,8 @@ const READ = statement(
              select json_agg(json_build_object('id', s.id, 'number', number, 'warehouseId', warehouse_id,
                       'operation', w.operation, 'status', status, 'replaces', replaces, 'boxes', boxes,
                       'isLeaving', is_leaving, 'captureId', capture_id, 'dueAt', due_at, 'askAt', ask_at,
-                      'needsDecision', needs_decision, 'expectedAt', expected_at, 'shippedAt', shipped_at, 'endedAt', ended_at,
+                      'needsDecision', needs_decision, 'releasedAt', released_at, 'leftAt', left_at,
+                      'trouble', trouble, 'expectedAt', expected_at, 'shippedAt', shipped_at, 'endedAt', ended_at,
                       'lines', coalesce((select json_agg(json_build_object('sku', sku, 'quantity', quantity) order by sku)
                                 from shipment_line where shipment_id = s.id), '[]')) order by number)
              from shipment s join warehouse w on w.id = s.warehouse_id
@@ -161,6 +173,11 @@ const READ = statement(
              from order_command where order_id = o.id and state = 'pending'
            ), '[]') as commands,
            coalesce((
+             select json_agg(json_build_object('id', id, 'shipmentId', shipment_id, 'number', number, 'key', key, 'kind', kind,
+                      'revision', revision, 'lines', lines, 'state', state, 'wasSent', sent_at is not null) order by number)
+             from warehouse_message where order_id = o.id
+           ), '[]') as messages,
+           coalesce((
              select json_agg(json_build_object('sku', sku, 'quantity', quantity) order by sku)
              from back_order where order_id = o.id
            ), '[]') as "backOrders"
@@ -171,12 +188,12 @@ const READ = statement(
 /** Each row as text, to see which of them changed. */
 type Snapshot = ReadonlyMap<string, string>
 
-function rowsOf({ order, lines, shipments, labels, commands, backOrders }: Goods): [string, object][] {
+function rowsOf({ order, lines, shipments, labels, commands, messages, backOrders }: Goods): [string, object][] {
   return [
     [order.id, order],
     ['lines', lines],
     ['back orders', backOrders],
-    ...[...shipments, ...labels, ...commands].map((row): [string, object] => [row.id, row]),
+    ...[...shipments, ...labels, ...commands, ...messages.rows].map((row): [string, object] => [row.id, row]),
   ]
 }
 
@@ -200,6 +217,8 @@ async function saveGoods(tx: Tx, goods: Goods, before: Snapshot): Promise<void> 
   if (labels.length > 0) await tx.query(SAVE_LABELS({ orderId, rows: JSON.stringify(labels) }))
   const commands = of(goods.commands)
   if (commands.length > 0) await tx.query(SAVE_COMMANDS({ orderId, rows: JSON.stringify(commands) }))
+  const messages = of(goods.messages.rows)
+  if (messages.length > 0) await tx.query(SAVE_MESSAGES({ orderId, rows: JSON.stringify(messages) }))
   if (changed.has(goods.lines)) await tx.query(SAVE_LINES({ orderId, rows: JSON.stringify(goods.lines) }))
   if (changed.has(goods.backOrders))
     await tx.query(SAVE_BACK_ORDERS({ orderId, rows: JSON.stringify(goods.backOrders) }))
@@ -233,7 +252,7 @@ const SAVE_SHIPMENTS = statement(
       select *
       from json_to_recordset(:rows::json) as r (id text, number int, "warehouseId" text, status text, replaces text, boxes jsonb,
         "isLeaving" boolean, "captureId" text, "dueAt" timestamptz, "askAt" timestamptz, "needsDecision" boolean,
-        "expectedAt" timestamptz, "shippedAt" timestamptz, "endedAt" timestamptz, lines jsonb)
+        "releasedAt" timestamptz, "leftAt" timestamptz, trouble text, "expectedAt" timestamptz, "shippedAt" timestamptz, "endedAt" timestamptz, lines jsonb)
     ),
     line as (
       select row.id as shipment_id, l.sku, l.quantity
@@ -247,13 +266,14 @@ const SAVE_SHIPMENTS = statement(
     ),
     saved as (
       insert into shipment (id, order_id, number, warehouse_id, status, replaces, boxes, is_leaving, capture_id, due_at, ask_at,
-        needs_decision, expected_at, shipped_at, ended_at)
+        needs_decision, released_at, left_at, trouble, expected_at, shipped_at, ended_at)
       select id, :orderId, number, "warehouseId", status, replaces, boxes, "isLeaving", "captureId", "dueAt", "askAt",
-             "needsDecision", "expectedAt", "shippedAt", "endedAt"
+             "needsDecision", "releasedAt", "leftAt", trouble, "expectedAt", "shippedAt", "endedAt"
       from row
       on conflict (id) do update
       set status = excluded.status, boxes = excluded.boxes, is_leaving = excluded.is_leaving, capture_id = excluded.capture_id,
           due_at = excluded.due_at, ask_at = excluded.ask_at, needs_decision = excluded.needs_decision,
+          released_at = excluded.released_at, left_at = excluded.left_at, trouble = excluded.trouble,
           expected_at = excluded.expected_at, shipped_at = excluded.shipped_at, ended_at = excluded.ended_at, updated_at = now()
     )
     insert into shipment_line (shipment_id, sku, quantity)
@@ -287,6 +307,17 @@ const SAVE_COMMANDS = statement(
       actor text)
     on conflict (id) do update
     set state = excluded.state, code = excluded.code, ended_at = excluded.ended_at`,
+)
+
+const SAVE_MESSAGES = statement(
+  'goods.saveMessages',
+  `
+    insert into warehouse_message (id, order_id, shipment_id, number, key, kind, revision, lines, state)
+    select r.id, :orderId, r."shipmentId", r.number, r.key, r.kind, r.revision, r.lines, r.state
+    from json_to_recordset(:rows::json) as r (id text, "shipmentId" text, number int, key text, kind text, revision int,
+      lines jsonb, state text)
+    on conflict (id) do update
+    set state = excluded.state, updated_at = now()`,
 )
 
 const SAVE_LINES = statement(

@@ -55,7 +55,9 @@ const PLAN = statement(
       insert into shipment (id, order_id, number, warehouse_id, seller_id, due_at)
       select new_id('shp'), parcel.order_id, parcel.n + coalesce(latest.number, 0), parcel.warehouse_id, parcel.seller_id,
              now() + case w.operation when 'automatic' then make_interval(secs => :automaticSeconds)
-                                      else make_interval(hours => :patienceHours) end
+                                      when 'manual' then make_interval(hours => :patienceHours)
+                                      -- It is told at once.
+                                      else interval '0' end
       from parcel
       join warehouse w on w.id = parcel.warehouse_id
       left join lateral (select max(number) as number from shipment s where s.order_id = parcel.order_id) as latest on true

@@ -49,7 +49,7 @@ export async function pickShipment(
 }
 
 /** What an order waits for is given to it, as far as there is stock, and put into shipments: by each of `tries` another warehouse. */
-async function serve(
+export async function serve(
   tx: Tx,
   orderId: OrderId,
   tries: readonly (WarehouseId | null)[],

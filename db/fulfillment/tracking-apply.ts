@@ -14,8 +14,9 @@ export function applyTracking(
   { orderId, shipmentId, events }: { orderId: OrderId; shipmentId: ShipmentId; events: readonly TrackingRow[] },
 ): Promise<{ tell: boolean }> {
   // It moves no money: in which steps that could be does not matter.
-  return withGoods(pool, orderId, { stepOf: () => 1 }, async (goods, _, tx) => {
+  return withGoods(pool, orderId, { stepOf: () => 1 }, async (goods, books, tx) => {
     const before = { status: goods.order.status, shipment: { ...goods.shipment(shipmentId) } }
+    goods.noticeLeft(shipmentId, books)
     const told = events.map(({ type, happenedAt, expectedAt }) => ({
       type,
       happenedAt: happenedAt.toISOString(),

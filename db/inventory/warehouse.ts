@@ -14,6 +14,8 @@ export interface NewWarehouse {
   /** The lower goes first where distance says nothing. */
   readonly priority: number
   readonly operation: WarehouseOperation
+  /** Where a system of its own is told of its shipments. */
+  readonly endpoint: string | null
 }
 
 export interface Warehouse extends NewWarehouse {
@@ -22,11 +24,16 @@ export interface Warehouse extends NewWarehouse {
   readonly createdAt: Date
 }
 
+/** A system of its own has to be somewhere. */
+export class EndpointMissing extends Error {
+  override readonly name = 'EndpointMissing'
+}
+
 /** What is left out stays. */
 export type WarehousePatch = { readonly [Field in keyof NewWarehouse]?: NewWarehouse[Field] | undefined }
 
 const WAREHOUSE = `
-  id, name, country, postal_code as "postalCode", priority, operation, version, created_at as "createdAt",
+  id, name, country, postal_code as "postalCode", priority, operation, endpoint, version, created_at as "createdAt",
   case when latitude is not null then jsonb_build_object('latitude', latitude, 'longitude', longitude) end as coordinates`
 
 /** Warehouses after the id `after` (null: the first ones), oldest first. */
@@ -60,20 +67,20 @@ export async function insertWarehouse(db: Db, warehouse: NewWarehouse): Promise<
 const INSERT = statement(
   null,
   `
-    insert into warehouse (id, name, country, postal_code, latitude, longitude, priority, operation)
-    values (:id, :name, :country, :postalCode, :latitude, :longitude, :priority, :operation)
+    insert into warehouse (id, name, country, postal_code, latitude, longitude, priority, operation, endpoint)
+    values (:id, :name, :country, :postalCode, :latitude, :longitude, :priority, :operation, :endpoint)
     on conflict (name) do nothing
     returning id`,
 )
 
 /**
  * Changes what `patch` names if the warehouse still has a version that `mayChange` accepts. Orders that are placed from then on
- * go by it. Throws `not_found`, `precondition_failed`, `name_taken`.
+ * go by it. Throws `not_found`, `precondition_failed`, `name_taken`. Answers what it is now.
  */
 export async function updateWarehouse(
   tx: Tx,
   { id, mayChange, patch }: { id: WarehouseId; mayChange: (version: number) => boolean; patch: WarehousePatch },
-): Promise<void> {
+): Promise<NewWarehouse> {
   await tx.query('select from warehouse where id = $1 for update', [id])
   const before = await findWarehouse(tx, id)
   if (!before) throw new DomainError('not_found', `There is no warehouse ${id}.`)
@@ -81,12 +88,14 @@ export async function updateWarehouse(
     throw new DomainError('precondition_failed', 'The warehouse has changed since you read it. Read it again.')
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
   const after: NewWarehouse = { ...before, ...given }
+  if (after.operation === 'external' && after.endpoint === null) throw new EndpointMissing()
   try {
     await tx.query(UPDATE({ id, ...columnsOf(after) }))
   } catch (error) {
     if ((error as { constraint?: unknown }).constraint !== 'warehouse_name_key') throw error
     throw new DomainError('name_taken', `There is a warehouse called ${after.name} already.`)
   }
+  return after
 }
 
 const UPDATE = statement(
@@ -94,11 +103,41 @@ const UPDATE = statement(
   `
     update warehouse
     set name = :name, country = :country, postal_code = :postalCode, latitude = :latitude, longitude = :longitude,
-        priority = :priority, operation = :operation, version = version + 1
+        priority = :priority, operation = :operation, endpoint = :endpoint, version = version + 1
     where id = :id`,
 )
 
-function columnsOf({ name, country, postalCode, coordinates, priority, operation }: NewWarehouse) {
+function columnsOf({ name, country, postalCode, coordinates, priority, operation, endpoint }: NewWarehouse) {
   const { latitude, longitude } = coordinates ?? { latitude: null, longitude: null }
-  return { name, country, postalCode, latitude, longitude, priority, operation }
+  return { name, country, postalCode, latitude, longitude, priority, operation, endpoint }
+}
+
+/**
+ * Gives a warehouse the secret that signs what it and we tell each other, in the place of the one it has. Without `replace` it
+ * keeps that. Answers whether `secret` is its secret now.
+ */
+export async function giveWarehouseSecret(
+  tx: Tx,
+  { id, secret, replace }: { id: WarehouseId; secret: string; replace: boolean },
+): Promise<boolean> {
+  const { rowCount } = await tx.query(GIVE_SECRET({ id, secret, replace }))
+  return rowCount === 1
+}
+
+const GIVE_SECRET = statement(
+  null,
+  `
+    insert into warehouse_secret (warehouse_id, secret)
+    values (:id, :secret)
+    on conflict (warehouse_id) do update set secret = excluded.secret, created_at = now() where :replace::boolean`,
+)
+
+/** Null: it has no system of its own, and never had. */
+export async function readWarehouseSecret(db: Db, id: WarehouseId): Promise<string | null> {
+  const { rows } = await db.query<{ secret: string }>({
+    name: 'warehouse.secret',
+    text: 'select secret from warehouse_secret where warehouse_id = $1',
+    values: [id],
+  })
+  return rows[0]?.secret ?? null
 }

@@ -24,6 +24,12 @@ create table shipment (
   ask_at timestamptz,
   -- It is lost or came back, or its warehouse is silent, and a person has to decide.
   needs_decision boolean not null default false,
+  -- When its money was there, and a system of the warehouse's own was to be told to let it leave.
+  released_at timestamptz,
+  -- When it left without that.
+  left_at timestamptz,
+  -- Why a person looks at it: it left without its release, or that system has refused it.
+  trouble text check (trouble in ('left', 'refused')),
   expected_at timestamptz,
   shipped_at timestamptz,
   -- When it was delivered, lost or returned.
@@ -35,7 +41,7 @@ create table shipment (
 ) with (fillfactor = 70);
 create index shipment_warehouse on shipment (warehouse_id, status, id);
 create index shipment_status on shipment (status, id);
-create index shipment_leaving on shipment (order_id) where is_leaving;
+create index shipment_leaving on shipment (order_id) where is_leaving and released_at is null;
 create index shipment_undecided on shipment (order_id) where needs_decision;
 create index shipment_ask on shipment (ask_at) where ask_at is not null;
 -- What is picked there, by waves.
@@ -102,6 +108,38 @@ create table order_command (
 );
 create index order_command_order on order_command (order_id, id);
 create index order_command_pending on order_command (order_id) where state = 'pending';
+
+-- What a warehouse's own system is told of a shipment, under a key: those of one shipment in turn, until it has taken them.
+create table warehouse_message (
+  id typeid primary key,
+  order_id typeid not null references orders,
+  shipment_id typeid not null references shipment,
+  -- Within its order.
+  number integer not null check (number > 0),
+  key text not null unique,
+  kind text not null check (kind in ('pack', 'release', 'cancel')),
+  -- How often the warehouse was told what is in the shipment.
+  revision integer not null,
+  -- [{"sku", "quantity"}]
+  lines jsonb not null,
+  state text not null default 'pending' check (state in ('pending', 'told', 'refused', 'withdrawn')),
+  -- The system may know of it from then on.
+  sent_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  unique (order_id, number)
+) with (fillfactor = 70);
+create index warehouse_message_pending on warehouse_message (order_id) where state = 'pending';
+
+-- What a warehouse's own system has told: kept, and done, before it is answered.
+create table warehouse_event (
+  warehouse_id typeid not null references warehouse,
+  event_id text not null,
+  shipment_id typeid not null references shipment,
+  body jsonb not null,
+  received_at timestamptz not null default now(),
+  primary key (warehouse_id, event_id)
+);
 
 -- Units that no warehouse has: they hold no stock, and the next receipts serve them, the oldest order first.
 create table back_order (

@@ -186,6 +186,7 @@ const SETTLED_CASES = statement(
                  (select bool_and(not at_work) from dispute where order_id = a.order_id and reference = a.object), false)
                when a.code = 'fulfillment_stalled' then exists (select from label where id = a.object and not at_work)
                  or exists (select from shipment where id = a.object and not needs_decision)
+                 or exists (select from warehouse_message where id = a.object and state <> 'pending')
                when a.object is null then not exists (select from work where work.order_id = a.order_id)
                when a.object like :paymentIds then not exists (
                  select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))

@@ -1,4 +1,4 @@
-import type { CaptureId, CommandId, LabelId, OrderId, ShipmentId, Sku, WarehouseId } from '../ids'
+import type { CaptureId, CommandId, LabelId, OrderId, ShipmentId, Sku, WarehouseId, WarehouseMessageId } from '../ids'
 import { sum } from '../money'
 import {
   type CancelReason,
@@ -22,8 +22,11 @@ import {
   SHIPMENT_TRANSITIONS,
   type ShipmentStatus,
   type TrackingType,
+  type WarehouseEventType,
   type WarehouseOperation,
+  type WarehouseTrouble,
 } from './shipment'
+import { type MessageBook, WarehouseMessages } from './warehouse-messages'
 
 /**
  * The goods of one order: which units lie where, which have left, and what is to be done next. All rules about it are here:
@@ -75,6 +78,11 @@ export interface ShipmentBook {
   dueAt: string | null
   askAt: string | null
   needsDecision: boolean
+  /** When its money was there, and the warehouse's own system was to be told to let it leave. */
+  releasedAt: string | null
+  /** When it left without that. */
+  leftAt: string | null
+  trouble: WarehouseTrouble | null
   expectedAt: string | null
   shippedAt: string | null
   endedAt: string | null
@@ -126,6 +134,7 @@ export interface GoodsRows {
   readonly shipments: readonly ShipmentBook[]
   readonly labels: readonly LabelBook[]
   readonly commands: readonly CommandBook[]
+  readonly messages: readonly MessageBook[]
   readonly backOrders: readonly Units[]
 }
 
@@ -146,7 +155,12 @@ export interface GoodsEvent {
 
 export interface GoodsContext {
   readonly now: Date
-  readonly newIds: { shipment(): ShipmentId; label(): LabelId; command(): CommandId }
+  readonly newIds: {
+    shipment(): ShipmentId
+    label(): LabelId
+    command(): CommandId
+    message(): WarehouseMessageId
+  }
   readonly returnWindowDays: number
   readonly shortPick: 'back_order' | 'cancel'
   /** The payment provider takes multiples of so many minor units. */
@@ -165,7 +179,21 @@ export type CancelledUnits =
   | { readonly outcome: 'cancelled' | 'waiting' | 'nothing_left' }
   | Extract<UnitsDecision, { outcome: 'refused' }>
 
-/** So long a warehouse that people run may take; then a person is asked. */
+/** What a warehouse's own system tells of a shipment. */
+export interface WarehouseNews {
+  readonly type: WarehouseEventType
+  /** Of the `pack` that it follows; null: the last one. */
+  readonly revision: number | null
+  /** What was found of each SKU; null: all. */
+  readonly lines: readonly Units[] | null
+  readonly boxes: readonly Box[] | null
+  /** When its own label is on the parcel. */
+  readonly carrier: string | null
+  readonly trackingNumber: string | null
+  readonly code: string | null
+}
+
+/** So long a warehouse that people, or a system of its own, run may take; then a person is asked. */
 export const WAREHOUSE_PATIENCE_HOURS = 72
 /** What a parcel's carrier says of the day, and this much more. Then a person is asked. */
 export const PARCEL_PATIENCE_DAYS = 14
@@ -179,18 +207,20 @@ export class Goods {
   readonly shipments: ShipmentBook[]
   readonly labels: LabelBook[]
   readonly commands: CommandBook[]
+  readonly messages: WarehouseMessages
   backOrders: readonly Units[]
   /** What was caused since the rows were loaded. */
   readonly events: GoodsEvent[] = []
   readonly stock: StockMove[] = []
   private readonly context: GoodsContext
 
-  constructor({ order, lines, shipments, labels, commands, backOrders }: GoodsRows, context: GoodsContext) {
+  constructor({ order, lines, shipments, labels, commands, messages, backOrders }: GoodsRows, context: GoodsContext) {
     this.order = order
     this.lines = lines
     this.shipments = [...shipments]
     this.labels = [...labels]
     this.commands = [...commands]
+    this.messages = new WarehouseMessages(messages, order.id, context.newIds.message)
     this.backOrders = backOrders
     this.context = context
   }
@@ -403,9 +433,12 @@ export class Goods {
       boxes: null,
       isLeaving: false,
       captureId: null,
-      dueAt: operation === 'automatic' ? this.context.now.toISOString() : this.inHours(WAREHOUSE_PATIENCE_HOURS),
+      dueAt: operation === 'manual' ? this.inHours(WAREHOUSE_PATIENCE_HOURS) : this.context.now.toISOString(),
       askAt: null,
       needsDecision: false,
+      releasedAt: null,
+      leftAt: null,
+      trouble: null,
       expectedAt: null,
       shippedAt: null,
       endedAt: null,
@@ -515,7 +548,10 @@ export class Goods {
         })
         shipment.lines = without(shipment.lines, [{ sku, quantity: taken }])
         if (shipment.lines.length === 0) this.end(shipment, 'cancelled')
-        else if (shipment.status === 'packed' || shipment.status === 'labelled') this.openAgain(shipment)
+        else {
+          if (shipment.status === 'packed' || shipment.status === 'labelled') this.openAgain(shipment)
+          if (this.messages.revisionOf(shipment.id) > 0) this.messages.pack(shipment)
+        }
       }
     }
   }
@@ -539,7 +575,7 @@ export class Goods {
    */
   advance(books: Books): void {
     if (this.isAlive) {
-      for (const shipment of this.shipments) if (shipment.operation === 'automatic') this.work(shipment, books)
+      for (const shipment of this.shipments) if (shipment.operation !== 'manual') this.work(shipment, books)
       for (const shipment of this.shipments) if (shipment.isLeaving) this.leave(shipment, books)
       for (const shipment of this.shipments) this.noteSilence(shipment)
       this.moveOn()
@@ -575,14 +611,136 @@ export class Goods {
   /** A person has decided about a parcel that is lost, came back or does not move. */
   decideShipment(id: ShipmentId): void {
     const shipment = this.shipment(id)
+    if (isInside(shipment.status) && this.isAlive) this.askAgain(shipment)
     shipment.needsDecision = false
+    shipment.trouble = null
     this.postpone(shipment)
     this.moveOn()
     this.order.lookAt = this.nextLook()
   }
 
+  /** A warehouse's own system that is silent, or has refused, hears once more what it is to do. */
+  private askAgain(shipment: ShipmentBook): void {
+    if (shipment.leftAt !== null) this.letLeave(shipment)
+    else if (shipment.releasedAt !== null) this.messages.release(shipment)
+    else if (this.messages.revisionOf(shipment.id) > 0 && shipment.status !== 'labelled') this.messages.pack(shipment)
+  }
+
+  /**
+   * What a warehouse's own system tells of a shipment, whatever the order in which it does: what comes after a step that nobody
+   * told of says that this was done too. Answers what is short.
+   */
+  hear(id: ShipmentId, news: WarehouseNews, books: Books): readonly Units[] {
+    const shipment = this.shipment(id)
+    if (news.type === 'shipment.refused') this.hearRefusal(shipment, news.code)
+    if (news.type === 'shipment.shipped') this.hearLeft(shipment, news, books)
+    const isOld = news.revision !== null && news.revision < this.messages.revisionOf(id)
+    if (isOld || (news.type !== 'shipment.picked' && news.type !== 'shipment.packed')) return []
+    const { short } = this.pick(id, news.lines)
+    if (news.type === 'shipment.packed') this.pack(id, news.boxes)
+    return short
+  }
+
+  /** It will not send it: a person decides. */
+  private hearRefusal(shipment: ShipmentBook, code: string | null): void {
+    if (!isInside(shipment.status) || shipment.leftAt !== null || !this.isAlive) return
+    this.messages.withdraw(shipment.id)
+    if (shipment.releasedAt !== null) this.unlock(shipment)
+    this.trouble(shipment, 'refused')
+    this.tell('shipment.refused', { shipment_id: shipment.id, code: code ?? 'refused' })
+  }
+
+  /** It does not wait for its release any more. */
+  private unlock(shipment: ShipmentBook): void {
+    shipment.releasedAt = null
+    shipment.isLeaving = false
+    this.answer('ship', shipment.id, 'shipment_changed')
+  }
+
+  /** It has left: as it should, or unasked, and then its money is taken at once. */
+  private hearLeft(shipment: ShipmentBook, news: WarehouseNews, books: Books): void {
+    if (hasLeft(shipment.status) || shipment.leftAt !== null) return
+    const isExpected = shipment.releasedAt !== null && this.isAlive
+    if (isInside(shipment.status) && this.isAlive) {
+      this.pick(shipment.id, null)
+      this.pack(shipment.id, null)
+      this.keepTheirLabel(shipment, news)
+    }
+    if (isExpected) return this.ship(shipment, books)
+    shipment.leftAt = this.context.now.toISOString()
+    this.trouble(shipment, 'left')
+    this.tell('shipment.left_unasked', { shipment_id: shipment.id })
+    if (shipment.status === 'labelled' && !shipment.isLeaving) this.letLeave(shipment)
+    this.messages.withdraw(shipment.id)
+  }
+
+  /** Its carrier has it. One that was released has left, although its warehouse has not said so yet. */
+  noticeLeft(id: ShipmentId, books: Books): void {
+    const shipment = this.shipment(id)
+    if (isInside(shipment.status) && shipment.releasedAt !== null && this.isAlive) this.ship(shipment, books)
+  }
+
+  private trouble(shipment: ShipmentBook, trouble: WarehouseTrouble): void {
+    shipment.trouble = trouble
+    shipment.needsDecision = true
+  }
+
+  /** The label that the warehouse itself has put on the parcel, in the place of ours. */
+  private keepTheirLabel(shipment: ShipmentBook, { carrier, trackingNumber }: WarehouseNews): void {
+    const ours = this.liveLabelOf(shipment)
+    if (ours?.status === 'live' && (trackingNumber === null || trackingNumber === ours.trackingNumber)) return
+    this.voidLabel(shipment)
+    const number = nextNumber(this.labels)
+    const label: LabelBook = {
+      id: this.context.newIds.label(),
+      shipmentId: shipment.id,
+      number,
+      key: labelKey(this.order.id, number),
+      carrier: carrier ?? UNKNOWN_CARRIER,
+      service: THEIR_SERVICE,
+      addressVersion: this.order.addressVersion,
+      status: 'live',
+      atWork: false,
+      wasSent: false,
+      reference: null,
+      trackingNumber,
+      trackingUrl: null,
+      documentUrl: null,
+      cost: null,
+      currency: null,
+      failureCode: null,
+    }
+    this.labels.push(label)
+    this.move(shipment, 'labelled', 'shipment.labelled', {
+      label_id: label.id,
+      carrier: label.carrier,
+      service: label.service,
+      tracking_number: trackingNumber,
+    })
+    this.answer('label', shipment.id, null)
+  }
+
+  /** A message that its system does not take: a person decides about the shipment. */
+  refuseMessage(id: WarehouseMessageId, code: string): void {
+    const message = this.message(id)
+    if (message.state !== 'pending') return
+    message.state = 'refused'
+    const shipment = this.shipment(message.shipmentId)
+    if (message.kind !== 'cancel') return this.hearRefusal(shipment, code)
+    // It does not keep back what nobody wants any more: it may have left.
+    this.trouble(shipment, 'refused')
+    this.tell('shipment.refused', { shipment_id: shipment.id, code })
+  }
+
+  /** Its system has taken it, or (`withdrawn`) a person has decided that it need not hear it. */
+  endMessage(id: WarehouseMessageId, state: 'told' | 'withdrawn'): void {
+    const message = this.message(id)
+    if (message.state === 'pending') message.state = state
+  }
+
   /** Whether the parcel was sent for, and its money claimed: nobody can stop it any more. */
   isLocked(shipment: ShipmentBook, books: Books): boolean {
+    if (isInside(shipment.status) && (shipment.releasedAt !== null || shipment.leftAt !== null)) return true
     const status = shipment.isLeaving ? captureOf(shipment, books)?.status : undefined
     return status === 'pending' || status === 'succeeded'
   }
@@ -606,13 +764,22 @@ export class Goods {
     return this.shipments.filter(({ replaces }) => replaces === null)
   }
 
-  /** The demo's warehouse: it picks and packs all at once, and hands the parcel over as soon as it may. */
+  /**
+   * The demo's warehouse picks and packs all at once, and hands the parcel over as soon as it may. A system of the warehouse's own
+   * is told to pack, and tells what it did; its parcels are labelled and paid in between.
+   */
   private work(shipment: ShipmentBook, books: Books): void {
-    if (shipment.status === 'allocated') {
+    if (!isInside(shipment.status) || shipment.trouble !== null) return
+    if (shipment.operation === 'external') {
+      if (shipment.status === 'allocated' && !this.isHeld && this.messages.revisionOf(shipment.id) === 0) {
+        this.messages.pack(shipment)
+        this.postpone(shipment)
+      }
+    } else if (shipment.status === 'allocated') {
       if (!this.isDue(shipment.dueAt)) return
       this.pick(shipment.id, null)
     }
-    if (shipment.status === 'picking') this.pack(shipment.id, null)
+    if (shipment.status === 'picking' && shipment.operation === 'automatic') this.pack(shipment.id, null)
     const wasRefused = this.labelsOf(shipment).at(-1)?.status === 'refused'
     if (shipment.status === 'packed' && !wasRefused) this.claimLabel(shipment.id, { carrier: null, service: null })
     // After a refused capture a person decides, and it goes on once the money is there.
@@ -627,6 +794,7 @@ export class Goods {
 
   /** Sends it once its money was captured; claims that first. */
   private leave(shipment: ShipmentBook, books: Books): void {
+    if (shipment.releasedAt !== null) return
     if (shipment.replaces === null && !this.isCovered(shipment, books)) {
       const claimed = captureOf(shipment, books)
       if (claimed?.status === 'failed') return this.stay(shipment)
@@ -638,7 +806,18 @@ export class Goods {
       shipment.captureId = claim.id
       return
     }
-    this.ship(shipment, books)
+    if (shipment.operation !== 'external' || shipment.leftAt !== null) this.ship(shipment, books)
+    else if (shipment.trouble === 'refused') shipment.isLeaving = false
+    else this.release(shipment)
+  }
+
+  /** The warehouse's own system may let it leave, and says when it has. */
+  private release(shipment: ShipmentBook): void {
+    if (shipment.releasedAt !== null) return
+    shipment.releasedAt = this.context.now.toISOString()
+    shipment.dueAt = this.inHours(WAREHOUSE_PATIENCE_HOURS)
+    this.messages.release(shipment)
+    this.tell('shipment.released', { shipment_id: shipment.id })
   }
 
   /** The money is not to be had: the parcel stays. */
@@ -646,6 +825,8 @@ export class Goods {
     shipment.isLeaving = false
     shipment.dueAt = this.inHours(WAREHOUSE_PATIENCE_HOURS)
     this.answer('ship', shipment.id, 'capture_failed')
+    // It is gone, and not paid for.
+    if (shipment.leftAt !== null) this.trouble(shipment, 'left')
     this.tell('shipment.kept', { shipment_id: shipment.id })
   }
 
@@ -654,7 +835,7 @@ export class Goods {
       this.stock.push({ kind: 'ship', sku, quantity, warehouseId: shipment.warehouseId, shipmentId: shipment.id })
     if (shipment.replaces === null) this.recognize(shipment, books)
     shipment.isLeaving = false
-    shipment.needsDecision = false
+    shipment.needsDecision = shipment.trouble !== null
     shipment.shippedAt = this.context.now.toISOString()
     // Its carrier is asked at once whether it has it, and ever more rarely afterwards, unless it tells.
     shipment.askAt = this.context.now.toISOString()
@@ -685,7 +866,11 @@ export class Goods {
 
   /** What has been captured covers all that has left, and this parcel. */
   private isCovered(shipment: ShipmentBook, books: Books): boolean {
-    const worth = this.fee + this.valueOf((line) => line.shipped + countOf(shipment.lines, line.sku))
+    const gone = this.originals.filter(
+      ({ id, status, releasedAt }) => id === shipment.id || (isInside(status) && releasedAt !== null),
+    )
+    const worth =
+      this.fee + this.valueOf((line) => line.shipped + sum(gone.map(({ lines }) => countOf(lines, line.sku))))
     return books.captured >= Math.min(worth, books.owed)
   }
 
@@ -700,7 +885,8 @@ export class Goods {
     shipment.endedAt = at
     shipment.askAt = to === 'lost' ? this.inHours(7 * 24) : null
     shipment.dueAt = null
-    shipment.needsDecision = to !== 'delivered'
+    if (to !== 'delivered') shipment.trouble = null
+    shipment.needsDecision = to !== 'delivered' || shipment.trouble !== null
     this.move(shipment, to, ARRIVED[to])
     if (to !== 'delivered') return
     const of = shipment.replaces ?? shipment.id
@@ -783,6 +969,8 @@ export class Goods {
     shipment.isLeaving = false
     shipment.dueAt = null
     shipment.needsDecision = false
+    shipment.trouble = null
+    this.messages.cancel(shipment)
     this.voidLabel(shipment)
     this.move(shipment, 'cancelled', 'shipment.cancelled', { reason: why })
     for (const kind of ['label', 'ship'] as const) this.answer(kind, shipment.id, 'shipment_cancelled')
@@ -797,12 +985,12 @@ export class Goods {
     for (const kind of ['label', 'ship'] as const) this.answer(kind, shipment.id, 'shipment_changed')
   }
 
-  /** One that the carrier cannot know of is simply over. */
+  /** One that the carrier cannot know of, or that is not ours, is simply over. */
   private voidLabel(shipment: ShipmentBook): void {
     for (const label of this.labelsOf(shipment)) {
       if (label.status === 'refused') label.atWork = false
       if (label.status !== 'claimed' && label.status !== 'live') continue
-      if (label.status === 'claimed' && !label.wasSent) this.endLabel(label, 'voided')
+      if (!label.wasSent) this.endLabel(label, 'voided')
       else {
         label.status = 'voiding'
         label.atWork = true
@@ -919,6 +1107,13 @@ export class Goods {
     )
   }
 
+  message(id: WarehouseMessageId): MessageBook {
+    return required(
+      this.messages.rows.find((message) => message.id === id),
+      id,
+    )
+  }
+
   label(id: LabelId): LabelBook {
     return required(
       this.labels.find((label) => label.id === id),
@@ -936,6 +1131,10 @@ function captureOf({ captureId }: ShipmentBook, { captures }: Books): CaptureBoo
     capture = again
   }
 }
+
+/** On a parcel that a warehouse has labelled itself. */
+const UNKNOWN_CARRIER = 'unknown'
+const THEIR_SERVICE = 'own'
 
 const ARRIVED = { delivered: 'shipment.delivered', lost: 'shipment.lost', returned: 'shipment.returned' } as const
 

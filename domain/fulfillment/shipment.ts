@@ -82,6 +82,28 @@ export const TRACKING_TYPES = [
 ] as const
 export type TrackingType = (typeof TRACKING_TYPES)[number]
 
+/**
+ * What a warehouse's own system is told of a shipment: to pack it (each time that what is in it changes), to let it leave, that
+ * it is not wanted any more.
+ */
+export const WAREHOUSE_MESSAGE_KINDS = ['pack', 'release', 'cancel'] as const
+export type WarehouseMessageKind = (typeof WAREHOUSE_MESSAGE_KINDS)[number]
+/** `withdrawn`: it was never sent, and is not wanted any more; or a person has decided so. */
+export const WAREHOUSE_MESSAGE_STATES = ['pending', 'told', 'refused', 'withdrawn'] as const
+export type WarehouseMessageState = (typeof WAREHOUSE_MESSAGE_STATES)[number]
+
+/** What such a system tells. */
+export const WAREHOUSE_EVENT_TYPES = [
+  'shipment.picked',
+  'shipment.packed',
+  'shipment.shipped',
+  'shipment.refused',
+] as const
+export type WarehouseEventType = (typeof WAREHOUSE_EVENT_TYPES)[number]
+
+/** Why a person looks at a shipment of such a system: it `left` and was not released, or the system has `refused` it. */
+export type WarehouseTrouble = 'left' | 'refused'
+
 export const COMMAND_KINDS = ['label', 'ship', 'cancel'] as const
 export type CommandKind = (typeof COMMAND_KINDS)[number]
 export const COMMAND_STATES = ['pending', 'done', 'refused'] as const

@@ -1,6 +1,6 @@
-import type { LabelId, ShipmentId } from '../ids'
+import type { LabelId, ShipmentId, WarehouseMessageId } from '../ids'
 import type { Goods, ShipmentBook, Units } from './goods'
-import type { LabelStatus, ShipmentStatus } from './shipment'
+import type { LabelStatus, ShipmentStatus, WarehouseMessageKind, WarehouseTrouble } from './shipment'
 
 /** What is still to be done with the goods of an order, once all that needs nobody outside is done. */
 export interface FulfillmentWork {
@@ -16,6 +16,13 @@ export interface FulfillmentWork {
 export type FulfillmentItem =
   /** A carrier is to sell a label, or to take one back. */
   | { readonly kind: 'buy' | 'void'; readonly object: LabelId; readonly shipmentId: ShipmentId }
+  /** A warehouse's own system is to hear of a shipment. */
+  | {
+      readonly kind: 'tell'
+      readonly object: WarehouseMessageId
+      readonly shipmentId: ShipmentId
+      readonly message: WarehouseMessageKind
+    }
   /** A carrier has refused that: a person has to decide. */
   | {
       readonly kind: 'label'
@@ -25,7 +32,12 @@ export type FulfillmentItem =
       readonly code: string
     }
   /** A parcel is lost or came back, or its warehouse or carrier is silent: a person has to decide. */
-  | { readonly kind: 'parcel'; readonly object: ShipmentId; readonly status: ShipmentStatus }
+  | {
+      readonly kind: 'parcel'
+      readonly object: ShipmentId
+      readonly status: ShipmentStatus
+      readonly trouble: WarehouseTrouble | null
+    }
 
 /** What the rows ask for. */
 export function workOf(goods: Goods): FulfillmentWork {
@@ -37,10 +49,13 @@ export function workOf(goods: Goods): FulfillmentWork {
     })
   const parcels = goods.shipments
     .filter(({ needsDecision }) => needsDecision)
-    .map(({ id, status }): FulfillmentItem => ({ kind: 'parcel', object: id, status }))
+    .map(({ id, status, trouble }): FulfillmentItem => ({ kind: 'parcel', object: id, status, trouble }))
+  const messages = goods.messages.due.map(
+    ({ id, shipmentId, kind }): FulfillmentItem => ({ kind: 'tell', object: id, shipmentId, message: kind }),
+  )
   return {
     isOver: !goods.isAlive,
-    items: [...labels, ...parcels],
+    items: [...labels, ...messages, ...parcels],
     lookAt: goods.order.lookAt === null ? null : Date.parse(goods.order.lookAt),
     waitsFor: waitsFor(goods),
   }
@@ -60,7 +75,15 @@ function waitsFor(goods: Goods): string {
 }
 
 /** Null: it needs nothing more. */
-function waitsForShipment({ id, number, status, warehouseId, lines, isLeaving }: ShipmentBook): string | null {
+function waitsForShipment({
+  id,
+  number,
+  status,
+  warehouseId,
+  lines,
+  isLeaving,
+  releasedAt,
+}: ShipmentBook): string | null {
   const what = `shipment ${number} (\`${id}\`, ${unitsInWords(lines)})`
   switch (status) {
     case 'allocated':
@@ -70,7 +93,9 @@ function waitsForShipment({ id, number, status, warehouseId, lines, isLeaving }:
     case 'packed':
       return `a label for ${what}`
     case 'labelled':
-      return isLeaving ? `the money of ${what}, which then leaves` : `warehouse \`${warehouseId}\` to hand over ${what}`
+      return isLeaving && releasedAt === null
+        ? `the money of ${what}, which then leaves`
+        : `warehouse \`${warehouseId}\` to hand over ${what}`
     case 'shipped':
       return `the carrier to deliver ${what}`
     default:

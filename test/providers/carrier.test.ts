@@ -51,7 +51,9 @@ afterAll(async () => {
 /** How each carrier is made to behave. One that is in the registry and not here fails the suite. */
 const RIGS: Record<string, CarrierRig> = { sandbox: sandboxRig(), easypost: easyPostRig() }
 
-for (const name of createCarriers(readSettings(EASYPOST)).names) {
+const listed = createCarriers(readSettings(EASYPOST))
+afterAll(() => listed.close())
+for (const name of listed.names) {
   const rig = RIGS[name]
   if (rig) carrierContract(name, rig)
   else test(`there is a rig for ${name}`, () => expect(RIGS).toHaveProperty(name))

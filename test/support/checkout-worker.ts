@@ -12,6 +12,7 @@ import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noFraudCheck } from '../../providers/fraud'
+import { createWarehouseSystems } from '../../providers/warehouse'
 import { noTaxProvider } from '../../providers/tax'
 import { startCarrier } from '../../sandbox/carrier/carrier'
 import { startSandbox } from '../../sandbox/sandbox'
@@ -87,6 +88,7 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
           redis,
           providers,
           carriers,
+          warehouses: createWarehouseSystems(settings),
           tax: noTaxProvider,
           fraud: noFraudCheck,
           search,

@@ -13,6 +13,7 @@ import { createCarriers } from '../../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
 import type { PaymentProvider } from '../../providers/payment/provider'
 import { noFraudCheck } from '../../providers/fraud'
+import { createWarehouseSystems } from '../../providers/warehouse'
 import { noTaxProvider } from '../../providers/tax'
 import { type ProviderProxy, startProviderProxy } from './provider-proxy'
 import { type Buyer, Shop } from './shop'
@@ -71,6 +72,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
       redis,
       providers: theirs,
       carriers,
+      warehouses: createWarehouseSystems(settings),
       tax: noTaxProvider,
       fraud: noFraudCheck,
       search: { engines: [] },

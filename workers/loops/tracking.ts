@@ -22,9 +22,9 @@ import { listen } from './bell'
 const BATCH = 200
 const IDLE_MS = 500
 const AFTER_FAILURE_MS = 1_000
-/** Shipments that are worked on at a time. */
-const CONCURRENCY = 8
-/** Carriers are asked about so many parcels at a time. */
+/** Shipments that are worked on at a time: others need the pool's connections too. */
+const CONCURRENCY = 4
+/** Parcels that are taken to be asked about. */
 const ASKED = 32
 const ASK_IDLE_MS = 1_000
 /** How long an event may wait for its label: the label's row is written within seconds, if at all. */

@@ -327,6 +327,43 @@ describe('SQL injection (CVE-2026-40887, CVE-2026-25993): SQL in an event is a v
   })
 })
 
+describe('stored XSS (CVE-2026-22849): what a carrier says is text, and what people wrote is not kept', () => {
+  it('a script in a detail', async () => {
+    const detail = '<script>alert(1)</script>'
+    expect(await send({ change: { detail } })).toMatchObject({ status: 204 })
+    expect(await kept()).toMatchObject([{ detail }])
+  })
+
+  it('names and scripts in what EasyPost hands on', async () => {
+    const [one, two] = detailsOf(2)
+    const said = [
+      { ...one, message: '<script>alert(1)</script>', status_detail: '"><img src=x>' },
+      { ...two, message: 'Signed for by MARKED BUYER', status_detail: 'Marked Buyer' },
+    ]
+    expect(await sendEasyPost(trackerEvent({ tracking_details: said }))).toMatchObject({ status: 204 })
+    expect(await kept()).toMatchObject([{ detail: 'in_transit' }, { detail: 'in_transit' }])
+  })
+})
+
+describe('parser DoS and ReDoS (CVE-2025-15284, CVE-2024-45296): long text is judged as fast as short text', () => {
+  it.each([
+    'a'.repeat(900_000),
+    `${'\u0000'.repeat(900)}!`,
+    '2026-'.repeat(150_000),
+    '-'.repeat(900_000),
+    'a_'.repeat(400_000),
+  ])('in every field', async (text) => {
+    const start = Date.now()
+    for (const field of ['id', 'tracking_number', 'happened_at', 'detail', 'expected_at', 'type'])
+      expect([204, 401]).toContain((await send({ id: 'evt_1', change: { [field]: text } })).status)
+    const details = [
+      { status: text, datetime: text, message: text.slice(0, 1_000), status_detail: text.slice(0, 1_000) },
+    ]
+    await sendEasyPost(trackerEvent({ tracking_details: details.map((each) => ({ ...each, status: 'in_transit' })) }))
+    expect(Date.now() - start).toBeLessThan(5_000)
+  })
+})
+
 describe('SSRF (CVE-2021-37711): no address in an event is asked', () => {
   it('neither a tracking page nor a label', async () => {
     const asked: string[] = []

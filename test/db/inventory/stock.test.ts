@@ -77,6 +77,7 @@ describe('an adjustment', () => {
       coordinates: null,
       priority: 1,
       operation: 'manual' as const,
+      endpoint: null,
     }
     const other = await insertWarehouse(database.pool, dublin)
     await adjustStock(database.pool, { sku, warehouseId: other as WarehouseId, delta: 2, ...REASON })
