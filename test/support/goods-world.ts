@@ -18,7 +18,7 @@ import type {
   RefundId,
   ShipmentId,
   Sku,
-  WarehouseId,
+  WarehouseId, WarehouseMessageId,
 } from '../../domain/ids'
 import { mayBecome, valueOfUnits } from '../../domain/order'
 import { Books, type BooksRows, capturableOf, type SeenPayment } from '../../domain/payment/books'
@@ -104,7 +104,7 @@ export class GoodsWorld {
       sku,
       quantity: quantity - parcels.reduce((sum, units) => sum + countOf(units, sku), 0),
     })).filter(({ quantity }) => quantity > 0)
-    this.goods = this.loadGoods({ order, lines, shipments, labels: [], commands: [], backOrders })
+    this.goods = this.loadGoods({ order, lines, shipments, labels: [], commands: [], messages: [], backOrders })
     this.books = this.loadBooks({
       order: {
         id: ORDER,
@@ -158,6 +158,9 @@ export class GoodsWorld {
       dueAt: new Date(this.now + (this.setup.operation === 'automatic' ? 2_000 : 72 * HOUR_MS)).toISOString(),
       askAt: null,
       needsDecision: false,
+      releasedAt: null,
+      leftAt: null,
+      trouble: null,
       expectedAt: null,
       shippedAt: null,
       endedAt: null,
@@ -182,6 +185,7 @@ export class GoodsWorld {
         shipment: () => `shp_${this.goods.shipments.length + 1}` as ShipmentId,
         label: () => `lbl_${this.goods.labels.length + 1}` as LabelId,
         command: () => `cmd_${++this.made}` as CommandId,
+        message: () => `msg_${++this.made}` as WarehouseMessageId,
       },
     })
   }
@@ -211,11 +215,11 @@ export class GoodsWorld {
 
   /** As it goes through the database between two transactions. */
   private reload(): void {
-    const { order, lines, shipments, labels, commands, backOrders } = this.goods
+    const { order, lines, shipments, labels, commands, messages, backOrders } = this.goods
     const pending = commands.filter(({ state }) => state === 'pending')
     const { order: money, payments, captures, refunds, disputes } = this.books
     const stage = order.status === 'cancelled' ? ('over' as const) : ('won' as const)
-    this.goods = this.loadGoods(structuredClone({ order, lines, shipments, labels, commands: pending, backOrders }))
+    this.goods = this.loadGoods(structuredClone({ order, lines, shipments, labels, commands: pending, messages: [...messages.rows], backOrders }))
     this.books = this.loadBooks(
       structuredClone({
         order: { ...money, stage, isHeld: order.status === 'on_hold' },

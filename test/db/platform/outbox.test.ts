@@ -1,3 +1,4 @@
+import type { WarehouseNews } from '../../../domain/fulfillment/goods'
 import { addLines, insertCart, hashToken } from '../../../db/cart/cart'
 import { createCategory, deleteCategory, updateCategory } from '../../../db/catalog/category-tree'
 import { createProduct, updateProduct } from '../../../db/catalog/product'
