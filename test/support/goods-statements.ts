@@ -121,13 +121,21 @@ export function goodsStatements(pool: () => Pool) {
       },
       holdSeconds: 60,
     })
-    const paid = { ...seenCharge({ reference: `ch_${orderId}` }), paymentId, status: 'authorized', capturesInParts } as const
+    const paid = {
+      ...seenCharge({ reference: `ch_${orderId}` }),
+      paymentId,
+      status: 'authorized',
+      capturesInParts,
+    } as const
     if ((await confirmOrder(pool(), { orderId, paid })) === null) throw new Error('It was not confirmed')
     return { orderId, paymentId, skus: made.map(({ sku }) => sku) }
   }
 
-  const inGoods = <T>({ orderId }: Pick<SoldOrder, 'orderId'>, work: (goods: Goods, books: Books) => T, from = pool()) =>
-    withGoods(from, orderId, ONE_STEP, work)
+  const inGoods = <T>(
+    { orderId }: Pick<SoldOrder, 'orderId'>,
+    work: (goods: Goods, books: Books) => T,
+    from = pool(),
+  ) => withGoods(from, orderId, ONE_STEP, work)
 
   const shipmentsOf = (order: SoldOrder): Promise<ShipmentBook[]> => inGoods(order, ({ shipments }) => [...shipments])
 

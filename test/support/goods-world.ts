@@ -9,7 +9,18 @@ import {
   type Units,
 } from '../../domain/fulfillment/goods'
 import { hasLeft, isInside, SHIPMENT_TRANSITIONS, type TrackingType } from '../../domain/fulfillment/shipment'
-import type { CaptureId, CommandId, LabelId, OrderId, PaymentId, RefundId, ShipmentId, Sku, WarehouseId } from '../../domain/ids'
+import type {
+  CaptureId,
+  CommandId,
+  LabelId,
+  OrderId,
+  PaymentId,
+  RefundId,
+  ShipmentId,
+  Sku,
+  WarehouseId,
+  WarehouseMessageId,
+} from '../../domain/ids'
 import { mayBecome, valueOfUnits } from '../../domain/order'
 import { Books, type BooksRows, capturableOf, type SeenPayment } from '../../domain/payment/books'
 import { expectBounds } from './money-world'
@@ -93,9 +104,18 @@ export class GoodsWorld {
       sku,
       quantity: quantity - parcels.reduce((sum, units) => sum + countOf(units, sku), 0),
     })).filter(({ quantity }) => quantity > 0)
-    this.goods = this.loadGoods({ order, lines, shipments, labels: [], commands: [], backOrders })
+    this.goods = this.loadGoods({ order, lines, shipments, labels: [], commands: [], messages: [], backOrders })
     this.books = this.loadBooks({
-      order: { id: ORDER, total: TOTAL, cancelled: 0, waived: 0, recognized: 0, recognizedTax: 0, stage: 'won', isHeld: false },
+      order: {
+        id: ORDER,
+        total: TOTAL,
+        cancelled: 0,
+        waived: 0,
+        recognized: 0,
+        recognizedTax: 0,
+        stage: 'won',
+        isHeld: false,
+      },
       payments: [
         {
           id: PAYMENT,
@@ -135,9 +155,14 @@ export class GoodsWorld {
       boxes: null,
       isLeaving: false,
       captureId: null,
-      dueAt: new Date(this.now + (this.setup.operation === 'automatic' ? 2_000 : 72 * HOUR_MS)).toISOString(),
+      dueAt: new Date(
+        this.now + { automatic: 2_000, manual: 72 * HOUR_MS, external: 0 }[this.setup.operation],
+      ).toISOString(),
       askAt: null,
       needsDecision: false,
+      releasedAt: null,
+      leftAt: null,
+      trouble: null,
       expectedAt: null,
       shippedAt: null,
       endedAt: null,
@@ -162,6 +187,7 @@ export class GoodsWorld {
         shipment: () => `shp_${this.goods.shipments.length + 1}` as ShipmentId,
         label: () => `lbl_${this.goods.labels.length + 1}` as LabelId,
         command: () => `cmd_${++this.made}` as CommandId,
+        message: () => `whm_${++this.made}` as WarehouseMessageId,
       },
     })
   }
@@ -192,12 +218,21 @@ export class GoodsWorld {
   /** As it goes through the database between two transactions. */
   private reload(): void {
     const { order, lines, shipments, labels, commands, backOrders } = this.goods
+    const messages = this.goods.messages.rows
     const pending = commands.filter(({ state }) => state === 'pending')
     const { order: money, payments, captures, refunds, disputes } = this.books
     const stage = order.status === 'cancelled' ? ('over' as const) : ('won' as const)
-    this.goods = this.loadGoods(structuredClone({ order, lines, shipments, labels, commands: pending, backOrders }))
+    this.goods = this.loadGoods(
+      structuredClone({ order, lines, shipments, labels, commands: pending, messages, backOrders }),
+    )
     this.books = this.loadBooks(
-      structuredClone({ order: { ...money, stage, isHeld: order.status === 'on_hold' }, payments, captures, refunds, disputes }),
+      structuredClone({
+        order: { ...money, stage, isHeld: order.status === 'on_hold' },
+        payments,
+        captures,
+        refunds,
+        disputes,
+      }),
     )
     this.note()
   }
@@ -253,7 +288,14 @@ export class GoodsWorld {
       if (answer === 'lost') return this.reload()
       this.do((goods) => {
         if (!this.bought.has(key)) return goods.refuseLabel(id, 'refused')
-        const bought = { reference: key, trackingNumber: key, trackingUrl: null, documentUrl: null, cost: 350, currency: 'GBP' }
+        const bought = {
+          reference: key,
+          trackingNumber: key,
+          trackingUrl: null,
+          documentUrl: null,
+          cost: 350,
+          currency: 'GBP',
+        }
         goods.takeLabel(id, { ...bought, expectedAt: new Date(this.now + 48 * HOUR_MS).toISOString() })
       })
     } else if (label.status === 'voiding' && label.failureCode === null) {
@@ -320,11 +362,14 @@ export class GoodsWorld {
     this.do((goods) => goods.pick(id, null))
     this.do((goods) => goods.pack(id, null))
     this.do((goods) => goods.claimLabel(id, { carrier: null, service: null }))
-    for (const label of this.goods.labels) if (label.atWork && label.failureCode === null) this.askCarrier(label, 'well')
+    for (const label of this.goods.labels)
+      if (label.atWork && label.failureCode === null) this.askCarrier(label, 'well')
     this.do((goods) => goods.wantToShip(id))
     this.advance()
     this.payAll()
     this.advance()
+    // A system of the warehouse's own was told that it may leave now.
+    this.do((goods, books) => goods.noticeLeft(id, books))
   }
 
   payAll(): void {
@@ -347,7 +392,8 @@ export class GoodsWorld {
     for (const { type, from, to } of this.goods.events) {
       this.events.push(type)
       if (to === null) continue
-      if (from !== status || from === null || !mayBecome(from, to)) throw new Error(`${type}: ${from} to ${to} of ${status}`)
+      if (from !== status || from === null || !mayBecome(from, to))
+        throw new Error(`${type}: ${from} to ${to} of ${status}`)
       status = to
     }
     if (status !== this.goods.order.status) throw new Error(`No event says that it is ${this.goods.order.status}`)
@@ -368,7 +414,9 @@ export class GoodsWorld {
     const unitsIn = (sku: Sku, of: (shipment: ShipmentBook) => boolean): number =>
       shipments.filter(of).reduce((sum, { lines: units }) => sum + countOf(units, sku), 0)
     for (const { sku, quantity, cancelled, shipped, delivered } of lines) {
-      const [inside, sent] = [isInside, hasLeft].map((is) => unitsIn(sku, (one) => one.replaces === null && is(one.status)))
+      const [inside, sent] = [isInside, hasLeft].map((is) =>
+        unitsIn(sku, (one) => one.replaces === null && is(one.status)),
+      )
       must(shipped === sent, `${sku}: what has left`)
       must(shipped + cancelled + (inside ?? 0) + countOf(backOrders, sku) === quantity, `${sku}: where its units lie`)
       must(delivered <= shipped, `${sku}: delivered`)
@@ -381,7 +429,12 @@ export class GoodsWorld {
       const { status } = this.goods.shipment(label.shipmentId)
       const isLive = label.status === 'claimed' || label.status === 'live'
       must(!isLive || (status !== 'cancelled' && order.status !== 'cancelled'), 'a live label of what is cancelled')
-      must(!this.bought.has(label.key) || ['claimed', 'live', 'voiding'].includes(label.status) || label.failureCode !== null, 'a label that nobody voids')
+      must(
+        !this.bought.has(label.key) ||
+          ['claimed', 'live', 'voiding'].includes(label.status) ||
+          label.failureCode !== null,
+        'a label that nobody voids',
+      )
     }
     for (const { id, status, isLeaving } of shipments) {
       const live = labels.filter((one) => one.shipmentId === id && (one.status === 'claimed' || one.status === 'live'))
@@ -452,7 +505,10 @@ type GoodsStep =
   | { readonly do: 'advance' | 'hold' | 'resume' | 'receive' | 'cancel_all' }
   | { readonly do: 'pass'; readonly hours: number }
   | { readonly do: 'pick'; readonly which: number; readonly short: number }
-  | { readonly do: 'pack' | 'label' | 'ship' | 'cancel_shipment' | 'cancel_parcel' | 'replace' | 'settle' | 'capture'; readonly which: number }
+  | {
+      readonly do: 'pack' | 'label' | 'ship' | 'cancel_shipment' | 'cancel_parcel' | 'replace' | 'settle' | 'capture'
+      readonly which: number
+    }
   | { readonly do: 'carrier' | 'provider'; readonly which: number; readonly answer: 'well' | 'refuses' | 'lost' }
   | { readonly do: 'decide_label' | 'decide_money'; readonly which: number; readonly retry: boolean }
   | { readonly do: 'track'; readonly which: number; readonly types: readonly TrackingType[] }
@@ -462,28 +518,71 @@ type GoodsStep =
 const which = fc.nat(5)
 /** Something that happens to the goods of an order. */
 export const goodsStep: fc.Arbitrary<GoodsStep> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('advance', 'advance', 'advance', 'hold', 'resume', 'receive', 'cancel_all') }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('advance', 'advance', 'advance', 'hold', 'resume', 'receive', 'cancel_all'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('pass'), hours: fc.constantFrom(1, 80, 24 * 20) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('pick'), which, short: fc.constantFrom(0, 0, 0, 1, 2) }) },
   {
     weight: 10,
-    arbitrary: fc.record({ do: fc.constantFrom('pack', 'pack', 'label', 'label', 'ship', 'ship', 'cancel_shipment', 'cancel_parcel', 'replace', 'settle', 'capture'), which }),
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'pack',
+        'pack',
+        'label',
+        'label',
+        'ship',
+        'ship',
+        'cancel_shipment',
+        'cancel_parcel',
+        'replace',
+        'settle',
+        'capture',
+      ),
+      which,
+    }),
   },
   {
     weight: 8,
-    arbitrary: fc.record({ do: fc.constantFrom('carrier', 'provider'), which, answer: fc.constantFrom('well', 'well', 'well', 'refuses', 'lost') }),
+    arbitrary: fc.record({
+      do: fc.constantFrom('carrier', 'provider'),
+      which,
+      answer: fc.constantFrom('well', 'well', 'well', 'refuses', 'lost'),
+    }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('decide_label', 'decide_money'), which, retry: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom('decide_label', 'decide_money'), which, retry: fc.boolean() }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('track'),
       which,
-      types: fc.array(fc.constantFrom<TrackingType>('accepted', 'delivered', 'lost', 'returned', 'exception'), { minLength: 1, maxLength: 2 }),
+      types: fc.array(fc.constantFrom<TrackingType>('accepted', 'delivered', 'lost', 'returned', 'exception'), {
+        minLength: 1,
+        maxLength: 2,
+      }),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel'), sku: fc.constantFrom(CUP, SAUCER), quantity: fc.integer({ min: 1, max: 2 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('staff_capture'), amount: fc.integer({ min: 1, max: 80 }).map((n) => n * 10) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('cancel'),
+      sku: fc.constantFrom(CUP, SAUCER),
+      quantity: fc.integer({ min: 1, max: 2 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('staff_capture'),
+      amount: fc.integer({ min: 1, max: 80 }).map((n) => n * 10),
+    }),
+  },
 ) as fc.Arbitrary<GoodsStep>
 
 /** Orders of any kind: who runs the warehouses, how its units are split, what the payment provider can do. */

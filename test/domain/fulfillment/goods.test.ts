@@ -72,7 +72,10 @@ const amounts = ({ books }: GoodsWorld): number[] => books.captures.map(({ amoun
 
 describe('each step, from each status', () => {
   type Step = (goods: Goods, books: Books) => StepOutcome
-  const STEPS: Record<string, { step: Step; from: Partial<Record<ShipmentStatus, StepOutcome>>; else: StepOutcome; to: ShipmentStatus }> = {
+  const STEPS: Record<
+    string,
+    { step: Step; from: Partial<Record<ShipmentStatus, StepOutcome>>; else: StepOutcome; to: ShipmentStatus }
+  > = {
     pick: {
       step: (goods) => goods.pick(FIRST, null).outcome,
       from: { allocated: 'done', cancelled: INVALID },
@@ -105,19 +108,18 @@ describe('each step, from each status', () => {
     },
   }
 
-  it.each(Object.entries(STEPS).flatMap(([name, each]) => SHIPMENT_STATUSES.map((status) => ({ name, status, ...each }))))(
-    '$name of one that is $status',
-    ({ status, step, from, else: otherwise, to }) => {
-      const world = at(status, APART)
-      const expected = from[status] ?? otherwise
-      expect(world.do(step)).toEqual(expected)
-      expect(statusOf(world)).toBe(expected === 'done' ? to : status)
-      // Twice is once.
-      const told = world.events.length
-      expect(world.do(step)).toEqual(expected === 'done' ? 'unchanged' : expected)
-      expect(world.events).toHaveLength(told)
-    },
-  )
+  it.each(
+    Object.entries(STEPS).flatMap(([name, each]) => SHIPMENT_STATUSES.map((status) => ({ name, status, ...each }))),
+  )('$name of one that is $status', ({ status, step, from, else: otherwise, to }) => {
+    const world = at(status, APART)
+    const expected = from[status] ?? otherwise
+    expect(world.do(step)).toEqual(expected)
+    expect(statusOf(world)).toBe(expected === 'done' ? to : status)
+    // Twice is once.
+    const told = world.events.length
+    expect(world.do(step)).toEqual(expected === 'done' ? 'unchanged' : expected)
+    expect(world.events).toHaveLength(told)
+  })
 
   it.each<[ShipmentStatus, StepOutcome, StepOutcome]>([
     ['allocated', 'done', INVALID],
@@ -472,15 +474,18 @@ describe('what a parcel captures', () => {
 describe('a cancellation', () => {
   const cancelAll = (world: GoodsWorld) => world.do((goods, books) => goods.cancelUnits(null, WHY, books))
 
-  it.each(['allocated', 'picking', 'packed', 'labelled'] as const)('of all ends an order whose shipment is %s', (status) => {
-    const world = at(status)
-    expect(cancelAll(world)).toEqual({ outcome: 'cancelled' })
-    expect([world.goods.order.status, statusOf(world), world.books.owed]).toEqual(['cancelled', 'cancelled', 0])
-    world.advance()
-    expect(cancelAll(world)).toEqual({ outcome: 'nothing_left' })
-    world.payAll()
-    expect(world.books.payments[0]).toMatchObject({ status: 'voided', released: TOTAL })
-  })
+  it.each(['allocated', 'picking', 'packed', 'labelled'] as const)(
+    'of all ends an order whose shipment is %s',
+    (status) => {
+      const world = at(status)
+      expect(cancelAll(world)).toEqual({ outcome: 'cancelled' })
+      expect([world.goods.order.status, statusOf(world), world.books.owed]).toEqual(['cancelled', 'cancelled', 0])
+      world.advance()
+      expect(cancelAll(world)).toEqual({ outcome: 'nothing_left' })
+      world.payAll()
+      expect(world.books.payments[0]).toMatchObject({ status: 'voided', released: TOTAL })
+    },
+  )
 
   it('of a parcel whose capture was claimed waits, and goes through when the money is not to be had', () => {
     const world = at('labelled')
@@ -507,7 +512,10 @@ describe('a cancellation', () => {
     late.payAll()
     late.do((goods, books) => {
       goods.advance(books)
-      expect(goods.commands.find(({ id }) => id === command?.id)).toMatchObject({ state: 'refused', code: 'already_shipped' })
+      expect(goods.commands.find(({ id }) => id === command?.id)).toMatchObject({
+        state: 'refused',
+        code: 'already_shipped',
+      })
     })
     expect([late.goods.order.status, statusOf(late)]).toEqual(['shipped', 'shipped'])
   })
@@ -542,7 +550,9 @@ describe('a cancellation', () => {
     const world = at('labelled', APART)
     world.do((goods) => goods.wantToShip(FIRST))
     world.advance()
-    expect(world.do((goods, books) => goods.cancelUnits([cups(1), saucers(2)], WHY, books))).toEqual({ outcome: 'waiting' })
+    expect(world.do((goods, books) => goods.cancelUnits([cups(1), saucers(2)], WHY, books))).toEqual({
+      outcome: 'waiting',
+    })
     expect(world.goods.lines.map(({ cancelled }) => cancelled)).toEqual([0, 2])
     expect(world.goods.commands[0]?.detail?.units).toEqual([cups(1)])
     world.payAll()
@@ -579,7 +589,11 @@ describe('a cancellation', () => {
     const world = at('lost')
     world.replace(FIRST)
     world.do((goods, books) => goods.cancelParcel(SECOND, books))
-    expect([statusOf(world, SECOND), world.goods.backOrders, world.goods.lines[0]?.cancelled]).toEqual(['cancelled', [], 0])
+    expect([statusOf(world, SECOND), world.goods.backOrders, world.goods.lines[0]?.cancelled]).toEqual([
+      'cancelled',
+      [],
+      0,
+    ])
   })
 })
 
@@ -645,7 +659,11 @@ describe('a lost or returned parcel', () => {
     expect([world.goods.order.status, world.goods.mayReplace(FIRST)]).toEqual(['shipped', true])
     world.replace(FIRST)
     expect(world.goods.mayReplace(FIRST)).toBe(false)
-    expect(world.goods.shipment(SECOND)).toMatchObject({ status: 'allocated', replaces: FIRST, lines: [cups(3), saucers(2)] })
+    expect(world.goods.shipment(SECOND)).toMatchObject({
+      status: 'allocated',
+      replaces: FIRST,
+      lines: [cups(3), saucers(2)],
+    })
     world.send(SECOND)
     expect(world.goods.order.status).toBe('shipped')
     world.track(SECOND, 'delivered')
@@ -780,22 +798,26 @@ describe('a warehouse', () => {
     expect(world.goods.labels).toHaveLength(2)
   })
 
-  it.each(['manual', 'external'] as const)('that is %s, and silent, becomes a case once; one that moves on is none', (operation) => {
-    const world = new GoodsWorld({ operation })
-    world.pass(71)
-    world.advance()
-    expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
-    world.pass(1)
-    world.advance()
-    expect([world.goods.shipment(FIRST).needsDecision, world.goods.order.lookAt]).toEqual([true, null])
-    world.do((goods) => goods.decideShipment(FIRST))
-    expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
-    expect(world.goods.order.lookAt).not.toBeNull()
-    world.pass(72)
-    world.advance()
-    world.do((goods) => goods.pick(FIRST, null))
-    expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
-  })
+  it.each(['manual', 'external'] as const)(
+    'that is %s, and silent, becomes a case once; one that moves on is none',
+    (operation) => {
+      const world = new GoodsWorld({ operation })
+      world.advance()
+      world.pass(71)
+      world.advance()
+      expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
+      world.pass(1)
+      world.advance()
+      expect([world.goods.shipment(FIRST).needsDecision, world.goods.order.lookAt]).toEqual([true, null])
+      world.do((goods) => goods.decideShipment(FIRST))
+      expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
+      expect(world.goods.order.lookAt).not.toBeNull()
+      world.pass(72)
+      world.advance()
+      world.do((goods) => goods.pick(FIRST, null))
+      expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
+    },
+  )
 
   it('is not late while the order is on hold', () => {
     const world = new GoodsWorld()

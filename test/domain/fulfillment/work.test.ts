@@ -10,9 +10,19 @@ const first = ({ goods }: GoodsWorld) => goods.labels[0] as (typeof goods.labels
 const PARCEL = 'shipment 1 (`shp_1`, 3 × `CUP`, 2 × `SAUCER`)'
 
 /** What is done one after the other, and what is to be done then, and waited for. */
-const STEPS: readonly (readonly [what: string, step: (world: GoodsWorld) => unknown, items: readonly object[], waitsFor: string])[] = [
+const STEPS: readonly (readonly [
+  what: string,
+  step: (world: GoodsWorld) => unknown,
+  items: readonly object[],
+  waitsFor: string,
+])[] = [
   ['is allocated', () => {}, [], `warehouse \`${MAIN}\` to pick ${PARCEL}.`],
-  ['is picked', (world) => world.do((goods) => goods.pick(SHIPMENT, null)), [], `warehouse \`${MAIN}\` to pack ${PARCEL}.`],
+  [
+    'is picked',
+    (world) => world.do((goods) => goods.pick(SHIPMENT, null)),
+    [],
+    `warehouse \`${MAIN}\` to pack ${PARCEL}.`,
+  ],
   ['is packed', (world) => world.do((goods) => goods.pack(SHIPMENT, null)), [], `a label for ${PARCEL}.`],
   [
     'has a label to come',
@@ -38,7 +48,12 @@ const STEPS: readonly (readonly [what: string, step: (world: GoodsWorld) => unkn
     [],
     `warehouse \`${MAIN}\` to hand over ${PARCEL}.`,
   ],
-  ['is to leave', (world) => world.do((goods) => goods.wantToShip(SHIPMENT)), [], `the money of ${PARCEL}, which then leaves.`],
+  [
+    'is to leave',
+    (world) => world.do((goods) => goods.wantToShip(SHIPMENT)),
+    [],
+    `the money of ${PARCEL}, which then leaves.`,
+  ],
   [
     'has left',
     (world) => {
@@ -52,10 +67,15 @@ const STEPS: readonly (readonly [what: string, step: (world: GoodsWorld) => unkn
   [
     'is lost',
     (world) => world.track(SHIPMENT, 'lost'),
-    [{ kind: 'parcel', object: SHIPMENT, status: 'lost' }],
+    [{ kind: 'parcel', object: SHIPMENT, status: 'lost', trouble: null }],
     'the next thing to do with the goods or the money of this order.',
   ],
-  ['has arrived', (world) => world.track(SHIPMENT, 'delivered'), [], 'the end of the return window: all of it has arrived.'],
+  [
+    'has arrived',
+    (world) => world.track(SHIPMENT, 'delivered'),
+    [],
+    'the end of the return window: all of it has arrived.',
+  ],
 ]
 
 it.each(STEPS.map(([what, , items, waitsFor], index) => ({ what, items, waitsFor, index })))(
