@@ -154,6 +154,7 @@ it('hears of a cancellation before the release, and refuses one afterwards', asy
   expect(await shop.stock(before.sku)).toMatchObject({ on_hand: 2, reserved: 0 })
 
   const after = await ordered()
+  await hears(after.shipment, 'pack')
   await tell(after.shipment, 'packed')
   await hears(after.shipment, 'pack', 'release')
   expect(await parcels.cancel(after.id)).toMatchObject({ status: 202 })
@@ -208,6 +209,7 @@ it('sends what is there of a short pick, and takes the rest from elsewhere', asy
   const other = await parcels.warehouse('manual')
   const body = { sku, warehouse_id: other, set_on_hand: 2, reason: 'stocktake' }
   expect(await shop.admin('post', '/v1/admin/inventory/adjustments', body)).toMatchObject({ status: 200 })
+  await hears(shipment, 'pack')
   await tell(shipment, 'packed', { lines: [{ sku, quantity: 1 }] })
   const [first, second] = await parcels.shipments(id, 2)
   expect([first.lines, second.lines]).toEqual([[{ sku, quantity: 1 }], [{ sku, quantity: 1 }]])
