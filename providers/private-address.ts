@@ -2,7 +2,7 @@ import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'nod
 import { BlockList, isIP } from 'node:net'
 
 /** Addresses that only machines of our own network can reach: nobody outside may make us call them. */
-const PRIVATE = new BlockList()
+const PRIVATE = { ipv4: new BlockList(), ipv6: new BlockList() }
 for (const [net, bits] of [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -15,7 +15,7 @@ for (const [net, bits] of [
   ['198.18.0.0', 15],
   ['224.0.0.0', 3],
 ] as const)
-  PRIVATE.addSubnet(net, bits, 'ipv4')
+  PRIVATE.ipv4.addSubnet(net, bits, 'ipv4')
 for (const [net, bits] of [
   // The unspecified address, loopback and IPv4 in the clothes of IPv6.
   ['::', 64],
@@ -25,12 +25,13 @@ for (const [net, bits] of [
   ['fe80::', 9],
   ['ff00::', 8],
 ] as const)
-  PRIVATE.addSubnet(net, bits, 'ipv6')
+  PRIVATE.ipv6.addSubnet(net, bits, 'ipv6')
 
 /** True for the IP address of a private network, and for what is no IP address at all. */
 export function isPrivateAddress(address: string): boolean {
   const family = isIP(address)
-  return family === 0 || PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4')
+  if (family === 0) return true
+  return family === 6 ? PRIVATE.ipv6.check(address, 'ipv6') : PRIVATE.ipv4.check(address, 'ipv4')
 }
 
 /** What is wrong with an address that we are to call, in words; null: nothing that its text shows. */

@@ -176,6 +176,7 @@ class GoodsWorker {
         object: item.object,
         waitsFor: `somebody to decide: ${inWords(item)}`,
         ...(item.kind === 'label' && { detail: `The carrier says \`${item.code}\`.` }),
+        ...(item.kind === 'parcel' && item.trouble !== null && { detail: `The warehouse: \`${item.trouble}\`.` }),
         isOver: this.isOver,
         isBeside: true,
         task: atWork,

@@ -671,7 +671,7 @@ export class Goods {
     this.trouble(shipment, 'left')
     this.tell('shipment.left_unasked', { shipment_id: shipment.id })
     if (shipment.status === 'labelled' && !shipment.isLeaving) this.letLeave(shipment)
-    this.messages.withdraw(shipment.id)
+    this.messages.end(shipment.id)
   }
 
   /** Its carrier has it. One that was released has left, although its warehouse has not said so yet. */
@@ -836,6 +836,7 @@ export class Goods {
     if (shipment.replaces === null) this.recognize(shipment, books)
     shipment.isLeaving = false
     shipment.needsDecision = shipment.trouble !== null
+    this.messages.end(shipment.id)
     shipment.shippedAt = this.context.now.toISOString()
     // Its carrier is asked at once whether it has it, and ever more rarely afterwards, unless it tells.
     shipment.askAt = this.context.now.toISOString()

@@ -88,7 +88,7 @@ export type TrackingType = (typeof TRACKING_TYPES)[number]
  */
 export const WAREHOUSE_MESSAGE_KINDS = ['pack', 'release', 'cancel'] as const
 export type WarehouseMessageKind = (typeof WAREHOUSE_MESSAGE_KINDS)[number]
-/** `withdrawn`: it was never sent, and is not wanted any more; or a person has decided so. */
+/** `withdrawn`: it was not sent, or not taken, and is not wanted any more. */
 export const WAREHOUSE_MESSAGE_STATES = ['pending', 'told', 'refused', 'withdrawn'] as const
 export type WarehouseMessageState = (typeof WAREHOUSE_MESSAGE_STATES)[number]
 

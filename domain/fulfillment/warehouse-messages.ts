@@ -66,6 +66,11 @@ export class WarehouseMessages {
       if (message.state === 'pending' && !message.wasSent) message.state = 'withdrawn'
   }
 
+  /** It has left: whatever the warehouse has not answered for yet says nothing any more. */
+  end(shipmentId: ShipmentId): void {
+    for (const message of this.of(shipmentId)) if (message.state === 'pending') message.state = 'withdrawn'
+  }
+
   /** Of what the warehouse was, or is to be, told last; 0: of nothing. */
   revisionOf(shipmentId: ShipmentId): number {
     return Math.max(0, ...this.of(shipmentId).map(({ revision }) => revision))

@@ -18,7 +18,8 @@ import type {
   RefundId,
   ShipmentId,
   Sku,
-  WarehouseId, WarehouseMessageId,
+  WarehouseId,
+  WarehouseMessageId,
 } from '../../domain/ids'
 import { mayBecome, valueOfUnits } from '../../domain/order'
 import { Books, type BooksRows, capturableOf, type SeenPayment } from '../../domain/payment/books'
@@ -155,7 +156,9 @@ export class GoodsWorld {
       boxes: null,
       isLeaving: false,
       captureId: null,
-      dueAt: new Date(this.now + (this.setup.operation === 'automatic' ? 2_000 : 72 * HOUR_MS)).toISOString(),
+      dueAt: new Date(
+        this.now + { automatic: 2_000, manual: 72 * HOUR_MS, external: 0 }[this.setup.operation],
+      ).toISOString(),
       askAt: null,
       needsDecision: false,
       releasedAt: null,
@@ -185,7 +188,7 @@ export class GoodsWorld {
         shipment: () => `shp_${this.goods.shipments.length + 1}` as ShipmentId,
         label: () => `lbl_${this.goods.labels.length + 1}` as LabelId,
         command: () => `cmd_${++this.made}` as CommandId,
-        message: () => `msg_${++this.made}` as WarehouseMessageId,
+        message: () => `whm_${++this.made}` as WarehouseMessageId,
       },
     })
   }
@@ -215,11 +218,14 @@ export class GoodsWorld {
 
   /** As it goes through the database between two transactions. */
   private reload(): void {
-    const { order, lines, shipments, labels, commands, messages, backOrders } = this.goods
+    const { order, lines, shipments, labels, commands, backOrders } = this.goods
+    const messages = this.goods.messages.rows
     const pending = commands.filter(({ state }) => state === 'pending')
     const { order: money, payments, captures, refunds, disputes } = this.books
     const stage = order.status === 'cancelled' ? ('over' as const) : ('won' as const)
-    this.goods = this.loadGoods(structuredClone({ order, lines, shipments, labels, commands: pending, messages: [...messages.rows], backOrders }))
+    this.goods = this.loadGoods(
+      structuredClone({ order, lines, shipments, labels, commands: pending, messages, backOrders }),
+    )
     this.books = this.loadBooks(
       structuredClone({
         order: { ...money, stage, isHeld: order.status === 'on_hold' },
@@ -363,6 +369,8 @@ export class GoodsWorld {
     this.advance()
     this.payAll()
     this.advance()
+    // A system of the warehouse's own was told that it may leave now.
+    this.do((goods, books) => goods.noticeLeft(id, books))
   }
 
   payAll(): void {

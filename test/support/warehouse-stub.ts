@@ -60,17 +60,18 @@ export class WarehouseStub {
   /** An event as it would send it, signed. */
   event(event: object, secret: string = this.secret): { raw: string; headers: Record<string, string> } {
     this.#told += 1
-    const id = `told-${this.#told}`
-    const raw = JSON.stringify({ id, at: new Date().toISOString(), ...event })
+    const raw = JSON.stringify({ id: `told-${this.#told}`, at: new Date().toISOString(), ...event })
+    return { raw, headers: this.sign(raw, secret) }
+  }
+
+  /** The headers of a webhook with this body. */
+  sign(raw: string, secret: string = this.secret): Record<string, string> {
     const now = new Date()
     return {
-      raw,
-      headers: {
-        'content-type': 'application/json',
-        'webhook-id': id,
-        'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-        'webhook-signature': new Webhook(secret).sign(id, now, raw),
-      },
+      'content-type': 'application/json',
+      'webhook-id': `webhook-${this.#told}`,
+      'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign(`webhook-${this.#told}`, now, raw),
     }
   }
 

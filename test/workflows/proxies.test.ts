@@ -41,7 +41,7 @@ it('lets only the money be moved by one try: what that does not do goes on as a 
 
 it('lets only the goods ask a carrier once: what that does not do goes on as a step', () => {
   const folder = join(ROOT, 'workflows')
-  const using = readdirSync(folder).filter((file) => /\blabelOnce\./.test(readFileSync(join(folder, file), 'utf8')))
+  const using = readdirSync(folder).filter((file) => /\boutsideOnce\./.test(readFileSync(join(folder, file), 'utf8')))
   expect(using).toEqual(['fulfillment.ts'])
 })
 

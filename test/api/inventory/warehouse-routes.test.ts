@@ -130,3 +130,56 @@ it('is there, or 404, and is changed by who may', async () => {
 it('has been seen to answer all that is listed', () => {
   expect(api.unseen('Warehouses')).toEqual([])
 })
+
+describe('a warehouse with a system of its own', () => {
+  const EXTERNAL = { operation: 'external', endpoint: 'https://warehouse.example.com/holdfast' }
+
+  it('is answered with its secret once, and again to the same request', async () => {
+    const idempotencyKey = randomUUID()
+    const body = { name: randomUUID(), country: 'GB', ...EXTERNAL }
+    const made = await api.call('post', '/v1/admin/warehouses', { key, body, idempotencyKey })
+    expect(made).toMatchObject({ status: 201, body: { ...EXTERNAL, secret: expect.stringMatching(/^whsec_.{40,}/) } })
+    const again = await api.call('post', '/v1/admin/warehouses', { key, body, idempotencyKey })
+    expect(again.body).toEqual(made.body)
+    const { id, secret } = made.body
+    for (const { body: read } of [
+      await get(id),
+      await patch(id, { priority: 7 }),
+      await api.call('get', '/v1/admin/warehouses?limit=100', { key }),
+    ])
+      expect(JSON.stringify(read)).not.toContain('whsec_')
+    const rotated = (await patch(id, { rotate_secret: true })).body.secret
+    expect(rotated).toMatch(/^whsec_/)
+    expect(rotated).not.toBe(secret)
+  })
+
+  it('needs an endpoint, now and ever', async () => {
+    const refused = { status: 400, body: { code: 'validation_failed', errors: [{ pointer: '/endpoint' }] } }
+    const body = { name: randomUUID(), country: 'GB', operation: 'external' }
+    expect(await api.call('post', '/v1/admin/warehouses', { key, body })).toMatchObject(refused)
+    const { id } = await make()
+    expect(await patch(id, { operation: 'external' })).toMatchObject(refused)
+    const changed = await patch(id, EXTERNAL)
+    expect(changed).toMatchObject({ status: 200, body: { ...EXTERNAL, secret: expect.stringMatching(/^whsec_/) } })
+    expect(await patch(id, { endpoint: null })).toMatchObject(refused)
+    expect((await get(id)).body).toMatchObject(EXTERNAL)
+  })
+
+  it.each([
+    'http://warehouse.example.com/',
+    'https://127.0.0.1/',
+    'https://[::1]/',
+    'https://[::ffff:10.0.0.1]/',
+    'https://169.254.169.254/latest/meta-data',
+    'https://2130706433/',
+    'https://localhost:5432/',
+    'https://redis.internal/',
+    'https://user:password@warehouse.example.com/',
+    'ftp://warehouse.example.com/',
+    'warehouse',
+    '',
+  ])('is not told at %j', async (endpoint) => {
+    const body = { name: randomUUID(), country: 'GB', operation: 'external', endpoint }
+    expect(await api.call('post', '/v1/admin/warehouses', { key, body })).toMatchObject({ status: 400 })
+  })
+})

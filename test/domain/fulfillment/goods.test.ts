@@ -802,6 +802,7 @@ describe('a warehouse', () => {
     'that is %s, and silent, becomes a case once; one that moves on is none',
     (operation) => {
       const world = new GoodsWorld({ operation })
+      world.advance()
       world.pass(71)
       world.advance()
       expect(world.goods.shipment(FIRST).needsDecision).toBe(false)

@@ -67,7 +67,7 @@ const STEPS: readonly (readonly [
   [
     'is lost',
     (world) => world.track(SHIPMENT, 'lost'),
-    [{ kind: 'parcel', object: SHIPMENT, status: 'lost' }],
+    [{ kind: 'parcel', object: SHIPMENT, status: 'lost', trouble: null }],
     'the next thing to do with the goods or the money of this order.',
   ],
   [
