@@ -33,7 +33,7 @@ export class GoodsStubs {
 
   parcel(status: ShipmentStatus): ShipmentId {
     const object = `shp_${++this.made}` as ShipmentId
-    this.items = [...this.items, { kind: 'parcel', object, status }]
+    this.items = [...this.items, { kind: 'parcel', object, status, trouble: null }]
     return object
   }
 
