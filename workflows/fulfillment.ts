@@ -21,6 +21,7 @@ import {
   outsideOnce,
   skipMessage,
   tellWarehouse,
+  untilSo,
   voidLabel,
 } from './proxies'
 import { type AtWork, SideWork } from './side-work'
@@ -71,9 +72,9 @@ async function lead(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
 async function nextWork(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
   const mustWork = (): boolean => money.mustWork || goods.mustWork
   const times = [money.renewAt, goods.lookAt].filter((at) => at !== null)
-  if (times.length === 0) return condition(mustWork)
+  if (times.length === 0) return void (await untilSo(mustWork))
   const waitMs = Math.max(1_000, Math.min(...times) - Date.now())
-  if (await condition(mustWork, waitMs)) return
+  if (await untilSo(mustWork, waitMs)) return
   money.readAgain()
   goods.readAgain()
 }
