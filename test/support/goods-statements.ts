@@ -37,12 +37,10 @@ export const ONE_STEP: GoodsWork = { stepOf: () => 1 }
 export function goodsStatements(pool: () => Pool) {
   async function warehouse(operation: ShipmentBook['operation'] = 'manual', priority = 100): Promise<WarehouseId> {
     const id = newId('warehouse')
-    await pool().query(`insert into warehouse (id, name, country, operation, priority) values ($1, $2, 'GB', $3, $4)`, [
-      id,
-      id,
-      operation,
-      priority,
-    ])
+    await pool().query(
+      `insert into warehouse (id, name, country, operation, endpoint, priority) values ($1, $2, 'GB', $3, $4, $5)`,
+      [id, id, operation, operation === 'external' ? 'http://127.0.0.1:1/warehouse' : null, priority],
+    )
     return id
   }
 

@@ -71,7 +71,7 @@ describe('a pick that is short', () => {
       [far, 5],
       [main, 4],
     ])
-    expect(await pickOne(order)).toEqual({ outcome: 'done', isShort: true })
+    expect(await pickOne(order)).toEqual({ outcome: 'done', mustTell: true })
     expect(await placesOf(order)).toEqual(
       expect.arrayContaining([
         [main, 'picking', '1'],
