@@ -274,7 +274,9 @@ describe('a parcel about which a person decides', () => {
   it('that was lost and then comes back is another case', async () => {
     const begun = await begin((goods) => goods.parcel('lost'))
     await waitForCalls('openCase', 1)
-    begun.goods.items = [{ kind: 'parcel', object: begun.goods.items[0]?.object as never, status: 'returned', trouble: null }]
+    begun.goods.items = [
+      { kind: 'parcel', object: begun.goods.items[0]?.object as never, status: 'returned', trouble: null },
+    ]
     await tell(begun)
     await waitForCalls('openCase', 2)
     await repair(begun, 'resolveStep', { outcome: 'done' })
