@@ -21,6 +21,7 @@ import {
   outsideOnce,
   skipMessage,
   tellWarehouse,
+  untilSo,
   voidLabel,
 } from './proxies'
 import { type AtWork, SideWork } from './side-work'
@@ -59,11 +60,9 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
 
 /** Money first, for a parcel may wait for it; and again whenever the goods claim some. */
 async function lead(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
-  let moves = money.moves
   while (money.mustWork || goods.mustWork) {
     await money.work()
-    if (money.moves !== moves) goods.readAgain()
-    moves = money.moves
+    goods.follow(money.moves)
     await goods.work()
     if (goods.isOver !== money.isOver && goods.isIdle) money.readAgain()
   }
@@ -73,9 +72,9 @@ async function lead(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
 async function nextWork(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
   const mustWork = (): boolean => money.mustWork || goods.mustWork
   const times = [money.renewAt, goods.lookAt].filter((at) => at !== null)
-  if (times.length === 0) return condition(mustWork)
+  if (times.length === 0) return void (await untilSo(mustWork))
   const waitMs = Math.max(1_000, Math.min(...times) - Date.now())
-  if (await condition(mustWork, waitMs)) return
+  if (await untilSo(mustWork, waitMs)) return
   money.readAgain()
   goods.readAgain()
 }
@@ -92,6 +91,8 @@ class GoodsWorker {
   private readonly beside: SideWork<FulfillmentItem>
   private readonly onMoney: () => void
   private mustRead = true
+  /** How often the order's money had moved when it was looked at last. */
+  private moves = 0
 
   /** @param onMoney hears when the order's money has something to do */
   constructor(intervention: Supervisor, input: FulfillmentInput, onMoney: () => void) {
@@ -115,6 +116,12 @@ class GoodsWorker {
 
   readAgain(): void {
     this.mustRead = true
+  }
+
+  /** Looks again when money has moved since the last time, beside the rest perhaps: a parcel may wait for it. */
+  follow(moves: number): void {
+    if (moves !== this.moves) this.mustRead = true
+    this.moves = moves
   }
 
   /** Works until nothing is left that can be done now. */

@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common'
 import {
   CancellationScope,
-  condition,
   currentUpdateInfo,
   isCancellation,
   setCurrentDetails,
@@ -22,7 +21,7 @@ import {
 import { isId, type OrderId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
-import { closeCase, openCase, type OrderStep, type OwnStep, recordRepair } from './proxies'
+import { closeCase, openCase, type OrderStep, type OwnStep, recordRepair, untilSo } from './proxies'
 
 /** A step that must succeed, or wait for a person. */
 export interface SupervisedStep {
@@ -175,7 +174,7 @@ export class Intervention {
     try {
       tell(atWork, { isEnding: false })
       await this.open(atWork)
-      await condition(() => atWork.repairs.length > 0 || interrupted())
+      await untilSo(() => atWork.repairs.length > 0 || interrupted())
       tell(atWork, { isEnding: true })
       if (atWork.repairs.length === 0) return { by: 'interrupted' }
       return (await this.decided(atWork)) ?? { by: 'retry' }
@@ -198,7 +197,7 @@ export class Intervention {
   private async begin(step: SupervisedStep): Promise<StepAtWork> {
     const isAtWork = (): boolean =>
       this.atWork.some(({ step: other }) => other.step === step.step && other.object === step.object)
-    if (isAtWork()) await condition(() => !isAtWork())
+    if (isAtWork()) await untilSo(() => !isAtWork())
     const atWork = { step, since: Date.now(), caseSince: null, repairs: [], retryNow: false, retriedNow: 0 }
     this.atWork.push(atWork)
     if (step.isBeside) this.render()
@@ -238,10 +237,10 @@ export class Intervention {
     const ready = (): boolean => attempt.done !== null || atWork.repairs.length > 0 || atWork.retryNow || interrupted()
     if (atWork.caseSince === null) {
       const patienceMs = Math.max(1, atWork.step.patienceMs - (Date.now() - atWork.since))
-      await condition(() => ready() || attempt.failed, patienceMs)
+      await untilSo(() => ready() || attempt.failed, patienceMs)
       if (!ready()) await this.open(atWork)
     }
-    await condition(ready)
+    await untilSo(ready)
     tell(atWork, { isEnding: true })
     // Nobody waits for the end of what is cancelled: a replay has it come together with other ends, and not before them.
     scope.cancel()

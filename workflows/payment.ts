@@ -1,4 +1,4 @@
-import { condition, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow'
+import { isCancellation, setHandler, workflowInfo } from '@temporalio/workflow'
 import type { PaymentWorkToDo } from '../activities/payment/work'
 import type { OrderId, PaymentId } from '../domain/ids'
 import { formatMajor } from '../domain/money'
@@ -21,6 +21,7 @@ import {
   renewPayment,
   settleElsewhere,
   skipNews,
+  untilSo,
 } from './proxies'
 import { type AtWork as SideTask, SideWork } from './side-work'
 
@@ -87,7 +88,7 @@ export class MoneyWorker {
   /** Works until nothing is left to do. False when the history has grown long before: what is left is for another run. */
   async finish(): Promise<boolean> {
     while (!this.isIdle) {
-      await condition(() => this.mustWork)
+      await untilSo(() => this.mustWork)
       await this.work()
       if (workflowInfo().continueAsNewSuggested && this.isAtRest) return this.isIdle
     }
@@ -280,7 +281,7 @@ export class MoneyWorker {
       !atWork.isGone && timeToDecide(refund) > 0;
       wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)
     ) {
-      if (await condition(() => atWork.isGone, Math.min(wait, timeToDecide(refund)))) return
+      if (await untilSo(() => atWork.isGone, Math.min(wait, timeToDecide(refund)))) return
       if (!(await succeeds(() => doOnce(refund)))) await this.tryOn(refund, atWork, work)
       atWork.isEnding = false
       this.mustRead = true
@@ -316,7 +317,7 @@ export class MoneyWorker {
 
   /** A look-up that fails is none: a person is asked already. */
   private async lookRarely(refund: Refund, isOver: () => boolean): Promise<void> {
-    while (!(await condition(isOver, LOOK_AGAIN_MS_MAX))) {
+    while (!(await untilSo(isOver, LOOK_AGAIN_MS_MAX))) {
       await succeeds(() => doOnce(refund))
       this.mustRead = true
     }

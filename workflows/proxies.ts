@@ -1,10 +1,13 @@
 import {
   ActivityCancellationType,
   type ActivityOptions,
+  CancellationScope,
+  condition,
   isCancellation,
   type LocalActivityOptions,
   proxyActivities,
   proxyLocalActivities,
+  sleep,
 } from '@temporalio/workflow'
 import type { AuditActivities } from '../activities/support/audit'
 import type { CheckoutActivities } from '../activities/checkout/checkout'
@@ -46,11 +49,46 @@ function inTurn<Activities extends object>(activities: Activities): Activities {
       const activity = Reflect.get(activities, name) as (input: unknown) => Promise<unknown>
       return (input: unknown) => {
         const run = last.then(() => activity(input))
-        last = run.catch(() => undefined)
+        underWay++
+        last = run.then(ended, ended)
         return run
       }
     },
   })
+}
+
+/** How many local activities were called and have not ended. */
+let underWay = 0
+const ended = (): void => {
+  underWay--
+}
+
+/**
+ * Waits until `isSo`; false: the time was over first. Goes on only while no local activity is under way: what comes while one
+ * is (a signal, a timer, the end of another activity) comes before its end, but when the history is replayed together with it.
+ * What both of them set off would happen in another order then.
+ */
+export async function untilSo(isSo: () => boolean, withinMs?: number): Promise<boolean> {
+  const timer = new CancellationScope()
+  let isOver = false
+  if (withinMs !== undefined)
+    void timer
+      .run(() => sleep(withinMs))
+      .then(
+        () => {
+          isOver = true
+        },
+        () => undefined,
+      )
+  let isAsked = false
+  await condition(() => {
+    // The first time it is asked at once, in the middle of what goes on.
+    const answer = isAsked && underWay === 0 && (isSo() || isOver)
+    isAsked = true
+    return answer
+  })
+  timer.cancel()
+  return isSo()
 }
 
 const PATIENT: ActivityOptions = {
@@ -226,9 +264,10 @@ function unsupervised<N extends keyof SupportActivities>(
   const fast = quick[name] as (input: InputOf<N>) => Promise<void>
   const slow = patient(summary)[name] as (input: InputOf<N>) => Promise<void>
   return (input) =>
-    fast(input).catch((error: unknown) => {
+    fast(input).catch(async (error: unknown) => {
       if (isCancellation(error)) throw error
-      return slow(input)
+      await slow(input)
+      await untilSo(() => true)
     })
 }
 

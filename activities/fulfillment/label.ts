@@ -4,6 +4,7 @@ import {
   type AskedLabel,
   keepLabelReference,
   keepRequest,
+  noteSent,
   readLabel,
   type StoredLabel,
 } from '../../db/fulfillment/label'
@@ -30,7 +31,7 @@ export async function buyLabel(
 ): Promise<void> {
   const label = await prepare(deps, await requireLabel(deps, labelId), signal)
   if (label?.status !== 'claimed') return
-  const { orderId, shipmentId: _, key } = label
+  const { orderId, key } = label
   const keep = async (reference: string): Promise<void> => {
     if (!(await keepLabelReference(deps.pool, labelId, reference))) throw new Error(`Label ${key} is wanted no more`)
   }
@@ -58,7 +59,8 @@ export async function voidLabel(
 
 /** The label with what its carrier is asked for, which is kept before. Null: nobody takes the parcel there, or it is over. */
 async function prepare(deps: FulfillmentDeps, label: StoredLabel, signal?: AbortSignal): Promise<StoredLabel | null> {
-  if (label.status !== 'claimed' || label.request !== null) return label
+  if (label.status !== 'claimed') return label
+  if (label.request !== null) return (await noteSent(deps.pool, label.id)) ? label : null
   if (label.isHeld || (label.mustCheck && (await isHeldByCheck(deps, label.orderId)))) {
     await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => goods.withdrawLabel(label.id))
     return null
@@ -128,10 +130,10 @@ async function ratesOf(
 }
 
 /** The words in which the carrier is asked: the same every time. */
-function requestOf({ key, request, service, reference }: StoredLabel): LabelRequest {
+function requestOf({ key, request, service, reference, sentAt }: StoredLabel): LabelRequest {
   if (request === null || service === null)
     throw new Error(`Label ${key} was never sent: there is nothing to ask the carrier`)
-  return { ...request, key, service, reference }
+  return { ...request, key, service, reference, sentAt: sentAt?.toISOString() ?? null }
 }
 
 /** Throws {@link NoCarrier}. */

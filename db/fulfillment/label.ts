@@ -17,6 +17,8 @@ export interface StoredLabel {
   readonly service: string | null
   readonly reference: string | null
   readonly failureCode: string | null
+  /** When its carrier was asked for it last; null: it was not asked yet. */
+  readonly sentAt: Date | null
   /** What the carrier was asked for, word for word; null: it was not asked yet. */
   readonly request: AskedLabel | null
   /** Nothing is labelled meanwhile. */
@@ -49,7 +51,7 @@ const READ = statement(
   'label.read',
   `
     select l.id, l.order_id as "orderId", l.shipment_id as "shipmentId", l.key, l.status, l.at_work as "atWork", l.carrier,
-           l.service, l.reference, l.failure_code as "failureCode", l.request, o.status = 'on_hold' as "isHeld",
+           l.service, l.reference, l.failure_code as "failureCode", l.sent_at as "sentAt", l.request, o.status = 'on_hold' as "isHeld",
            o.fraud_answer is null as "mustCheck", o.shipping_method as "shippingMethod", o.currency,
            o.shipping_address as "to",
            json_build_object('name', w.name, 'country', w.country, 'postalCode', w.postal_code) as "from", s.boxes,
@@ -93,7 +95,18 @@ const KEEP = statement(
     where label.id = :labelId and label.order_id = locked.id and label.status = 'claimed' and label.sent_at is null`,
 )
 
-/** Keeps the carrier's id of it before anything is paid. False when the label is over. */
+/** It is about to be sent once more, with what was kept. False when the label is wanted no more. */
+export async function noteSent(db: Db, labelId: LabelId): Promise<boolean> {
+  const { rowCount } = await db.query(NOTE_SENT({ labelId }))
+  return rowCount === 1
+}
+
+const NOTE_SENT = statement(
+  'label.noteSent',
+  `update label set sent_at = now() where id = :labelId and status = 'claimed'`,
+)
+
+/** Keeps the carrier's id of it before anything is paid. False when it has another one, or is wanted no more: then it must not be bought. */
 export async function keepLabelReference(db: Db, labelId: LabelId, reference: string): Promise<boolean> {
   const { rowCount } = await db.query(KEEP_REFERENCE({ labelId, reference }))
   return rowCount === 1
@@ -101,5 +114,8 @@ export async function keepLabelReference(db: Db, labelId: LabelId, reference: st
 
 const KEEP_REFERENCE = statement(
   'label.keepReference',
-  `update label set reference = :reference, updated_at = now() where id = :labelId and status in ('claimed', 'voiding')`,
+  `
+    update label
+    set reference = :reference, updated_at = now()
+    where id = :labelId and status = 'claimed' and coalesce(reference, :reference) = :reference`,
 )

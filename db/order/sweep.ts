@@ -82,10 +82,10 @@ const WORK_ON_GOODS = `
   from label l
   where l.at_work
   union
-  -- \`shipment_leaving\`: its money, and then the parcel.
+  -- \`shipment_leaving\`: its money, and then the parcel; while its order is on hold both wait.
   select 'fulfillment', s.order_id, null, s.id, true, s.updated_at, s.updated_at
   from shipment s
-  where s.is_leaving and s.released_at is null
+  where s.is_leaving and s.released_at is null and (select status from orders where id = s.order_id) <> 'on_hold'
   union
   -- \`shipment_undecided\`
   select 'fulfillment', s.order_id, null, s.id, false, s.updated_at, s.updated_at
@@ -100,7 +100,7 @@ const WORK_ON_GOODS = `
   -- \`order_command_pending\`
   select 'fulfillment', c.order_id, null, null, true, c.created_at, c.created_at
   from order_command c
-  where c.state = 'pending'` as const
+  where c.state = 'pending' and (select status from orders where id = c.order_id) <> 'on_hold'` as const
 const WORK_AFTER_CHECKOUT = [...Object.values(WORK), WORK_ON_GOODS].join(' union ')
 
 /** What workflows ought to be at work on: orders and objects by owner, and when it should be done. A checkout's are found by `orders_open`. */

@@ -784,7 +784,8 @@ export class Goods {
     if (shipment.status === 'packed' && !wasRefused) this.claimLabel(shipment.id, { carrier: null, service: null })
     // After a refused capture a person decides, and it goes on once the money is there.
     if (shipment.status !== 'labelled' || shipment.isLeaving || this.isHeld) return
-    if (shipment.captureId === null || this.isCovered(shipment, books)) this.letLeave(shipment)
+    const isUndecided = shipment.captureId !== null || shipment.needsDecision
+    if (!isUndecided || this.isCovered(shipment, books)) this.letLeave(shipment)
   }
 
   private letLeave(shipment: ShipmentBook): void {
@@ -802,7 +803,12 @@ export class Goods {
       const covers = this.worthWith(shipment, books)
       const claim = books.claimShipment({ shipmentId: shipment.id, covers, step: this.context.step })
       if (claim === 'held' || claim === 'waiting') return
-      if (claim === 'nothing_authorized') return this.stay(shipment)
+      if (claim === 'nothing_authorized') {
+        this.stay(shipment)
+        // Nobody waits for an answer there: a person is asked.
+        shipment.needsDecision ||= shipment.operation === 'automatic'
+        return
+      }
       shipment.captureId = claim.id
       return
     }

@@ -81,7 +81,8 @@ function judgeUnits({ isSent }: History, order: OrderRow, { shipments }: GoodsRo
 /** A parcel that has left has one label, which is used; any other has none. */
 function judgeLabels({ plan }: History, { shipments, labels }: GoodsRows, sold: readonly JournalLabel[]): string[] {
   const isLive = (label: LabelRow): boolean => sold.some(({ key, status }) => key === label.key && status === 'live')
-  const isUsed = (label: LabelRow): boolean => sold.some(({ key, handed_over_at }) => key === label.key && handed_over_at)
+  const isUsed = (label: LabelRow): boolean =>
+    sold.some(({ key, handed_over_at }) => key === label.key && handed_over_at)
   return [
     ...shipments.flatMap(({ id, status }) => {
       const own = labels.filter(({ shipmentId }) => shipmentId === id)

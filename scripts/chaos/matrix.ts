@@ -23,10 +23,7 @@ const MONEY_STEPS = ['capture', 'refund', 'void', 'dispute', 'reauthorize', 'can
  * `cancel_parcel`: the order, or units of it, is cancelled while a parcel has its label.
  */
 const GOODS_STEPS = ['route', 'pick', 'pack', 'label', 'parcel_capture', 'ship', 'track', 'cancel_parcel'] as const
-export type PurchaseStep =
-  | (typeof CHECKOUT_STEPS)[number]
-  | (typeof MONEY_STEPS)[number]
-  | (typeof GOODS_STEPS)[number]
+export type PurchaseStep = (typeof CHECKOUT_STEPS)[number] | (typeof MONEY_STEPS)[number] | (typeof GOODS_STEPS)[number]
 
 /** A change of a product becomes findable, it drops the pages that show it, a picture is stored and named. */
 const STAFF_STEPS = ['index', 'cache', 'image'] as const
@@ -56,7 +53,6 @@ const CARRIER_FAULTS = [
   'carrier_answers_late',
   'carrier_drops_answers',
 ] as const
-const GOODS_FAULTS = [...CARRIER_FAULTS, ...COMMON_FAULTS] as const
 export const FAULTS = [...COMMON_FAULTS, ...CARRIER_FAULTS] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -322,7 +318,7 @@ export function isOfFulfillment(cell: Cell): boolean {
 
 /** What a step meets. */
 export function faultsAt(step: Step): readonly Fault[] {
-  return (GOODS_STEPS as readonly Step[]).includes(step) ? GOODS_FAULTS : COMMON_FAULTS
+  return (GOODS_STEPS as readonly Step[]).includes(step) ? FAULTS : COMMON_FAULTS
 }
 
 export const CELLS: readonly Cell[] = STEPS.flatMap((step) => faultsAt(step).map((fault) => ({ step, fault })))

@@ -155,7 +155,9 @@ function judgeSums(told: readonly ReceivedAnswer[], { order, charges, moves }: B
 
 /** Units of a parcel that may be leaving are cancelled later, or never. */
 function judgeCancels(told: readonly ReceivedAnswer[], { order }: Books): string[] {
-  const cancels = told.filter(({ request, status }) => request.path.endsWith(`/orders/${order.id}/cancel`) && status < 300)
+  const cancels = told.filter(
+    ({ request, status }) => request.path.endsWith(`/orders/${order.id}/cancel`) && status < 300,
+  )
   const unitsByKey = new Map(cancels.map(({ request }) => [request.key, unitsOf(request.body)]))
   const waited = new Set(cancels.filter(({ body }) => isWaiting(body)).map(({ request }) => request.key))
   const { cancelledUnits, shippedUnits, units } = order

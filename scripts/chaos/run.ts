@@ -209,7 +209,8 @@ async function judgeStock({ pool }: Harness, skus: readonly string[]): Promise<s
     if (wrong.length === 0) return []
     if (Date.now() > deadline)
       return wrong.map(
-        (row) => `${row.sku}: ${row.reserved} reserved, ${row.wanted} to send; ${row.moved} moved out, ${row.sent} sent`,
+        (row) =>
+          `${row.sku}: ${row.reserved} reserved, ${row.wanted} to send; ${row.moved} moved out, ${row.sent} sent`,
       )
     await delay(POLL_MS)
   }

@@ -34,7 +34,7 @@ import { type Stack, startStack } from '../stack/supervisor'
 const HISTORIES = join(ROOT, 'test', 'replay', 'histories', VERSION)
 const FOLDER = join(ROOT, '.holdfast', 'record-history')
 const ENVIRONMENT = { CHECKOUT_HOLD_SECONDS: '15', ATTENTION_AFTER_SECONDS: '2', CHECKOUT_WAIT_MS: '8000' }
-const PATIENCE_MS = 90_000
+const PATIENCE_MS = 180_000
 
 interface Recorder {
   readonly stack: Stack
@@ -505,8 +505,12 @@ async function step(recorder: Recorder, { id }: PaidOrder, name: 'pick' | 'pack'
   const { shipmentId } = await reads(recorder, id, (order) => order.shipmentId !== null)
   const path = `/v1/admin/shipments/${shipmentId}/${name}`
   const sent = { method: 'POST', path, adminKey: recorder.stack.file.admin_key, body: {} }
-  const answer = await recorder.client.send(sent)
-  if (answer.status !== 200) throw new Error(`${path} was answered ${answer.status} ${JSON.stringify(answer.body)}`)
+  // 202: it is under way, and joined.
+  for (;;) {
+    const answer = await recorder.client.send(sent)
+    if (answer.status === 200) return
+    if (answer.status !== 202) throw new Error(`${path} was answered ${answer.status} ${JSON.stringify(answer.body)}`)
+  }
 }
 
 /** Its parcel has arrived, and there is no time to send it back. */
@@ -557,15 +561,17 @@ async function faults({ stack }: Recorder, body: Record<string, number>): Promis
   })
 }
 
+/** Its workflow may be about to ask anew, or no worker may take it in time: then it is sent again. */
 async function repair({ stack, client }: Recorder, orderId: string, action: string, more = {}): Promise<void> {
+  const path = `/v1/admin/orders/${orderId}/repairs`
   const body = { action, reason_code: 'recording', ...more }
-  const answer = await client.send({
-    method: 'POST',
-    path: `/v1/admin/orders/${orderId}/repairs`,
-    adminKey: stack.file.admin_key,
-    body,
-  })
-  if (answer.status !== 202) throw new Error(`${action} was answered ${JSON.stringify(answer.body)}`)
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    const answer = await client.send({ method: 'POST', path, adminKey: stack.file.admin_key, body })
+    if (answer.status === 202) return
+    if (Date.now() > deadline) throw new Error(`${action} was answered ${JSON.stringify(answer.body)}`)
+    await delay(500)
+  }
 }
 
 interface OrderRow {

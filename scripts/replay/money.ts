@@ -21,13 +21,6 @@ export interface BoughtOrder {
   readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly price: number }[]
 }
 
-export interface MoneySums {
-  readonly captured: number
-  readonly refunded: number
-  /** Of the total, what will not be delivered. */
-  readonly cancelled: number
-}
-
 /** Units by SKU. */
 export type UnitsBySku = ReadonlyMap<string, number>
 

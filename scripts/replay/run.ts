@@ -135,7 +135,7 @@ class Playing {
   }
 
   get outcome(): Pick<Outcome, 'purchases' | 'failures'> {
-    return { purchases: this.purchases, failures: this.failures }
+    return { purchases: this.purchases, failures: [...this.failures, ...this.support.troubles.values()] }
   }
 
   async play(): Promise<void> {

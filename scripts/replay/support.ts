@@ -1,4 +1,4 @@
-import type { Client } from './client'
+import { type Client, Unreachable } from './client'
 import { chanceOf } from './chance'
 import { worthOf, type BoughtOrder } from './money'
 import { inParallel } from './parallel'
@@ -36,6 +36,8 @@ const REPAIRED = [202, 409]
 export class Support {
   /** By the id of the parcel. */
   readonly decisions = new Map<string, Decision>()
+  /** Why it could not decide so far, by the id of the parcel: it tries again. */
+  readonly troubles = new Map<string, { readonly invoice: string; readonly message: string }>()
   private readonly warehouse: Warehouse
   private readonly orders: ReadonlyMap<string, BoughtOrder>
   private readonly seed: number
@@ -54,10 +56,21 @@ export class Support {
     await inParallel(cases, AT_ONCE, async ({ order_id: orderId, case: kind, step, object }) => {
       const order = orderId === null ? undefined : this.orders.get(orderId)
       if (!order || kind !== 'fulfillment_stalled' || step !== 'decideParcel' || object === null) return
-      const shipment = await client.json<ShownShipment>('GET', `/v1/admin/shipments/${object}`, { expected: [200] })
-      if (shipment.status === 'lost' || shipment.status === 'returned') await this.decide(order, shipment)
-      else await this.repair(order, shipment.id, { action: 'retryStep' })
+      try {
+        await this.decideCase(order, object)
+        this.troubles.delete(object)
+      } catch (error) {
+        if (error instanceof Unreachable) throw error
+        this.troubles.set(object, { invoice: order.invoice, message: (error as Error).message })
+      }
     })
+  }
+
+  private async decideCase(order: BoughtOrder, object: string): Promise<void> {
+    const { client } = this.warehouse
+    const shipment = await client.json<ShownShipment>('GET', `/v1/admin/shipments/${object}`, { expected: [200] })
+    if (shipment.status === 'lost' || shipment.status === 'returned') await this.decide(order, shipment)
+    else await this.repair(order, shipment.id, { action: 'retryStep' })
   }
 
   private async decide(order: BoughtOrder, shipment: ShownShipment): Promise<void> {

@@ -20,11 +20,11 @@ beforeAll(async () => {
   parcels = new Parcels(shop, stack.stack.file.carrier)
   await parcels.settings({ return_window_days: 0 })
   manual = await parcels.warehouse()
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await stack?.stop()
   await provider?.close()
-}, 30_000)
+}, 60_000)
 
 const isCapture = ({ path }: ProviderCall): boolean => path.endsWith('/capture')
 

@@ -26,12 +26,12 @@ beforeAll(async () => {
   parcels = new Parcels(shop, stack.stack.file.carrier)
   await parcels.settings({ return_window_days: 0 })
   manual = await parcels.warehouse('manual')
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await cutOff?.close()
   await stack?.stop()
   rmSync(faults, { recursive: true, force: true })
-}, 30_000)
+}, 60_000)
 
 async function bought(warehouse: string): Promise<{ id: string; sku: string; total: number; shipment: string }> {
   const sku = await parcels.product({ [warehouse]: 1 })
@@ -53,21 +53,21 @@ it('without a worker commands are kept, and done once it is back', async () => {
   const one = await bought(manual)
   await parcels.step(one.shipment, 'pick')
   await parcels.step(one.shipment, 'pack')
-  await stack.stack.halt('worker', 'SIGKILL')
+  await stack.stack.halt('worker-1', 'SIGKILL')
   const label = await parcels.step(one.shipment, 'label')
   expect(label).toMatchObject({ status: 202, body: { status: 'packed', command: { kind: 'label', state: 'pending' } } })
   expect((await parcels.order(one.id)).commands).toMatchObject([{ kind: 'label', state: 'pending' }])
   // Asked again, it joins what is under way.
   const again = await parcels.step(one.shipment, 'label')
   expect(again).toMatchObject({ status: 202, body: { command: { id: label.body.command.id } } })
-  await stack.stack.revive('worker')
+  await stack.stack.revive('worker-1')
   await parcels.becomes(one.shipment, 'labelled')
-  await stack.stack.halt('worker', 'SIGTERM')
+  await stack.stack.halt('worker-1', 'SIGTERM')
   expect(await parcels.step(one.shipment, 'ship')).toMatchObject({
     status: 202,
     body: { status: 'labelled', command: { kind: 'ship', state: 'pending' } },
   })
-  await stack.stack.revive('worker')
+  await stack.stack.revive('worker-1')
   await isSentOnce(one)
 }, 180_000)
 
@@ -102,37 +102,44 @@ it('a carrier and a payment provider that are away are asked until they are back
   await isSentOnce(one)
 }, 180_000)
 
-/** A worker dies right there, once. */
-const POINTS = [
-  'advanceGoods.before',
-  'advanceGoods.after',
-  'goods.saveShipments.before',
-  'goods.saveOrder.after',
-  'buyLabel.before',
-  'buyLabel.after',
-  'label.keepRequest.after',
-  'carrier.buyLabel.before',
-  'carrier.buyLabel.after',
-  'goods.saveLabels.before',
-  'capturePayment.before',
-  'capturePayment.after',
-  'provider.capture.before',
-  'provider.capture.after',
-]
+/** A worker dies right there, once at each. */
+const POINTS = {
+  label: [
+    'advanceGoods.before',
+    'advanceGoods.after',
+    'label.keepRequest.after',
+    'carrier.buyLabel.before',
+    'carrier.buyLabel.after',
+    'goods.saveLabels.before',
+    'buyLabel.after',
+  ],
+  capture: [
+    'goods.saveShipments.before',
+    'goods.saveOrder.after',
+    'capturePayment.before',
+    'provider.capture.before',
+    'provider.capture.after',
+    'capturePayment.after',
+  ],
+}
 
-it('wherever its worker dies, a parcel has one label, one capture, and leaves once', async () => {
-  const automatic = await parcels.warehouse('automatic')
-  const sku = await parcels.product({ [automatic]: 1 })
-  for (const point of POINTS) writeFileSync(join(faults, point), '')
-  const { id, total } = await parcels.paid({ lines: { [sku]: 1 } })
-  await until(
-    'it is over',
-    () => parcels.order(id),
-    ({ status }) => status === 'completed',
-    240_000,
-  )
-  await isSentOnce({ id, sku, total })
-  expect(POINTS.filter((point) => existsSync(join(faults, point)))).toEqual([])
-}, 300_000)
+it.each(Object.entries(POINTS))(
+  'wherever its worker dies around its %s, a parcel has one label, one capture, and leaves once',
+  async (_step, points) => {
+    const automatic = await parcels.warehouse('automatic')
+    const sku = await parcels.product({ [automatic]: 1 })
+    for (const point of points) writeFileSync(join(faults, point), '')
+    const { id, total } = await parcels.paid({ lines: { [sku]: 1 } })
+    await until(
+      'it is over',
+      () => parcels.order(id),
+      ({ status }) => status === 'completed',
+      300_000,
+    )
+    await isSentOnce({ id, sku, total })
+    expect(points.filter((point) => existsSync(join(faults, point)))).toEqual([])
+  },
+  360_000,
+)
 
 it('afterwards every invariant holds', () => auditHolds(shop), 90_000)

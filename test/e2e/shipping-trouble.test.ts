@@ -18,8 +18,8 @@ beforeAll(async () => {
   await parcels.settings({ return_window_days: 0 })
   manual = await parcels.warehouse('manual')
   automatic = await parcels.warehouse('automatic')
-}, 60_000)
-afterAll(() => stack?.stop(), 30_000)
+}, 180_000)
+afterAll(() => stack?.stop(), 60_000)
 
 interface Sent {
   readonly id: string

@@ -15,8 +15,8 @@ beforeAll(async () => {
   parcels = new Parcels(shop, stack.stack.file.carrier)
   await parcels.settings({ return_window_days: 0 })
   manual = await parcels.warehouse('manual')
-}, 60_000)
-afterAll(() => stack?.stop(), 30_000)
+}, 180_000)
+afterAll(() => stack?.stop(), 60_000)
 
 const GBP = (amount: number) => ({ amount, currency: 'GBP' })
 const statusesOf = (order: { shipments: { status: string }[] }) => order.shipments.map(({ status }) => status)

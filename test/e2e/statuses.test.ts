@@ -236,19 +236,24 @@ it('webhooks', async () => {
       created_at: new Date().toISOString(),
     },
   })
+  await isHeard('/webhooks/payments/sandbox', raw, alone.deps.settings.SANDBOX_WEBHOOK_SECRET)
+  const told = JSON.stringify({ id: 'evt_1', type: 'account.updated' })
+  await isHeard('/webhooks/carriers/sandbox', told, alone.deps.settings.CARRIER_SANDBOX_WEBHOOK_SECRET)
+  // What warehouses send is tested where they are.
+  expect(unseen('Webhooks').filter((name) => !name.includes('/webhooks/warehouses/'))).toEqual([])
+})
+
+/** As it was signed, and not otherwise. */
+async function isHeard(path: string, raw: string, secret: string): Promise<void> {
   const at = new Date()
-  const signature = new Webhook(alone.deps.settings.SANDBOX_WEBHOOK_SECRET).sign('msg_1', at, raw)
   const headers = {
     'webhook-id': 'msg_1',
     'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-    'webhook-signature': signature,
+    'webhook-signature': new Webhook(secret).sign('msg_1', at, raw),
   }
-  expect((await alone.call('post', '/webhooks/payments/sandbox', { raw, headers })).status).toBe(204)
-  expect(
-    (await alone.call('post', '/webhooks/payments/sandbox', { raw: raw.replace('ch_1', 'ch_2'), headers })).status,
-  ).toBe(401)
-  expect(unseen('Webhooks')).toEqual([])
-})
+  expect((await alone.call('post', path, { raw, headers })).status).toBe(204)
+  expect((await alone.call('post', path, { raw: raw.replace('_1', '_2'), headers })).status).toBe(401)
+}
 
 /** A slow machine may answer 202 (or 503) first: asked again under the same key the answer is the outcome. */
 async function eventually(status: number, ask: () => ReturnType<Shop['call']>) {

@@ -37,7 +37,8 @@ export const ONE_STEP: GoodsWork = { stepOf: () => 1 }
 export function goodsStatements(pool: () => Pool) {
   async function warehouse(operation: ShipmentBook['operation'] = 'manual', priority = 100): Promise<WarehouseId> {
     const id = newId('warehouse')
-    await pool().query(`insert into warehouse (id, name, country, operation, priority) values ($1, $1, 'GB', $2, $3)`, [
+    await pool().query(`insert into warehouse (id, name, country, operation, priority) values ($1, $2, 'GB', $3, $4)`, [
+      id,
       id,
       operation,
       priority,
@@ -91,7 +92,12 @@ export function goodsStatements(pool: () => Pool) {
       method: 'pm_card_visa',
       paymentKey: `${orderId}/charge/1`,
       bodyHash: Buffer.alloc(32),
-      idempotency: { scope: 'test', operation: cartId, key: orderId, bodyHash: Buffer.alloc(32) },
+      idempotency: {
+        scope: `cart:${key.tokenHash.toString('base64url')}`,
+        operation: cartId,
+        key: orderId,
+        bodyHash: Buffer.alloc(32),
+      },
     })
     const units = made.reduce((sum, line) => sum + quantityOf(line), 0)
     await placeOrder(pool(), {
@@ -100,6 +106,7 @@ export function goodsStatements(pool: () => Pool) {
       allocations: made.flatMap(({ sku, from }) =>
         from.map(([warehouseId, quantity]) => ({ sku, warehouseId, quantity })),
       ),
+      scores: new Map(),
       lines: made.map((line) => ({
         sku: line.sku,
         skuWritten: line.sku,
@@ -190,11 +197,16 @@ export function goodsStatements(pool: () => Pool) {
     await advance(order)
   }
 
+  /** But for the warehouse that products are seeded into, where nothing lies. */
   const levels = async (sku: Sku): Promise<Record<WarehouseId, [onHand: number, reserved: number]>> =>
     Object.fromEntries(
-      (await pool().query('select warehouse_id, on_hand, reserved from stock_level where sku = $1', [sku])).rows.map(
-        (row) => [row.warehouse_id, [row.on_hand, row.reserved]],
-      ),
+      (
+        await pool().query(
+          `select warehouse_id, on_hand, reserved from stock_level s join warehouse w on w.id = s.warehouse_id
+           where sku = $1 and w.name <> 'Main'`,
+          [sku],
+        )
+      ).rows.map((row) => [row.warehouse_id, [row.on_hand, row.reserved]]),
     )
   const reservations = async ({ orderId }: SoldOrder) =>
     (

@@ -30,8 +30,9 @@ import { expectBounds } from './money-world'
  * that do and answer what they like. It has two lines, three units of `CUP` and two of `SAUCER`, and a fee.
  */
 
-export const [CUP, SAUCER] = ['CUP' as Sku, 'SAUCER' as Sku]
-export const [MAIN, OTHER] = ['wh_main' as WarehouseId, 'wh_other' as WarehouseId]
+const [CUP, SAUCER] = ['CUP' as Sku, 'SAUCER' as Sku]
+export const MAIN = 'wh_main' as WarehouseId
+const OTHER = 'wh_other' as WarehouseId
 export const PAYMENT = 'pay_1' as PaymentId
 const ORDER = 'order_1' as OrderId
 /** Of the cups, the saucers, and the fee; taxes inside. They cannot be divided by their units. */
@@ -376,10 +377,6 @@ export class GoodsWorld {
     for (let turn = 0; turn < 20; turn++) this.askProvider(0, 'well')
   }
 
-  get sent(): readonly ShipmentBook[] {
-    return this.goods.shipments.filter(({ status }) => hasLeft(status))
-  }
-
   /** The value of what has left, and the fee with it. */
   get earned(): number {
     const { lines } = this.goods
@@ -469,6 +466,7 @@ export class GoodsWorld {
       this.pass(RETURN_WINDOW_DAYS * 24)
       this.advance()
     }
+    this.advance()
     for (const label of this.goods.labels) {
       this.do((goods) => goods.decideLabel(label.id, 'retry'))
       this.askCarrier(this.goods.label(label.id), 'well')
@@ -662,11 +660,11 @@ function moveShipment(world: GoodsWorld, step: GoodsStep, { id, lines }: Shipmen
     case 'pack':
       return void world.do((goods) => goods.pack(id, null))
     case 'label':
-      return void world.do((goods) => {
+      return world.do((goods) => {
         if (goods.claimLabel(id, { carrier: null, service: null }) === 'done') goods.command('label', id, null, null)
       })
     case 'ship':
-      return void world.do((goods) => {
+      return world.do((goods) => {
         if (goods.wantToShip(id) === 'done') goods.command('ship', id, null, null)
       })
     case 'cancel_shipment':

@@ -113,6 +113,23 @@ describe('the goods of a confirmed order', () => {
     await end(begun)
   }, 60_000)
 
+  it('look again when money that was long in coming is there, without being told', async () => {
+    let claims = 0
+    const begun = await begin((goods, money, paymentId) => {
+      goods.onAdvance = () => {
+        if (++claims > 1) return false
+        money.away.add(money.capture(paymentId).object)
+        return true
+      }
+    })
+    await waitForCalls('capturePayment', 2)
+    const looks = called('advanceGoods').length
+    begun.money.away.clear()
+    await until('it is captured', () => begun.money.items.length === 0, undefined, 30_000)
+    await waitForCalls('advanceGoods', looks + 1)
+    await end(begun)
+  }, 60_000)
+
   it('are looked at by themselves when something is due, once', async () => {
     const begun = await begin((goods) => {
       goods.lookAt = Date.now() + 3_000
@@ -274,9 +291,7 @@ describe('a parcel about which a person decides', () => {
   it('that was lost and then comes back is another case', async () => {
     const begun = await begin((goods) => goods.parcel('lost'))
     await waitForCalls('openCase', 1)
-    begun.goods.items = [
-      { kind: 'parcel', object: begun.goods.items[0]?.object as never, status: 'returned', trouble: null },
-    ]
+    begun.goods.items = begun.goods.items.map((item) => ({ ...item, status: 'returned' }) as typeof item)
     await tell(begun)
     await waitForCalls('openCase', 2)
     await repair(begun, 'resolveStep', { outcome: 'done' })

