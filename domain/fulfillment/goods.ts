@@ -22,11 +22,14 @@ import {
   SHIPMENT_TRANSITIONS,
   type ShipmentStatus,
   type TrackingType,
+  type Units,
   type WarehouseEventType,
   type WarehouseOperation,
   type WarehouseTrouble,
 } from './shipment'
 import { type MessageBook, WarehouseMessages } from './warehouse-messages'
+
+export type { Units }
 
 /**
  * The goods of one order: which units lie where, which have left, and what is to be done next. All rules about it are here:
@@ -56,12 +59,6 @@ export interface GoodsLine extends OrderUnits {
   cancelled: number
   shipped: number
   delivered: number
-}
-
-/** How many units of a SKU. */
-export interface Units {
-  readonly sku: Sku
-  readonly quantity: number
 }
 
 export interface ShipmentBook {

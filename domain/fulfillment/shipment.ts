@@ -1,3 +1,5 @@
+import type { Sku } from '../ids'
+
 /** A shipment: units of an order that leave one warehouse together. */
 export const SHIPMENT_STATUSES = [
   'allocated',
@@ -58,6 +60,12 @@ export const FULFILLMENT_STATUSES = [
   'returned',
 ] as const
 export type FulfillmentStatus = (typeof FULFILLMENT_STATUSES)[number]
+
+/** How many units of a SKU. */
+export interface Units {
+  readonly sku: Sku
+  readonly quantity: number
+}
 
 /** A box as it is packed. Grams and millimetres. */
 export interface Box {

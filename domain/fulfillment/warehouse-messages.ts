@@ -1,6 +1,5 @@
 import type { OrderId, ShipmentId, WarehouseMessageId } from '../ids'
-import type { Units } from './goods'
-import type { WarehouseMessageKind, WarehouseMessageState } from './shipment'
+import type { Units, WarehouseMessageKind, WarehouseMessageState } from './shipment'
 
 /** What a warehouse's own system is to be told of a shipment, under a key of its own. */
 export interface MessageBook {

@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks'
 import { Agent } from 'undici'
 import { Breaker } from '../breaker'
-import { lookupPublic, refusalOfUrl } from '../private-address'
+import { lookupPublic, refusalOfUrl } from './address'
 import {
   type TellOutcome,
   type WarehouseAddress,

@@ -62,6 +62,7 @@ const MAY_IMPORT: House['mayImport'] = {
     values: [
       ...['.', 'domain', 'db', 'workflows/contract.ts'],
       ...['providers/search', 'providers/image-store', 'providers/tax', 'providers/payment', 'providers/carrier'],
+      'providers/warehouse',
     ],
     types: ['workflows'],
   },

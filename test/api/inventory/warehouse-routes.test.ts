@@ -62,7 +62,7 @@ describe('warehouses', () => {
 
 it('is manual unless it says otherwise', async () => {
   expect(await make()).toMatchObject({ operation: 'manual', version: 1 })
-  expect(await make({ operation: 'external' })).toMatchObject({ operation: 'external' })
+  expect(await make({ operation: 'automatic' })).toMatchObject({ operation: 'automatic' })
   const refused = await api.call('post', '/v1/admin/warehouses', {
     key,
     body: { name: randomUUID(), country: 'GB', operation: 'robots' },

@@ -8,7 +8,7 @@ let system: HttpWarehouses
 beforeEach(async () => {
   stub = await WarehouseStub.start()
   stub.secret = newWarehouseSecret()
-  system = new HttpWarehouses({ allowPrivate: true, timeoutMs: 300 })
+  system = new HttpWarehouses({ allowPrivate: true, timeoutMs: 2_000 })
 })
 afterEach(async () => {
   await system.close()

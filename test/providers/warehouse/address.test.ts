@@ -1,5 +1,5 @@
 import { type LookupAddress, promises } from 'node:dns'
-import { isPrivateAddress, lookupPublic } from '../../providers/private-address'
+import { isPrivateAddress, lookupPublic } from '../../../providers/warehouse/address'
 
 it.each([
   ...['0.0.0.0', '10.1.2.3', '100.64.0.1', '127.9.9.9', '169.254.169.254', '172.31.0.1', '192.168.1.1', '224.0.0.1'],
