@@ -5,7 +5,11 @@ import { readLabel } from '../../db/fulfillment/label'
 import { workOf, type FulfillmentWork } from '../../domain/fulfillment/work'
 import { hasLeft } from '../../domain/fulfillment/shipment'
 import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
-import type { FulfillmentDeps } from '.'
+import type { ActivityDeps } from '../deps'
+import type { PaymentDeps } from '../payment/charge'
+
+/** What every effect on goods needs. */
+export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers' | 'fraud' | 'warehouses'>
 
 /** What is to be done, and whether the order's money has anything to do for it. */
 export interface GoodsToDo extends FulfillmentWork {

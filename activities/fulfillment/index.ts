@@ -1,12 +1,7 @@
-import type { PaymentDeps } from '../payment/charge'
-import type { ActivityDeps } from '../deps'
 import { withHeartbeat } from '../heartbeat'
-import { advanceGoods, decideLabel, decideParcel } from './goods'
+import { advanceGoods, decideLabel, decideParcel, type FulfillmentDeps } from './goods'
 import { buyLabel, voidLabel } from './label'
 import { skipMessage, tellWarehouse } from './warehouse'
-
-/** What every effect on goods needs. */
-export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers' | 'fraud' | 'warehouses'>
 
 type Effect<I, O> = (deps: FulfillmentDeps, input: I, signal: AbortSignal) => Promise<O>
 

@@ -15,8 +15,7 @@ import { packBoxes } from '../../domain/fulfillment/packing'
 import type { LabelId, OrderId } from '../../domain/ids'
 import { sum } from '../../domain/money'
 import type { CarrierProvider, LabelRequest, Rate } from '../../providers/carrier/carrier'
-import type { FulfillmentDeps } from '.'
-import { stepsOf } from './goods'
+import { type FulfillmentDeps, stepsOf } from './goods'
 
 /**
  * The effects on labels: each is asked for by a row, has its key there, and says in the same row what became of it. Repeated,

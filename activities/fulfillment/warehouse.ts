@@ -3,8 +3,7 @@ import { readLiveLabel } from '../../db/fulfillment/read'
 import { noteMessageSent, readMessage, type StoredMessage } from '../../db/fulfillment/warehouse-message'
 import type { WarehouseMessageId } from '../../domain/ids'
 import { type WarehouseLabel, WarehouseUnavailable } from '../../providers/warehouse/warehouse'
-import type { FulfillmentDeps } from '.'
-import { stepsOf } from './goods'
+import { type FulfillmentDeps, stepsOf } from './goods'
 
 /**
  * Tells a warehouse's own system what a row asks for, under the row's key, and writes there what became of it. Throws while the

@@ -117,7 +117,7 @@ const GOODS_WORDS = {
   'shipment.allocated': ({ shipment_id, warehouse_id, lines, replaces }) =>
     `${warehouse_id} is to send ${unitsInWords(lines)} as ${shipment_id}${replaces ? `, in the place of ${replaces}` : ''}`,
   'shipment.picked': ({ shipment_id, short }) =>
-    `${shipment_id} was picked${short ? `; not on its shelf: ${unitsInWords(short)}` : ''}`,
+    `${shipment_id} was picked${short ? `; not found: ${unitsInWords(short)}` : ''}`,
   'shipment.packed': ({ shipment_id }) => `${shipment_id} was packed`,
   'shipment.reopened': ({ shipment_id }) => `${shipment_id} is packed anew: some of its units were cancelled`,
   'shipment.labelled': ({ shipment_id, carrier, service, tracking_number }) =>

@@ -200,6 +200,6 @@ export function describeParcels({ told, decisions, missed, received }: Story): s
   return [
     `${shipments.length} shipments: ${statuses || 'none'}.`,
     `Of the lost and returned ${of('replaced')} were sent once more, ${of('refunded')} were refunded.`,
-    `${sum([...missed.values()])} units were not on their shelves, ${sum([...received.values()])} were received.`,
+    `${sum([...missed.values()])} units were not found, ${sum([...received.values()])} were received.`,
   ].join('\n')
 }

@@ -32,7 +32,7 @@ const GROUPED: House['grouped'] = {
   },
   activities: { shared: ['deps', 'heartbeat'], assembling: ['index'] },
   workflows: {
-    shared: ['contract', 'proxies', 'saga', 'patches', 'intervention'],
+    shared: ['contract', 'proxies', 'saga', 'patches', 'intervention', 'side-work'],
     assembling: ['index'],
     processes: {
       settlement: 'payment',

@@ -331,8 +331,7 @@ it('keeps the goods and the money sound, whatever it tells and whoever does what
       for (const { do: what, type, shipment, count, revision, answer } of steps) {
         const { goods } = world
         const id = goods.shipments[shipment % goods.shipments.length]?.id ?? FIRST
-        if (what === 'tell')
-          tell(world, type, { revision, ...(count < 3 && { lines: [cups(count), saucers(2)] }) }, id)
+        if (what === 'tell') tell(world, type, { revision, ...(count < 3 && { lines: [cups(count), saucers(2)] }) }, id)
         else if (what === 'hear') hearAll(world)
         else if (what === 'refuse') hearAll(world, 'refused')
         else if (what === 'lose') hearAll(world, 'lost')
