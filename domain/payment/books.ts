@@ -249,6 +249,11 @@ export class Books {
     return this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
   }
 
+  /** What the next capture may take of a payment. */
+  private takeableOf(payment: PaymentBook | undefined): number {
+    return payment ? Math.min(this.due, capturableOf(payment)) : 0
+  }
+
   private get paying(): readonly PaymentBook[] {
     return this.payments.filter(({ pays }) => pays)
   }
@@ -280,7 +285,7 @@ export class Books {
   claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal | HoldRefusal {
     if (this.order.isHeld) return { refused: 'order_on_hold' }
     const payment = this.toCapture
-    const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
+    const available = this.takeableOf(payment)
     if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
     return this.addCapture(payment, {
       amount: payment.capturesInParts ? amount : available,
@@ -309,7 +314,7 @@ export class Books {
     if (needed <= 0) return 'waiting'
     if (this.order.isHeld) return 'held'
     const payment = this.toCapture
-    const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
+    const available = this.takeableOf(payment)
     if (!payment || available <= 0) return 'nothing_authorized'
     // What the provider cannot take in its steps is taken with this one already.
     const wanted = Math.ceil(needed / step) * step
