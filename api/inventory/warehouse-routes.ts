@@ -146,6 +146,7 @@ const patchWarehouse = defineRoute({
 }).handle(async ({ params, body, headers }, { pool, settings }) => {
   const mayChange = ifMatch(headers)
   const { postal_code: postalCode, rotate_secret: mustRotate = false, ...patch } = body
+  await requireWarehouse(pool, params.id)
   requireEndpoint(patch.endpoint, settings)
   const secret = await withTransaction(pool, async (tx) => {
     const { operation } = await updateWarehouse(tx, { id: params.id, mayChange, patch: { ...patch, postalCode } })
@@ -179,9 +180,15 @@ function missing(error: unknown): never {
 
 export const warehouseRoutes: readonly Route[] = [getWarehouses, postWarehouse, getWarehouse, patchWarehouse]
 
-async function answer(db: Db, id: WarehouseId) {
+/** Throws 404. */
+async function requireWarehouse(db: Db, id: WarehouseId): Promise<Warehouse> {
   const found = await findWarehouse(db, id)
   if (!found) throw new DomainError('not_found', `There is no warehouse ${id}.`)
+  return found
+}
+
+async function answer(db: Db, id: WarehouseId) {
+  const found = await requireWarehouse(db, id)
   return { status: 200, body: present(found), headers: { ETag: etagOf(found.version) } } as const
 }
 
