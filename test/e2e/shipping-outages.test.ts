@@ -118,8 +118,8 @@ const POINTS = {
     'goods.saveOrder.after',
     'capturePayment.before',
     'provider.capture.before',
+    // After that the provider may tell of it first, and nobody asks once more.
     'provider.capture.after',
-    'capturePayment.after',
   ],
 }
 
