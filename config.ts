@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 
@@ -8,6 +8,10 @@ export const ROOT = ((): string => {
   while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
   return folder
 })()
+
+/** As package.json says. */
+export const VERSION: string = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string })
+  .version
 
 /** True in what tests run, and in the programs that they start. */
 export const IS_TEST = process.env['NODE_ENV'] === 'test'
@@ -78,6 +82,13 @@ export const settingsSchema = z.object({
   PUBLIC_URL: z.string().default('').describe('address of the API as callers see it; default: from host and port'),
   WORKER_HOST: z.string().default('127.0.0.1').describe("address of a worker's own /livez, /readyz and /metrics"),
   WORKER_PORT: port.default(0).describe("port of a worker's own /livez, /readyz and /metrics; 0 picks a free one"),
+  STORE_NAME: z
+    .string()
+    .trim()
+    .min(1)
+    .max(200)
+    .default('Holdfast')
+    .describe('who sells: the name on invoices and slips'),
   SANDBOX_URL: z.string().default('http://127.0.0.1:4010').describe('the sandbox payment provider'),
   SANDBOX_WEBHOOK_SECRET: z
     .string()
@@ -103,6 +114,25 @@ export const settingsSchema = z.object({
     .max(PAYMENT_TIMEOUT_MAX_MS, `at most ${PAYMENT_TIMEOUT_MAX_MS}: the first try of a charge is given up after 4 s`)
     .default(2_500)
     .describe(`longest wait for one call to a payment provider, at most ${PAYMENT_TIMEOUT_MAX_MS}`),
+  CARRIER_SANDBOX_URL: z.string().default('http://127.0.0.1:4015').describe('the sandbox carrier'),
+  CARRIER_SANDBOX_WEBHOOK_SECRET: z
+    .string()
+    .min(16)
+    .default(DEVELOPMENT_WEBHOOK_SECRET)
+    .describe('signs the webhooks of the sandbox carrier (Standard Webhooks, `whsec_…`)'),
+  EASYPOST_API_KEY: z.string().default('').describe('an API key of EasyPost; empty: no labels by EasyPost'),
+  EASYPOST_WEBHOOK_SECRET: z
+    .string()
+    .default('')
+    .describe('the `webhook_secret` with which EasyPost signs its webhooks'),
+  EASYPOST_API_URL: z
+    .url({ protocol: /^https?$/ })
+    .default('https://api.easypost.com')
+    .describe('where EasyPost answers'),
+  CARRIER_TIMEOUT_MS: milliseconds.max(60_000).default(5_000).describe('longest wait for one call to a carrier'),
+  WEBHOOK_ALLOW_PRIVATE: flag
+    .default(false)
+    .describe('1 lets addresses be called that only our own network can reach, by http too; never in production'),
   TOKEN_SECRET: z
     .string()
     .min(16)
@@ -150,6 +180,11 @@ export const settingsSchema = z.object({
   RATE_LIMIT_LOOPBACK: flag.default(false).describe('1 counts requests from loopback too'),
   CORS_ORIGINS: words.describe('comma-separated origins that browsers may call from'),
   TRUST_PROXY: z.coerce.number().int().min(0).max(10).default(0).describe('how many proxies stand in front of the API'),
+  BUILD_ID: z
+    .string()
+    .regex(/^[\w.-]{0,100}$/, 'at most 100 letters, digits, `.`, `_` and `-`')
+    .default('')
+    .describe('names the build of the workers to Temporal; empty: from the compiled workflows'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('log level'),
   FAULT_DIR: z
     .string()
@@ -178,6 +213,7 @@ export function readSettings(environment: Record<string, string | undefined> = p
   refuseUnsignedBucket(parsed.data)
   refuseUnheardStripe(parsed.data)
   refuseMixedStripe(parsed.data)
+  refuseUnheardEasyPost(parsed.data)
   const { API_HOST, API_PORT, PUBLIC_URL } = parsed.data
   return { ...parsed.data, PUBLIC_URL: PUBLIC_URL || `http://${API_HOST}:${API_PORT}` }
 }
@@ -191,6 +227,12 @@ function refuseUnsignedBucket({ IMAGE_STORE, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_
 function refuseUnheardStripe({ STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS }: Settings): void {
   if (STRIPE_SECRET_KEY === '' || STRIPE_WEBHOOK_SECRETS.length > 0) return
   throw new SettingsError('STRIPE_SECRET_KEY is set: STRIPE_WEBHOOK_SECRETS is missing.')
+}
+
+/** Without it nothing that EasyPost tells of a parcel would be believed. */
+function refuseUnheardEasyPost({ EASYPOST_API_KEY, EASYPOST_WEBHOOK_SECRET }: Settings): void {
+  if (EASYPOST_API_KEY === '' || EASYPOST_WEBHOOK_SECRET !== '') return
+  throw new SettingsError('EASYPOST_API_KEY is set: EASYPOST_WEBHOOK_SECRET is missing.')
 }
 
 const STRIPE_TEST_KEY = /^(sk|rk|pk)_test_/
@@ -218,6 +260,7 @@ function refuseDefaultSecrets(settings: Settings): void {
     settings.TYPESENSE_URL !== '' &&
       settings.TYPESENSE_API_KEY === DEVELOPMENT_TYPESENSE_KEY &&
       'TYPESENSE_API_KEY has its public default',
+    settings.WEBHOOK_ALLOW_PRIVATE && 'WEBHOOK_ALLOW_PRIVATE lets strangers reach our own network',
     settings.FAULT_DIR !== '' && 'FAULT_DIR is for tests only',
   ].filter((line) => line !== false)
   if (bad.length > 0) throw new SettingsError(`Refused with NODE_ENV=production:\n  ${bad.join('\n  ')}`)

@@ -37,13 +37,17 @@ export async function insideTransaction<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** `target` itself, or in tests one whose methods throw inside a transaction. `what` names it in the error. */
-export function guarded<T extends object>(target: T, what: string): T {
+/**
+ * `target` itself, or in tests one whose methods throw inside a transaction, but for `pure` ones, which ask nobody. `what` names
+ * it in the error.
+ */
+export function guarded<T extends object>(target: T, what: string, pure: readonly (keyof T)[] = []): T {
   if (!transactions) return target
   return new Proxy(target, {
     get(object, property) {
       const value: unknown = Reflect.get(object, property, object)
       if (typeof value !== 'function' || typeof property !== 'string' || isMock(value)) return value
+      if (pure.includes(property as keyof T)) return value.bind(object)
       return (...args: unknown[]): unknown => {
         refuse(transactions, what)
         return Reflect.apply(value, object, args)

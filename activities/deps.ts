@@ -2,9 +2,12 @@ import type { Settings } from '../config'
 import type { Pool } from '../db/pool'
 import type { Redis } from '../db/redis'
 import type { OrderId, PaymentId } from '../domain/ids'
+import type { Carriers } from '../providers/carrier'
+import type { FraudCheck } from '../providers/fraud'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
+import type { WarehouseSystems } from '../providers/warehouse'
 
 /** What the activities of one worker process share. Made once, in `workers/main.ts`. */
 export interface ActivityDeps {
@@ -12,7 +15,10 @@ export interface ActivityDeps {
   readonly pool: Pool
   readonly redis: Redis
   readonly providers: PaymentProviders
+  readonly carriers: Carriers
+  readonly warehouses: WarehouseSystems
   readonly tax: TaxProvider
+  readonly fraud: FraudCheck
   readonly search: Pick<Search, 'engines'>
   readonly orders: OrderWorkflows
 }

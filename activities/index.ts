@@ -2,6 +2,7 @@ import { createAuditActivities } from './support/audit'
 import { createCheckoutActivities } from './checkout/checkout'
 import type { ActivityDeps } from './deps'
 import { createExpiryActivities } from './checkout/expiry'
+import { createFulfillmentActivities } from './fulfillment'
 import { createImportActivities } from './import'
 import { createPaymentActivities } from './payment'
 import { createReconciliationActivities } from './payment/reconciliation'
@@ -16,6 +17,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createCheckoutActivities(deps),
     ...createPaymentActivities(deps),
     ...createReconciliationActivities(deps),
+    ...createFulfillmentActivities(deps),
     ...createExpiryActivities(deps),
     ...createImportActivities(deps),
     ...createSearchActivities(deps),

@@ -6,6 +6,7 @@ import type { Redis } from '../db/redis'
 import type { ReplicaRouter } from '../db/replica'
 import type { Log } from '../log'
 import type { ImageStore } from '../providers/image-store'
+import type { Carriers } from '../providers/carrier'
 import type { PaymentProviders } from '../providers/payment'
 import type { Search } from '../providers/search'
 import type { TaxProvider } from '../providers/tax'
@@ -24,6 +25,7 @@ export interface ApiDeps {
   readonly temporal: Client
   readonly tax: TaxProvider
   readonly providers: PaymentProviders
+  readonly carriers: Carriers
   readonly search: Search
   readonly log: Log
   readonly metrics: Metrics

@@ -9,6 +9,7 @@ import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createSearch } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
 import { createImageStore } from '../providers/image-store'
+import { createCarriers } from '../providers/carrier'
 import { createPaymentProviders } from '../providers/payment'
 import { createApp } from './app'
 import { AdmissionGate } from './checkout/admission'
@@ -26,8 +27,9 @@ const STOP_DEADLINE_MS = 15_000
 
 async function main(): Promise<void> {
   const settings = readSettings()
-  // First of all: a shop in which nobody can pay opens nothing.
+  // First of all: a shop in which nobody can pay, or nothing be sent, opens nothing.
   const providers = createPaymentProviders(settings)
+  const carriers = createCarriers(settings)
   const pool = withStatementPoints(createPool(settings, { name: 'holdfast-api' }), settings.FAULT_DIR)
   const redis = withFaultPoints(createRedis(settings), settings.FAULT_DIR, catalogFaultPoint)
   const metrics = createMetrics()
@@ -39,6 +41,7 @@ async function main(): Promise<void> {
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
     providers,
+    carriers,
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'api'),
     metrics,
@@ -82,6 +85,7 @@ async function main(): Promise<void> {
       replica?.end(),
       closeTemporalClient(deps.temporal),
       deps.providers.close(),
+      deps.carriers.close(),
     ])
     deps.log.info('stopped')
   }

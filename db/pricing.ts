@@ -1,7 +1,7 @@
 import { linesInOrder, type StoredLines } from '../domain/cart'
 import type { CartId, ProductId, Sku } from '../domain/ids'
 import type { Currency } from '../domain/money'
-import type { CartToPrice, CatalogEntry } from '../domain/pricing'
+import type { CartToPrice, CatalogEntry } from '../domain/pricing/price'
 import { storeSettings } from './platform/settings'
 import type { Db, Pool } from './pool'
 

@@ -216,13 +216,25 @@ create table attention (
   closed_at timestamp with time zone,
   closed_by text,
   constraint attention_pkey PRIMARY KEY (id),
-  constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'step_failing'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text, 'sweep_failing'::text, 'capture_refused'::text, 'refund_refused'::text, 'authorization_expiring'::text, 'dispute'::text, 'reconciliation_difference'::text]))),
+  constraint attention_code_check CHECK ((code = ANY (ARRAY['provider_unreachable'::text, 'step_failing'::text, 'undo_failed'::text, 'amount_mismatch'::text, 'late_money'::text, 'workflow_failing'::text, 'sweep_failing'::text, 'capture_refused'::text, 'refund_refused'::text, 'authorization_expiring'::text, 'dispute'::text, 'reconciliation_difference'::text, 'fulfillment_stalled'::text, 'version_without_workers'::text]))),
   constraint attention_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id)
 );
 CREATE INDEX attention_answered ON public.attention USING btree (object) WHERE ((closed_at IS NULL) OR (closed_by = 'person'::text));
 CREATE INDEX attention_open ON public.attention USING btree (id) WHERE (closed_at IS NULL);
 CREATE INDEX attention_order ON public.attention USING btree (order_id);
 CREATE UNIQUE INDEX one_open_case ON public.attention USING btree (workflow_id, step, object) NULLS NOT DISTINCT WHERE (closed_at IS NULL);
+
+create table back_order (
+  order_id typeid not null,
+  sku sku not null,
+  quantity integer not null,
+  confirmed_at timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  constraint back_order_pkey PRIMARY KEY (order_id, sku),
+  constraint back_order_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint back_order_quantity_check CHECK ((quantity > 0))
+);
+CREATE INDEX back_order_queue ON public.back_order USING btree (sku, confirmed_at, order_id);
 
 create table brand (
   id integer generated always as identity not null,
@@ -250,6 +262,7 @@ create table capture (
   sent_at timestamp with time zone,
   final boolean,
   cause text not null,
+  shipment_id typeid,
   actor text,
   reference text,
   failure_code text,
@@ -259,7 +272,7 @@ create table capture (
   updated_at timestamp with time zone default now() not null,
   constraint capture_pkey PRIMARY KEY (id),
   constraint capture_amount_check CHECK ((amount > 0)),
-  constraint capture_cause_check CHECK ((cause = ANY (ARRAY['staff'::text, 'authorization'::text, 'provider'::text]))),
+  constraint capture_cause_check CHECK ((cause = ANY (ARRAY['staff'::text, 'shipment'::text, 'authorization'::text, 'provider'::text]))),
   constraint capture_key_key UNIQUE (key),
   constraint capture_number_check CHECK ((number > 0)),
   constraint capture_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
@@ -272,6 +285,15 @@ CREATE INDEX capture_at_work ON public.capture USING btree (order_id) WHERE at_w
 CREATE INDEX capture_payment ON public.capture USING btree (payment_id);
 CREATE UNIQUE INDEX capture_reference ON public.capture USING btree (payment_id, reference) WHERE (reference IS NOT NULL);
 CREATE INDEX capture_unmatched ON public.capture USING btree (id) WHERE ((status = 'succeeded'::text) AND (movement IS NULL));
+
+create table carrier_record (
+  carrier text not null,
+  service text not null,
+  country text not null,
+  delivered bigint default 0 not null,
+  on_time bigint default 0 not null,
+  constraint carrier_record_pkey PRIMARY KEY (carrier, service, country)
+);
 
 create table cart (
   id typeid not null,
@@ -445,6 +467,43 @@ create table inbox (
 );
 CREATE INDEX inbox_due ON public.inbox USING btree (due_at) WHERE (done_at IS NULL);
 
+create table label (
+  id typeid not null,
+  shipment_id typeid not null,
+  order_id typeid not null,
+  number integer not null,
+  key text not null,
+  carrier text,
+  service text,
+  address_version integer not null,
+  status text default 'claimed'::text not null,
+  at_work boolean default true not null,
+  sent_at timestamp with time zone,
+  request jsonb,
+  reference text,
+  tracking_number text,
+  tracking_url text,
+  document_url text,
+  cost bigint,
+  currency currency,
+  failure_code text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint label_pkey PRIMARY KEY (id),
+  constraint label_check CHECK (((sent_at IS NULL) OR ((carrier IS NOT NULL) AND (service IS NOT NULL)))),
+  constraint label_cost_check CHECK ((cost >= 0)),
+  constraint label_key_key UNIQUE (key),
+  constraint label_number_check CHECK ((number > 0)),
+  constraint label_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint label_order_id_number_key UNIQUE (order_id, number),
+  constraint label_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id),
+  constraint label_status_check CHECK ((status = ANY (ARRAY['claimed'::text, 'live'::text, 'voiding'::text, 'voided'::text, 'refused'::text])))
+) with (fillfactor=70);
+CREATE INDEX label_at_work ON public.label USING btree (order_id) WHERE at_work;
+CREATE INDEX label_shipment ON public.label USING btree (shipment_id);
+CREATE UNIQUE INDEX label_tracking ON public.label USING btree (carrier, tracking_number) WHERE (tracking_number IS NOT NULL);
+CREATE UNIQUE INDEX one_live_label ON public.label USING btree (shipment_id) WHERE (status = ANY (ARRAY['claimed'::text, 'live'::text]));
+
 create table ledger_entry (
   id bigint generated always as identity not null,
   order_id typeid not null,
@@ -457,9 +516,9 @@ create table ledger_entry (
   currency currency not null,
   created_at timestamp with time zone default now() not null,
   constraint ledger_entry_pkey PRIMARY KEY (id),
-  constraint ledger_entry_account_check CHECK ((account = ANY (ARRAY['authorized'::text, 'authorized_contra'::text, 'psp_clearing'::text, 'customer_deposits'::text, 'refunds_payable'::text, 'disputed'::text, 'dispute_losses'::text, 'settled_elsewhere'::text]))),
+  constraint ledger_entry_account_check CHECK ((account = ANY (ARRAY['authorized'::text, 'authorized_contra'::text, 'psp_clearing'::text, 'customer_deposits'::text, 'refunds_payable'::text, 'disputed'::text, 'dispute_losses'::text, 'settled_elsewhere'::text, 'revenue'::text, 'tax_payable'::text, 'shipping_revenue'::text, 'returns'::text]))),
   constraint ledger_entry_amount_check CHECK ((amount <> 0)),
-  constraint ledger_entry_operation_check CHECK ((operation = ANY (ARRAY['authorize'::text, 'capture'::text, 'release'::text, 'refund_request'::text, 'refund'::text, 'refund_return'::text, 'refund_failure'::text, 'refund_elsewhere'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text]))),
+  constraint ledger_entry_operation_check CHECK ((operation = ANY (ARRAY['authorize'::text, 'capture'::text, 'release'::text, 'refund_request'::text, 'refund'::text, 'refund_return'::text, 'refund_failure'::text, 'refund_elsewhere'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'ship'::text]))),
   constraint ledger_entry_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint ledger_entry_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payment(id),
   constraint ledger_entry_payment_id_operation_seq_account_key UNIQUE (payment_id, operation, seq, account)
@@ -477,6 +536,28 @@ create table listing (
 );
 CREATE INDEX listing_price ON public.listing USING btree (list, currency, price, product_id);
 CREATE INDEX listing_product ON public.listing USING btree (product_id);
+
+create table order_command (
+  id typeid not null,
+  order_id typeid not null,
+  shipment_id typeid,
+  kind text not null,
+  state text default 'pending'::text not null,
+  code text,
+  detail jsonb,
+  actor text,
+  created_at timestamp with time zone default now() not null,
+  ended_at timestamp with time zone,
+  constraint order_command_pkey PRIMARY KEY (id),
+  constraint order_command_check CHECK (((state = 'pending'::text) = (ended_at IS NULL))),
+  constraint order_command_check1 CHECK (((state = 'refused'::text) = (code IS NOT NULL))),
+  constraint order_command_kind_check CHECK ((kind = ANY (ARRAY['label'::text, 'ship'::text, 'cancel'::text]))),
+  constraint order_command_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint order_command_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id),
+  constraint order_command_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text, 'refused'::text])))
+);
+CREATE INDEX order_command_order ON public.order_command USING btree (order_id, id);
+CREATE INDEX order_command_pending ON public.order_command USING btree (order_id) WHERE (state = 'pending'::text);
 
 create table order_event (
   id typeid not null,
@@ -509,9 +590,12 @@ create table order_line (
   total bigint not null,
   cancelled integer default 0 not null,
   shipped integer default 0 not null,
+  delivered integer default 0 not null,
   constraint order_line_pkey PRIMARY KEY (order_id, "position"),
   constraint order_line_cancelled_check CHECK ((cancelled >= 0)),
   constraint order_line_check CHECK (((cancelled + shipped) <= quantity)),
+  constraint order_line_check1 CHECK ((delivered <= shipped)),
+  constraint order_line_delivered_check CHECK ((delivered >= 0)),
   constraint order_line_discount_check CHECK ((discount >= 0)),
   constraint order_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint order_line_order_id_sku_key UNIQUE (order_id, sku),
@@ -534,6 +618,7 @@ create table orders (
   currency currency not null,
   email text not null,
   shipping_address jsonb not null,
+  address_version integer default 1 not null,
   billing_address jsonb,
   shipping_method text not null,
   return_url text,
@@ -548,6 +633,8 @@ create table orders (
   total bigint default 0 not null,
   cancelled bigint default 0 not null,
   waived bigint default 0 not null,
+  recognized bigint default 0 not null,
+  recognized_tax bigint default 0 not null,
   hold_expires_at timestamp with time zone,
   hold_extended boolean default false not null,
   refusal jsonb,
@@ -563,14 +650,26 @@ create table orders (
   confirmed_at timestamp with time zone,
   cancelled_at timestamp with time zone,
   held_from text,
+  held_for text[] default '{}'::text[] not null,
+  fraud_answer text,
+  planned_at timestamp with time zone,
+  look_at timestamp with time zone,
+  delivered_at timestamp with time zone,
+  completes_at timestamp with time zone,
   constraint orders_pkey PRIMARY KEY (id),
   constraint orders_cancel_reason_check CHECK ((cancel_reason = ANY (ARRAY['out_of_stock'::text, 'price_changed'::text, 'payment_failed'::text, 'expired'::text, 'fraud'::text, 'customer'::text, 'merchant'::text, 'unavailable'::text]))),
   constraint orders_check CHECK (((cancelled >= 0) AND (cancelled <= total))),
-  constraint orders_check1 CHECK (((cancel_wanted IS NULL) = (cancel_wanted_at IS NULL))),
-  constraint orders_check2 CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),
-  constraint orders_check3 CHECK (((status = 'on_hold'::text) = (held_from IS NOT NULL))),
-  constraint orders_check4 CHECK (((cancelled + waived) <= total)),
+  constraint orders_check1 CHECK (((recognized >= 0) AND (recognized <= total))),
+  constraint orders_check2 CHECK (((recognized_tax >= 0) AND (recognized_tax <= recognized))),
+  constraint orders_check3 CHECK (((cancel_wanted IS NULL) = (cancel_wanted_at IS NULL))),
+  constraint orders_check4 CHECK (((status = 'cancelled'::text) = (cancel_reason IS NOT NULL))),
+  constraint orders_check5 CHECK (((status = 'on_hold'::text) = (held_from IS NOT NULL))),
+  constraint orders_check6 CHECK (((status = 'on_hold'::text) = (held_for <> '{}'::text[]))),
+  constraint orders_check7 CHECK (((cancelled + waived) <= total)),
   constraint orders_discount_check CHECK ((discount >= 0)),
+  constraint orders_fraud_answer_check CHECK ((fraud_answer = ANY (ARRAY['ok'::text, 'review'::text, 'refuse'::text]))),
+  constraint orders_fulfillment_status_check CHECK ((fulfillment_status = ANY (ARRAY['unfulfilled'::text, 'partially_fulfilled'::text, 'fulfilled'::text, 'partially_delivered'::text, 'delivered'::text, 'returned'::text]))),
+  constraint orders_held_for_check CHECK ((held_for <@ ARRAY['staff'::text, 'dispute'::text, 'fraud'::text])),
   constraint orders_held_from_check CHECK ((held_from = ANY (ARRAY['confirmed'::text, 'processing'::text]))),
   constraint orders_number_key UNIQUE (number),
   constraint orders_payment_status_check CHECK ((payment_status = ANY (ARRAY['none'::text, 'pending'::text, 'requires_action'::text, 'authorized'::text, 'partially_captured'::text, 'captured'::text, 'partially_refunded'::text, 'refunded'::text, 'voided'::text, 'failed'::text, 'disputed'::text]))),
@@ -584,8 +683,10 @@ create table orders (
 CREATE UNIQUE INDEX one_live_order_per_cart ON public.orders USING btree (cart_id) WHERE (status <> 'cancelled'::text);
 CREATE INDEX orders_cart ON public.orders USING btree (cart_id, id);
 CREATE INDEX orders_email ON public.orders USING btree (lower(email), id);
+CREATE INDEX orders_look_at ON public.orders USING btree (look_at) WHERE (look_at IS NOT NULL);
 CREATE INDEX orders_open ON public.orders USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'inventory_reserved'::text, 'payment_pending'::text]));
 CREATE INDEX orders_status ON public.orders USING btree (status, id);
+CREATE INDEX orders_unplanned ON public.orders USING btree (id) WHERE ((status = ANY (ARRAY['confirmed'::text, 'processing'::text])) AND (planned_at IS NULL));
 
 create table outbox (
   id bigint generated always as identity not null,
@@ -764,6 +865,18 @@ create table product_stat (
 );
 CREATE INDEX product_stat_day ON public.product_stat USING btree (day);
 
+create table receipt (
+  id bigint generated always as identity not null,
+  warehouse_id typeid not null,
+  reference text not null,
+  lines jsonb not null,
+  actor text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint receipt_pkey PRIMARY KEY (id),
+  constraint receipt_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id),
+  constraint receipt_warehouse_id_reference_key UNIQUE (warehouse_id, reference)
+);
+
 create table recommendation (
   product_id typeid not null,
   kind text not null,
@@ -887,6 +1000,8 @@ create table refund (
   cause text not null,
   reason_code text,
   restock boolean default false not null,
+  returned bigint default 0 not null,
+  returned_tax bigint default 0 not null,
   actor text,
   elsewhere boolean default false not null,
   reference text,
@@ -898,6 +1013,8 @@ create table refund (
   constraint refund_pkey PRIMARY KEY (id),
   constraint refund_amount_check CHECK ((amount > 0)),
   constraint refund_cause_check CHECK ((cause = ANY (ARRAY['staff'::text, 'cancel'::text, 'late'::text, 'provider'::text]))),
+  constraint refund_check CHECK (((returned >= 0) AND (returned <= amount))),
+  constraint refund_check1 CHECK (((returned_tax >= 0) AND (returned_tax <= returned))),
   constraint refund_key_key UNIQUE (key),
   constraint refund_number_check CHECK ((number > 0)),
   constraint refund_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
@@ -1109,6 +1226,56 @@ create table seller (
   constraint seller_pkey PRIMARY KEY (id)
 );
 
+create table shipment (
+  id typeid not null,
+  order_id typeid not null,
+  number integer not null,
+  warehouse_id typeid not null,
+  seller_id text default 'house'::text not null,
+  status text default 'allocated'::text not null,
+  replaces typeid,
+  wave text default to_char((now() AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD'::text) not null,
+  boxes jsonb,
+  is_leaving boolean default false not null,
+  capture_id typeid,
+  due_at timestamp with time zone,
+  ask_at timestamp with time zone,
+  needs_decision boolean default false not null,
+  released_at timestamp with time zone,
+  left_at timestamp with time zone,
+  trouble text,
+  expected_at timestamp with time zone,
+  shipped_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint shipment_pkey PRIMARY KEY (id),
+  constraint shipment_capture_id_fkey FOREIGN KEY (capture_id) REFERENCES capture(id) DEFERRABLE INITIALLY DEFERRED,
+  constraint shipment_check CHECK (((NOT is_leaving) OR (status = 'labelled'::text))),
+  constraint shipment_number_check CHECK ((number > 0)),
+  constraint shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint shipment_order_id_number_key UNIQUE (order_id, number),
+  constraint shipment_replaces_fkey FOREIGN KEY (replaces) REFERENCES shipment(id),
+  constraint shipment_status_check CHECK ((status = ANY (ARRAY['allocated'::text, 'picking'::text, 'packed'::text, 'labelled'::text, 'shipped'::text, 'delivered'::text, 'lost'::text, 'returned'::text, 'cancelled'::text]))),
+  constraint shipment_trouble_check CHECK ((trouble = ANY (ARRAY['left'::text, 'refused'::text]))),
+  constraint shipment_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
+) with (fillfactor=70);
+CREATE INDEX shipment_ask ON public.shipment USING btree (ask_at) WHERE (ask_at IS NOT NULL);
+CREATE INDEX shipment_leaving ON public.shipment USING btree (order_id) WHERE (is_leaving AND (released_at IS NULL));
+CREATE INDEX shipment_status ON public.shipment USING btree (status, id);
+CREATE INDEX shipment_to_pick ON public.shipment USING btree (warehouse_id, wave, id) WHERE (status = 'allocated'::text);
+CREATE INDEX shipment_undecided ON public.shipment USING btree (order_id) WHERE needs_decision;
+CREATE INDEX shipment_warehouse ON public.shipment USING btree (warehouse_id, status, id);
+
+create table shipment_line (
+  shipment_id typeid not null,
+  sku sku not null,
+  quantity integer not null,
+  constraint shipment_line_pkey PRIMARY KEY (shipment_id, sku),
+  constraint shipment_line_quantity_check CHECK ((quantity > 0)),
+  constraint shipment_line_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id)
+);
+
 create table stock_level (
   sku sku not null,
   warehouse_id typeid not null,
@@ -1134,7 +1301,7 @@ create table stock_movement (
   actor text,
   created_at timestamp with time zone default now() not null,
   constraint stock_movement_pkey PRIMARY KEY (id),
-  constraint stock_movement_cause_check CHECK ((cause = ANY (ARRAY['adjustment'::text, 'import'::text]))),
+  constraint stock_movement_cause_check CHECK ((cause = ANY (ARRAY['adjustment'::text, 'import'::text, 'shipment'::text, 'short_pick'::text, 'receipt'::text]))),
   constraint stock_movement_delta_check CHECK ((delta <> 0))
 );
 CREATE INDEX stock_movement_sku ON public.stock_movement USING btree (sku, id DESC);
@@ -1147,13 +1314,38 @@ create table store_settings (
   tax_inclusive boolean default true not null,
   checkout_hold_seconds integer,
   cart_hold_seconds integer,
+  short_pick text default 'back_order'::text not null,
+  return_window_days integer default 30 not null,
   version integer default 1 not null,
   updated_at timestamp with time zone default now() not null,
   constraint store_settings_pkey PRIMARY KEY (singleton),
   constraint store_settings_cart_hold_seconds_check CHECK (((cart_hold_seconds >= 1) AND (cart_hold_seconds <= 86400))),
   constraint store_settings_checkout_hold_seconds_check CHECK (((checkout_hold_seconds >= 1) AND (checkout_hold_seconds <= 86400))),
+  constraint store_settings_return_window_days_check CHECK (((return_window_days >= 0) AND (return_window_days <= 3650))),
+  constraint store_settings_short_pick_check CHECK ((short_pick = ANY (ARRAY['back_order'::text, 'cancel'::text]))),
   constraint store_settings_singleton_check CHECK (singleton)
 );
+
+create table tracking_event (
+  carrier text not null,
+  event_id text not null,
+  tracking_number text not null,
+  type text not null,
+  happened_at timestamp with time zone not null,
+  detail text,
+  expected_at timestamp with time zone,
+  shipment_id typeid,
+  received_at timestamp with time zone default clock_timestamp() not null,
+  due_at timestamp with time zone default now() not null,
+  tries integer default 0 not null,
+  done_at timestamp with time zone,
+  constraint tracking_event_pkey PRIMARY KEY (carrier, event_id),
+  constraint tracking_event_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id),
+  constraint tracking_event_type_check CHECK ((type = ANY (ARRAY['accepted'::text, 'in_transit'::text, 'out_for_delivery'::text, 'delivered'::text, 'lost'::text, 'returned'::text, 'exception'::text])))
+);
+CREATE INDEX tracking_event_due ON public.tracking_event USING btree (due_at) WHERE (done_at IS NULL);
+CREATE INDEX tracking_event_number ON public.tracking_event USING btree (carrier, tracking_number);
+CREATE INDEX tracking_event_shipment ON public.tracking_event USING btree (shipment_id, happened_at) WHERE (shipment_id IS NOT NULL);
 
 create table variant (
   sku sku not null,
@@ -1195,7 +1387,55 @@ create table warehouse (
   latitude double precision,
   longitude double precision,
   priority integer default 100 not null,
+  operation text default 'manual'::text not null,
+  endpoint text,
+  version integer default 1 not null,
   created_at timestamp with time zone default now() not null,
   constraint warehouse_pkey PRIMARY KEY (id),
-  constraint warehouse_name_key UNIQUE (name)
+  constraint warehouse_check CHECK (((operation <> 'external'::text) OR (endpoint IS NOT NULL))),
+  constraint warehouse_name_key UNIQUE (name),
+  constraint warehouse_operation_check CHECK ((operation = ANY (ARRAY['automatic'::text, 'manual'::text, 'external'::text])))
+);
+
+create table warehouse_event (
+  warehouse_id typeid not null,
+  event_id text not null,
+  shipment_id typeid not null,
+  body jsonb not null,
+  received_at timestamp with time zone default now() not null,
+  constraint warehouse_event_pkey PRIMARY KEY (warehouse_id, event_id),
+  constraint warehouse_event_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id),
+  constraint warehouse_event_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
+);
+
+create table warehouse_message (
+  id typeid not null,
+  order_id typeid not null,
+  shipment_id typeid not null,
+  number integer not null,
+  key text not null,
+  kind text not null,
+  revision integer not null,
+  lines jsonb not null,
+  state text default 'pending'::text not null,
+  sent_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint warehouse_message_pkey PRIMARY KEY (id),
+  constraint warehouse_message_key_key UNIQUE (key),
+  constraint warehouse_message_kind_check CHECK ((kind = ANY (ARRAY['pack'::text, 'release'::text, 'cancel'::text]))),
+  constraint warehouse_message_number_check CHECK ((number > 0)),
+  constraint warehouse_message_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
+  constraint warehouse_message_order_id_number_key UNIQUE (order_id, number),
+  constraint warehouse_message_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES shipment(id),
+  constraint warehouse_message_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'told'::text, 'refused'::text, 'withdrawn'::text])))
+) with (fillfactor=70);
+CREATE INDEX warehouse_message_pending ON public.warehouse_message USING btree (order_id) WHERE (state = 'pending'::text);
+
+create table warehouse_secret (
+  warehouse_id typeid not null,
+  secret text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint warehouse_secret_pkey PRIMARY KEY (warehouse_id),
+  constraint warehouse_secret_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
 );

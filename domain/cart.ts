@@ -1,5 +1,5 @@
 import type { Sku } from './ids'
-import type { LineToPrice } from './pricing'
+import type { LineToPrice } from './pricing/price'
 
 export const CART_LINES_MAX = 1_000
 export const QUANTITY_MAX = 100_000

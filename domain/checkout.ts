@@ -3,7 +3,7 @@ import type { Shortage } from './inventory'
 import { type Currency, type Money, sum } from './money'
 import { isCompleted, type OrderStatus } from './order'
 import { type AttemptOutcome, type AttemptStatus, isUnresolved } from './payment/attempt'
-import { type CartToPrice, type CatalogEntry, type Priced, type PricedLine, priceCart } from './pricing'
+import { type CartToPrice, type CatalogEntry, type Priced, type PricedLine, priceCart } from './pricing/price'
 
 /** Why a checkout was refused before any money moved: an outcome, stored with the order and told to the buyer. */
 export type Refusal =

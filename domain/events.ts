@@ -1,5 +1,17 @@
-import type { CaptureId, CategoryId, OrderId, PaymentId, ProductId, RefundId, Sku, WarehouseId } from './ids'
-import type { CancelReason, OrderStatus } from './order'
+import type {
+  CaptureId,
+  CategoryId,
+  LabelId,
+  OrderId,
+  PaymentId,
+  ProductId,
+  RefundId,
+  ShipmentId,
+  Sku,
+  WarehouseId,
+} from './ids'
+import type { RoutingScore } from './inventory'
+import type { CancelReason, HoldCause, OrderStatus } from './order'
 import type { SeenPayment } from './payment/books'
 
 /**
@@ -18,18 +30,33 @@ interface EventData {
   /** A checkout was accepted. */
   readonly 'order.created': OrderData
   /** Stock was reserved for all lines. */
-  readonly 'inventory.reserved': OrderData
+  readonly 'inventory.reserved': OrderData<{
+    /** Why these warehouses: each with its distance, null where nobody knows it, and whether it sends all of the order. */
+    readonly routes: readonly (RoutingScore & { readonly warehouse_id: WarehouseId })[]
+  }>
   /** The order has its prices and waits for its payment. */
   readonly 'order.payment_pending': OrderData<{ readonly total: number }>
   /** The order was paid, or nothing was due. */
   readonly 'order.confirmed': OrderData
   readonly 'order.cancelled': OrderData<{ readonly reason: CancelReason; readonly reason_code?: string }>
   /** Nothing is labelled or captured until it is resumed. */
-  readonly 'order.held': OrderData<{ readonly reason_code: string }>
-  readonly 'order.resumed': OrderData<{ readonly reason_code: string }>
+  readonly 'order.held': OrderData<Hold>
+  /** It was on hold already, and has one more cause to be. */
+  readonly 'order.hold_added': OrderData<Hold>
+  /** One of its causes is gone, and it stays on hold. */
+  readonly 'order.hold_removed': OrderData<Hold>
+  /** The last cause is gone. */
+  readonly 'order.resumed': OrderData<Hold>
+  /** Where it goes was changed; the address itself no event tells. */
+  readonly 'order.address_changed': OrderData<{ readonly address_version: number }>
+  /** Units that it waited for came, and are kept for it in that warehouse. */
+  readonly 'order.back_order_served': OrderData<{
+    readonly warehouse_id: WarehouseId
+    readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
+  }>
   /** Some units of a confirmed order will not be delivered. `amount`: what they are worth. */
   readonly 'order.units_cancelled': OrderData<{
-    readonly units: readonly { readonly sku: Sku; readonly quantity: number }[]
+    readonly units: readonly Units[]
     readonly amount: number
     readonly reason_code: string
   }>
@@ -59,6 +86,49 @@ interface EventData {
   /** The customer's bank takes money back. */
   readonly 'payment.disputed': OrderData<PaymentAmount>
   readonly 'payment.dispute_closed': OrderData<PaymentAmount & { readonly status: 'won' | 'lost' }>
+  /** Units of the order were given to a warehouse, which is to send them. */
+  readonly 'shipment.allocated': OrderData<
+    ShipmentRef & {
+      readonly warehouse_id: WarehouseId
+      readonly lines: readonly Units[]
+      readonly replaces?: ShipmentId
+    }
+  >
+  /** Its units were taken from their shelves; `short`: these were not there. */
+  readonly 'shipment.picked': OrderData<ShipmentRef & { readonly short?: readonly Units[] }>
+  readonly 'shipment.packed': OrderData<ShipmentRef>
+  /** Some of its units were cancelled: it is packed, and labelled, anew. */
+  readonly 'shipment.reopened': OrderData<ShipmentRef>
+  readonly 'shipment.labelled': OrderData<
+    LabelRef & { readonly carrier: string; readonly service: string; readonly tracking_number: string | null }
+  >
+  /** The carrier does not sell the label. */
+  readonly 'shipment.label_refused': OrderData<LabelRef & { readonly code: string }>
+  readonly 'shipment.label_voided': OrderData<LabelRef>
+  /** Its carrier has it, or its warehouse says that it has left, and nobody had asked for it: its money is taken at once. */
+  readonly 'shipment.left_unasked': OrderData<ShipmentRef>
+  /** Its money is there: the warehouse's own system may let it leave. */
+  readonly 'shipment.released': OrderData<ShipmentRef>
+  /** The warehouse's own system will not send it, or not keep it back. */
+  readonly 'shipment.refused': OrderData<ShipmentRef & { readonly code: string }>
+  /** Its money could not be taken: it stays. */
+  readonly 'shipment.kept': OrderData<ShipmentRef>
+  readonly 'shipment.shipped': OrderData<ShipmentRef & { readonly lines: readonly Units[] }>
+  readonly 'shipment.delivered': OrderData<ShipmentRef>
+  readonly 'shipment.lost': OrderData<ShipmentRef>
+  /** It came back to its warehouse. */
+  readonly 'shipment.returned': OrderData<ShipmentRef>
+  readonly 'shipment.cancelled': OrderData<ShipmentRef & { readonly reason: 'cancelled' | 'short' }>
+  /** No warehouse has these units: they wait for the next receipt. */
+  readonly 'order.back_ordered': OrderData<{ readonly units: readonly Units[] }>
+  /** The first of its units are on their way out of a warehouse. */
+  readonly 'order.processing': OrderData
+  /** All of its units that were not cancelled have left. */
+  readonly 'order.shipped': OrderData
+  /** All that was sent has arrived, or was settled with the customer. */
+  readonly 'order.delivered': OrderData
+  /** Its return window is over. */
+  readonly 'order.completed': OrderData
   readonly 'product.created': ProductData
   /** The product changed, or something else that storefronts show with it: its rating, a category's title. */
   readonly 'product.updated': ProductData
@@ -80,7 +150,11 @@ export const EVENT_VERSIONS = {
   'order.confirmed': 1,
   'order.cancelled': 1,
   'order.held': 1,
+  'order.hold_added': 1,
+  'order.hold_removed': 1,
   'order.resumed': 1,
+  'order.address_changed': 1,
+  'order.back_order_served': 1,
   'order.units_cancelled': 1,
   'payment.requested': 1,
   'payment.requires_action': 1,
@@ -99,6 +173,27 @@ export const EVENT_VERSIONS = {
   'payment.refund_failed': 1,
   'payment.disputed': 1,
   'payment.dispute_closed': 1,
+  'shipment.allocated': 1,
+  'shipment.picked': 1,
+  'shipment.packed': 1,
+  'shipment.reopened': 1,
+  'shipment.labelled': 1,
+  'shipment.label_refused': 1,
+  'shipment.label_voided': 1,
+  'shipment.left_unasked': 1,
+  'shipment.released': 1,
+  'shipment.refused': 1,
+  'shipment.kept': 1,
+  'shipment.shipped': 1,
+  'shipment.delivered': 1,
+  'shipment.lost': 1,
+  'shipment.returned': 1,
+  'shipment.cancelled': 1,
+  'order.back_ordered': 1,
+  'order.processing': 1,
+  'order.shipped': 1,
+  'order.delivered': 1,
+  'order.completed': 1,
   'product.created': 1,
   'product.updated': 1,
   'category.created': 1,
@@ -129,6 +224,24 @@ interface OrderData<Details = Record<string, never>> {
   readonly data: Details
   /** RFC 3339, as Postgres writes it. */
   readonly at: string
+}
+
+interface Units {
+  readonly sku: Sku
+  readonly quantity: number
+}
+
+interface ShipmentRef {
+  readonly shipment_id: ShipmentId
+}
+
+interface LabelRef extends ShipmentRef {
+  readonly label_id: LabelId
+}
+
+interface Hold {
+  readonly cause: HoldCause
+  readonly reason_code: string
 }
 
 interface PaymentRef {

@@ -10,6 +10,10 @@ export const ID_PREFIXES = {
   payment: 'pay',
   capture: 'cap',
   refund: 'ref',
+  shipment: 'shp',
+  label: 'lbl',
+  command: 'cmd',
+  warehouseMessage: 'whm',
   reservation: 'rsv',
   warehouse: 'wh',
   event: 'evt',
@@ -32,6 +36,10 @@ export type OrderId = Id<'order'>
 export type PaymentId = Id<'payment'>
 export type CaptureId = Id<'capture'>
 export type RefundId = Id<'refund'>
+export type ShipmentId = Id<'shipment'>
+export type LabelId = Id<'label'>
+export type CommandId = Id<'command'>
+export type WarehouseMessageId = Id<'warehouseMessage'>
 export type ReconciliationId = Id<'reconciliation'>
 export type DifferenceId = Id<'difference'>
 export type WarehouseId = Id<'warehouse'>

@@ -1,6 +1,7 @@
-import type { Sku } from './ids'
+import type { ProductId, Sku } from './ids'
 import { type Currency, formatMajor, sum } from './money'
 import { type AttemptStatus, holdsMoney, isUnresolved } from './payment/attempt'
+import { type CatalogEntry, type Priced, priceCart, type TaxRates } from './pricing/price'
 
 /** The life of an order. Payment, fulfillment and return statuses stand beside it, never in it. */
 export const ORDER_STATUSES = [
@@ -37,6 +38,14 @@ export const OPEN_STATUSES = [
   'inventory_reserved',
   'payment_pending',
 ] as const satisfies readonly OrderStatus[]
+
+/** What may keep an order on hold: staff wanted it, a dispute waits for its end, or the fraud check asks for a person. */
+export const HOLD_CAUSES = ['staff', 'dispute', 'fraud'] as const
+export type HoldCause = (typeof HOLD_CAUSES)[number]
+
+/** What a fraud check says of an order: send it, let a person look first, or do not send it. */
+export const FRAUD_ANSWERS = ['ok', 'review', 'refuse'] as const
+export type FraudAnswer = (typeof FRAUD_ANSWERS)[number]
 
 export const CANCEL_REASONS = [
   'out_of_stock',
@@ -78,20 +87,94 @@ export function needsSettlement(order: OrderStatus, attempt: AttemptStatus): boo
   return !isOpen(order) && (isUnresolved(attempt) || hasMoneyToReturn(order, attempt))
 }
 
-export const ORDER_ACTIONS = ['cancel'] as const
+export const ORDER_ACTIONS = ['cancel', 'change_address'] as const
 export type OrderAction = (typeof ORDER_ACTIONS)[number]
 
-/** What may be asked for of an order now. */
-export function actionsOf({
-  status,
-  lines,
-}: {
-  status: OrderStatus
-  lines: readonly Pick<OrderUnits, 'quantity' | 'cancelled' | 'shipped'>[]
-}): OrderAction[] {
-  const isLeft = lines.some(({ quantity, cancelled, shipped }) => quantity > cancelled + shipped)
-  return isOpen(status) || (isLeft && ORDER_TRANSITIONS[status].includes('cancelled')) ? ['cancel'] : []
+/** An order by what may be asked for of it. */
+export interface ActionableOrder {
+  readonly status: OrderStatus
+  readonly lines: readonly Pick<OrderUnits, 'quantity' | 'cancelled' | 'shipped'>[]
+  /** A label bears its address, or may. */
+  readonly isLabelled: boolean
 }
+
+/** What may be asked for of an order now. */
+export function actionsOf(order: ActionableOrder): OrderAction[] {
+  const actions: OrderAction[] = []
+  if (isOpen(order.status) || (isAnyLeft(order) && ORDER_TRANSITIONS[order.status].includes('cancelled')))
+    actions.push('cancel')
+  if (addressFixedBy(order) === null) actions.push('change_address')
+  return actions
+}
+
+/** Why the address of an order cannot change now; null when it can. */
+export type AddressFixedBy = 'checkout_in_progress' | 'already_labelled' | 'already_shipped' | 'invalid_state'
+
+export function addressFixedBy(order: ActionableOrder): AddressFixedBy | null {
+  const { status, isLabelled } = order
+  if (isOpen(status)) return 'checkout_in_progress'
+  if (status === 'cancelled') return 'invalid_state'
+  if (!isAnyLeft(order)) return 'already_shipped'
+  return isLabelled ? 'already_labelled' : null
+}
+
+/** Some unit has neither left nor been cancelled. */
+function isAnyLeft({ lines }: Pick<ActionableOrder, 'lines'>): boolean {
+  return lines.some(({ quantity, cancelled, shipped }) => quantity > cancelled + shipped)
+}
+
+/** A line of an order as it was sold. `unitPrice` in minor units. */
+export interface SoldLine {
+  readonly sku: Sku
+  readonly quantity: number
+  readonly unitPrice: number
+}
+
+/**
+ * Whether an order would cost the same by either rates, to the last minor unit: its shipping, and the tax of each line. Prices
+ * stay those of the sale; only what depends on where the goods go is computed anew, as a checkout does it.
+ */
+export function costsTheSame(
+  sold: {
+    readonly currency: Currency
+    readonly shippingMethod: string
+    readonly lines: readonly SoldLine[]
+    readonly taxInclusive: boolean
+  },
+  before: TaxRates,
+  after: TaxRates,
+): boolean {
+  const [was, is] = [before, after].map((tax) => priceSold(sold, tax)) as [Priced, Priced]
+  const sameLines = was.lines.every(({ tax, total }, n) => is.lines[n]?.tax === tax && is.lines[n]?.total === total)
+  return (
+    sameLines &&
+    was.totals.shipping === is.totals.shipping &&
+    was.totals.total === is.totals.total &&
+    was.totals.tax === is.totals.tax
+  )
+}
+
+function priceSold({ lines, ...sold }: Parameters<typeof costsTheSame>[0], tax: TaxRates): Priced {
+  const catalog = new Map(
+    lines.map((line): [Sku, CatalogEntry] => [
+      line.sku,
+      {
+        sku: line.sku,
+        skuWritten: line.sku,
+        productId: NO_PRODUCT,
+        title: '',
+        sellerId: '',
+        active: true,
+        price: line.unitPrice,
+        available: line.quantity,
+      },
+    ]),
+  )
+  return priceCart({ ...sold, lines: lines.map((line) => ({ ...line, priceAtAdd: line.unitPrice })), catalog, tax })
+}
+
+/** A price does not ask of which product it is. */
+const NO_PRODUCT: ProductId = 'prod_'
 
 /** A line of an order, by its units. `total` in minor units. */
 export interface OrderUnits {

@@ -1,4 +1,12 @@
-export type RepairName = 'retryStep' | 'resolveStep' | 'retryPayment' | 'forceCancel' | 'resume'
+export type RepairName =
+  | 'retryStep'
+  | 'resolveStep'
+  | 'retryPayment'
+  | 'forceCancel'
+  | 'reroute'
+  | 'cancelShipment'
+  | 'resume'
+  | 'moveToCurrent'
 
 /** One thing that a person may do about a case, and when it is the right one. */
 export interface RepairChoice {
@@ -23,6 +31,10 @@ interface AttentionKind {
 export const UNKNOWN_MONEY = 'unknownMoney'
 /** Stands for the step of a case about a whole run of the reconciliation. */
 export const RUN_RECONCILIATION = 'runReconciliation'
+/** Stands for the step of a case about a run whose build no worker serves. */
+export const PINNED_BUILD = 'pinnedBuild'
+/** Stands for the step of a case about the current build, which no worker serves: it is about no order. */
+export const CURRENT_BUILD = 'currentBuild'
 
 /** Cases that wait for a person, and what that person may do about each. Read at night by people who write no code. */
 export const ATTENTION_CASES = {
@@ -188,6 +200,10 @@ export const ATTENTION_CASES = {
         outcome: 'not_done',
         when: 'The money shall not be taken any more: this capture has failed, and what it asked for may be captured by another one.',
       },
+      {
+        repair: 'cancelShipment',
+        when: 'The parcel that waits for this money shall not be sent: its units are cancelled, and what was authorized for them is let go.',
+      },
     ],
   },
   refund_refused: {
@@ -240,6 +256,72 @@ export const ATTENTION_CASES = {
         repair: 'resolveStep',
         outcome: 'not_done',
         when: "The provider's own pages show the dispute as lost, or you accept it: the money stays with the customer.",
+      },
+    ],
+  },
+  fulfillment_stalled: {
+    title: 'A parcel does not move on: its warehouse or carrier is silent, refuses, or has lost it',
+    alsoClosedBy: 'sweep',
+    choices: [
+      {
+        repair: 'retryStep',
+        when: 'What kept the carrier from it is mended: it is asked now.',
+        steps: ['buyLabel', 'voidLabel'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'not_done',
+        when: 'This label is not bought: the shipment stays packed until a label is asked for by the API.',
+        steps: ['buyLabel'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: "The carrier's own pages show that the label was taken back; or it stays paid for, and you accept that.",
+        steps: ['voidLabel'],
+      },
+      {
+        repair: 'retryStep',
+        when: 'Wait on: the warehouse is at it, or the carrier looks for the parcel.',
+        steps: ['decideParcel'],
+      },
+      {
+        repair: 'reroute',
+        when: 'Another warehouse shall send it; a lost or returned parcel is sent once more, if there is stock.',
+        steps: ['decideParcel'],
+      },
+      {
+        repair: 'cancelShipment',
+        when: 'It has not left and shall not be sent: its units are cancelled, and what they cost goes back.',
+        steps: ['decideParcel'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'You have settled it with the customer, by a refund say: the order goes on without this parcel.',
+        steps: ['decideParcel'],
+      },
+      {
+        repair: 'retryStep',
+        when: "What kept the warehouse's own system from hearing is mended: it is told now.",
+        steps: ['tellWarehouse'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'The warehouse knows it by other means, by telephone say: its system is not told any more.',
+        steps: ['tellWarehouse'],
+      },
+    ],
+  },
+  version_without_workers: {
+    title: 'No worker runs the build that this is to go on with',
+    alsoClosedBy: 'nobody',
+    choices: [
+      {
+        repair: 'moveToCurrent',
+        when: 'No workers of that build will come back: it goes on with the current build. By the API only.',
+        steps: [PINNED_BUILD],
       },
     ],
   },

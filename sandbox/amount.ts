@@ -7,7 +7,7 @@ const DIGITS: readonly { readonly digits: number; readonly currencies: string }[
 
 /** As readers write it: `£5.10`. */
 export function formatAmount(minorUnits: number, currency: string): string {
-  const digits = DIGITS.find(({ currencies }) => currencies.includes(currency))?.digits ?? 2
+  const digits = minorDigits(currency)
   const format = new Intl.NumberFormat('en-GB', {
     style: 'currency',
     currency,
@@ -15,4 +15,8 @@ export function formatAmount(minorUnits: number, currency: string): string {
     maximumFractionDigits: digits,
   })
   return format.format(minorUnits / 10 ** digits)
+}
+
+export function minorDigits(currency: string): number {
+  return DIGITS.find(({ currencies }) => currencies.includes(currency))?.digits ?? 2
 }

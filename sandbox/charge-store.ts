@@ -11,7 +11,7 @@ import {
   type RefundRecord,
 } from './charge'
 import { ChargeIndex } from './charge-index'
-import type { JournalLine, RefusedKey, Tombstone, WebhookNote } from './journal'
+import type { ChargeLine, RefusedKey, Tombstone, WebhookNote } from './charge-line'
 import { behaviourOf, capturesInParts, REFUND_FAILS_AFTER_MS } from './methods'
 import {
   captureRefused,
@@ -30,7 +30,7 @@ import {
 
 /** What the store is connected to. `record` is called in the same tick as the change. */
 export interface ChargeStorePorts {
-  readonly record: (line: JournalLine) => void
+  readonly record: (line: ChargeLine) => void
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -62,7 +62,7 @@ export class ChargeStore {
   readonly #timers = new Map<string, NodeJS.Timeout>()
 
   /** Takes back what the journal says. */
-  restore(line: JournalLine): void {
+  restore(line: ChargeLine): void {
     if ('charge' in line) this.#keep(line.charge)
     else if ('tombstone' in line) this.#tombstones.set(line.tombstone.key, line.tombstone)
     else if ('refused' in line) this.#refusedKeys.set(useOf(line.refused), line.refused)
@@ -358,7 +358,7 @@ export class ChargeStore {
     return this.#tickTime
   }
 
-  #record(line: JournalLine): void {
+  #record(line: ChargeLine): void {
     this.#started().record(line)
   }
 

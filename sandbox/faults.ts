@@ -1,5 +1,5 @@
-/** What `PUT /v1/faults` asks for. Rates are 0 to 1. The last two make no request fail. */
-export interface FaultSettings {
+/** What goes wrong with requests, whoever they are for. Rates are 0 to 1. */
+export interface RequestFaultSettings {
   /** Every request waits so long before anything happens. */
   readonly delay_ms: number
   /** So many requests are answered 503, without an effect. */
@@ -7,6 +7,10 @@ export interface FaultSettings {
   /** So many requests have their effect, but the connection is dropped instead of an answer. */
   readonly drop_answer_rate: number
   readonly seed: number
+}
+
+/** What `PUT /v1/faults` asks of the payment provider. Its own two make no request fail. */
+export interface FaultSettings extends RequestFaultSettings {
   /** A charge is found by key, by reference and in lists only this long after it was made. */
   readonly find_lag_ms: number
   /** How long authorizations of charges made from now on last; null: as usual. */
@@ -25,23 +29,18 @@ const NO_FAULT: InjectedFault = { delayMs: 0, fails: false, dropsAnswer: false }
 const AUTHORIZATION_MS = 7 * 86_400_000
 
 /** Decides what goes wrong with a request; equal seeds decide alike for requests in the same order. */
-export class Faults {
-  #settings: FaultSettings | null = null
+export class RequestFaults<Settings extends RequestFaultSettings> {
+  #settings: Settings | null = null
   #random: () => number = () => 0
 
   /** Null ends them. They are not in the journal: a restart ends them too. */
-  set(settings: FaultSettings | null): void {
+  set(settings: Settings | null): void {
     this.#settings = settings
     this.#random = mulberry32(settings?.seed ?? 0)
   }
 
-  get findLagMs(): number {
-    return this.#settings?.find_lag_ms ?? 0
-  }
-
-  get authorizationMs(): number {
-    const seconds = this.#settings?.authorization_seconds ?? null
-    return seconds === null ? AUTHORIZATION_MS : seconds * 1_000
+  get settings(): Settings | null {
+    return this.#settings
   }
 
   next(): InjectedFault {
@@ -52,8 +51,20 @@ export class Faults {
   }
 }
 
+/** Those of the payment provider. */
+export class Faults extends RequestFaults<FaultSettings> {
+  get findLagMs(): number {
+    return this.settings?.find_lag_ms ?? 0
+  }
+
+  get authorizationMs(): number {
+    const seconds = this.settings?.authorization_seconds ?? null
+    return seconds === null ? AUTHORIZATION_MS : seconds * 1_000
+  }
+}
+
 /** A small generator of even numbers in 0…1 (Tommy Ettinger's mulberry32). */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed | 0
   return () => {
     state = (state + 0x6d2b79f5) | 0

@@ -1,42 +1,13 @@
 import { constants, createReadStream } from 'node:fs'
 import { mkdir, open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { ChargeRecord, ChargeStatus } from './charge'
 
-/** One fact. A line is written whole or not at all, so what belongs together is in one. */
-export type JournalLine =
-  | { readonly format: number }
-  | { readonly charge: ChargeRecord; readonly events: readonly WebhookNote[] }
-  | { readonly tombstone: Tombstone }
-  | { readonly refused: RefusedKey }
-  | { readonly delivered: string }
-
-/** Of the first line. It rises when lines are no longer what they were: older journals are refused then, not misread. */
-const FORMAT = 2
-
-/** An event caused by a change. `status` is there when the event tells of an earlier status than its line. */
-export interface WebhookNote {
-  readonly id: string
-  readonly status?: ChargeStatus
-}
-
-/** A key that was cancelled before it was used: no charge will ever be made under it. */
-export interface Tombstone {
-  readonly id: string
-  readonly key: string
-  readonly created_at: string
-}
-
-/** A key under which a capture or a refund was refused before it was begun: it stays so. */
-export interface RefusedKey {
-  readonly what: 'capture' | 'refund'
-  readonly key: string
-  readonly charge: string
-  /** As asked; null: all that was there. */
-  readonly amount: number | null
-  readonly final: boolean
-  readonly code: string
-  readonly message: string
+/** How the lines of a program are told apart from those of others, and of older versions of it. */
+export interface JournalForm {
+  /** Of the first line. It rises when lines are no longer what they were: older journals are refused then, not misread. */
+  readonly format: number
+  /** Each line has one of these names. */
+  readonly kinds: readonly string[]
 }
 
 const LAZY_FLUSH_MS = 250
@@ -44,7 +15,7 @@ const LAZY_FLUSH_MS = 250
 const APPEND_AND_SYNC = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_DSYNC
 
 /** Append-only JSON lines on disk. What `durable` has confirmed survives a SIGKILL and a power cut. */
-export class Journal {
+export class Journal<Line extends object> {
   readonly #file: FileHandle
   readonly #onFailure: (error: unknown) => void
   #lines: string[] = []
@@ -63,25 +34,29 @@ export class Journal {
    * @param length bytes that {@link readJournal} found good; a torn line behind them is cut off.
    * @param onFailure called when the disk fails: nothing can be promised then, the program has to end.
    */
-  static async open(path: string, length: number, onFailure: (error: unknown) => void): Promise<Journal> {
+  static async open<Line extends object>(
+    path: string,
+    length: number,
+    { format }: JournalForm,
+    onFailure: (error: unknown) => void,
+  ): Promise<Journal<Line>> {
     await mkdir(dirname(path), { recursive: true })
     const file = await open(path, APPEND_AND_SYNC)
     await file.truncate(length)
     await file.sync()
     await syncFolder(dirname(path))
-    const journal = new Journal(file, onFailure)
-    if (length === 0) journal.append({ format: FORMAT })
+    const journal = new Journal<Line>(file, onFailure)
+    if (length === 0) journal.#keep({ format })
     return journal
   }
 
   /** Writes a fact that somebody may be told of once {@link durable} is over. */
-  append(line: JournalLine): void {
-    this.#lines.push(JSON.stringify(line))
-    this.#awaited = true
+  append(line: Line): void {
+    this.#keep(line)
   }
 
   /** Writes a fact whose loss does no harm, with the next batch or a little later. */
-  appendLazily(line: JournalLine): void {
+  appendLazily(line: Line): void {
     this.#lines.push(JSON.stringify(line))
     this.#lazyTimer ??= setTimeout(() => {
       this.#lazyTimer = null
@@ -111,6 +86,11 @@ export class Journal {
     return this.#nextBatch
   }
 
+  #keep(line: object): void {
+    this.#lines.push(JSON.stringify(line))
+    this.#awaited = true
+  }
+
   async #write(): Promise<void> {
     const written = this.#batch
     const lines = this.#lines
@@ -130,7 +110,11 @@ export class Journal {
  * Reads every whole line. A torn last line, left by a kill in the middle of a write, is passed over.
  * @returns the bytes that hold whole lines. Throws when a line before the last is damaged, or another version wrote it.
  */
-export async function readJournal(path: string, take: (line: JournalLine) => void): Promise<number> {
+export async function readJournal<Line extends object>(
+  path: string,
+  form: JournalForm,
+  take: (line: Line) => void,
+): Promise<number> {
   let length = 0
   let rest: Buffer = Buffer.alloc(0)
   let damaged: string | null = null
@@ -140,10 +124,10 @@ export async function readJournal(path: string, take: (line: JournalLine) => voi
       let start = 0
       for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
         if (damaged !== null) throw unreadable(path, damaged)
-        const line = parseLine(data.toString('utf8', start, end))
+        const line = parseLine(data.toString('utf8', start, end), form)
         if (line) {
-          if (length === 0 && !isOfThisFormat(line)) throw unreadable(path, 'another version of the sandbox wrote it')
-          take(line)
+          if (length > 0) take(line as Line)
+          else if (!isOfThisFormat(line, form)) throw unreadable(path, 'another version of the sandbox wrote it')
           length += end + 1 - start
         } else damaged = `the line at byte ${length} is damaged`
         start = end + 1
@@ -156,20 +140,18 @@ export async function readJournal(path: string, take: (line: JournalLine) => voi
   return length
 }
 
-function parseLine(text: string): JournalLine | null {
+function parseLine(text: string, { kinds }: JournalForm): object | null {
   try {
     const line: unknown = JSON.parse(text)
-    const isKnown = typeof line === 'object' && line !== null && KINDS.some((kind) => kind in line)
-    return isKnown ? (line as JournalLine) : null
+    const isKnown = typeof line === 'object' && line !== null && ['format', ...kinds].some((kind) => kind in line)
+    return isKnown ? line : null
   } catch {
     return null
   }
 }
 
-const KINDS = ['format', 'charge', 'tombstone', 'refused', 'delivered']
-
-function isOfThisFormat(line: JournalLine): boolean {
-  return 'format' in line && line.format === FORMAT
+function isOfThisFormat(line: object, { format }: JournalForm): boolean {
+  return 'format' in line && line.format === format
 }
 
 function unreadable(path: string, why: string): Error {

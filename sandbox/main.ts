@@ -1,6 +1,5 @@
-import { parseArgs } from 'node:util'
-import { z } from 'zod'
-import { startSandbox, type SandboxOptions } from './sandbox'
+import { runProgram } from './options'
+import { startSandbox } from './sandbox'
 
 const USAGE = `The sandbox payment provider: takes no real money, forgets nothing.
 
@@ -14,55 +13,4 @@ const USAGE = `The sandbox payment provider: takes no real money, forgets nothin
   --public-url   where a customer's browser reaches this program (http://<host>:<port>)
 `
 
-const schema = z.object({
-  port: z.coerce.number().int().min(0).max(65_535),
-  journal: z.string().min(1),
-  'webhook-url': z.url({ protocol: /^https?$/ }),
-  secret: z.string().regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, 'must be whsec_ and base64'),
-  host: z.string().min(1).default('127.0.0.1'),
-  'public-url': z
-    .url({ protocol: /^https?$/ })
-    .transform((url) => url.replace(/\/+$/, ''))
-    .optional(),
-})
-
-main().catch((error: unknown) => {
-  console.error(`sandbox: ${error instanceof Error ? error.message : String(error)}`)
-  process.exit(1)
-})
-
-async function main(): Promise<void> {
-  const options = readOptions()
-  const sandbox = await startSandbox(options)
-  console.log(`The sandbox payment provider listens on ${sandbox.url}`)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      void sandbox.stop().then(() => process.exit(0))
-    })
-  }
-}
-
-function readOptions(): SandboxOptions {
-  const names = ['port', 'journal', 'webhook-url', 'secret', 'host', 'public-url']
-  const { values } = parseArgs({
-    options: Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
-  })
-  const parsed = schema.safeParse(values)
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map((issue) => `  --${issue.path.join('.')}: ${issue.message}`)
-    throw new Error(`These options are wrong:\n${lines.join('\n')}\n\n${USAGE}`)
-  }
-  const { port, journal, secret, host } = parsed.data
-  return {
-    port,
-    journal,
-    secret,
-    host,
-    webhookUrl: parsed.data['webhook-url'],
-    publicUrl: parsed.data['public-url'],
-    onFailure(error) {
-      console.error(`sandbox: the journal cannot be written: ${String(error)}`)
-      process.exit(1)
-    },
-  }
-}
+void runProgram({ name: 'sandbox', usage: USAGE }, startSandbox)

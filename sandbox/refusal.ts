@@ -1,5 +1,5 @@
 import type { Capture, ChargeRecord } from './charge'
-import type { RefusedKey, Tombstone } from './journal'
+import type { RefusedKey, Tombstone } from './charge-line'
 
 /** Why something was not done. No money has moved then. */
 export interface Refusal {

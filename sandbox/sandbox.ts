@@ -1,29 +1,14 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ChargeStore } from './charge-store'
 import type { ChargeRecord, ChargeStatus } from './charge'
 import { Faults } from './faults'
-import { Journal, readJournal, type WebhookNote, type JournalLine } from './journal'
+import { CHARGE_JOURNAL, type ChargeLine, type WebhookNote } from './charge-line'
+import { Journal, readJournal } from './journal'
 import { behaviourOf } from './methods'
+import type { ProgramOptions } from './options'
 import { publicCharge } from './public-charge'
+import { openServer } from './serve'
 import { createHandler } from './server'
 import { WebhookSender } from './webhooks'
-
-export interface SandboxOptions {
-  readonly host: string
-  /** 0 picks a free one. */
-  readonly port: number
-  /** The journal's file; made when it is not there. */
-  readonly journal: string
-  readonly webhookUrl: string
-  /** Signs the webhooks: `whsec_…` */
-  readonly secret: string
-  /** Where browsers reach it; default: host and port. */
-  readonly publicUrl?: string
-  /** Called when the disk refuses the journal: nothing can be promised any more. */
-  readonly onFailure: (error: unknown) => void
-}
 
 export interface Sandbox {
   readonly url: string
@@ -31,24 +16,18 @@ export interface Sandbox {
 }
 
 /** Reads the journal, listens, then goes on where the last process stopped: clocks and webhooks too. */
-export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+export async function startSandbox(options: ProgramOptions): Promise<Sandbox> {
   const undelivered = new Map<string, JournalledEvent>()
   const store = new ChargeStore()
-  const length = await readJournal(options.journal, (line) => {
+  const length = await readJournal<ChargeLine>(options.journal, CHARGE_JOURNAL, (line) => {
     store.restore(line)
     trackDelivery(undelivered, line)
   })
 
   // The port comes before the file is touched: whoever holds it may still be writing there.
-  const server = createServer()
-  const early: Parameters<RequestListener>[] = []
-  const keepForLater: RequestListener = (...call) => early.push(call)
-  server.on('request', keepForLater)
-  // Longer than callers keep a connection: closing one under a request would look like a lost answer.
-  server.keepAliveTimeout = 120_000
-  const url = await listen(server, options)
-  const publicUrl = options.publicUrl ?? url
-  const journal = await Journal.open(options.journal, length, options.onFailure)
+  const server = await openServer(options)
+  const publicUrl = options.publicUrl ?? server.url
+  const journal = await Journal.open<ChargeLine>(options.journal, length, CHARGE_JOURNAL, options.onFailure)
   const sender = new WebhookSender({
     url: options.webhookUrl,
     secret: options.secret,
@@ -63,17 +42,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     },
   })
   for (const { charge, note } of undelivered.values()) sendWebhooks(sender, charge, [note], publicUrl)
-  const handle = createHandler({ store, faults: new Faults(), durable: () => journal.durable(), publicUrl })
-  server.off('request', keepForLater).on('request', handle)
-  for (const call of early) handle(...call)
+  server.serve(createHandler({ store, faults: new Faults(), durable: () => journal.durable(), publicUrl }))
 
   return {
-    url,
+    url: server.url,
     async stop() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeIdleConnections()
-      await Promise.race([closed, sleep(STOP_PATIENCE_MS)])
-      server.closeAllConnections()
+      await server.stop()
       store.stop()
       await sender.stop()
       await journal.close()
@@ -81,15 +55,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   }
 }
 
-/** How long a stop waits for requests in hand. */
-const STOP_PATIENCE_MS = 1_000
-
 interface JournalledEvent {
   readonly charge: ChargeRecord
   readonly note: WebhookNote
 }
 
-function trackDelivery(undelivered: Map<string, JournalledEvent>, line: JournalLine): void {
+function trackDelivery(undelivered: Map<string, JournalledEvent>, line: ChargeLine): void {
   if ('charge' in line) for (const note of line.events) undelivered.set(note.id, { charge: line.charge, note })
   else if ('delivered' in line) undelivered.delete(line.delivered)
 }
@@ -120,14 +91,3 @@ function earlier(charge: ChargeRecord, status: ChargeStatus): ChargeRecord {
 const AT_ONCE = [0]
 /** Every other event overtakes the one before it, and the last copy to arrive is of the older one. */
 const SHUFFLED_COPIES_MS = { even: [60, 160, 600], odd: [30, 120, 400] }
-
-/** The address it listens at. Throws when the port is taken. */
-function listen(server: Server, { host, port }: SandboxOptions): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.off('error', reject)
-      resolve(`http://${host}:${(server.address() as AddressInfo).port}`)
-    })
-  })
-}

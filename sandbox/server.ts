@@ -5,6 +5,19 @@ import type { ChargeStore } from './charge-store'
 import type { ChargeRecord, RefundRecord } from './charge'
 import type { ChargePage } from './charge-index'
 import type { Faults } from './faults'
+import {
+  type Answer,
+  bodyTooLarge,
+  idempotencyKey,
+  invalid,
+  listAnswer,
+  listener,
+  parsed,
+  problem,
+  readBody,
+  splitTarget,
+  write,
+} from './http'
 import { behaviourOf } from './methods'
 import { publicCharge, publicRefund } from './public-charge'
 import { decisionView, resultView, returnAddress, unknownView } from './view'
@@ -34,26 +47,7 @@ export interface SandboxParts {
 
 /** The sandbox over HTTP. No answer leaves before what it tells of is on disk. */
 export function createHandler(parts: SandboxParts): RequestListener {
-  return (request, response) => {
-    handle(parts, request, response).catch((error: unknown) => {
-      if (request.destroyed && !request.complete) return // the caller left in the middle of its request
-      console.error('sandbox:', error)
-      if (response.headersSent) response.destroy()
-      else write(response, problem(500, 'internal', 'Something went wrong in the sandbox.'))
-    })
-  }
-}
-
-interface Answer {
-  readonly status: number
-  /** Sent as JSON, or as it is when it is HTML. */
-  readonly body: unknown
-  readonly html?: string
-  readonly headers?: Readonly<Record<string, string>>
-  /** The answer is held back until then, milliseconds since 1970. */
-  readonly notBefore?: number
-  /** The connection is dropped instead. */
-  readonly dropped?: boolean
+  return listener('sandbox', (request, response) => handle(parts, request, response))
 }
 
 interface Call extends SandboxParts {
@@ -71,8 +65,8 @@ const BODY_LIMIT = 64 * 1024
 
 async function handle(parts: SandboxParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { path, query } = splitTarget(request.url ?? '/')
-  const body = await readBody(request)
-  if (body === null) return write(response, problem(413, 'body_too_large', `A body has at most ${BODY_LIMIT} bytes.`))
+  const body = await readBody(request, BODY_LIMIT)
+  if (body === null) return write(response, bodyTooLarge(BODY_LIMIT))
   const fault = /^\/v1\/(charges|movements)/.test(path) ? parts.faults.next() : null
   if (fault && fault.delayMs > 0) await sleep(fault.delayMs)
   if (fault?.fails) return write(response, refusal(parts, unavailable()))
@@ -84,12 +78,6 @@ async function handle(parts: SandboxParts, request: IncomingMessage, response: S
   if (early > 0) await sleep(early)
   if (answer.dropped || fault?.dropsAnswer) request.socket.destroy()
   else write(response, answer)
-}
-
-function splitTarget(target: string): { path: string; query: URLSearchParams } {
-  const mark = target.indexOf('?')
-  if (mark < 0) return { path: target, query: new URLSearchParams() }
-  return { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
 }
 
 type Handler = (call: Call) => Answer
@@ -139,7 +127,7 @@ function namedStep(step: string, id: string, partId: string): string {
 }
 
 function createCharge(call: Call): Answer {
-  const key = idempotencyKey(call)
+  const key = idempotencyKey(call.headers)
   if (typeof key !== 'string') return key
   return withBody(call, chargeBody, (request) =>
     settle(call, call.store.create(key, request, call.faults.authorizationMs), createdAnswer),
@@ -147,9 +135,9 @@ function createCharge(call: Call): Answer {
 }
 
 function listCharges(call: Call): Answer {
-  const parsed = chargeQuery.safeParse(Object.fromEntries(call.query))
-  if (!parsed.success) return invalid(parsed.error)
-  const { key, reference, updated_since: since, limit, cursor } = parsed.data
+  const asked = chargeQuery.safeParse(Object.fromEntries(call.query))
+  if (!asked.success) return invalid(asked.error)
+  const { key, reference, updated_since: since, limit, cursor } = asked.data
   const { index } = call.store
   const isShown = (charge: ChargeRecord): boolean => isFound(call, charge)
   if (key === undefined && reference === undefined) {
@@ -173,7 +161,7 @@ function readCharge(call: Call): Answer {
 }
 
 function capture(call: Call): Answer {
-  const key = idempotencyKey(call)
+  const key = idempotencyKey(call.headers)
   if (typeof key !== 'string') return key
   return withMoney(call, captureBody, (charge, { amount, final }) =>
     settle(call, call.store.capture(charge, { key, amount, final }), chargeAnswer),
@@ -181,7 +169,7 @@ function capture(call: Call): Answer {
 }
 
 function refund(call: Call): Answer {
-  const key = idempotencyKey(call)
+  const key = idempotencyKey(call.headers)
   if (typeof key !== 'string') return key
   return withMoney(call, refundBody, (charge, { amount }) =>
     settle(call, call.store.refund(charge, { key, amount }), refundAnswer),
@@ -235,9 +223,9 @@ function cancelByKey(call: Call): Answer {
 }
 
 function listMovements(call: Call): Answer {
-  const parsed = movementQuery.safeParse(Object.fromEntries(call.query))
-  if (!parsed.success) return invalid(parsed.error)
-  const { after, since, limit } = parsed.data
+  const asked = movementQuery.safeParse(Object.fromEntries(call.query))
+  if (!asked.success) return invalid(asked.error)
+  const { after, since, limit } = asked.data
   const { movements, next } = call.store.index.movements.listPage(after, since, limit)
   return listAnswer(movements, next)
 }
@@ -292,24 +280,13 @@ function list(call: Call, { charges, next }: ChargePage): Answer {
   )
 }
 
-function listAnswer(data: readonly unknown[], next: number | null): Answer {
-  return { status: 200, body: { data, has_more: next !== null, next_cursor: next === null ? null : String(next) } }
-}
-
 function withCharge(call: Call, act: (charge: ChargeRecord) => Answer): Answer {
   const charge = call.store.index.get(call.id)
   return charge ? act(charge) : problem(404, 'not_found', `There is no charge ${call.id}.`)
 }
 
 function withBody<T>(call: Call, schema: z.ZodType<T>, act: (body: T) => Answer): Answer {
-  let value: unknown = {}
-  try {
-    if (call.body.length > 0) value = JSON.parse(call.body.toString('utf8'))
-  } catch {
-    return problem(400, 'invalid_json', 'The body is not valid JSON.')
-  }
-  const parsed = schema.safeParse(value)
-  return parsed.success ? act(parsed.data) : invalid(parsed.error)
+  return parsed(call.body, schema, act)
 }
 
 function withMoney<T extends { readonly currency?: string | undefined }>(
@@ -332,51 +309,4 @@ function settle<T>(call: Call, result: Result<T>, answer: (done: T, call: Call) 
 
 function refusal({ publicUrl }: SandboxParts, { status, charge, ...rest }: Refusal): Answer {
   return { status, body: { ...rest, ...(charge ? { charge: publicCharge(charge, publicUrl) } : {}) } }
-}
-
-function idempotencyKey(call: Call): string | Answer {
-  const key = call.headers['idempotency-key']
-  if (typeof key === 'string' && key.length > 0 && key.length <= 255) return key
-  return problem(400, 'idempotency_key_required', 'An Idempotency-Key header of 1 to 255 characters is required.')
-}
-
-function invalid(error: z.ZodError): Answer {
-  const errors = error.issues.map((issue) => ({ pointer: `/${issue.path.join('/')}`, message: issue.message }))
-  return { status: 400, body: { code: 'validation_failed', message: 'The request is not valid.', errors } }
-}
-
-function problem(status: number, code: string, message: string): Answer {
-  return { status, body: { code, message } }
-}
-
-/** The whole body; null when it is too long. Rejects when the caller leaves before its end. */
-function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    request.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length <= BODY_LIMIT) chunks.push(chunk)
-    })
-    request.on('end', () => resolve(length <= BODY_LIMIT ? Buffer.concat(chunks) : null))
-    request.on('error', reject)
-  })
-}
-
-const HTML_HEADERS = {
-  'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-}
-
-function write(response: ServerResponse, { status, body, html, headers }: Answer): void {
-  const payload = html ?? JSON.stringify(body)
-  const content = html === undefined ? { 'content-type': 'application/json' } : HTML_HEADERS
-  response.writeHead(status, {
-    ...content,
-    'cache-control': 'no-store',
-    'content-length': Buffer.byteLength(payload),
-    ...headers,
-  })
-  response.end(payload)
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -6,16 +7,22 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { createActivities } from '../activities'
 import type { OrderWorkflows } from '../activities/deps'
 import { readSettings, type Settings, SettingsError, warningsOf } from '../config'
+import { applyTracking } from '../db/fulfillment/tracking-apply'
 import { RELAY_PARTITIONS } from '../db/platform/outbox'
 import { createPool, type Pool } from '../db/pool'
 import { createRedis, type Redis } from '../db/redis'
+import { workerVersioning } from '../deployment'
 import { withFaultPoints, withStatementPoints } from '../fault-point'
 import { createLog, type Log } from '../log'
+import { createCarriers, type Carriers } from '../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../providers/payment'
+import { noFraudCheck } from '../providers/fraud'
 import { createSearch, type Search } from '../providers/search'
 import { noTaxProvider } from '../providers/tax'
+import { createWarehouseSystems } from '../providers/warehouse'
 import { connectionOptions, guardConnection } from '../temporal'
 import { SEARCH_ATTRIBUTES, TASK_QUEUES, type TaskQueue } from '../workflows/contract'
+import { readBuildId } from './build-id'
 import { BUNDLE_PATH } from './bundle'
 import type { Consumer } from './consumers/consumer'
 import { fulfillmentConsumer } from './consumers/fulfillment'
@@ -32,6 +39,8 @@ import { watchReconciliation } from './loops/reconciliation'
 import { runRelay } from './loops/relay'
 import { registerSchedules } from './loops/schedules'
 import { runSearchMaintenance } from './loops/search-maintenance'
+import { runTracking } from './loops/tracking'
+import { runVersions } from './loops/versions'
 import { createOrderWorkflows } from './order-workflows'
 import { createWorkerServer } from './server'
 
@@ -59,6 +68,10 @@ async function main(): Promise<void> {
   const providers = createPaymentProviders(settings, (provider, state) =>
     log.warn({ provider, state }, 'the payment provider is left alone, asked again, or refuses our key'),
   )
+  const carriers = createCarriers(settings, (carrier, state) =>
+    log.warn({ carrier, state }, 'the carrier is left alone, asked again, or refuses our key'),
+  )
+  const warehouses = createWarehouseSystems(settings)
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.info({ level, ...pick(meta) }, message)),
   })
@@ -71,18 +84,31 @@ async function main(): Promise<void> {
   const search = createSearch(settings, pool)
   const orders = createOrderWorkflows(temporal)
   const activities = withFaultPoints(
-    createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
+    createActivities({
+      settings,
+      pool,
+      redis,
+      providers,
+      carriers,
+      warehouses,
+      tax: noTaxProvider,
+      fraud: noFraudCheck,
+      search,
+      orders,
+    }),
     settings.FAULT_DIR,
     (activity) => activity,
   )
   for (const warning of warningsOf(settings)) log.warn(warning)
   const workers = await Promise.all(queues.map((queue) => createWorker(queue, { connection, settings, activities })))
-  const server = createWorkerServer({ pool, workers, providers, settings })
+  const server = createWorkerServer({ pool, workers, providers, carriers, settings })
   await listen(server, settings)
 
   const stopping = new AbortController()
+  // Every loop listens for the end.
+  setMaxListeners(0, stopping.signal)
   const loops = queues.includes('platform')
-    ? startLoops({ settings, pool, redis, providers, temporal, search, orders, log }, stopping.signal)
+    ? startLoops({ settings, pool, redis, providers, carriers, temporal, search, orders, log }, stopping.signal)
     : []
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -91,13 +117,13 @@ async function main(): Promise<void> {
       for (const worker of workers) worker.shutdown()
     })
   }
-  log.info({ queues, address: server.address() }, 'working')
+  log.info({ queues, build: readBuildId(settings), address: server.address() }, 'working')
   await Promise.all(workers.map((worker) => worker.run()))
   stopping.abort()
   await Promise.all(loops)
   server.close()
   redis.disconnect()
-  await Promise.allSettled([providers.close(), search.close()])
+  await Promise.allSettled([providers.close(), carriers.close(), warehouses.close(), search.close()])
   await pool.end().catch(() => undefined)
   await connection.close()
   log.info('stopped')
@@ -115,6 +141,7 @@ function createWorker(queue: TaskQueue, { connection, settings, activities }: Wo
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: TASK_QUEUES[queue],
     workflowBundle: { codePath: BUNDLE_PATH },
+    workerDeploymentOptions: workerVersioning(readBuildId(settings)),
     activities,
     stickyQueueScheduleToStartTimeout: '2s',
     shutdownGraceTime: GRACE,
@@ -129,6 +156,7 @@ interface LoopDeps {
   readonly pool: Pool
   readonly redis: Redis
   readonly providers: PaymentProviders
+  readonly carriers: Carriers
   readonly temporal: Client
   readonly search: Search
   readonly orders: OrderWorkflows
@@ -140,13 +168,14 @@ const CACHED_WORKFLOWS: Partial<Record<TaskQueue, number>> = { fulfillment: 20 }
 
 /** What runs beside the workflows until `signal` is aborted. Any number of processes may do so at a time. */
 function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
-  const { settings, pool, redis, providers, temporal, search, orders, log } = deps
+  const { settings, pool, redis, providers, carriers, temporal, search, orders, log } = deps
   const consumers = createConsumers(deps)
   return [
     ...Array.from({ length: RELAY_PARTITIONS }, (_, partition) =>
       runRelay({ settings, consumers, log }, partition, signal),
     ),
     runInbox({ settings, pool, providers, temporal, orders, log }, signal),
+    runTracking({ settings, pool, carriers, orders, log, apply: applyTracking }, signal),
     runExpiry({ temporal, pool, log }, signal),
     runImports({ pool, temporal, log }, signal),
     ...search.engines.flatMap((engine) => [
@@ -164,17 +193,21 @@ function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {
     registerSchedules({ temporal, log }, signal),
     runKeys({ providers }, signal),
     watchReconciliation({ pool, log }, signal),
+    runVersions(
+      { temporal, pool, log, buildId: readBuildId(settings), attentionSeconds: settings.ATTENTION_AFTER_SECONDS },
+      signal,
+    ),
   ]
 }
 
 /** Those that need Postgres alone come first: one that waits for something that is away delays those behind it. */
-function createConsumers({ settings, pool, redis, search, orders }: LoopDeps): Consumer[] {
+function createConsumers({ settings, pool, redis, search, orders, log }: LoopDeps): Consumer[] {
   const engines = search.engines.map(({ name }) => name)
   return [
     searchConsumer(pool, engines),
     pageConsumer({ pool, redis }),
     streamConsumer(redis),
-    fulfillmentConsumer(pool, orders),
+    fulfillmentConsumer(pool, orders, log),
   ].map((consumer) => withFaultPoints(consumer, settings.FAULT_DIR, (call) => `${consumer.name}.${call}`))
 }
 

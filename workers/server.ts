@@ -3,18 +3,22 @@ import type { Worker } from '@temporalio/worker'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Settings } from '../config'
 import type { Pool } from '../db/pool'
+import type { Carriers } from '../providers/carrier'
 import type { PaymentProviders } from '../providers/payment'
+import { unmatchedTracking } from './metrics'
 
 interface WorkerServerDeps {
   readonly pool: Pool
   readonly workers: readonly Worker[]
   readonly providers: Pick<PaymentProviders, 'states'>
+  readonly carriers: Pick<Carriers, 'states'>
   readonly settings: Settings
 }
 
 /** `/livez`, `/readyz` and `/metrics` of a worker process. Ready: every queue is polled and Postgres answers. */
-export function createWorkerServer({ pool, workers, providers }: WorkerServerDeps): Server {
-  const registry = createRegistry({ pool, workers, providers })
+export function createWorkerServer(deps: WorkerServerDeps): Server {
+  const { pool, workers } = deps
+  const registry = createRegistry(deps)
   return createServer((request, response) => {
     const answer = async (): Promise<void> => {
       const path = request.url?.split('?')[0]
@@ -42,7 +46,7 @@ async function isReady({ pool, workers }: Pick<WorkerServerDeps, 'pool' | 'worke
   )
 }
 
-function createRegistry({ pool, workers, providers }: Omit<WorkerServerDeps, 'settings'>): Registry {
+function createRegistry({ pool, workers, providers, carriers }: WorkerServerDeps): Registry {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'holdfast_' })
@@ -55,6 +59,16 @@ function createRegistry({ pool, workers, providers }: Omit<WorkerServerDeps, 'se
       for (const [provider, state] of providers.states()) this.set({ provider }, state === 'closed' ? 1 : 0)
     },
   })
+  new Gauge({
+    name: 'holdfast_carrier_up',
+    help: '1: the carrier is asked. 0: it did not answer, and is left alone for a moment, or it refuses our key.',
+    labelNames: ['carrier'] as const,
+    registers,
+    collect() {
+      for (const [carrier, state] of carriers.states()) this.set({ carrier }, state === 'closed' ? 1 : 0)
+    },
+  })
+  registry.registerMetric(unmatchedTracking)
   new Gauge({
     name: 'holdfast_worker_tasks',
     help: 'Tasks in hand, by task queue and kind.',

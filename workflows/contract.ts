@@ -77,7 +77,7 @@ export const cancelSignal = defineSignal('cancel')
 /** The provider has news of an attempt: look it up. */
 export const providerNewsSignal = defineSignal<[{ readonly paymentId: PaymentId }]>('providerNews')
 
-/** Something is to be done with the order's money, or a provider has news of it: read the rows. */
+/** Something is to be done with the order's goods or money, or a provider has news of it: read the rows. */
 export const paymentWorkSignal = defineSignal('paymentWork')
 
 /** What a repair update takes: one JSON object, since the Web UI sends just one. */
@@ -96,12 +96,16 @@ export const retryStepUpdate = defineUpdate<void, [Repair]>('retryStep')
 export const resolveStepUpdate = defineUpdate<void, [Repair]>('resolveStep')
 export const retryPaymentUpdate = defineUpdate<void, [Repair]>('retryPayment')
 export const forceCancelUpdate = defineUpdate<void, [Repair]>('forceCancel')
+export const rerouteUpdate = defineUpdate<void, [Repair]>('reroute')
+export const cancelShipmentUpdate = defineUpdate<void, [Repair]>('cancelShipment')
 
 export const REPAIR_UPDATES = {
   retryStep: retryStepUpdate,
   resolveStep: resolveStepUpdate,
   retryPayment: retryPaymentUpdate,
   forceCancel: forceCancelUpdate,
+  reroute: rerouteUpdate,
+  cancelShipment: cancelShipmentUpdate,
 } as const
 export type RepairAction = keyof typeof REPAIR_UPDATES
 
@@ -148,7 +152,7 @@ export function fulfillmentStart(orderId: OrderId) {
     taskQueue: TASK_QUEUES.fulfillment,
     args: [{ orderId }] as [FulfillmentInput],
     workflowTaskTimeout: '5s',
-    staticSummary: `Money of the confirmed order ${orderId}`,
+    staticSummary: `Goods and money of the confirmed order ${orderId}`,
   } as const
 }
 
@@ -247,6 +251,13 @@ export const ORDER_ACTIVITIES = [
   'decideRefund',
   'settleElsewhere',
   'closeDispute',
+  'advanceGoods',
+  'buyLabel',
+  'voidLabel',
+  'tellWarehouse',
+  'decideLabel',
+  'decideParcel',
+  'skipMessage',
   'openCase',
   'closeCase',
   'recordRepair',

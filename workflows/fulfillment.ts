@@ -1,34 +1,260 @@
-import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow'
-import type { FulfillmentInput } from './contract'
+import {
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  isCancellation,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { ParcelDecision } from '../activities/fulfillment/goods'
+import type { FulfillmentItem } from '../domain/fulfillment/work'
+import type { LabelId } from '../domain/ids'
+import { type FulfillmentInput, paymentWorkSignal } from './contract'
+import type { DecidedEnd, Intervention as Supervisor } from './intervention'
 import { Intervention } from './intervention'
 import { MoneyWorker } from './payment'
+import {
+  advanceGoods,
+  buyLabel,
+  decideLabel,
+  decideParcel,
+  outsideOnce,
+  skipMessage,
+  tellWarehouse,
+  untilSo,
+  voidLabel,
+} from './proxies'
+import { type AtWork, SideWork } from './side-work'
 
 /**
- * A confirmed order: its money belongs to this workflow alone. It carries out what staff and customers ask for (rows, and a
- * signal), and what the provider tells; in between it waits at no cost. It ends with the order, once all of its money is where
- * it belongs.
+ * A confirmed order: its goods and its money belong to this workflow alone. It leads both from rows: what staff, customers,
+ * warehouses, carriers and providers want or tell is written there, and a signal says so; in between it waits at no cost. It ends
+ * with the order, once all of its money is where it belongs, and no label is left that nobody uses.
  */
 export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> {
   const intervention = new Intervention(orderId)
-  const worker = new MoneyWorker(intervention, { orderId, paymentId: null })
+  const money = new MoneyWorker(intervention, { orderId, paymentId: null })
+  const goods = new GoodsWorker(intervention, { orderId }, () => money.readAgain())
+  setHandler(
+    paymentWorkSignal,
+    () => {
+      money.readAgain()
+      goods.readAgain()
+    },
+    { description: 'Something is to be done with the goods or the money of the order: read the rows.' },
+  )
   for (;;) {
-    await worker.work()
-    if (worker.isIdle && worker.isOver) break
-    // What waits for a person or for the provider is taken up again from the rows: its case stays the same.
-    if (workflowInfo().continueAsNewSuggested && worker.isAtRest) {
+    await lead(money, goods)
+    if (money.isIdle && goods.isIdle && money.isOver && goods.isOver) break
+    // What waits for a person, a provider or a carrier is taken up again from the rows: its case stays the same.
+    if (workflowInfo().continueAsNewSuggested && money.isAtRest && goods.isAtRest) {
       await condition(allHandlersFinished)
       await continueAsNew<typeof fulfillment>({ orderId })
     }
-    intervention.showWaiting('the next thing to do with the money of this order.', 'The order is paid and confirmed.')
-    await nextWork(worker)
+    intervention.showWaiting(goods.waitsFor, 'The order is paid and confirmed.')
+    await nextWork(money, goods)
   }
-  intervention.show('The order is over, and all of its money is where it belongs.')
+  intervention.show('The order is over, and all of its goods and its money are where they belong.')
   await condition(allHandlersFinished)
 }
 
-/** Ends when there is something to do: somebody says so, or an authorization is about to end. */
-async function nextWork(worker: MoneyWorker): Promise<void> {
-  if (worker.renewAt === null) return condition(() => worker.mustWork)
-  const waitMs = Math.max(1_000, worker.renewAt - Date.now())
-  if (!(await condition(() => worker.mustWork, waitMs))) worker.readAgain()
+/** Money first, for a parcel may wait for it; and again whenever the goods claim some. */
+async function lead(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
+  while (money.mustWork || goods.mustWork) {
+    await money.work()
+    goods.follow(money.moves)
+    await goods.work()
+    if (goods.isOver !== money.isOver && goods.isIdle) money.readAgain()
+  }
+}
+
+/** Ends when there is something to do: somebody says so, an authorization is about to end, or something is due. */
+async function nextWork(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
+  const mustWork = (): boolean => money.mustWork || goods.mustWork
+  const times = [money.renewAt, goods.lookAt].filter((at) => at !== null)
+  if (times.length === 0) return void (await untilSo(mustWork))
+  const waitMs = Math.max(1_000, Math.min(...times) - Date.now())
+  if (await untilSo(mustWork, waitMs)) return
+  money.readAgain()
+  goods.readAgain()
+}
+
+/** Carries out what the rows of an order's goods ask for, and asks carriers and people beside. */
+class GoodsWorker {
+  /** Nothing is sent any more. */
+  isOver = false
+  /** When something is due, in milliseconds since the epoch; null: when told. */
+  lookAt: number | null = null
+  waitsFor = 'what there is to do to be read.'
+  private readonly intervention: Supervisor
+  private readonly input: FulfillmentInput
+  private readonly beside: SideWork<FulfillmentItem>
+  private readonly onMoney: () => void
+  private mustRead = true
+  /** How often the order's money had moved when it was looked at last. */
+  private moves = 0
+
+  /** @param onMoney hears when the order's money has something to do */
+  constructor(intervention: Supervisor, input: FulfillmentInput, onMoney: () => void) {
+    this.intervention = intervention
+    this.input = input
+    this.onMoney = onMoney
+    this.beside = new SideWork<FulfillmentItem>(isSame, () => this.readAgain())
+  }
+
+  get mustWork(): boolean {
+    return this.mustRead || this.beside.hasFailed
+  }
+
+  get isIdle(): boolean {
+    return this.beside.isEmpty && !this.mustWork
+  }
+
+  get isAtRest(): boolean {
+    return this.beside.isAtRest
+  }
+
+  readAgain(): void {
+    this.mustRead = true
+  }
+
+  /** Looks again when money has moved since the last time, beside the rest perhaps: a parcel may wait for it. */
+  follow(moves: number): void {
+    if (moves !== this.moves) this.mustRead = true
+    this.moves = moves
+  }
+
+  /** Works until nothing is left that can be done now. */
+  async work(): Promise<void> {
+    while (this.mustWork) {
+      this.beside.throwFailure()
+      this.mustRead = false
+      const work = await this.intervention.run(advanceGoods, this.input, { object: null })
+      this.isOver = work.isOver
+      this.lookAt = work.lookAt
+      this.waitsFor = work.waitsFor
+      if (work.hasClaimedMoney) this.onMoney()
+      this.beside.keepOnly(work.items)
+      for (const item of work.items) if (!this.beside.find(item)) await this.takeUp(item)
+    }
+  }
+
+  private async takeUp(item: FulfillmentItem): Promise<void> {
+    if (isOutside(item)) {
+      if (await succeeds(item)) this.mustRead = true
+      else this.beside.put(item, (atWork) => this.askOutside(item, atWork))
+    } else this.beside.put(item, (atWork) => this.askPerson(item, atWork))
+  }
+
+  /** A carrier, or a warehouse's own system: tried without end; a person is asked when that takes long. */
+  private async askOutside(item: OfOutside, atWork: AtWork<FulfillmentItem>): Promise<void> {
+    const about = {
+      code: 'fulfillment_stalled',
+      object: item.object,
+      waitsFor: waitsFor(item),
+      patienceMs: this.intervention.patienceMs,
+      isOver: this.isOver,
+      isBeside: true,
+      task: atWork,
+    } as const
+    if (item.kind === 'tell') {
+      const input = { messageId: item.object }
+      const end = await this.intervention.ask(tellWarehouse, input, about, () => atWork.isGone)
+      if (end.by === 'resolved')
+        await this.intervention.run(skipMessage, input, { object: item.object, isBeside: true })
+      return
+    }
+    const step = item.kind === 'buy' ? buyLabel : voidLabel
+    const end = await this.intervention.ask(step, { labelId: item.object }, about, () => atWork.isGone)
+    if (end.by === 'resolved') await this.decideLabel(item.object, 'leave')
+  }
+
+  private async askPerson(item: OfPerson, atWork: AtWork<FulfillmentItem>): Promise<void> {
+    const end = await this.intervention.askPerson(
+      {
+        step: item.kind === 'parcel' ? 'decideParcel' : item.status === 'refused' ? 'buyLabel' : 'voidLabel',
+        code: 'fulfillment_stalled',
+        object: item.object,
+        waitsFor: `somebody to decide: ${inWords(item)}`,
+        ...(item.kind === 'label' && { detail: `The carrier says \`${item.code}\`.` }),
+        ...(item.kind === 'parcel' && item.trouble !== null && { detail: `The warehouse: \`${item.trouble}\`.` }),
+        isOver: this.isOver,
+        isBeside: true,
+        task: atWork,
+      },
+      () => atWork.isGone,
+    )
+    if (end.by === 'interrupted' || end.by === 'forced') return
+    if (item.kind === 'label') return this.decideLabel(item.object, end.by === 'retry' ? 'retry' : 'leave')
+    const input = { ...this.input, shipmentId: item.object, decision: decisionOf(end) }
+    await this.intervention.run(decideParcel, input, { object: item.object, isBeside: true })
+    // What was authorized for cancelled units is let go.
+    if (input.decision === 'cancel') this.onMoney()
+  }
+
+  private decideLabel(labelId: LabelId, decision: 'retry' | 'leave'): Promise<void> {
+    return this.intervention.run(decideLabel, { labelId, decision }, { object: labelId, isBeside: true })
+  }
+}
+
+type OfOutside = Extract<FulfillmentItem, { kind: 'buy' | 'void' | 'tell' }>
+type OfPerson = Exclude<FulfillmentItem, OfOutside>
+
+function isOutside(item: FulfillmentItem): item is OfOutside {
+  return item.kind === 'buy' || item.kind === 'void' || item.kind === 'tell'
+}
+
+/** True when both are about the same thing in the same state. */
+function isSame(one: FulfillmentItem, other: FulfillmentItem): boolean {
+  return one.kind === other.kind && one.object === other.object && stateOf(one) === stateOf(other)
+}
+
+function stateOf(item: FulfillmentItem): string {
+  if (isOutside(item)) return ''
+  // What its warehouse did stays what a person has to look at, wherever the parcel is meanwhile.
+  return item.kind === 'parcel' ? (item.trouble ?? item.status) : item.status
+}
+
+function inWords(item: OfPerson): string {
+  if (item.kind === 'label')
+    return item.status === 'refused'
+      ? `the carrier refuses to sell label \`${item.object}\` of shipment \`${item.shipmentId}\``
+      : `the carrier refuses to take label \`${item.object}\` back, which nobody uses`
+  const parcel = `shipment \`${item.object}\``
+  if (item.trouble === 'left') return `${parcel} has left its warehouse, which was not told to let it leave`
+  if (item.trouble === 'refused') return `the warehouse refuses to do what it was told about ${parcel}`
+  if (item.status === 'lost') return `the carrier has lost ${parcel}`
+  if (item.status === 'returned') return `${parcel} came back`
+  return item.status === 'shipped'
+    ? `${parcel} has not arrived, and its carrier says nothing`
+    : `the warehouse has not moved ${parcel} on for days`
+}
+
+function decisionOf(end: { readonly by: 'retry' } | DecidedEnd): ParcelDecision {
+  if (end.by === 'rerouted') return 'reroute'
+  if (end.by === 'parcelCancelled') return 'cancel'
+  return end.by === 'retry' ? 'wait' : 'settled'
+}
+
+function waitsFor(item: OfOutside): string {
+  switch (item.kind) {
+    case 'buy':
+      return `the carrier to sell label \`${item.object}\` of shipment \`${item.shipmentId}\``
+    case 'void':
+      return `the carrier to take label \`${item.object}\` back, which nobody uses`
+    case 'tell':
+      return `the warehouse's own system to take its message \`${item.message}\` about shipment \`${item.shipmentId}\``
+  }
+}
+
+async function succeeds(item: OfOutside): Promise<boolean> {
+  try {
+    if (item.kind === 'tell') await outsideOnce.tellWarehouse({ messageId: item.object })
+    else if (item.kind === 'buy') await outsideOnce.buyLabel({ labelId: item.object })
+    else await outsideOnce.voidLabel({ labelId: item.object })
+    return true
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    return false
+  }
 }

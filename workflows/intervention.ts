@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common'
 import {
   CancellationScope,
-  condition,
   currentUpdateInfo,
   isCancellation,
   setCurrentDetails,
@@ -22,7 +21,7 @@ import {
 import { isId, type OrderId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
-import { closeCase, openCase, type OrderStep, type OwnStep, recordRepair } from './proxies'
+import { closeCase, openCase, type OrderStep, type OwnStep, recordRepair, untilSo } from './proxies'
 
 /** A step that must succeed, or wait for a person. */
 export interface SupervisedStep {
@@ -58,9 +57,11 @@ export type StepEnd<T> =
   | { readonly by: 'done'; readonly result: T }
   | { readonly by: 'resolved'; readonly outcome: 'done' | 'not_done' }
   | { readonly by: 'forced' }
+  | { readonly by: 'rerouted' }
+  | { readonly by: 'parcelCancelled' }
   | { readonly by: 'interrupted' }
 
-type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
+export type DecidedEnd = Exclude<StepEnd<unknown>, { by: 'done' }>
 
 interface GivenRepair {
   /** Of the update that brought it. */
@@ -173,7 +174,7 @@ export class Intervention {
     try {
       tell(atWork, { isEnding: false })
       await this.open(atWork)
-      await condition(() => atWork.repairs.length > 0 || interrupted())
+      await untilSo(() => atWork.repairs.length > 0 || interrupted())
       tell(atWork, { isEnding: true })
       if (atWork.repairs.length === 0) return { by: 'interrupted' }
       return (await this.decided(atWork)) ?? { by: 'retry' }
@@ -196,7 +197,7 @@ export class Intervention {
   private async begin(step: SupervisedStep): Promise<StepAtWork> {
     const isAtWork = (): boolean =>
       this.atWork.some(({ step: other }) => other.step === step.step && other.object === step.object)
-    if (isAtWork()) await condition(() => !isAtWork())
+    if (isAtWork()) await untilSo(() => !isAtWork())
     const atWork = { step, since: Date.now(), caseSince: null, repairs: [], retryNow: false, retriedNow: 0 }
     this.atWork.push(atWork)
     if (step.isBeside) this.render()
@@ -236,10 +237,10 @@ export class Intervention {
     const ready = (): boolean => attempt.done !== null || atWork.repairs.length > 0 || atWork.retryNow || interrupted()
     if (atWork.caseSince === null) {
       const patienceMs = Math.max(1, atWork.step.patienceMs - (Date.now() - atWork.since))
-      await condition(() => ready() || attempt.failed, patienceMs)
+      await untilSo(() => ready() || attempt.failed, patienceMs)
       if (!ready()) await this.open(atWork)
     }
-    await condition(ready)
+    await untilSo(ready)
     tell(atWork, { isEnding: true })
     // Nobody waits for the end of what is cancelled: a replay has it come together with other ends, and not before them.
     scope.cancel()
@@ -293,6 +294,8 @@ export class Intervention {
     await this.record(given)
     const { action, repair } = given
     if (action === 'forceCancel') return { by: 'forced' }
+    if (action === 'reroute') return { by: 'rerouted' }
+    if (action === 'cancelShipment') return { by: 'parcelCancelled' }
     if (action === 'resolveStep' && repair.outcome) return { by: 'resolved', outcome: repair.outcome }
     return null
   }
@@ -426,6 +429,7 @@ export function formatTime(time: number): string {
 
 const MEANWHILE: Partial<Record<AttentionCase, string>> = {
   amount_mismatch: 'When nobody does before the hold ends, the order is cancelled, and the charge too.',
+  fulfillment_stalled: 'The case closes by itself when it is done, or the parcel is moved on.',
   capture_refused: 'Nothing is tried meanwhile.',
   refund_refused: 'Nothing is tried meanwhile.',
   authorization_expiring: 'When nobody does, the right to take the rest of the money ends.',
@@ -437,6 +441,8 @@ const REPAIR_DESCRIPTIONS: Readonly<Record<RepairAction, string>> = {
   resolveStep: 'Say what you found out: "done" when its effect has happened, "not_done" when it has not.',
   retryPayment: 'Ask the provider again now.',
   forceCancel: 'Cancel the order now; its money is settled afterwards.',
+  reroute: 'Send the units from another warehouse; those of a lost or returned parcel once more.',
+  cancelShipment: 'Do not send the parcel: its units are cancelled, and what they cost goes back.',
 }
 
 const REPAIR_FIELDS: ReadonlySet<string> = new Set(['step', 'object', 'outcome', 'reason_code', 'by'])

@@ -1,14 +1,15 @@
-import { condition, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow'
+import { isCancellation, setHandler, workflowInfo } from '@temporalio/workflow'
 import type { PaymentWorkToDo } from '../activities/payment/work'
 import type { OrderId, PaymentId } from '../domain/ids'
 import { formatMajor } from '../domain/money'
 import type { WorkItem } from '../domain/payment/work'
 import { paymentWorkSignal, providerNewsSignal } from './contract'
-import type { Intervention, StepEnd, SupervisedStep, SupervisedTask } from './intervention'
+import type { Intervention, StepEnd, SupervisedStep } from './intervention'
 import {
   capturePayment,
   closeDispute,
   decideCapture,
+  decideParcel,
   decideRefund,
   letLapse,
   moveOnce,
@@ -20,7 +21,9 @@ import {
   renewPayment,
   settleElsewhere,
   skipNews,
+  untilSo,
 } from './proxies'
+import { type AtWork as SideTask, SideWork } from './side-work'
 
 /** Whose money: of the payments that pay for the order, or of another one of its payments. */
 export interface MoneyScope {
@@ -34,14 +37,7 @@ const GIVE_BACK_PATIENCE_MS = 55_000
 const FIRST_LOOK_MS = 10_000
 const LOOK_AGAIN_MS_MAX = 6 * 3_600_000
 
-/** What goes on beside the rest. */
-interface AtWork<T extends WorkItem = WorkItem> extends SupervisedTask {
-  readonly task: T
-  /** The rows do not ask for it any more: something else has brought it on. */
-  isGone: boolean
-  /** There is newer news of the payment than what is being looked up. */
-  hasNews: boolean
-}
+type AtWork<T extends WorkItem = WorkItem> = SideTask<T>
 
 /**
  * Carries out what the rows of an order's money ask for: releases, captures, refunds, one after another. What does not come
@@ -55,15 +51,23 @@ export class MoneyWorker {
   renewAt: number | null = null
   private readonly intervention: Intervention
   private readonly scope: MoneyScope
-  private readonly beside: AtWork[] = []
+  private readonly beside: SideWork<WorkItem>
+  /** How often something came to its end: whoever waits for money looks again then. */
+  moves = 0
   /** The rows are to be read (again). */
   private mustRead = true
   private readonly news = new Set<PaymentId>()
-  private failure: unknown = null
+  /** Of these there is newer news than what is being looked up. */
+  private readonly newerNews = new Set<PaymentId>()
 
   constructor(intervention: Intervention, scope: MoneyScope) {
     this.intervention = intervention
     this.scope = scope
+    this.beside = new SideWork<WorkItem>(isSame, ({ task }) => {
+      this.mustRead = true
+      this.moves++
+      if (task.kind === 'news' && this.newerNews.delete(task.paymentId)) this.news.add(task.paymentId)
+    })
     setHandler(paymentWorkSignal, () => this.readAgain(), {
       description: 'Something is to be done with the money of the order: read the rows.',
     })
@@ -73,18 +77,18 @@ export class MoneyWorker {
   }
 
   get mustWork(): boolean {
-    return this.mustRead || this.news.size > 0 || this.failure !== null
+    return this.mustRead || this.news.size > 0 || this.beside.hasFailed
   }
 
   /** Nothing is left to do. */
   get isIdle(): boolean {
-    return this.beside.length === 0 && !this.mustWork
+    return this.beside.isEmpty && !this.mustWork
   }
 
   /** Works until nothing is left to do. False when the history has grown long before: what is left is for another run. */
   async finish(): Promise<boolean> {
     while (!this.isIdle) {
-      await condition(() => this.mustWork)
+      await untilSo(() => this.mustWork)
       await this.work()
       if (workflowInfo().continueAsNewSuggested && this.isAtRest) return this.isIdle
     }
@@ -96,13 +100,13 @@ export class MoneyWorker {
    * accepted, of what a person decided, or of a case to be closed. Whatever ends makes the workflow go on and ask this again.
    */
   get isAtRest(): boolean {
-    return !this.intervention.hasRepairs && this.beside.every(({ isGone, isEnding }) => !isGone && !isEnding)
+    return !this.intervention.hasRepairs && this.beside.isAtRest
   }
 
   /** Does what can be done now, and leaves the rest at work beside. */
   async work(): Promise<void> {
     while (this.mustWork) {
-      if (this.failure !== null) throw this.failure
+      this.beside.throwFailure()
       for (const paymentId of this.news) await this.lookUp(paymentId)
       this.mustRead = false
       const work = await this.intervention.run(readPaymentWork, this.scope, { object: this.scope.paymentId })
@@ -110,9 +114,8 @@ export class MoneyWorker {
       this.isOver = work.isOver
       this.renewAt = work.renewInMs !== null && work.renewInMs > 0 ? Date.now() + work.renewInMs : null
       this.intervention.setAmount({ amount: work.total, currency: work.currency })
-      for (const atWork of this.beside)
-        if (atWork.task.kind !== 'news') atWork.isGone ||= !work.items.some((item) => isSame(item, atWork.task))
-      for (const item of work.items) if (!this.isBeside(item)) await this.takeUp(item, work)
+      this.beside.keepOnly(work.items, ({ kind }) => kind === 'news')
+      for (const item of work.items) if (!this.beside.find(item)) await this.takeUp(item, work)
     }
   }
 
@@ -130,40 +133,24 @@ export class MoneyWorker {
   private async lookUp(paymentId: PaymentId): Promise<void> {
     this.news.delete(paymentId)
     const task = { kind: 'news', object: paymentId, paymentId } as const
-    const beside = this.beside.find((atWork) => isSame(task, atWork.task))
-    if (beside) {
+    if (this.beside.find(task)) {
       // What is being asked may be answered from before the news.
-      beside.hasNews = true
+      this.newerNews.add(paymentId)
       return
     }
+    this.moves++
     if (await succeeds(() => moveOnce.refreshPayment({ paymentId }))) return
-    this.putBeside(task, (atWork) => this.refresh(paymentId, atWork))
+    this.beside.put(task, (atWork) => this.refresh(paymentId, atWork))
   }
 
   private async takeUp(item: WorkItem, work: PaymentWorkToDo): Promise<void> {
     if (item.kind === 'news') {
       await this.lookUp(item.paymentId)
       this.mustRead = true
-    } else if (isMove(item) && (await succeeds(() => doOnce(item)))) this.mustRead = true
-    else this.putBeside(item, (atWork) => this.goOn(atWork, work))
-  }
-
-  private putBeside<T extends WorkItem>(task: T, run: (atWork: AtWork<T>) => Promise<void>): void {
-    const atWork: AtWork<T> = { task, isGone: false, isEnding: false, hasNews: false }
-    this.beside.push(atWork)
-    void run(atWork)
-      .catch((error: unknown) => {
-        this.failure = error
-      })
-      .finally(() => {
-        this.beside.splice(this.beside.indexOf(atWork), 1)
-        this.mustRead = true
-        if (atWork.hasNews) this.news.add(task.paymentId)
-      })
-  }
-
-  private isBeside(task: WorkItem): boolean {
-    return this.beside.some((atWork) => isSame(task, atWork.task))
+    } else if (isMove(item) && (await succeeds(() => doOnce(item)))) {
+      this.mustRead = true
+      this.moves++
+    } else this.beside.put(item, (atWork) => this.goOn(atWork, work))
   }
 
   private goOn(atWork: AtWork<Exclude<WorkItem, News>>, work: PaymentWorkToDo): Promise<void> {
@@ -224,6 +211,10 @@ export class MoneyWorker {
     if (isCapture) {
       const decision = end.by === 'retry' ? 'retry' : 'leave'
       await this.run(decideCapture, { captureId: task.object, decision }, task)
+      if (end.by === 'parcelCancelled' && task.kind === 'capture' && task.shipmentId !== null) {
+        const { orderId } = this.scope
+        await this.run(decideParcel, { orderId, shipmentId: task.shipmentId, decision: 'cancel' }, task)
+      }
       if (isDone) await this.refresh(task.paymentId)
     } else {
       const decision = end.by === 'retry' ? 'retry' : isDone ? 'elsewhere' : 'leave'
@@ -290,7 +281,7 @@ export class MoneyWorker {
       !atWork.isGone && timeToDecide(refund) > 0;
       wait = Math.min(wait * 2, LOOK_AGAIN_MS_MAX)
     ) {
-      if (await condition(() => atWork.isGone, Math.min(wait, timeToDecide(refund)))) return
+      if (await untilSo(() => atWork.isGone, Math.min(wait, timeToDecide(refund)))) return
       if (!(await succeeds(() => doOnce(refund)))) await this.tryOn(refund, atWork, work)
       atWork.isEnding = false
       this.mustRead = true
@@ -326,7 +317,7 @@ export class MoneyWorker {
 
   /** A look-up that fails is none: a person is asked already. */
   private async lookRarely(refund: Refund, isOver: () => boolean): Promise<void> {
-    while (!(await condition(isOver, LOOK_AGAIN_MS_MAX))) {
+    while (!(await untilSo(isOver, LOOK_AGAIN_MS_MAX))) {
       await succeeds(() => doOnce(refund))
       this.mustRead = true
     }

@@ -1,14 +1,18 @@
 import {
   ActivityCancellationType,
   type ActivityOptions,
+  CancellationScope,
+  condition,
   isCancellation,
   type LocalActivityOptions,
   proxyActivities,
   proxyLocalActivities,
+  sleep,
 } from '@temporalio/workflow'
 import type { AuditActivities } from '../activities/support/audit'
 import type { CheckoutActivities } from '../activities/checkout/checkout'
 import type { ExpiryActivities } from '../activities/checkout/expiry'
+import type { FulfillmentActivities } from '../activities/fulfillment'
 import type { ImportActivities } from '../activities/import'
 import type { PaymentActivities } from '../activities/payment'
 import type { ReconciliationActivities } from '../activities/payment/reconciliation'
@@ -45,11 +49,46 @@ function inTurn<Activities extends object>(activities: Activities): Activities {
       const activity = Reflect.get(activities, name) as (input: unknown) => Promise<unknown>
       return (input: unknown) => {
         const run = last.then(() => activity(input))
-        last = run.catch(() => undefined)
+        underWay++
+        last = run.then(ended, ended)
         return run
       }
     },
   })
+}
+
+/** How many local activities were called and have not ended. */
+let underWay = 0
+const ended = (): void => {
+  underWay--
+}
+
+/**
+ * Waits until `isSo`; false: the time was over first. Goes on only while no local activity is under way: what comes while one
+ * is (a signal, a timer, the end of another activity) comes before its end, but when the history is replayed together with it.
+ * What both of them set off would happen in another order then.
+ */
+export async function untilSo(isSo: () => boolean, withinMs?: number): Promise<boolean> {
+  const timer = new CancellationScope()
+  let isOver = false
+  if (withinMs !== undefined)
+    void timer
+      .run(() => sleep(withinMs))
+      .then(
+        () => {
+          isOver = true
+        },
+        () => undefined,
+      )
+  let isAsked = false
+  await condition(() => {
+    // The first time it is asked at once, in the middle of what goes on.
+    const answer = isAsked && underWay === 0 && (isSo() || isOver)
+    isAsked = true
+    return answer
+  })
+  timer.cancel()
+  return isSo()
 }
 
 const PATIENT: ActivityOptions = {
@@ -66,7 +105,7 @@ const LONG: ActivityOptions = {
   retry: { initialInterval: '1s', backoffCoefficient: 1, maximumInterval: '1s' },
 }
 
-type OrderActivities = CheckoutActivities & PaymentActivities & SupportActivities
+type OrderActivities = CheckoutActivities & PaymentActivities & FulfillmentActivities & SupportActivities
 
 /** A step that is tried without end, in an activity of its own, which support sees pending with its summary. */
 export interface OrderStep<Input, Result> {
@@ -159,6 +198,27 @@ export const closeDispute = ownStep(
   doing('Write down that support has dealt with the dispute', 'the end of the dispute to be written down'),
 )
 
+export const advanceGoods = ownStep(
+  'advanceGoods',
+  doing('Do what can be done with the goods of the order', 'the goods of the order to be brought on'),
+)
+export const decideLabel = ownStep(
+  'decideLabel',
+  doing('Write down what support decided about a label', 'the decision about the label to be written down'),
+)
+export const decideParcel = ownStep(
+  'decideParcel',
+  doing('Carry out what support decided about a parcel', 'the decision about the parcel to be carried out'),
+)
+
+export const skipMessage = ownStep(
+  'skipMessage',
+  doing(
+    'Write down that the warehouse knows by other means',
+    'it to be written down that the warehouse knows by other means',
+  ),
+)
+
 /** The first try to charge, or to ask: what it does not learn is unknown, never an error. */
 export const { charge, lookUpCharge } = inTurn(proxyLocalActivities<PaymentActivities>(ONE_TRY))
 export const retryCharge = step(
@@ -182,6 +242,12 @@ export const releasePayment = step('releasePayment', 'Let go of what was authori
 export const renewPayment = step('renewPayment', 'Authorize anew what is due, before the authorization ends')
 export const refreshPayment = step('refreshPayment', 'Ask the payment provider what is new')
 
+/** The first try to ask a carrier for a label, or to tell a warehouse: it fails when they do not answer. */
+export const outsideOnce = inTurn(proxyLocalActivities<FulfillmentActivities>(ONE_TRY))
+export const buyLabel = step('buyLabel', 'Buy the label of a parcel')
+export const voidLabel = step('voidLabel', 'Have the carrier take a label back that nobody uses')
+export const tellWarehouse = step('tellWarehouse', "Tell the warehouse's own system of a shipment")
+
 /**
  * What supervision itself writes. It cannot be supervised: a case about it could not be written either. It is tried without
  * end, and staff find the workflow by `NeedsAttention`, which is set before.
@@ -198,9 +264,10 @@ function unsupervised<N extends keyof SupportActivities>(
   const fast = quick[name] as (input: InputOf<N>) => Promise<void>
   const slow = patient(summary)[name] as (input: InputOf<N>) => Promise<void>
   return (input) =>
-    fast(input).catch((error: unknown) => {
+    fast(input).catch(async (error: unknown) => {
       if (isCancellation(error)) throw error
-      return slow(input)
+      await slow(input)
+      await untilSo(() => true)
     })
 }
 

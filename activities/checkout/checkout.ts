@@ -3,7 +3,7 @@ import type { CartId, OrderId, PaymentId } from '../../domain/ids'
 import { freeUnits, route } from '../../domain/inventory'
 import type { Currency } from '../../domain/money'
 import { type CancelReason, isCompleted } from '../../domain/order'
-import type { PricedLine } from '../../domain/pricing'
+import type { PricedLine } from '../../domain/pricing/price'
 import { dropCart } from '../../db/cart/cache'
 import { readSupply } from '../../db/inventory/reservation'
 import { cancelOrder } from '../../db/order/cancel'
@@ -93,6 +93,7 @@ export function createCheckoutActivities({
       orderId: order.id,
       cartId: order.cartId,
       allocations: routed.allocations,
+      scores: routed.scores,
       lines: lines.map(placedLine),
       totals,
       holdSeconds: seconds,
@@ -108,12 +109,12 @@ export function createCheckoutActivities({
 
   /** The judgement of the order's snapshot by today's catalog, and the stock that it counted. */
   async function judge(order: OrderToPlace) {
-    const { currency, cartId, snapshot, country, shippingMethod, expectedTotal } = order
+    const { currency, cartId, snapshot, country, postalCode, shippingMethod, expectedTotal } = order
     const skus = Object.keys(snapshot)
     const [inputs, supply, rates] = await Promise.all([
       readPriceInputs(pool, { currency, lines: snapshot, cartId }),
       readSupply(pool, skus, cartId),
-      tax.rates({ address: { country, postalCode: null }, skus }),
+      tax.rates({ address: { country, postalCode }, skus }),
     ])
     const judgement = judgeSale({ ...inputs, shippingMethod, tax: rates, free: freeUnits(supply), expectedTotal })
     return { judgement, supply }

@@ -6,6 +6,7 @@ import {
   openCase,
   type SettledCase,
 } from '../../db/support/attention'
+import { listServableBackOrders, serveBackOrders } from '../../db/inventory/back-order'
 import { expireDueHolds } from '../../db/inventory/reservation'
 import { dropCart } from '../../db/cart/cache'
 import { cancelOrder } from '../../db/order/cancel'
@@ -18,6 +19,7 @@ import {
   restart,
 } from '../../db/order/sweep'
 import { holdSeconds, storeSettings } from '../../db/platform/settings'
+import { withTransaction } from '../../db/pool'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import { isOpen as isOrderOpen, isOver as isOrderOver } from '../../domain/order'
 import {
@@ -34,6 +36,7 @@ export type ExpiryActivities = ReturnType<typeof createExpiryActivities>
 const HOLDS_PER_BATCH = 500
 const ORDERS_PER_BATCH = 500
 const CASES_PER_ROUND = 200
+const SKUS_PER_BATCH = 200
 /**
  * How long each part of a round may take. What is left over waits for the next round, which begins where this one ended. All
  * of them together stay below the timeout of the activity.
@@ -68,6 +71,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   async function sweep({ after, ...shard }: SweepInput, signal: AbortSignal): Promise<Swept> {
     const parts = new Parts(shard)
     const holds = await parts.run('expireHolds', () => expireHolds(shard, partOf(signal)))
+    if (shard.shard === 0) await parts.run('serveWaiting', () => serveWaiting(partOf(signal)))
     const looked = await parts.run('lookAfterOrders', () => lookAfterOrders(shard, after, signal))
     const failing = await parts.run('listFailing', () => orders.listFailing())
     if (failing) await parts.run('closeSettledCases', () => closeSettledCases(shard, failing, partOf(signal)))
@@ -122,6 +126,17 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       if (batch.expired < HOLDS_PER_BATCH) return { expired, nextDueMs: batch.nextDueMs }
     } while (!isOver())
     return { expired, nextDueMs: 0 }
+  }
+
+  /**
+   * Keeps stock for the orders that wait for it, where it came free by no receipt, or was too much for one. They are not planned
+   * then, which is work of theirs: whoever looks after orders tells them.
+   */
+  async function serveWaiting(isOver: IsOver): Promise<void> {
+    for (const { warehouseId, skus } of await listServableBackOrders(pool, { limit: SKUS_PER_BATCH })) {
+      if (isOver()) return
+      await withTransaction(pool, (tx) => serveBackOrders(tx, { warehouseId, skus }))
+    }
   }
 
   /**

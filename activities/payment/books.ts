@@ -56,8 +56,9 @@ export async function withMoney<T>(
   return withBooks(pool, orderId, async (books, tx) => {
     const wasDisputed = isDisputed(books)
     const result = await work(books, tx)
-    if (!wasDisputed && isDisputed(books)) await holdOrder(tx, orderId, 'dispute')
-    if (wasDisputed && !isDisputed(books)) await resumeOrder(tx, orderId, 'dispute_over')
+    if (!wasDisputed && isDisputed(books)) await holdOrder(tx, orderId, { cause: 'dispute', reasonCode: 'dispute' })
+    if (wasDisputed && !isDisputed(books))
+      await resumeOrder(tx, orderId, { cause: 'dispute', reasonCode: 'dispute_over' })
     return result
   })
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Cart } from '../../db/cart/cart'
 import { readPriceInputs } from '../../db/pricing'
 import type { Money } from '../../domain/money'
-import { type CartProblem, type Priced, priceCart } from '../../domain/pricing'
+import { type CartProblem, type Priced, priceCart } from '../../domain/pricing/price'
 import type { ApiDeps } from '../deps'
 import { address, currency, idOf, money, orNull, timestamp } from '../http/schemas'
 

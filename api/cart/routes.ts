@@ -22,8 +22,9 @@ import { CART_LINES_MAX, type LineChange, linesInOrder, QUANTITY_MAX, sumLines }
 import { DomainError } from '../../domain/errors'
 import { type CartId, SKU_PATTERN, skuKey } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
-import { SHIPPING_METHODS, shippingOptions } from '../../domain/fulfillment'
+import { SHIPPING_METHODS, shippingOptions } from '../../domain/pricing/shipping'
 import { cartBody, cartJson, presentCart } from './answer'
+import { notServed } from './served'
 import { invalid } from '../http/problem'
 import type { ApiDeps } from '../deps'
 import { type CartCaller, defineRoute, type Route } from '../http/route'
@@ -313,15 +314,8 @@ async function requireCart(db: Db, key: CartKey): Promise<Cart> {
 
 async function requireCountry(country: string, { pool }: ApiDeps): Promise<void> {
   const { countries } = await storeSettings(pool)
-  if (countries.includes(country)) return
-  throw invalid([
-    {
-      in: 'body',
-      pointer: '/shipping_address/country',
-      code: 'country_not_served',
-      message: `We send to ${countries.join(', ')}.`,
-    },
-  ])
+  const errors = notServed(country, countries)
+  if (errors.length > 0) throw invalid(errors)
 }
 
 /** Summed per SKU, so that a line given twice is one. Throws for SKUs that cannot exist and for sums beyond the limits. */

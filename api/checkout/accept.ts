@@ -28,8 +28,9 @@ import {
 import { DomainError } from '../../domain/errors'
 import type { OrderId } from '../../domain/ids'
 import { orderLabel } from '../../domain/order'
-import type { Priced } from '../../domain/pricing'
+import type { Priced } from '../../domain/pricing/price'
 import type { CheckoutLabel } from '../../workflows/contract'
+import { notServed } from '../cart/served'
 import type { ApiDeps } from '../deps'
 import { hashOfJson } from '../http/body'
 import { type FieldError, invalid } from '../http/problem'
@@ -217,12 +218,6 @@ function wrongCurrency(given: string | undefined, expected: string): FieldError[
   if (given === undefined || given === expected) return []
   const message = `The cart is in ${expected}.`
   return [{ in: 'body', pointer: '/expected_total/currency', code: 'wrong_currency', message }]
-}
-
-function notServed(country: string | undefined, countries: readonly string[]): FieldError[] {
-  if (country === undefined || countries.includes(country)) return []
-  const message = `We send to ${countries.join(', ')}.`
-  return [{ in: 'body', pointer: '/shipping_address/country', code: 'not_served', message }]
 }
 
 async function readSale(

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { cancelUnits } from '../../db/order/cancel'
+import { cancelUnits } from '../../db/fulfillment/cancel'
 import type { Order } from '../../db/order/read'
 import { isMoneyAtWork } from '../../db/payment/work'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
-import { type OrderId, skuKey } from '../../domain/ids'
+import { type ApiKeyId, type OrderId, skuKey } from '../../domain/ids'
 import { type CancelReason, isOpen, isOver, orderLabel, type WantedUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { type AnswerOf, defineRoute, type Route } from '../http/route'
@@ -26,7 +26,7 @@ const ANSWERS = {
 } as const
 
 const DESCRIPTION =
-  'Until it has been sent. Its stock goes back at once; what was authorized is let go, what was captured is refunded. 202 while the provider has not answered yet. Repeated, it answers how the order stands.'
+  'Until it has been sent. Its stock goes back at once; a label is taken back, what was authorized is let go, what was captured is refunded. 202 while the provider has not answered yet, or units are in a parcel whose money is being taken: they are cancelled if that fails (`commands`). Repeated, it answers how the order stands.'
 
 const postCancel = defineRoute({
   method: 'post',
@@ -45,13 +45,13 @@ const postCancel = defineRoute({
   }),
   answers: ANSWERS,
   example: { answer: 200, body: { reason_code: 'customer', lines: [{ sku: '85123A', quantity: 1 }] } },
-}).handle(async ({ params, body, idempotency }, deps) => {
+}).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
   const { reason_code: reasonCode, lines } = body
   // While it is open its lines may not be there yet.
   if (lines && !isOpen(order.status)) requireLines(lines, order.lines)
   const wanted = lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
-  return cancel(order, { wanted, reason: reasonOf(reasonCode), reasonCode, idempotency }, deps)
+  return cancel(order, { wanted, reason: reasonOf(reasonCode), reasonCode, actor: caller.keyId, idempotency }, deps)
 })
 
 const postOwnCancel = defineRoute({
@@ -68,13 +68,15 @@ const postOwnCancel = defineRoute({
   example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
-  return cancel(order, { wanted: null, reason: 'customer', reasonCode: 'customer', idempotency }, deps)
+  return cancel(order, { wanted: null, reason: 'customer', reasonCode: 'customer', actor: null, idempotency }, deps)
 })
 
 interface Cancellation {
   readonly wanted: WantedUnits
   readonly reason: CancelReason
   readonly reasonCode: string
+  /** The admin key of whoever wants it; null: the customer. */
+  readonly actor: ApiKeyId | null
   readonly idempotency: IdempotencyScope | null
 }
 
@@ -91,7 +93,7 @@ async function cancel(order: Order, cancellation: Cancellation, deps: ApiDeps): 
 /** Cancels what is left of an order that is not open any more. The key stands for it from then on. */
 async function cancelConfirmed(
   order: Order,
-  { wanted, reason, reasonCode, idempotency }: Cancellation,
+  { wanted, reason, reasonCode, actor, idempotency }: Cancellation,
   deps: ApiDeps,
 ): Promise<CancelAnswer> {
   const orderId = order.id
@@ -100,7 +102,7 @@ async function cancelConfirmed(
     deps.pool,
     idempotency,
     async (tx) => {
-      const cancelled = await cancelUnits(tx, { orderId, wanted, reason, reasonCode, step })
+      const cancelled = await cancelUnits(tx, { orderId, wanted, reason, reasonCode, actor, step })
       if (cancelled.outcome === 'refused')
         throw new DomainError('already_shipped', 'More is to be cancelled than is left of the order.', {
           lines: cancelled.lines,
@@ -128,7 +130,8 @@ async function cancelConfirmed(
 async function answer(orderId: OrderId, deps: ApiDeps, headers: Record<string, string> = {}): Promise<CancelAnswer> {
   const [order, isAtWork] = await Promise.all([requireOrder(orderId, deps), isMoneyAtWork(deps.pool, orderId)])
   const body = presentOrder(order)
-  return isOpen(order.status) || isAtWork ? { status: 202, body, headers } : { status: 200, body, headers }
+  const isWaiting = order.commands.some(({ kind, state }) => kind === 'cancel' && state === 'pending')
+  return isOpen(order.status) || isAtWork || isWaiting ? { status: 202, body, headers } : { status: 200, body, headers }
 }
 
 /** The others say what a checkout came to. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { SHIPPING_METHODS } from '../../domain/fulfillment'
+import { SHIPPING_METHODS } from '../../domain/pricing/shipping'
 import { address, email, money } from '../http/schemas'
 
 export const paymentRequest = z.strictObject({

@@ -4,6 +4,7 @@ import { withIdempotency } from '../../db/platform/idempotency'
 import {
   adjustStock,
   listMovements,
+  MOVEMENT_CAUSES,
   readLevel,
   readStock,
   type StockLevel,
@@ -11,18 +12,13 @@ import {
 } from '../../db/inventory/stock'
 import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
-import { SKU_PATTERN, type Sku, type WarehouseId } from '../../domain/ids'
+import { SKU_PATTERN, type Sku } from '../../domain/ids'
 import { sum } from '../../domain/money'
+import { presentLevel, quantities, stockLevel } from './answer'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
 import { exampleId, idOf, listPageOf, listPageQuery, sku, timestamp } from '../http/schemas'
-
-const quantities = { on_hand: z.int(), reserved: z.int(), available: z.int() }
-
-const level = z
-  .strictObject({ sku: z.string(), warehouse_id: idOf('warehouse'), ...quantities })
-  .meta({ id: 'StockLevel', description: 'available = on_hand - reserved' })
 
 const inventory = z
   .strictObject({
@@ -39,9 +35,12 @@ const movement = z
     warehouse_id: idOf('warehouse'),
     delta: z.int(),
     on_hand: z.int().meta({ description: 'afterwards' }),
-    cause: z.enum(['adjustment', 'import']),
+    cause: z.enum(MOVEMENT_CAUSES),
     reason: z.string().nullable(),
-    reference: z.string().nullable().meta({ description: 'what caused it, such as the id of an import' }),
+    reference: z
+      .string()
+      .nullable()
+      .meta({ description: 'what caused it, such as the id of an import or the reference of a receipt' }),
     actor: z.string().nullable().meta({ description: 'the id of the admin key' }),
     created_at: timestamp,
   })
@@ -70,7 +69,7 @@ const postAdjustment = defineRoute({
   body: adjustment,
   idempotency: 'required',
   answers: {
-    200: level,
+    200: stockLevel,
     404: ['not_found', 'sku_not_found'],
     409: ['below_reserved', 'request_in_progress'],
     422: ['idempotency_key_reused'],
@@ -181,17 +180,6 @@ function refusal({ onHand, reserved }: StockLevel, delta: number): DomainError {
 function requireLevel(found: StockLevel | null): StockLevel {
   if (!found) throw new Error('a stock level vanished')
   return found
-}
-
-function presentLevel(found: StockLevel): {
-  sku: string
-  warehouse_id: WarehouseId
-  on_hand: number
-  reserved: number
-  available: number
-} {
-  const { sku, warehouseId, onHand, reserved, available } = found
-  return { sku, warehouse_id: warehouseId, on_hand: onHand, reserved, available }
 }
 
 function presentMovement(one: StockMovement, written: string): z.input<typeof movement> {

@@ -1,7 +1,14 @@
 import { z } from 'zod'
+import type { StoredCommand, StoredShipment } from '../../db/order/shipment'
 import type { Order, OrderAttempt } from '../../db/order/read'
+import {
+  COMMAND_KINDS,
+  COMMAND_STATES,
+  FULFILLMENT_STATUSES,
+  SHIPMENT_STATUSES,
+} from '../../domain/fulfillment/shipment'
 import type { Money } from '../../domain/money'
-import { actionsOf, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
+import { actionsOf, HOLD_CAUSES, ORDER_ACTIONS, ORDER_STATUSES } from '../../domain/order'
 import { ATTEMPT_STATUSES, holdsMoney, PAYMENT_STATUSES } from '../../domain/payment/attempt'
 import { MOVE_STATUSES } from '../../domain/payment/books'
 import { address, currency, idOf, money, timestamp } from '../http/schemas'
@@ -15,6 +22,8 @@ const orderLine = z
     seller_id: z.string(),
     quantity: z.int(),
     cancelled: z.int().meta({ description: 'units that will not be delivered' }),
+    shipped: z.int().meta({ description: 'units that have left' }),
+    delivered: z.int().meta({ description: 'units that have arrived' }),
     unit_price: money,
     discount: money,
     tax: money,
@@ -43,13 +52,44 @@ const orderRefund = z
   })
   .meta({ id: 'OrderRefund' })
 
+export const commandBody = z
+  .strictObject({
+    id: idOf('command'),
+    shipment_id: idOf('shipment').nullable(),
+    kind: z.enum(COMMAND_KINDS),
+    state: z.enum(COMMAND_STATES),
+    code: z.string().nullable().meta({ description: 'why it was refused' }),
+    created_at: timestamp,
+  })
+  .meta({ id: 'OrderCommand', description: 'what was asked for and could not be answered at once' })
+
+export const shipmentShape = {
+  id: idOf('shipment'),
+  order_id: idOf('order'),
+  warehouse_id: idOf('warehouse'),
+  seller_id: z.string(),
+  status: z.enum(SHIPMENT_STATUSES).meta({ description: '`picking`: picked, and not packed' }),
+  lines: z.array(z.strictObject({ sku: z.string(), quantity: z.int() })),
+  replaces: idOf('shipment')
+    .nullable()
+    .meta({ description: 'the lost or returned one that it is sent in the place of' }),
+  carrier: z.string().nullable(),
+  service: z.string().nullable(),
+  tracking_number: z.string().nullable(),
+  tracking_url: z.string().nullable(),
+  label_url: z.string().nullable().meta({ description: 'the label as PDF, for staff' }),
+  expected_at: timestamp.nullable(),
+  events: z.array(z.strictObject({ at: timestamp, type: z.string(), detail: z.string().nullable() })),
+}
+export const shipmentBody = z.strictObject(shipmentShape).meta({ id: 'Shipment' })
+
 export const orderShape = {
   id: idOf('order'),
   number: z.string(),
   status: z.enum(ORDER_STATUSES),
   cancel_reason: z.string().nullable(),
   payment_status: z.enum(PAYMENT_STATUSES),
-  fulfillment_status: z.string(),
+  fulfillment_status: z.enum(FULFILLMENT_STATUSES),
   currency,
   email: z.string(),
   lines: z.array(orderLine),
@@ -72,13 +112,25 @@ export const orderShape = {
   shipping_method: z.string(),
   payments: z.array(orderPayment),
   refunds: z.array(orderRefund),
-  shipments: z.array(z.unknown()),
+  shipments: z.array(shipmentBody),
+  commands: z.array(commandBody),
   actions: z.array(z.enum(ORDER_ACTIONS)).meta({ description: 'what may be asked for now' }),
   created_at: timestamp,
   updated_at: timestamp,
 }
 export const orderBody = z.strictObject(orderShape).meta({ id: 'Order' })
 export type OrderBody = z.input<typeof orderBody>
+
+/** What staff are told besides: a customer does not hear why an order is on hold. */
+export const staffOrderShape = {
+  ...orderShape,
+  held_for: z.array(z.enum(HOLD_CAUSES)).meta({ description: 'why it is on hold' }),
+}
+export const staffOrderBody = z.strictObject(staffOrderShape).meta({ id: 'StaffOrder' })
+
+export function presentStaffOrder(order: Order): z.input<typeof staffOrderBody> {
+  return { ...presentOrder(order), held_for: [...order.heldFor] }
+}
 
 export function presentOrder(order: Order): OrderBody {
   const inCurrency = (amount: number): Money => ({ amount, currency: order.currency })
@@ -98,6 +150,8 @@ export function presentOrder(order: Order): OrderBody {
       seller_id: line.sellerId,
       quantity: line.quantity,
       cancelled: line.cancelled,
+      shipped: line.shipped,
+      delivered: line.delivered,
       unit_price: inCurrency(line.unitPrice),
       discount: inCurrency(line.discount),
       tax: inCurrency(line.tax),
@@ -133,10 +187,43 @@ export function presentOrder(order: Order): OrderBody {
       reason_code: refund.reasonCode,
       created_at: new Date(refund.createdAt).toISOString(),
     })),
-    shipments: [],
+    shipments: order.shipments.map(presentShipment),
+    commands: order.commands.map(presentCommand),
     actions: actionsOf(order),
     created_at: order.createdAt.toISOString(),
     updated_at: order.updatedAt.toISOString(),
+  }
+}
+
+/** As customers may see it: the label is for staff. */
+export function presentShipment(shipment: StoredShipment): z.input<typeof shipmentBody> {
+  const { expectedAt, events } = shipment
+  return {
+    id: shipment.id,
+    order_id: shipment.orderId,
+    warehouse_id: shipment.warehouseId,
+    seller_id: shipment.sellerId,
+    status: shipment.status,
+    lines: [...shipment.lines],
+    replaces: shipment.replaces,
+    carrier: shipment.carrier,
+    service: shipment.service,
+    tracking_number: shipment.trackingNumber,
+    tracking_url: shipment.trackingUrl,
+    label_url: null,
+    expected_at: expectedAt === null ? null : new Date(expectedAt).toISOString(),
+    events: events.map(({ at, ...event }) => ({ ...event, at: new Date(at).toISOString() })),
+  }
+}
+
+export function presentCommand(command: StoredCommand): z.input<typeof commandBody> {
+  return {
+    id: command.id,
+    shipment_id: command.shipmentId,
+    kind: command.kind,
+    state: command.state,
+    code: command.code,
+    created_at: new Date(command.createdAt).toISOString(),
   }
 }
 

@@ -7,7 +7,7 @@ import { DomainError } from '../../domain/errors'
 import { type Id, isId, type OrderId } from '../../domain/ids'
 import { ORDER_STATUSES } from '../../domain/order'
 import { captureBody, disputeBody, presentCapture, presentDispute } from '../payment/answer'
-import { orderBody, orderShape, presentOrder } from './answer'
+import { orderBody, presentOrder, presentStaffOrder, staffOrderBody, staffOrderShape } from './answer'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
@@ -39,7 +39,7 @@ const listAllOrders = defineRoute({
     number: z.string().max(40).optional().meta({ description: 'as the customer knows it: HF-100001' }),
     attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
   }),
-  answers: { 200: listPageOf(orderBody).meta({ id: 'OrderPage' }) },
+  answers: { 200: listPageOf(staffOrderBody).meta({ id: 'OrderPage' }) },
   example: { answer: 200 },
 }).handle(async ({ query }, deps) => {
   const filter = {
@@ -51,12 +51,15 @@ const listAllOrders = defineRoute({
     before: readCursor(query.cursor, isOrderId),
   }
   const orders = await deps.reads.readLatest((db) => listOrders(db, filter))
-  return { status: 200, body: listPageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentOrder }) }
+  return {
+    status: 200,
+    body: listPageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentStaffOrder }),
+  }
 })
 
 const adminOrder = z
   .strictObject({
-    ...orderShape,
+    ...staffOrderShape,
     captures: z.array(captureBody),
     disputes: z.array(disputeBody),
     events: z.array(
@@ -127,7 +130,7 @@ function presentAdminOrder(
   workflow: z.input<typeof workflowBody>,
 ): z.input<typeof adminOrder> {
   return {
-    ...presentOrder(order),
+    ...presentStaffOrder(order),
     captures: captures.map(presentCapture),
     disputes: disputes.map(presentDispute),
     events: events.map(({ createdAt, ...event }) => ({ ...event, at: createdAt.toISOString() })),

@@ -4,6 +4,7 @@ import { readRepairs } from '../../db/support/attention'
 import { readLedger } from '../../db/payment/ledger'
 import { type Order, type OrderAttempt, type OrderEvent, readEvents } from '../../db/order/read'
 import type { EventType } from '../../domain/events'
+import type { RoutingScore } from '../../domain/inventory'
 import { type Currency, formatMajor } from '../../domain/money'
 import { checkoutWorkflowId, fulfillmentWorkflowId, settlementWorkflowId } from '../../domain/workflow-id'
 import type { ApiDeps } from '../deps'
@@ -41,7 +42,7 @@ export async function readTimeline(
 async function eventEntries({ id, currency }: Order, { pool }: ApiDeps): Promise<TimelineEntry[]> {
   const events = await readEvents(pool, id)
   return events.map(({ createdAt, type, seq, from, to, data }) => {
-    const words = wordsOf(type, data, currency)
+    const words = wordsOf(type, data, currency) ?? goodsInWords(type, data)
     return {
       at: createdAt.toISOString(),
       kind: 'event',
@@ -78,6 +79,62 @@ const MONEY_WORDS = {
   'payment.dispute_closed': (money, outcome) => `The dispute about ${money} was ${outcome}`,
   'order.units_cancelled': (money) => `Units worth ${money} were cancelled`,
 } as const satisfies Partial<Record<EventType, (money: string, code: string) => string>>
+
+/** What happened to goods, as support tells it; null for other events. */
+function goodsInWords(type: string, data: OrderEvent['data']): string | null {
+  if (!Object.hasOwn(GOODS_WORDS, type)) return null
+  return GOODS_WORDS[type as keyof typeof GOODS_WORDS](data as unknown as GoodsData)
+}
+
+interface GoodsData {
+  readonly shipment_id: string
+  readonly warehouse_id: string
+  readonly replaces?: string
+  readonly lines: UnitsData
+  readonly short?: UnitsData
+  readonly units: UnitsData
+  readonly carrier: string
+  readonly service: string
+  readonly tracking_number: string
+  readonly code: string
+  readonly routes: readonly (RoutingScore & { readonly warehouse_id: string })[]
+}
+type UnitsData = readonly { readonly sku: string; readonly quantity: number }[]
+
+/** "all of it from wh_…, 460 km away, priority 2" */
+function routeInWords({ warehouse_id, distance_km, priority, is_whole }: GoodsData['routes'][number]): string {
+  const away = distance_km === null ? 'in the country' : `${Math.round(distance_km)} km away`
+  return `${is_whole ? 'all of it' : 'a part'} from ${warehouse_id}, ${away}, priority ${priority}`
+}
+
+/** "2 × 85123A, 1 × 22423" */
+function unitsInWords(units: UnitsData): string {
+  return units.map(({ sku, quantity }) => `${quantity} × ${sku}`).join(', ')
+}
+
+const GOODS_WORDS = {
+  'inventory.reserved': ({ routes }) => `Stock was reserved: ${routes.map(routeInWords).join('; ')}`,
+  'shipment.allocated': ({ shipment_id, warehouse_id, lines, replaces }) =>
+    `${warehouse_id} is to send ${unitsInWords(lines)} as ${shipment_id}${replaces ? `, in the place of ${replaces}` : ''}`,
+  'shipment.picked': ({ shipment_id, short }) =>
+    `${shipment_id} was picked${short ? `; not found: ${unitsInWords(short)}` : ''}`,
+  'shipment.packed': ({ shipment_id }) => `${shipment_id} was packed`,
+  'shipment.reopened': ({ shipment_id }) => `${shipment_id} is packed anew: some of its units were cancelled`,
+  'shipment.labelled': ({ shipment_id, carrier, service, tracking_number }) =>
+    `${shipment_id} has a label of ${carrier}, ${service}: ${tracking_number ?? 'no tracking number'}`,
+  'shipment.label_refused': ({ shipment_id, code }) => `The carrier sells no label for ${shipment_id}: ${code}`,
+  'shipment.label_voided': ({ shipment_id }) => `A label of ${shipment_id} was taken back`,
+  'shipment.left_unasked': ({ shipment_id }) => `${shipment_id} has left, and nobody had asked for it to be sent`,
+  'shipment.released': ({ shipment_id }) => `${shipment_id} may leave: its money is there`,
+  'shipment.refused': ({ shipment_id, code }) => `The warehouse refuses ${shipment_id}: ${code}`,
+  'shipment.kept': ({ shipment_id }) => `${shipment_id} stays: its money could not be taken`,
+  'shipment.shipped': ({ shipment_id, lines }) => `${shipment_id} has left with ${unitsInWords(lines)}`,
+  'shipment.delivered': ({ shipment_id }) => `${shipment_id} was delivered`,
+  'shipment.lost': ({ shipment_id }) => `The carrier has lost ${shipment_id}`,
+  'shipment.returned': ({ shipment_id }) => `${shipment_id} came back`,
+  'shipment.cancelled': ({ shipment_id }) => `${shipment_id} will not be sent`,
+  'order.back_ordered': ({ units }) => `No warehouse has ${unitsInWords(units)}: the order waits for stock`,
+} as const satisfies Partial<Record<EventType, (data: GoodsData) => string>>
 
 function isAmount(value: unknown): value is number {
   return typeof value === 'number'

@@ -25,7 +25,7 @@ export const wantedAmount = z.union([minorUnits, z.strictObject({ amount: minorU
   description: 'minor units of the currency of the order; or money',
   example: { amount: 255, currency: 'GBP' },
 })
-type WantedAmount = z.output<typeof wantedAmount>
+export type WantedAmount = z.output<typeof wantedAmount>
 
 /** In minor units. Throws 400 for another currency than that of the order. */
 export function amountIn(expected: Currency, wanted: WantedAmount): number {

@@ -52,14 +52,11 @@ export const refundBody = z
   })
   .meta({ id: 'Refund' })
 
-/** `rows`: those that carry out one request. What was refused and tried again counts by its last try. */
+/** `rows`: those that carry out one request. */
 export function presentRefund(rows: readonly Refund[]): z.input<typeof refundBody> {
   const [first] = rows
   if (!first) throw new Error('A refund has no rows')
-  const retried = new Set(rows.map(({ retries }) => retries))
-  const tries = rows
-    .filter(({ id }) => !retried.has(id))
-    .map((refund) => ({ ...refund, status: refund.insteadStatus ?? refund.status }))
+  const tries = lastTries(rows)
   const inCurrency = (amount: number) => ({ amount, currency: first.currency })
   return {
     id: first.requestId,
@@ -76,6 +73,14 @@ export function presentRefund(rows: readonly Refund[]): z.input<typeof refundBod
     })),
     created_at: first.createdAt.toISOString(),
   }
+}
+
+/** Of the rows of one request: what was refused and tried again counts by its last try. */
+export function lastTries(rows: readonly Refund[]): Refund[] {
+  const retried = new Set(rows.map(({ retries }) => retries))
+  return rows
+    .filter(({ id }) => !retried.has(id))
+    .map((refund) => ({ ...refund, status: refund.insteadStatus ?? refund.status }))
 }
 
 function statusOf(rows: readonly Refund[]): MoveStatus {

@@ -1,12 +1,14 @@
 import { z } from 'zod'
+import { inGoods } from '../../db/fulfillment/goods'
+import type { Order } from '../../db/order/read'
 import { inBooks } from '../../db/payment/books'
 import { type Capture, listCaptures, readCapture } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
+import type { Tx } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
-import type { CaptureId } from '../../domain/ids'
-import type { Currency } from '../../domain/money'
+import type { ApiKeyId, CaptureId, ShipmentId } from '../../domain/ids'
 import { isOver } from '../../domain/order'
-import type { BoundRefusal, HoldRefusal } from '../../domain/payment/books'
+import type { CaptureBook } from '../../domain/payment/books'
 import type { ApiDeps } from '../deps'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
@@ -21,10 +23,23 @@ import {
   requireOrder,
   requireRoom,
   requireStep,
+  type WantedAmount,
   wantedAmount,
 } from './amount'
 import { captureBody, presentCapture } from './answer'
 import { awaitMove, tellOwner } from './owner'
+
+const captureRequest = z
+  .strictObject({
+    amount: wantedAmount.optional(),
+    shipment_id: idOf('shipment')
+      .optional()
+      .meta({ description: 'what this parcel has to have captured before it leaves' }),
+  })
+  .refine(({ amount, shipment_id }) => (amount === undefined) !== (shipment_id === undefined), {
+    message: 'Send exactly one of `amount` and `shipment_id`.',
+    path: ['amount'],
+  })
 
 const postCapture = defineRoute({
   method: 'post',
@@ -36,36 +51,60 @@ const postCapture = defineRoute({
   caller: { admin: 'orders', access: 'write' },
   idempotency: 'required',
   params: pathId('order'),
-  body: z.strictObject({ amount: wantedAmount }),
+  body: captureRequest,
   answers: {
     201: captureBody,
     404: ['not_found'],
-    409: ['amount_exceeds_available', 'move_limit', 'order_on_hold', 'request_in_progress'],
+    409: ['amount_exceeds_available', 'invalid_state', 'move_limit', 'order_on_hold', 'request_in_progress'],
     422: ['idempotency_key_reused'],
   },
   example: { answer: 201, body: { amount: { amount: 100, currency: 'GBP' } } },
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const order = await requireOrder(params.id, deps)
-  const amount = amountIn(order.currency, body.amount)
-  const step = amountStepOf(order, deps)
+  const { amount, shipment_id: shipmentId } = body
+  const claim =
+    amount === undefined
+      ? (tx: Tx) => claimForShipment(tx, order, shipmentId as ShipmentId, deps)
+      : claimAmount(amount, order, caller.keyId, deps)
   return withIdempotency(
     deps.pool,
     idempotency,
-    async (tx) => {
-      const capture = await inBooks(tx, order.id, (books) => {
-        requireRoom(books.captures.length, 'captures')
-        requireStep(amount, { step, left: books.due, pointer: pointerOf(body.amount) })
-        return books.claimCapture({ amount, actor: caller.keyId })
-      })
-      if ('refused' in capture) throw refusalOf(capture, order.currency)
-      return { status: 201, resource: capture.id }
-    },
+    async (tx) => ({ status: 201, resource: (await claim(tx)).id }),
     (id) => carryOut(id, deps),
   )
 })
 
-function refusalOf(refusal: BoundRefusal | HoldRefusal, currency: Currency): DomainError {
-  if (refusal.refused === 'amount_exceeds_available') return exceeds('captured', refusal.available, currency)
+function claimAmount(wanted: WantedAmount, order: Order, actor: ApiKeyId, deps: ApiDeps) {
+  const amount = amountIn(order.currency, wanted)
+  const step = amountStepOf(order, deps)
+  return async (tx: Tx): Promise<CaptureBook> => {
+    const capture = await inBooks(tx, order.id, (books) => {
+      requireRoom(books.captures.length, 'captures')
+      requireStep(amount, { step, left: books.due, pointer: pointerOf(wanted) })
+      return books.claimCapture({ amount, actor })
+    })
+    if (!('refused' in capture)) return capture
+    if (capture.refused === 'amount_exceeds_available') throw exceeds('captured', capture.available, order.currency)
+    throw onHold()
+  }
+}
+
+/** What the parcel has to have captured before it leaves. Throws 404 for a shipment of another order. */
+function claimForShipment(tx: Tx, order: Order, shipmentId: ShipmentId, { providers }: ApiDeps): Promise<CaptureBook> {
+  const stepOf = (provider: string, currency: string): number => providers.get(provider)?.amountStep(currency) ?? 1
+  return inGoods(tx, order.id, { stepOf }, (goods, books) => {
+    if (!goods.shipments.some(({ id }) => id === shipmentId))
+      throw new DomainError('not_found', 'The order has no such shipment.')
+    requireRoom(books.captures.length, 'captures')
+    const claim = goods.captureFor(shipmentId, books)
+    if (claim === 'held') throw onHold()
+    if (claim === 'nothing_due' || claim === 'nothing_authorized') throw exceeds('captured', 0, order.currency)
+    if ('refused' in claim) throw new DomainError('invalid_state', 'The shipment has left, or is over.')
+    return claim
+  })
+}
+
+function onHold(): DomainError {
   return new DomainError('order_on_hold', 'The order is on hold: nothing is captured meanwhile.')
 }
 

@@ -5,7 +5,7 @@ import { gaugeRefresher } from './metrics'
 import { openApiDocument } from '../http/openapi'
 import type { ApiDeps } from '../deps'
 import { defineRoute, type Route } from '../http/route'
-import { VERSION } from '../http/version'
+import { VERSION } from '../../config'
 
 const TAG = 'System'
 

@@ -22,6 +22,7 @@ import { acceptDifference, acceptUnknownCharge } from '../../db/payment/differen
 import { withTransaction } from '../../db/pool'
 import { type Order, readOrder } from '../../db/order/read'
 import { resetRestarts } from '../../db/order/sweep'
+import { describeQueue, moveRun } from '../../deployment'
 import {
   ATTENTION_CASES,
   type AttentionCase,
@@ -36,7 +37,14 @@ import {
 import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, isOver, needsSettlement, orderLabel } from '../../domain/order'
-import { checkoutStart, fulfillmentStart, REPAIR_UPDATES, settlementStart, WORKFLOWS } from '../../workflows/contract'
+import {
+  checkoutStart,
+  fulfillmentStart,
+  REPAIR_UPDATES,
+  settlementStart,
+  TASK_QUEUES,
+  WORKFLOWS,
+} from '../../workflows/contract'
 import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { listPageFrom, readCursor, wholeList } from '../http/pagination'
 import type { ApiDeps } from '../deps'
@@ -56,7 +64,7 @@ const attentionCase = z
     object: z
       .string()
       .nullable()
-      .meta({ description: 'the payment, capture or refund that it is about; null: the whole order' }),
+      .meta({ description: 'the payment, capture, refund, label or shipment that it is about; null: the whole order' }),
     detail: z.string().nullable().meta({ description: 'figures and reasons, in words' }),
     since: timestamp,
     at_stake: orNull(money),
@@ -149,14 +157,23 @@ const getTimeline = defineRoute({
 
 const repairRequest = z
   .strictObject({
-    action: z.enum(['retryStep', 'resolveStep', 'retryPayment', 'forceCancel', 'resume']),
+    action: z.enum([
+      'retryStep',
+      'resolveStep',
+      'retryPayment',
+      'forceCancel',
+      'reroute',
+      'cancelShipment',
+      'resume',
+      'moveToCurrent',
+    ]),
     step: z.string().min(1).max(100).optional(),
     object: z
       .string()
       .min(1)
       .max(100)
       .optional()
-      .meta({ description: 'of which payment, capture or refund; needed when several cases fit' }),
+      .meta({ description: 'of which payment, capture, refund, label or shipment; needed when several cases fit' }),
     outcome: z.enum(['done', 'not_done']).optional(),
     reason_code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'Send a short code, such as checked_with_provider.'),
     note: z.string().max(2_000).optional().meta({ description: 'kept with the repair, never sent to the workflow' }),
@@ -253,6 +270,10 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
   if (fitting.some(({ step, object }) => step !== first.step || object !== first.object)) throw ambiguous(fitting)
   if (body.action === 'resume') {
     await resume(orderId, first, deps)
+    return first.code
+  }
+  if (body.action === 'moveToCurrent') {
+    await moveToCurrent(first, deps)
     return first.code
   }
   if (isClosedByDecision(first)) {
@@ -385,6 +406,21 @@ async function resume(orderId: OrderId, failing: OpenCase, deps: ApiDeps): Promi
   else if (isOpen(order.status)) await replace(WORKFLOWS.checkout, checkoutStart(orderId, orderLabel(order)), deps)
   else await settleAll(order, deps)
   await closeCase(deps.pool, failing)
+}
+
+/** Its run goes on with the current build, from where it is: the task that waits is given to a worker of that. */
+async function moveToCurrent(stranded: OpenCase, { pool, temporal }: ApiDeps): Promise<void> {
+  const isMoved = await temporal.withDeadline(Date.now() + START_MS, async () => {
+    const { current, served } = await describeQueue(temporal, TASK_QUEUES.checkout)
+    if (current === null || !served.has(current))
+      throw new DomainError(
+        'no_worker',
+        'The current build has no workers either. Start some, or make another build current (`npm run rollout`); then send the repair again with the same Idempotency-Key.',
+      )
+    return moveRun(temporal, stranded.workflowId, current)
+  })
+  await closeCase(pool, stranded)
+  if (!isMoved) throw new DomainError('repair_not_allowed', 'The workflow of this case has ended.')
 }
 
 /** What a checkout had left to do when its order was over. */

@@ -48,11 +48,12 @@ const NUMBERED = 'from generate_series($1::int, $2::int) as n'
 
 const ORDERS = `
   insert into orders (id, cart_id, token_hash, status, cancel_reason, payment_status, currency, email, shipping_address,
-                      shipping_method, snapshot, cart_version, body_hash, total, created_at, updated_at, confirmed_at, cancelled_at)
+                      shipping_method, snapshot, cart_version, body_hash, total, created_at, updated_at, confirmed_at, planned_at, cancelled_at)
   select ${id('order')}, ${id('cart')}, '', status, case when status = 'cancelled' then 'expired' end,
          case n % 10 when 0 then 'none' when 1 then 'voided' when 2 then 'captured' when 3 then 'captured' else 'authorized' end,
          'GBP', 'past@example.com', '{}', 'standard', '{}', 1, '', 500, at, at,
-         case when status <> 'cancelled' then at end, case when status = 'cancelled' then at end
+         case when status <> 'cancelled' then at end, case when status <> 'cancelled' then at end,
+         case when status = 'cancelled' then at end
   ${NUMBERED}
   cross join lateral (
     select case when n % 10 < 2 then 'cancelled' else 'confirmed' end as status,

@@ -38,9 +38,9 @@ const AT = 'now() - make_interval(hours => $3::int)'
 
 const ORDERS = `
   insert into orders (id, cart_id, token_hash, status, payment_status, currency, email, shipping_address, shipping_method, snapshot,
-                      cart_version, body_hash, total, created_at, updated_at, confirmed_at)
+                      cart_version, body_hash, total, created_at, updated_at, confirmed_at, planned_at)
   select ${id('order')}, ${id('cart')}, '', 'confirmed', 'captured', 'GBP', 'past@example.com', '{}', 'standard', '{}', 1, '',
-         ${TOTAL}, ${AT}, ${AT}, ${AT}
+         ${TOTAL}, ${AT}, ${AT}, ${AT}, ${AT}
   ${NUMBERED}`
 
 const PAYMENTS = `

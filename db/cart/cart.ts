@@ -10,7 +10,7 @@ import {
 import { DomainError } from '../../domain/errors'
 import type { CartId, OrderId, Sku } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
-import { type CatalogEntry, LINE_TOTAL_MAX } from '../../domain/pricing'
+import { type CatalogEntry, LINE_TOTAL_MAX } from '../../domain/pricing/price'
 import type { Db } from '../pool'
 import { catalogEntries, type EntryColumns, readPricing, toCatalog } from '../pricing'
 import { type Query, statement } from '../sql'

@@ -1,5 +1,5 @@
 import type { Sku } from '../../domain/ids'
-import type { CatalogEntry } from '../../domain/pricing'
+import type { CatalogEntry } from '../../domain/pricing/price'
 import type { Cart } from './cart'
 import type { Db } from '../pool'
 import { readPricing } from '../pricing'

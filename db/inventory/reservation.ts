@@ -175,7 +175,7 @@ export async function readSupply(db: Db, skus: readonly Sku[], cartId: string | 
   const { rows } = await db.query<Supply>({
     name: 'inventory.supply',
     text: `
-      select s.sku, s.warehouse_id as "warehouseId", w.priority, w.country,
+      select s.sku, s.warehouse_id as "warehouseId", w.priority, w.country, w.latitude, w.longitude,
              s.on_hand - s.reserved + coalesce(r.quantity, 0) as available
       from stock_level s
       join warehouse w on w.id = s.warehouse_id

@@ -1,7 +1,7 @@
 import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { type Sku, skuKey, type WarehouseId } from '../../domain/ids'
 import { newId } from '../id'
-import type { Db } from '../pool'
+import type { Db, Tx } from '../pool'
 import { statement } from '../sql'
 
 /** What lies in one warehouse: `available = onHand - reserved`, none of them ever negative. */
@@ -13,6 +13,9 @@ export interface StockLevel {
   readonly available: number
 }
 
+export const MOVEMENT_CAUSES = ['adjustment', 'import', 'shipment', 'short_pick', 'receipt'] as const
+type MovementCause = (typeof MOVEMENT_CAUSES)[number]
+
 export interface StockMovement {
   readonly id: number
   readonly sku: Sku
@@ -20,9 +23,9 @@ export interface StockMovement {
   readonly delta: number
   /** Afterwards. */
   readonly onHand: number
-  readonly cause: 'adjustment' | 'import'
+  readonly cause: MovementCause
   readonly reason: string | null
-  /** What caused it: an import's id. */
+  /** What caused it: the id of an import or a shipment, or the reference of a receipt. */
   readonly reference: string | null
   /** The id of the admin key of whoever did it. */
   readonly actor: string | null
@@ -196,6 +199,78 @@ const SET_LEVELS = statement(
     select count(*)::int as count from written`,
 )
 
+/** So many units of a SKU, in what it was compared by. */
+export interface Units {
+  readonly sku: Sku
+  readonly quantity: number
+}
+
+export interface Receive {
+  readonly warehouseId: WarehouseId
+  /** Each SKU once. */
+  readonly lines: readonly Units[]
+  readonly reference: string
+  readonly actor: string
+}
+
+/**
+ * Raises what is on hand in a warehouse, each level with its movement, all or nothing: levels that are not there yet are made.
+ * Rows are locked by SKU. Returns the SKUs of which a level would hold more than it can; then nothing has changed.
+ */
+export async function receiveStock(tx: Tx, { warehouseId, lines, reference, actor }: Receive): Promise<Sku[]> {
+  const sorted = [...lines].sort((a, b) => compare(a.sku, b.sku))
+  const skus = sorted.map(({ sku }) => sku)
+  await tx.query(MAKE_LEVELS({ warehouseId, skus }))
+  const { rows } = await tx.query<{ sku: Sku; onHand: number }>(LOCK_LEVELS({ warehouseId, skus }))
+  const onHand = new Map(rows.map((row) => [row.sku, row.onHand]))
+  const tooMany = sorted.filter(({ sku, quantity }) => (onHand.get(sku) ?? 0) + quantity > ON_HAND_MAX)
+  if (tooMany.length > 0) return tooMany.map(({ sku }) => sku)
+  const quantities = sorted.map(({ quantity }) => quantity)
+  await tx.query(RECEIVE({ warehouseId, skus, quantities, reference, actor }))
+  return []
+}
+
+const MAKE_LEVELS = statement(
+  'stock.makeLevels',
+  `
+    insert into stock_level (sku, warehouse_id)
+    select sku, :warehouseId from unnest(:skus::text[]) as s (sku) order by sku
+    on conflict do nothing`,
+)
+
+const LOCK_LEVELS = statement(
+  'stock.lockLevels',
+  `
+    select sku, on_hand as "onHand"
+    from stock_level
+    where warehouse_id = :warehouseId and sku = any (:skus::text[])
+    order by sku, warehouse_id
+    for update`,
+)
+
+/** The levels are locked: the statement sees them as they are. */
+const RECEIVE = statement(
+  'stock.receive',
+  `
+    with raised as (
+      update stock_level s
+      set on_hand = s.on_hand + line.quantity
+      from unnest(:skus::text[], :quantities::int[]) as line (sku, quantity)
+      where s.sku = line.sku and s.warehouse_id = :warehouseId
+      returning s.sku, s.warehouse_id, s.on_hand, line.quantity
+    ),
+    moved as (
+      insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reference, actor)
+      select sku, warehouse_id, quantity, on_hand, 'receipt', :reference, :actor
+      from raised
+      order by sku
+      returning id, sku, warehouse_id, on_hand
+    )
+    insert into outbox (event_id, aggregate, seq, type, payload)
+    select new_id('evt'), ${STOCK_EVENT}
+    from moved`,
+)
+
 /** The levels of a SKU, by warehouse; null for an unknown SKU. `sku` is as it was written. */
 export async function readStock(db: Db, sku: Sku): Promise<{ sku: string; levels: StockLevel[] } | null> {
   const { rows } = await db.query<{ written: string } & (StockLevel | { sku: null })>({
@@ -229,6 +304,26 @@ export async function readLevel(db: Db, sku: Sku, warehouseId: WarehouseId): Pro
   })
   return rows[0] ?? null
 }
+
+/** The levels of these SKUs in one warehouse, in the order of the SKUs as they were written. */
+export async function readLevels(
+  db: Db,
+  { warehouseId, skus }: { warehouseId: WarehouseId; skus: readonly Sku[] },
+): Promise<StockLevel[]> {
+  const { rows } = await db.query<StockLevel>(READ_LEVELS({ warehouseId, skus }))
+  return rows
+}
+
+const READ_LEVELS = statement(
+  'stock.levels',
+  `
+    select v.sku_written as sku, s.warehouse_id as "warehouseId", s.on_hand as "onHand", s.reserved,
+           s.on_hand - s.reserved as available
+    from stock_level s
+    join variant v on v.sku = s.sku
+    where s.warehouse_id = :warehouseId and s.sku = any (:skus::text[])
+    order by s.sku`,
+)
 
 /** Movements of a SKU before the movement `before` (null: from the newest), newest first. */
 export async function listMovements(

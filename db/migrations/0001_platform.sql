@@ -30,6 +30,10 @@ create table store_settings (
   tax_inclusive boolean not null default true,
   checkout_hold_seconds integer check (checkout_hold_seconds between 1 and 86400),
   cart_hold_seconds integer check (cart_hold_seconds between 1 and 86400),
+  -- What becomes of units that no warehouse has at picking: they wait for the next receipt, or are cancelled.
+  short_pick text not null default 'back_order' check (short_pick in ('back_order', 'cancel')),
+  -- An order is complete so long after its last delivery.
+  return_window_days integer not null default 30 check (return_window_days between 0 and 3650),
   version integer not null default 1,
   updated_at timestamptz not null default now()
 );

@@ -11,10 +11,13 @@ create table orders (
     'customer', 'merchant', 'unavailable')),
   payment_status text not null default 'none' check (payment_status in ('none', 'pending', 'requires_action', 'authorized',
     'partially_captured', 'captured', 'partially_refunded', 'refunded', 'voided', 'failed', 'disputed')),
-  fulfillment_status text not null default 'unfulfilled',
+  fulfillment_status text not null default 'unfulfilled' check (fulfillment_status in ('unfulfilled', 'partially_fulfilled',
+    'fulfilled', 'partially_delivered', 'delivered', 'returned')),
   currency currency not null,
   email text not null,
   shipping_address jsonb not null,
+  -- Rises with each change of the address: a label says which one it was made for.
+  address_version integer not null default 1,
   billing_address jsonb,
   shipping_method text not null,
   return_url text,
@@ -33,6 +36,9 @@ create table orders (
   cancelled bigint not null default 0 check (cancelled between 0 and total),
   -- Of what is left then, what the payment provider cannot take in its steps: nobody owes it.
   waived bigint not null default 0 check (waived >= 0),
+  -- What of the total its parcels have earned by leaving, and the tax in it.
+  recognized bigint not null default 0 check (recognized between 0 and total),
+  recognized_tax bigint not null default 0 check (recognized_tax between 0 and recognized),
   hold_expires_at timestamptz,
   -- A hold is extended at most once, so that an attempt begun late still has the provider's timeout before it.
   hold_extended boolean not null default false,
@@ -53,15 +59,29 @@ create table orders (
   updated_at timestamptz not null default now(),
   confirmed_at timestamptz,
   cancelled_at timestamptz,
-  -- Where a hold came from: it goes back there.
+  -- Where a hold came from: it goes back there once none of its causes is left.
   held_from text check (held_from in ('confirmed', 'processing')),
+  held_for text[] not null default '{}' check (held_for <@ array['staff', 'dispute', 'fraud']),
+  -- What the fraud check said of it, once.
+  fraud_answer text check (fraud_answer in ('ok', 'review', 'refuse')),
+  -- Since when its units are given to shipments.
+  planned_at timestamptz,
+  -- When its workflow has to look at its goods by itself; null: only when it is told.
+  look_at timestamptz,
+  -- All of it has arrived, and when it is complete: the return window after that.
+  delivered_at timestamptz,
+  completes_at timestamptz,
   check ((status = 'cancelled') = (cancel_reason is not null)),
   check ((status = 'on_hold') = (held_from is not null)),
+  check ((status = 'on_hold') = (held_for <> '{}')),
   check (cancelled + waived <= total)
 ) with (fillfactor = 70);
 create unique index one_live_order_per_cart on orders (cart_id) where status <> 'cancelled';
 -- What the sweep reads. By id, so that a change of an open order does not touch it.
 create index orders_open on orders (id) where status in ('pending', 'inventory_reserved', 'payment_pending');
+-- Confirmed orders whose units are not given to shipments yet, and those whose goods somebody has to look at.
+create index orders_unplanned on orders (id) where status in ('confirmed', 'processing') and planned_at is null;
+create index orders_look_at on orders (look_at) where look_at is not null;
 create index orders_email on orders (lower(email), id);
 create index orders_status on orders (status, id);
 create index orders_cart on orders (cart_id, id);
@@ -82,9 +102,11 @@ create table order_line (
   -- Units leave a line from the front when they are shipped and from the back when they are cancelled.
   cancelled integer not null default 0 check (cancelled >= 0),
   shipped integer not null default 0 check (shipped >= 0),
+  delivered integer not null default 0 check (delivered >= 0),
   primary key (order_id, position),
   unique (order_id, sku),
-  check (cancelled + shipped <= quantity)
+  check (cancelled + shipped <= quantity),
+  check (delivered <= shipped)
 );
 
 -- Immutable, gap-free per order. `from_status` and `to_status` are null when the status did not change.

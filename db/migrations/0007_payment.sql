@@ -76,7 +76,9 @@ create table capture (
   sent_at timestamptz,
   final boolean,
   -- `authorization`: the provider took the money when it was authorized. `provider`: nobody here asked for it.
-  cause text not null check (cause in ('staff', 'authorization', 'provider')),
+  cause text not null check (cause in ('staff', 'shipment', 'authorization', 'provider')),
+  -- The shipment that waits for it; its table comes later.
+  shipment_id typeid,
   actor text,
   reference text,
   failure_code text,
@@ -110,6 +112,9 @@ create table refund (
   cause text not null check (cause in ('staff', 'cancel', 'late', 'provider')),
   reason_code text,
   restock boolean not null default false,
+  -- Of the amount, what is for units that had left: revenue goes back then, not a deposit; and the tax in it.
+  returned bigint not null default 0 check (returned between 0 and amount),
+  returned_tax bigint not null default 0 check (returned_tax between 0 and returned),
   actor text,
   -- It was given back by another way than the provider.
   elsewhere boolean not null default false,
@@ -146,16 +151,16 @@ create table dispute (
 create index dispute_at_work on dispute (order_id) where at_work;
 
 -- Double entry: debits positive, credits negative; each transaction sums to zero per currency. `seq` is the number of the
--- capture, refund or dispute; of a release, how much is released with it; else 1.
+-- capture, refund, dispute or shipment; of a release, how much is released with it; else 1.
 create table ledger_entry (
   id bigint generated always as identity primary key,
   order_id typeid not null references orders,
   payment_id typeid not null references payment,
   operation text not null check (operation in ('authorize', 'capture', 'release', 'refund_request', 'refund', 'refund_return',
-    'refund_failure', 'refund_elsewhere', 'dispute', 'dispute_won', 'dispute_lost')),
+    'refund_failure', 'refund_elsewhere', 'dispute', 'dispute_won', 'dispute_lost', 'ship')),
   seq bigint not null,
   account text not null check (account in ('authorized', 'authorized_contra', 'psp_clearing', 'customer_deposits',
-    'refunds_payable', 'disputed', 'dispute_losses', 'settled_elsewhere')),
+    'refunds_payable', 'disputed', 'dispute_losses', 'settled_elsewhere', 'revenue', 'tax_payable', 'shipping_revenue', 'returns')),
   seller_id text not null default 'house',
   amount bigint not null check (amount <> 0),
   currency currency not null,

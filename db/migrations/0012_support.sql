@@ -4,7 +4,8 @@ create table attention (
   -- Null: it is about no order of ours, such as money that the provider has and we never asked for.
   order_id typeid references orders,
   code text not null check (code in ('provider_unreachable', 'step_failing', 'undo_failed', 'amount_mismatch', 'late_money',
-    'workflow_failing', 'sweep_failing', 'capture_refused', 'refund_refused', 'authorization_expiring', 'dispute', 'reconciliation_difference')),
+    'workflow_failing', 'sweep_failing', 'capture_refused', 'refund_refused', 'authorization_expiring', 'dispute', 'reconciliation_difference',
+    'fulfillment_stalled', 'version_without_workers')),
   workflow_id text not null,
   step text,
   -- The id of the payment, capture or refund that it is about; null when it is about the whole order.

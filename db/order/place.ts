@@ -1,7 +1,7 @@
 import type { Refusal } from '../../domain/checkout'
-import type { CartId, OrderId } from '../../domain/ids'
+import type { CartId, OrderId, WarehouseId } from '../../domain/ids'
 import type { CancelReason, OrderStatus } from '../../domain/order'
-import type { Allocation } from '../../domain/inventory'
+import type { Allocation, RoutingScore } from '../../domain/inventory'
 import { newId } from '../id'
 import { demandValues, RESERVE } from '../inventory/reservation'
 import type { AttemptToCharge } from '../payment/attempt'
@@ -17,6 +17,7 @@ export interface OrderToPlace {
   readonly cancelReason: CancelReason | null
   readonly currency: string
   readonly country: string
+  readonly postalCode: string | null
   readonly shippingMethod: string
   readonly snapshot: Readonly<Record<string, { quantity: number; price_at_add: number; position: number }>>
   readonly expectedTotal: number | null
@@ -36,7 +37,8 @@ export async function readOrderToPlace(db: Db, orderId: OrderId): Promise<OrderT
     name: 'order.toPlace',
     text: `
       select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason", o.currency,
-             o.shipping_address ->> 'country' as country, o.shipping_method as "shippingMethod", o.snapshot,
+             o.shipping_address ->> 'country' as country,
+             o.shipping_address ->> 'postal_code' as "postalCode", o.shipping_method as "shippingMethod", o.snapshot,
              o.expected_total as "expectedTotal", o.total,
              (select coalesce(sum((line.value ->> 'quantity')::int), 0)::int from jsonb_each(o.snapshot) as line) as units,
              extract(epoch from now() - o.created_at)::float8 * 1000 as "ageMs",
@@ -76,6 +78,8 @@ export interface PlaceOrder {
   readonly orderId: OrderId
   readonly cartId: CartId
   readonly allocations: readonly Allocation[]
+  /** Why these warehouses: what the event tells, for support. */
+  readonly scores: ReadonlyMap<WarehouseId, RoutingScore>
   readonly lines: readonly PlacedLine[]
   readonly totals: {
     readonly subtotal: number
@@ -94,13 +98,14 @@ export interface PlaceOrder {
  */
 export async function placeOrder(
   db: Db,
-  { orderId, cartId, allocations, lines, totals, holdSeconds }: PlaceOrder,
+  { orderId, cartId, allocations, scores, lines, totals, holdSeconds }: PlaceOrder,
 ): Promise<{ holdMs: number } | null> {
   const { rows } = await db.query<{ holdMs: number }>(
     PLACE({
       ...demandValues(allocations),
       orderId,
       holder: cartId,
+      routes: JSON.stringify([...scores].map(([warehouse_id, score]) => ({ warehouse_id, ...score }))),
       holdSeconds,
       skus: lines.map((line) => line.sku),
       skusWritten: lines.map((line) => line.skuWritten),
@@ -170,7 +175,8 @@ const PLACE = statement(
     ),
     event as (
       insert into order_event (id, order_id, seq, type, from_status, to_status, data)
-      select :reservedEventId, id, event_seq - 1, 'inventory.reserved', 'pending', 'inventory_reserved', '{}'
+      select :reservedEventId, id, event_seq - 1, 'inventory.reserved', 'pending', 'inventory_reserved',
+             jsonb_build_object('routes', :routes::jsonb)
       from placed
       union all
       select :placedEventId, id, event_seq, 'order.payment_pending', 'inventory_reserved', 'payment_pending',

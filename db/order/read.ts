@@ -1,12 +1,14 @@
 import type { Refusal } from '../../domain/checkout'
 import type { CartId, OrderId, PaymentId, RefundId } from '../../domain/ids'
-import type { CancelReason, OrderStatus } from '../../domain/order'
+import type { FulfillmentStatus } from '../../domain/fulfillment/shipment'
+import type { CancelReason, HoldCause, OrderStatus } from '../../domain/order'
 import type { AttemptOutcome, AttemptStatus, PaymentStatus } from '../../domain/payment/attempt'
 import type { MoveStatus, RefundCause } from '../../domain/payment/books'
 import type { Address } from '../cart/cart'
 import { INSTEAD_STATUS } from '../payment/move'
 import type { Db } from '../pool'
 import { statement } from '../sql'
+import { LATEST_LABEL, SHIPMENT_JSON, type StoredCommand, type StoredShipment } from './shipment'
 
 /** An order with its lines and attempts, as its answers are built from. Amounts in minor units of `currency`. */
 export interface Order {
@@ -15,11 +17,17 @@ export interface Order {
   readonly cartId: CartId
   readonly status: OrderStatus
   readonly cancelReason: CancelReason | null
+  /** Why it is on hold; empty when it is not. */
+  readonly heldFor: readonly HoldCause[]
+  /** A label bears its address, or may: one is asked for, there, or to be voided. */
+  readonly isLabelled: boolean
   readonly paymentStatus: PaymentStatus
-  readonly fulfillmentStatus: string
+  readonly fulfillmentStatus: FulfillmentStatus
   readonly currency: string
   readonly email: string
   readonly shippingAddress: Address
+  /** Rises with each change of the address. */
+  readonly addressVersion: number
   readonly shippingMethod: string
   readonly bodyHash: Buffer
   readonly subtotal: number
@@ -42,6 +50,10 @@ export interface Order {
   readonly attempts: readonly OrderAttempt[]
   /** The requests, oldest first. */
   readonly refunds: readonly OrderRefund[]
+  /** Oldest first. */
+  readonly shipments: readonly StoredShipment[]
+  /** What was asked for and could not be answered at once, the newest of it, oldest first. */
+  readonly commands: readonly StoredCommand[]
 }
 
 /** One request to give money back, carried out by as many payments as it takes. Amounts in minor units. */
@@ -63,6 +75,7 @@ export interface OrderLine {
   /** Units that will not be delivered, and units that have left. */
   readonly cancelled: number
   readonly shipped: number
+  readonly delivered: number
   readonly unitPrice: number
   readonly discount: number
   readonly tax: number
@@ -89,6 +102,8 @@ export interface OrderAttempt {
 /** A cart's limit bounds the lines. No buyer makes more attempts than this during a hold. */
 const ATTEMPTS_MAX = 200
 const REFUNDS_MAX = 200
+const SHIPMENTS_MAX = 200
+const COMMANDS_MAX = 20
 
 /** Of order `o`. A refund that is tried again counts by its last try. */
 const REFUND_REQUESTS = `
@@ -102,15 +117,20 @@ const REFUND_REQUESTS = `
              order by min(number) desc
              limit ${REFUNDS_MAX}` as const
 
+/** Of order `o`: while a label of it is claimed, live or being voided, its address is fixed. */
+export const IS_LABELLED =
+  `exists (select from label where order_id = o.id and status in ('claimed', 'live', 'voiding'))` as const
+
 const ORDER = `
-  select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason",
+  select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason", o.held_for as "heldFor",
+         ${IS_LABELLED} as "isLabelled",
          o.payment_status as "paymentStatus", o.fulfillment_status as "fulfillmentStatus", o.currency, o.email,
-         o.shipping_address as "shippingAddress", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
+         o.shipping_address as "shippingAddress", o.address_version as "addressVersion", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
          o.subtotal, o.discount, o.shipping, o.tax, o.total, o.cancelled, o.waived, o.hold_expires_at as "holdExpiresAt", o.refusal,
          o.created_at as "createdAt", o.updated_at as "updatedAt", o.confirmed_at as "confirmedAt",
          coalesce((
            select json_agg(json_build_object('sku', l.sku_written, 'title', l.title, 'sellerId', l.seller_id,
-                    'quantity', l.quantity, 'cancelled', l.cancelled, 'shipped', l.shipped, 'unitPrice', l.unit_price, 'discount', l.discount, 'tax', l.tax,
+                    'quantity', l.quantity, 'cancelled', l.cancelled, 'shipped', l.shipped, 'delivered', l.delivered, 'unitPrice', l.unit_price, 'discount', l.discount, 'tax', l.tax,
                     'total', l.total) order by l.position)
            from order_line l
            where l.order_id = o.id
@@ -127,7 +147,22 @@ const ORDER = `
            select json_agg(json_build_object('id', r.request_id, 'amount', r.amount, 'status', r.status,
                     'reasonCode', r.reason_code, 'cause', r.cause, 'createdAt', r.created_at) order by r.number)
            from (${REFUND_REQUESTS}) r
-         ), '[]') as refunds
+         ), '[]') as refunds,
+         coalesce((
+           select json_agg(shipment order by number)
+           from (
+             select ${SHIPMENT_JSON} as shipment, s.number
+             from shipment s ${LATEST_LABEL}
+             where s.order_id = o.id
+             order by s.number desc
+             limit ${SHIPMENTS_MAX}
+           ) as newest
+         ), '[]') as shipments,
+         coalesce((
+           select json_agg(json_build_object('id', c.id, 'shipmentId', c.shipment_id, 'kind', c.kind, 'state', c.state,
+                    'code', c.code, 'createdAt', c.created_at) order by c.id)
+           from (select * from order_command where order_id = o.id order by id desc limit ${COMMANDS_MAX}) c
+         ), '[]') as commands
   from orders o`
 
 /** The order, to the holder of its cart's token. Null: there is none, or it is somebody else's. */

@@ -65,7 +65,43 @@ const WORK = {
     join payment p on p.id = m.payment_id
     where m.at_work`,
 } as const
-const WORK_ON_MONEY = Object.values(WORK).join(' union ')
+/** Work on an order's goods, likewise: all of it is its fulfillment's. */
+const WORK_ON_GOODS = `
+  -- \`orders_unplanned\`
+  select 'fulfillment', o.id, null, null, true, o.updated_at, o.updated_at
+  from orders o
+  where o.status in ('confirmed', 'processing') and o.planned_at is null
+  union
+  -- \`orders_look_at\`: something is due, and its workflow ought to have looked by itself.
+  select 'fulfillment', o.id, null, null, true, o.look_at, o.look_at
+  from orders o
+  where o.look_at < now()
+  union
+  -- \`label_at_work\`: a label that a carrier is to sell or to take back; of a refused one a person decides.
+  select 'fulfillment', l.order_id, null, l.id, l.failure_code is null, l.updated_at, l.updated_at
+  from label l
+  where l.at_work
+  union
+  -- \`shipment_leaving\`: its money, and then the parcel; while its order is on hold both wait.
+  select 'fulfillment', s.order_id, null, s.id, true, s.updated_at, s.updated_at
+  from shipment s
+  where s.is_leaving and s.released_at is null and (select status from orders where id = s.order_id) <> 'on_hold'
+  union
+  -- \`shipment_undecided\`
+  select 'fulfillment', s.order_id, null, s.id, false, s.updated_at, s.updated_at
+  from shipment s
+  where s.needs_decision
+  union
+  -- \`warehouse_message_pending\`: a warehouse's own system has yet to hear it.
+  select 'fulfillment', m.order_id, null, m.id, true, m.updated_at, m.updated_at
+  from warehouse_message m
+  where m.state = 'pending'
+  union
+  -- \`order_command_pending\`
+  select 'fulfillment', c.order_id, null, null, true, c.created_at, c.created_at
+  from order_command c
+  where c.state = 'pending' and (select status from orders where id = c.order_id) <> 'on_hold'` as const
+const WORK_AFTER_CHECKOUT = [...Object.values(WORK), WORK_ON_GOODS].join(' union ')
 
 /** What workflows ought to be at work on: orders and objects by owner, and when it should be done. A checkout's are found by `orders_open`. */
 export const ORDERS_AT_WORK = `
@@ -74,7 +110,7 @@ export const ORDERS_AT_WORK = `
   where status in ${OPEN}
   union all
   select owner, order_id, object, due_at
-  from (${WORK_ON_MONEY}) as money`
+  from (${WORK_AFTER_CHECKOUT}) as money`
 
 /** Something that a workflow ought to be at work on. */
 export interface OrderAtWork {
@@ -155,7 +191,7 @@ const AT_WORK = statement(
         and hashtext(o.id) & (:shards - 1) = :shard and o.id > :after
       union all
       select ${ORDER}, money.owner, money.object, money.about, money.to_do, money.moved_at, money.due_at
-      from (${WORK_ON_MONEY}) as money
+      from (${WORK_AFTER_CHECKOUT}) as money
       -- One look-up by its key per row, whatever the planner believes of the table.
       cross join lateral (select * from orders where id = money.order_id limit 1) as o
       where money.moved_at < now() - make_interval(secs => :quietSeconds)

@@ -58,7 +58,7 @@ function paymentOf({ captureBefore, ...payment }: StoredPayment): PaymentBook {
 const LOCK_ORDER = statement(
   'books.lockOrder',
   `
-    select id, total, cancelled, waived, status = 'on_hold' as "isHeld",
+    select id, total, cancelled, waived, recognized, recognized_tax as "recognizedTax", status = 'on_hold' as "isHeld",
            case when status in ('pending', 'inventory_reserved', 'payment_pending') then 'open'
                 when status = 'cancelled' then 'over' else 'won' end as stage
     from orders
@@ -83,12 +83,12 @@ const READ_MOVES = statement(
     select
       (select coalesce(json_agg(json_build_object('id', id, 'paymentId', payment_id, 'number', number, 'key', key,
                 'amount', amount, 'status', status, 'atWork', at_work, 'wasSent', sent_at is not null, 'final', final,
-                'cause', cause, 'actor', actor, 'reference', reference, 'failureCode', failure_code, 'retries', retries)
-                order by number), '[]')
+                'cause', cause, 'shipmentId', shipment_id, 'actor', actor, 'reference', reference, 'failureCode', failure_code,
+                'retries', retries) order by number), '[]')
        from capture where order_id = :orderId) as captures,
       (select coalesce(json_agg(json_build_object('id', id, 'requestId', request_id, 'paymentId', payment_id, 'number', number,
                 'key', key, 'amount', amount, 'status', status, 'atWork', at_work, 'cause', cause, 'reasonCode', reason_code,
-                'restock', restock, 'actor', actor, 'isElsewhere', elsewhere, 'reference', reference, 'failureCode', failure_code, 'retries', retries)
+                'restock', restock, 'returned', returned, 'returnedTax', returned_tax, 'actor', actor, 'isElsewhere', elsewhere, 'reference', reference, 'failureCode', failure_code, 'retries', retries)
                 order by number), '[]')
        from refund where order_id = :orderId) as refunds,
       (select coalesce(json_agg(json_build_object('paymentId', payment_id, 'reference', reference, 'number', number,
@@ -132,6 +132,8 @@ async function saveBooks(tx: Tx, books: Books, before: Snapshot): Promise<void> 
       orderId,
       cancelled: books.order.cancelled,
       waived: books.order.waived,
+      recognized: books.order.recognized,
+      recognizedTax: books.order.recognizedTax,
       paymentStatus: books.paymentStatus,
       ids: books.events.map(() => newId('event')),
       events: JSON.stringify(books.events),
@@ -157,12 +159,12 @@ const SAVE_PAYMENTS = statement(
 const SAVE_CAPTURES = statement(
   'books.saveCaptures',
   `
-    insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, sent_at, final, cause, actor,
-      reference, failure_code, retries)
+    insert into capture (id, order_id, payment_id, number, key, amount, currency, status, at_work, sent_at, final, cause, shipment_id,
+      actor, reference, failure_code, retries)
     select r.id, :orderId, r."paymentId", r.number, r.key, r.amount, o.currency, r.status, r."atWork",
-           case when r."wasSent" then now() end, r.final, r.cause, r.actor, r.reference, r."failureCode", r.retries
+           case when r."wasSent" then now() end, r.final, r.cause, r."shipmentId", r.actor, r.reference, r."failureCode", r.retries
     from json_to_recordset(:rows::json) as r (id text, "paymentId" text, number int, key text, amount bigint, status text,
-      "atWork" boolean, "wasSent" boolean, final boolean, cause text, actor text, reference text, "failureCode" text,
+      "atWork" boolean, "wasSent" boolean, final boolean, cause text, "shipmentId" text, actor text, reference text, "failureCode" text,
       retries text)
     join orders o on o.id = :orderId
     on conflict (id) do update
@@ -174,11 +176,11 @@ const SAVE_REFUNDS = statement(
   'books.saveRefunds',
   `
     insert into refund (id, request_id, order_id, payment_id, number, key, amount, currency, status, at_work, cause,
-      reason_code, restock, actor, elsewhere, reference, failure_code, retries)
+      reason_code, restock, returned, returned_tax, actor, elsewhere, reference, failure_code, retries)
     select r.id, r."requestId", :orderId, r."paymentId", r.number, r.key, r.amount, o.currency, r.status, r."atWork", r.cause,
-           r."reasonCode", r.restock, r.actor, r."isElsewhere", r.reference, r."failureCode", r.retries
+           r."reasonCode", r.restock, r.returned, r."returnedTax", r.actor, r."isElsewhere", r.reference, r."failureCode", r.retries
     from json_to_recordset(:rows::json) as r (id text, "requestId" text, "paymentId" text, number int, key text,
-      amount bigint, status text, "atWork" boolean, cause text, "reasonCode" text, restock boolean, actor text,
+      amount bigint, status text, "atWork" boolean, cause text, "reasonCode" text, restock boolean, returned bigint, "returnedTax" bigint, actor text,
       "isElsewhere" boolean,
       reference text, "failureCode" text, retries text)
     join orders o on o.id = :orderId
@@ -217,7 +219,7 @@ const TELL = statement(
     ),
     counted as (
       update orders
-      set cancelled = :cancelled, waived = :waived, payment_status = coalesce(:paymentStatus, payment_status),
+      set cancelled = :cancelled, waived = :waived, recognized = :recognized, recognized_tax = :recognizedTax, payment_status = coalesce(:paymentStatus, payment_status),
           event_seq = event_seq + (select count(*) from told)::int, updated_at = now()
       where id = :orderId
       returning event_seq - (select count(*) from told)::int as before

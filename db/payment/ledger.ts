@@ -1,5 +1,5 @@
 import type { OrderId } from '../../domain/ids'
-import { type LedgerOperation, postingsOf } from '../../domain/payment/ledger'
+import { postingsOf } from '../../domain/payment/ledger'
 import type { Db } from '../pool'
 
 /**
@@ -21,7 +21,7 @@ export const LEDGER_OF_PAYMENT = `
           as entry (status, operation, account, sign) on entry.status = :status::text` as const
 
 /** One transaction of {@link postingsOf} as rows of SQL, each beside `status`. */
-function valuesOf(status: string, operation: LedgerOperation): string {
+function valuesOf(status: string, operation: 'authorize' | 'capture'): string {
   return postingsOf(operation, { paymentId: 'pay_', seq: 1, amount: 1 })
     .map(({ account, amount }) => `('${status}', '${operation}', '${account}', ${amount})`)
     .join(', ')

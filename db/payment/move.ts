@@ -30,6 +30,9 @@ export interface Refund extends Move {
   readonly cause: RefundCause
   readonly reasonCode: string | null
   readonly restock: boolean
+  /** Of the amount, what is for units that had left, and the tax in it. */
+  readonly returned: number
+  readonly returnedTax: number
   /** The refused one that it tries again. */
   readonly retries: RefundId | null
   /** Of the refund that was made at the provider's own pages in its place; null: none was. */
@@ -46,7 +49,8 @@ export const INSTEAD_STATUS = `(
   where m.payment_id = refund.payment_id and m.reference = refund.reference and m.id <> refund.id and m.status <> 'failed'
   limit 1)` as const
 
-const REFUND = `id, request_id as "requestId", reason_code as "reasonCode", restock, retries,
+const REFUND = `id, request_id as "requestId", reason_code as "reasonCode", restock, returned,
+  returned_tax as "returnedTax", retries,
   ${INSTEAD_STATUS} as "insteadStatus", ${MOVE}`
 
 export async function readCapture(db: Db, id: CaptureId): Promise<Capture | null> {

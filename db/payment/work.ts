@@ -117,7 +117,7 @@ const READ_WORK = statement(
         where p.order_id = o.id and p.releasing and ${IN_SCOPE}
         union all
         select 2, c.number, json_build_object('kind', 'capture', 'object', c.id, 'paymentId', c.payment_id,
-               'amount', c.amount, 'status', c.status, 'failureCode', c.failure_code)
+               'shipmentId', c.shipment_id, 'amount', c.amount, 'status', c.status, 'failureCode', c.failure_code)
         from capture c
         join payment p on p.id = c.payment_id
         where c.order_id = o.id and c.at_work and ${IN_SCOPE}
@@ -193,7 +193,7 @@ const IS_AT_WORK = statement(
 /** When fulfillment of an order without a date looks at it: there is nothing to see before. */
 const LATEST_FIRST_LOOK_DAYS = 30
 
-/** When fulfillment of these orders has to look at their money by itself, in milliseconds from now. */
+/** When fulfillment of these orders has to look at their goods or money by itself, in milliseconds from now. */
 export async function readFirstLooks(
   db: Db,
   orderIds: readonly OrderId[],
@@ -206,10 +206,11 @@ const FIRST_LOOKS = statement(
   'payment.firstLooks',
   `
     select o.id as "orderId", greatest(0, extract(epoch from least(
-             min(${RENEW_AT}),
+             min(${RENEW_AT}), case when o.planned_at is null then now() else o.look_at end,
              now() + make_interval(days => ${LATEST_FIRST_LOOK_DAYS})) - now()) * 1000)::bigint as "delayMs"
-    from unnest(:orderIds::text[]) as o (id)
+    from orders o
     left join payment p on p.order_id = o.id and p.status = 'authorized'
+    where o.id = any (:orderIds::text[])
     group by o.id`,
 )
 

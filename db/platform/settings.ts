@@ -10,11 +10,21 @@ export interface StoreSettings {
   readonly taxInclusive: boolean
   readonly checkoutHoldSeconds: number | null
   readonly cartHoldSeconds: number | null
+  /** What becomes of units that no warehouse has at picking: they wait for the next receipt, or are cancelled. */
+  readonly shortPick: ShortPick
+  /** An order is complete so long after its last delivery. */
+  readonly returnWindowDays: number
 }
+
+export const SHORT_PICKS = ['back_order', 'cancel'] as const
+export type ShortPick = (typeof SHORT_PICKS)[number]
+export const SHORT_PICK_DEFAULT: ShortPick = 'back_order'
+export const RETURN_WINDOW_DAYS_DEFAULT = 30
 
 const STORE_SETTINGS = `
   default_currency as "defaultCurrency", countries, tax_inclusive as "taxInclusive",
-  checkout_hold_seconds as "checkoutHoldSeconds", cart_hold_seconds as "cartHoldSeconds", updated_at as "updatedAt"`
+  checkout_hold_seconds as "checkoutHoldSeconds", cart_hold_seconds as "cartHoldSeconds",
+  short_pick as "shortPick", return_window_days as "returnWindowDays", updated_at as "updatedAt"`
 
 export async function readStoreSettings(db: Db): Promise<StoreSettings & { readonly updatedAt: Date }> {
   const { rows } = await db.query<StoreSettings & { updatedAt: Date }>({
@@ -49,13 +59,15 @@ export async function replaceStoreSettings(db: Db, settings: StoreSettings): Pro
   await db.query(
     `update store_settings
      set default_currency = $1, countries = $2, tax_inclusive = $3, checkout_hold_seconds = $4, cart_hold_seconds = $5,
-         version = version + 1, updated_at = now()`,
+         short_pick = $6, return_window_days = $7, version = version + 1, updated_at = now()`,
     [
       settings.defaultCurrency,
       settings.countries,
       settings.taxInclusive,
       settings.checkoutHoldSeconds,
       settings.cartHoldSeconds,
+      settings.shortPick,
+      settings.returnWindowDays,
     ],
   )
 }

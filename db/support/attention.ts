@@ -89,6 +89,22 @@ const CLOSE_CASE = statement(
       and closed_at is null`,
 )
 
+/** The open cases of one kind, oldest first, at most `limit`. */
+export async function listCasesOf(db: Db, code: AttentionCase, limit: number): Promise<CaseKey[]> {
+  const { rows } = await db.query<CaseKey>(CASES_OF({ code, limit }))
+  return rows
+}
+
+const CASES_OF = statement(
+  'attention.ofKind',
+  `
+    select workflow_id as "workflowId", step, object
+    from attention
+    where code = :code and closed_at is null
+    order by id
+    limit :limit`,
+)
+
 /**
  * Whether a person is asked about this case, or has answered it when it said the same: they know why, and nothing is new. Null:
  * neither.
@@ -168,6 +184,9 @@ const SETTLED_CASES = statement(
                -- An object that is no dispute says nothing.
                when a.code = 'dispute' then coalesce(
                  (select bool_and(not at_work) from dispute where order_id = a.order_id and reference = a.object), false)
+               when a.code = 'fulfillment_stalled' then exists (select from label where id = a.object and not at_work)
+                 or exists (select from shipment where id = a.object and not needs_decision)
+                 or exists (select from warehouse_message where id = a.object and state <> 'pending')
                when a.object is null then not exists (select from work where work.order_id = a.order_id)
                when a.object like :paymentIds then not exists (
                  select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))

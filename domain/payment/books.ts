@@ -1,6 +1,6 @@
-import type { CaptureId, OrderId, PaymentId, RefundId } from '../ids'
+import type { CaptureId, OrderId, PaymentId, RefundId, ShipmentId } from '../ids'
 import type { AttemptStatus, PaymentStatus } from './attempt'
-import { type LedgerOperation, type Posting, postingsOf } from './ledger'
+import { type PlainOperation, type Posting, postingsOf, refundPostings, type RefundParts, shipPostings } from './ledger'
 
 /**
  * The money of one order: what its payments authorized, what was captured and refunded, and what is still to be done. All
@@ -21,6 +21,9 @@ export interface OrderMoney {
   cancelled: number
   /** Of what is left then, what the payment provider cannot take in its steps: nobody owes it. */
   waived: number
+  /** What of the total its parcels have earned by leaving, and the tax in it. */
+  recognized: number
+  recognizedTax: number
   /** `open`: its checkout is still at work; `won`: it was confirmed; `over`: it was cancelled, and nothing is owed. */
   stage: 'open' | 'won' | 'over'
   /** Nothing is captured meanwhile; what was claimed before goes on. */
@@ -52,7 +55,7 @@ export interface PaymentBook {
 
 export const MOVE_STATUSES = ['pending', 'succeeded', 'failed'] as const
 export type MoveStatus = (typeof MOVE_STATUSES)[number]
-export type CaptureCause = 'staff' | 'authorization' | 'provider'
+export type CaptureCause = 'staff' | 'shipment' | 'authorization' | 'provider'
 export type RefundCause = 'staff' | 'cancel' | 'late' | 'provider'
 
 export interface CaptureBook {
@@ -68,6 +71,8 @@ export interface CaptureBook {
   /** Decided when it is sent: nothing more will be captured of this payment. */
   final: boolean | null
   readonly cause: CaptureCause
+  /** The shipment that waits for it. */
+  readonly shipmentId: ShipmentId | null
   readonly actor: string | null
   reference: string | null
   failureCode: string | null
@@ -87,6 +92,9 @@ export interface RefundBook {
   readonly cause: RefundCause
   readonly reasonCode: string | null
   readonly restock: boolean
+  /** Of the amount, what is for units that had left, and the tax in it. */
+  readonly returned: number
+  readonly returnedTax: number
   readonly actor: string | null
   /** It was given back by another way than the provider. */
   isElsewhere: boolean
@@ -182,6 +190,14 @@ export interface BooksRows {
   readonly disputes: readonly DisputeBook[]
 }
 
+/** What a parcel has earned by leaving, in minor units, taxes inside: of its units, and the fee with the first one. */
+export interface ShippedValue {
+  readonly goods: number
+  readonly goodsTax: number
+  readonly fee: number
+  readonly feeTax: number
+}
+
 /** Makes ids: the books must not draw random numbers themselves. */
 export interface NewIds {
   capture(): CaptureId
@@ -223,9 +239,19 @@ export class Books {
     return sumOf(this.paying, (payment) => payment.captured + payment.capturing)
   }
 
+  /** What the payments that pay have captured. */
+  get captured(): number {
+    return sumOf(this.paying, (payment) => payment.captured)
+  }
+
   /** The payment that the next capture takes from. */
   private get toCapture(): PaymentBook | undefined {
     return this.paying.findLast((each) => !each.releasing && capturableOf(each) > 0)
+  }
+
+  /** What the next capture may take of a payment. */
+  private takeableOf(payment: PaymentBook | undefined): number {
+    return payment ? Math.min(this.due, capturableOf(payment)) : 0
   }
 
   private get paying(): readonly PaymentBook[] {
@@ -259,14 +285,50 @@ export class Books {
   claimCapture({ amount, actor }: { amount: number; actor: string | null }): CaptureBook | BoundRefusal | HoldRefusal {
     if (this.order.isHeld) return { refused: 'order_on_hold' }
     const payment = this.toCapture
-    const available = payment ? Math.min(this.due, capturableOf(payment)) : 0
+    const available = this.takeableOf(payment)
     if (!payment || amount > available) return { refused: 'amount_exceeds_available', available }
     return this.addCapture(payment, {
       amount: payment.capturesInParts ? amount : available,
       cause: 'staff',
+      shipmentId: null,
       actor,
       retries: null,
     })
+  }
+
+  /**
+   * Claims what a parcel has to have captured before it leaves, so that all captures together come to `covers`, the value of
+   * all that has left or leaves with it (design §5, payment). `waiting`: captures that are on their way cover it.
+   */
+  claimShipment({
+    shipmentId,
+    covers,
+    step,
+  }: {
+    shipmentId: ShipmentId
+    covers: number
+    /** The provider takes multiples of so many minor units. */
+    step: number
+  }): CaptureBook | 'waiting' | 'held' | 'nothing_authorized' {
+    const needed = Math.min(covers, this.owed) - this.claimed
+    if (needed <= 0) return 'waiting'
+    if (this.order.isHeld) return 'held'
+    const payment = this.toCapture
+    const available = this.takeableOf(payment)
+    if (!payment || available <= 0) return 'nothing_authorized'
+    // What the provider cannot take in its steps is taken with this one already.
+    const wanted = Math.ceil(needed / step) * step
+    const amount = payment.capturesInParts ? Math.min(wanted, available) : available
+    return this.addCapture(payment, { amount, cause: 'shipment', shipmentId, actor: null, retries: null })
+  }
+
+  /** A parcel has left: what its units cost is earned, and no deposit any more. Minor units, taxes inside. */
+  recognize({ shipmentNumber, goods, goodsTax, fee, feeTax }: ShippedValue & { shipmentNumber: number }): void {
+    this.order.recognized += goods + fee
+    this.order.recognizedTax += goodsTax + feeTax
+    const payment = this.paying.at(-1)
+    if (payment)
+      this.postings.push(...shipPostings({ paymentId: payment.id, seq: shipmentNumber, goods, goodsTax, fee, feeTax }))
   }
 
   /**
@@ -313,7 +375,8 @@ export class Books {
     // What is due, and has no authorization left, still waits for somebody.
     failed.atWork = decision === 'retry' && amount === 0 && this.due > 0
     if (decision === 'leave' || !payment || amount === 0) return null
-    return this.addCapture(payment, { amount, cause: failed.cause, actor: failed.actor, retries: failed.id })
+    const { cause, shipmentId, actor } = failed
+    return this.addCapture(payment, { amount, cause, shipmentId, actor, retries: failed.id })
   }
 
   /** Claims a refund, from as many payments as it takes; the first row's id names the request. */
@@ -527,7 +590,8 @@ export class Books {
     if (known?.status === 'pending') return this.completeCapture(known, reference)
     this.makeRoom(payment, amount)
     if (known) return this.reviveCapture(known, reference)
-    const added = this.addCapture(payment, { amount, cause: 'provider', actor: null, retries: null, silently: true })
+    const unasked = { cause: 'provider', shipmentId: null, actor: null, retries: null, silently: true } as const
+    const added = this.addCapture(payment, { amount, ...unasked })
     this.completeCapture(added, reference)
   }
 
@@ -658,7 +722,7 @@ export class Books {
       amount,
       silently = false,
       ...capture
-    }: Pick<CaptureBook, 'amount' | 'cause' | 'actor' | 'retries'> & { silently?: boolean },
+    }: Pick<CaptureBook, 'amount' | 'cause' | 'shipmentId' | 'actor' | 'retries'> & { silently?: boolean },
   ): CaptureBook {
     const number = this.nextNumber(this.captures)
     const added: CaptureBook = {
@@ -749,6 +813,7 @@ export class Books {
       cause,
       reasonCode,
       restock,
+      ...this.partsOf(payment, amount),
       actor,
       isElsewhere: false,
       reference: null,
@@ -757,7 +822,7 @@ export class Books {
     }
     this.refunds.push(added)
     payment.refunding += amount
-    this.post('refund_request', payment, number, amount)
+    this.postRefund('refund_request', payment, added)
     this.tell('payment.refund_requested', payment, { refund_id: id, amount })
     return added
   }
@@ -783,7 +848,7 @@ export class Books {
     refund.status = 'failed'
     refund.failureCode = code
     refund.atWork = true
-    this.post('refund_failure', payment, refund.number, refund.amount)
+    this.postRefund('refund_failure', payment, refund)
     this.tell('payment.refund_failed', payment, { refund_id: refund.id, amount: refund.amount, failure_code: code })
   }
 
@@ -836,8 +901,27 @@ export class Books {
     return Math.max(0, ...rows.map(({ number }) => number)) + 1
   }
 
-  private post(operation: LedgerOperation, payment: PaymentBook, seq: number, amount: number): void {
+  private post(operation: PlainOperation, payment: PaymentBook, seq: number, amount: number): void {
     this.postings.push(...postingsOf(operation, { paymentId: payment.id, seq, amount }))
+  }
+
+  /** A deposit goes back first; what is beyond that was earned, and is for units that are returned. */
+  private partsOf(payment: PaymentBook, amount: number): Pick<RefundBook, 'returned' | 'returnedTax'> {
+    const { recognized, recognizedTax } = this.order
+    if (!payment.pays || recognized === 0) return { returned: 0, returnedTax: 0 }
+    const paying = new Set(this.paying.map(({ id }) => id))
+    const before = this.refunds.filter(({ paymentId, status }) => paying.has(paymentId) && status !== 'failed')
+    const deposits = this.captured - recognized - sumOf(before, (refund) => refund.amount - refund.returned)
+    const returned = Math.max(0, amount - Math.max(0, deposits))
+    return { returned, returnedTax: Number((BigInt(returned) * BigInt(recognizedTax)) / BigInt(recognized)) }
+  }
+
+  private postRefund(
+    operation: 'refund_request' | 'refund_failure',
+    payment: PaymentBook,
+    refund: RefundParts & { readonly number: number },
+  ): void {
+    this.postings.push(...refundPostings(operation, { paymentId: payment.id, seq: refund.number }, refund))
   }
 
   private tell(type: BookEvent['type'], payment: PaymentBook, data: BookEvent['data']): void {

@@ -1,4 +1,4 @@
-import type { CaptureId, PaymentId, RefundId } from '../ids'
+import type { CaptureId, PaymentId, RefundId, ShipmentId } from '../ids'
 import type { MoveStatus } from './books'
 
 /** What is still to be done with the money of an order, or of one of its payments. */
@@ -20,7 +20,12 @@ export type WorkItem =
   /** What is authorized and not captured is to be let go. */
   | { readonly kind: 'release'; readonly object: PaymentId; readonly paymentId: PaymentId; readonly amount: number }
   /** `pending`: to be sent, or asked about; `failed`: a person has to decide. */
-  | (Move & { readonly kind: 'capture'; readonly object: CaptureId })
+  | (Move & {
+      readonly kind: 'capture'
+      readonly object: CaptureId
+      /** The shipment that waits for it. */
+      readonly shipmentId: ShipmentId | null
+    })
   | (Move & {
       readonly kind: 'refund'
       readonly object: RefundId

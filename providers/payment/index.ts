@@ -1,7 +1,8 @@
 import { type Settings, SettingsError } from '../../config'
 import { withFaultPoints } from '../../fault-point'
 import { guarded } from '../../transaction-guard'
-import { BreakingProvider, type BreakerState } from './breaker'
+import type { BreakerState } from '../breaker'
+import { BreakingProvider } from './breaker'
 import type { PaymentProvider } from './provider'
 import { SandboxProvider } from './sandbox'
 
@@ -40,7 +41,7 @@ export function createPaymentProviders(
     breaking.map((provider) => [
       provider.name,
       withFaultPoints<PaymentProvider>(
-        guarded(provider, `the payment provider ${provider.name}`),
+        guarded<PaymentProvider>(provider, `the payment provider ${provider.name}`, ['amountStep']),
         settings.FAULT_DIR,
         (call) => (EFFECTS.has(call) ? `provider.${call}` : null),
       ),

@@ -1,5 +1,5 @@
 import type { Sku } from '../../domain/ids'
-import { NO_TAX, type TaxRates } from '../../domain/pricing'
+import { NO_TAX, type TaxRates } from '../../domain/pricing/price'
 
 /** Where the goods go, as far as it is known. */
 export interface TaxAddress {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Answer, Client } from './client'
-import type { MoneyScript, Step } from './matrix'
+import { GOODS_SCRIPTS, type OrderToSend, sendAll } from './goods'
+import type { GoodsScript, MoneyScript, Step } from './matrix'
 import { MONEY_SCRIPTS, type PaidOrder } from './money'
 import { Random } from './random'
-import type { BuyerPlan } from './schedule'
+import type { BuyerPlan, Product } from './schedule'
 
 /** What a buyer did and was promised, for the oracle. */
 export interface History {
@@ -23,6 +24,8 @@ export interface History {
   /** Keys of checkouts and payments, and what they were sent with. */
   readonly purchases: Purchase[]
   cancelAsked: boolean
+  /** All that was bought was sent, or cancelled on its way. */
+  isSent: boolean
   /** When the customer's bank said "approved", and until when the stock was held. */
   approved: { readonly at: number; readonly holdUntil: number } | null
 }
@@ -37,7 +40,9 @@ export interface BuyerContext {
   readonly apis: readonly string[]
   readonly adminKey: string
   readonly sandbox: string
-  readonly skus: Readonly<Record<BuyerPlan['product'], string>>
+  readonly skus: Readonly<Record<Exclude<Product, 'both'>, string>>
+  /** Of the warehouses in which people work; null: nobody sends what is bought. */
+  readonly places: OrderToSend['places'] | null
   /** Tells that this buyer's order now comes to these steps. */
   reached(history: History, ...steps: Step[]): Promise<void>
   /** What is authorized meanwhile has to be renewed {@link RENEWAL_SECONDS} later. */
@@ -58,7 +63,38 @@ export async function runBuyer(plan: BuyerPlan, number: number, context: BuyerCo
   const history = await fillCart(plan, number, context)
   await SCRIPTS[plan.script](history, context)
   for (const orderId of history.orders) await ended(history, orderId)
+  if (context.places) await sendOrders(history, context.places, context)
   return history
+}
+
+/** Whatever came of it is sent. */
+async function sendOrders(history: History, places: OrderToSend['places'], context: BuyerContext): Promise<void> {
+  for (const orderId of history.orders) {
+    const paid = await paidOrder(history, orderId, context)
+    if (paid) await sendAll(toSend(paid, history, places))
+  }
+  history.isSent = true
+}
+
+function toSend(
+  { id, random, staff, adminKey, cancelAsCustomer, reached }: PaidOrder,
+  { client, token, marker, plan, lines }: History,
+  places: OrderToSend['places'],
+): OrderToSend {
+  return {
+    id,
+    random,
+    staff,
+    adminKey,
+    cancelAsCustomer,
+    reached,
+    places,
+    lines: [...lines].map(([sku, quantity]) => ({ sku, quantity })),
+    moveAsCustomer() {
+      const shipping_address = { ...addressOf(marker, plan.words), line1: `2 ${marker} Street` }
+      return client.send({ method: 'PATCH', path: `/v1/store/orders/${id}`, body: { shipping_address }, token })
+    },
+  }
 }
 
 type Play = (history: History, context: BuyerContext) => Promise<void>
@@ -73,6 +109,16 @@ function afterwards(script: MoneyScript): Play {
   }
 }
 
+/** Buys, and if that comes to an order that is paid, plays what happens to its goods. */
+function sending(script: GoodsScript): Play {
+  return async (history, context) => {
+    await context.reached(history, 'route')
+    const answer = await checkout(history, history.plan.method, context)
+    const paid = await paidOrder(history, orderOf(answer), context)
+    if (paid && context.places) await GOODS_SCRIPTS[script](toSend(paid, history, context.places))
+  }
+}
+
 const SCRIPTS: Readonly<Record<BuyerPlan['script'], Play>> = {
   capture_in_parts: afterwards('capture_in_parts'),
   capture_and_refund: afterwards('capture_and_refund'),
@@ -82,6 +128,13 @@ const SCRIPTS: Readonly<Record<BuyerPlan['script'], Play>> = {
   dispute: afterwards('dispute'),
   renew: afterwards('renew'),
   race: afterwards('race'),
+  send: sending('send'),
+  send_short: sending('send_short'),
+  send_anew: sending('send_anew'),
+  send_held: sending('send_held'),
+  cancel_sending: sending('cancel_sending'),
+  cancel_labelled: sending('cancel_labelled'),
+  race_sending: sending('race_sending'),
 
   async buy(history, context) {
     await context.reached(history, 'accept', 'place', 'charge', 'confirm', 'webhook', 'relay')
@@ -164,11 +217,17 @@ const SCRIPTS: Readonly<Record<BuyerPlan['script'], Play>> = {
 
 /** Settlement begins when the checkout gave up waiting: late money is on its way. */
 async function checkout(history: History, method: string, context: BuyerContext, key = randomUUID()): Promise<Answer> {
-  const { cartId, marker } = history
+  const { cartId, marker, plan } = history
   const answer = await purchase(history, {
     path: `/v1/store/carts/${cartId}/checkout`,
     key,
-    body: { ...detailsOf(marker), payment: { provider: 'sandbox', method }, return_url: 'https://shop.example/return' },
+    body: {
+      email: `${marker}@shop.example`,
+      shipping_address: addressOf(marker, plan.words),
+      shipping_method: 'standard',
+      payment: { provider: 'sandbox', method },
+      return_url: 'https://shop.example/return',
+    },
   })
   if (answer.status === 202 && history.plan.fault?.step === 'settlement') {
     await until(holdEnd(answer) + LATE_MS - JUST_BEFORE_MS)
@@ -207,6 +266,9 @@ async function cancel(history: History, orderId: string): Promise<void> {
   })
 }
 
+/** It is paid, and its goods may be on their way. */
+const CONFIRMED = new Set(['confirmed', 'processing', 'on_hold', 'shipped', 'delivered', 'completed'])
+
 /** Null when it did not come to an order that is paid. */
 async function paidOrder(history: History, orderId: string, context: BuyerContext): Promise<PaidOrder | null> {
   if (orderId === '') return null
@@ -215,7 +277,7 @@ async function paidOrder(history: History, orderId: string, context: BuyerContex
   const { adminKey, sandbox } = context
   const { body } = await staff.send({ method: 'GET', path: `/v1/admin/orders/${orderId}`, adminKey })
   const [line] = [...lines].map(([sku, quantity]) => ({ sku, quantity }))
-  if (body['status'] !== 'confirmed' || !line) return null
+  if (!CONFIRMED.has(String(body['status'])) || !line) return null
   const { total } = body['totals'] as { total: { amount: number } }
   return {
     id: orderId,
@@ -292,14 +354,16 @@ async function hold(history: History): Promise<number | null> {
   return held ? Date.parse(held.expires_at) : null
 }
 
-/** Two changes of the cart, each sent until it is acknowledged. */
+/** A change of the cart for each unit, each sent until it is acknowledged. */
 async function fillCart(plan: BuyerPlan, number: number, { apis, skus }: BuyerContext): Promise<History> {
   const client = new Client(apis, number)
   const made = await client.send({ method: 'POST', path: '/v1/store/carts', body: { currency: 'GBP' } })
   const cartId = made.body['id'] as string
   const token = made.body['token'] as string
-  const sku = skus[plan.product]
-  for (let unit = 0; unit < plan.quantity; unit++) {
+  const wanted = plan.product === 'both' ? (['plenty', 'automatic'] as const) : [plan.product]
+  const lines = new Map(wanted.map((product) => [skus[product], plan.quantity]))
+  const units = [...lines.keys()].flatMap((sku) => Array.from({ length: plan.quantity }, () => sku))
+  for (const sku of units) {
     await client.send({
       method: 'POST',
       path: `/v1/store/carts/${cartId}/lines`,
@@ -314,28 +378,25 @@ async function fillCart(plan: BuyerPlan, number: number, { apis, skus }: BuyerCo
     staff: new Client(apis, number + 1),
     cartId,
     token,
-    lines: new Map([[sku, plan.quantity]]),
+    lines,
     marker: `personal${randomUUID().replaceAll('-', '')}`,
     orders: new Set(),
     purchases: [],
     cancelAsked: false,
+    isSent: false,
     approved: null,
   }
 }
 
-function detailsOf(marker: string) {
+function addressOf(marker: string, words: string) {
   return {
-    email: `${marker}@shop.example`,
-    shipping_address: {
-      name: `${marker} Buyer`,
-      line1: `1 ${marker} Street`,
-      line2: null,
-      city: 'Leeds',
-      postal_code: 'LS1 4DY',
-      region: null,
-      country: 'GB',
-    },
-    shipping_method: 'standard',
+    name: `${marker} Buyer`,
+    line1: `1 ${marker} Street`,
+    line2: words === '' ? null : words,
+    city: 'Leeds',
+    postal_code: 'LS1 4DY',
+    region: null,
+    country: 'GB',
   }
 }
 

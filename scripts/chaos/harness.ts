@@ -23,14 +23,18 @@ export interface Harness {
   readonly redis: Redis
   readonly temporal: TemporalClient
   readonly admin: Client
-  /** Makes a product with this stock and returns its SKU. */
-  sell(name: string, stock: number): Promise<string>
+  /** In the first two people work, in the third one everything moves on by itself. */
+  readonly warehouses: Readonly<Record<Place, string>>
+  /** Makes a product with this stock, of the first warehouse unless it says where, and returns its SKU. */
+  sell(name: string, stock: number | Partial<Record<Place, number>>): Promise<string>
   setHolds(holds: { checkout: number; cart: number }): Promise<void>
   audit(): Promise<AuditAnswer | null>
   /** Files of logs and histories in which one of these texts stands. */
   search(texts: readonly string[]): string[]
   stop(): Promise<void>
 }
+
+export type Place = 'main' | 'spare' | 'automatic'
 
 export interface AuditAnswer {
   readonly ok: boolean
@@ -42,6 +46,7 @@ export interface AuditAnswer {
 const QUICK = {
   PAYMENT_TIMEOUT_MS: '1000',
   CHECKOUT_WAIT_MS: '3000',
+  CARRIER_TIMEOUT_MS: '1000',
   ATTENTION_AFTER_SECONDS: '3',
   LOG_LEVEL: 'info',
 }
@@ -67,7 +72,15 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const admin = new Client(file.apis)
   const call = (method: string, path: string, body?: unknown) =>
     admin.send({ method, path, adminKey: file.admin_key, ...(body === undefined ? {} : { body }) })
-  const warehouse = await call('POST', '/v1/admin/warehouses', { name: `Main ${randomUUID()}`, country: 'GB' })
+  const open = async (name: string, priority: number, operation: 'manual' | 'automatic'): Promise<string> => {
+    const made = { name: `${name} ${randomUUID()}`, country: 'GB', priority, operation }
+    return (await call('POST', '/v1/admin/warehouses', made)).body['id'] as string
+  }
+  const warehouses = {
+    main: await open('Main', 1, 'manual'),
+    spare: await open('Spare', 2, 'manual'),
+    automatic: await open('Automatic', 3, 'automatic'),
+  }
 
   return {
     stack,
@@ -77,6 +90,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     redis,
     temporal: new TemporalClient({ connection, namespace: options.namespace ?? 'default' }),
     admin,
+    warehouses,
 
     async sell(name, stock) {
       const sku = `${name}-${randomUUID().slice(0, 8)}`.toUpperCase()
@@ -84,12 +98,14 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
         title: sku,
         variants: [{ sku, prices: [{ amount: 1_250, currency: 'GBP' }] }],
       })
-      await call('POST', '/v1/admin/inventory/adjustments', {
-        sku,
-        warehouse_id: warehouse.body['id'],
-        set_on_hand: stock,
-        reason: 'chaos',
-      })
+      const places = typeof stock === 'number' ? { main: stock } : stock
+      for (const [place, on_hand] of Object.entries(places))
+        await call('POST', '/v1/admin/inventory/adjustments', {
+          sku,
+          warehouse_id: warehouses[place as Place],
+          set_on_hand: on_hand,
+          reason: 'chaos',
+        })
       return sku
     },
 

@@ -13,7 +13,7 @@ import {
 } from '../../domain/workflow-id'
 import { EXPIRY_SHARDS } from '../../workflows/contract'
 import type { Stack } from '../stack/supervisor'
-import { type Fault, isOfMoney, isOfStaff } from './matrix'
+import { type Fault, isOfFulfillment, isOfStaff } from './matrix'
 import type { Outage } from './outage'
 import type { FaultPlan } from './schedule'
 
@@ -26,19 +26,30 @@ export interface InjectorDeps {
   readonly faultFolder: string
 }
 
-interface ProviderFault {
+/** What goes wrong with all calls to the payment provider, or to the carrier. */
+interface CallFault {
   readonly delay_ms?: number
   readonly error_rate?: number
   readonly drop_answer_rate?: number
   readonly authorization_seconds?: number
 }
 
-const PROVIDER_FAULTS: Partial<Record<Fault, ProviderFault>> = {
-  provider_times_out: { delay_ms: 1_600 },
-  provider_answers_late: { delay_ms: 700 },
-  provider_drops_answers: { drop_answer_rate: 0.8 },
+type Company = 'provider' | 'carrier'
+
+const TIMES_OUT = { delay_ms: 1_600 }
+const LATE = { delay_ms: 700 }
+const DROPS_ANSWERS = { drop_answer_rate: 0.8 }
+const CALL_FAULTS: Partial<Record<Fault, readonly [Company, CallFault]>> = {
+  provider_times_out: ['provider', TIMES_OUT],
+  provider_answers_late: ['provider', LATE],
+  provider_drops_answers: ['provider', DROPS_ANSWERS],
+  carrier_times_out: ['carrier', TIMES_OUT],
+  carrier_answers_late: ['carrier', LATE],
+  carrier_drops_answers: ['carrier', DROPS_ANSWERS],
 }
-const PROVIDER_FAULT_MS = 2_500
+const CALL_FAULT_MS = 2_500
+/** What becomes of parcels when nothing is broken, and how much faster than usual. */
+const ODDS = { lost_rate: 0.06, return_rate: 0.06, late_rate: 0.1, speed: 5 }
 /** The one that this stack has. */
 const SEARCH_ENGINE = 'postgres'
 const WORKFLOW_PATIENCE_MS = 3_000
@@ -48,7 +59,7 @@ const POLL_MS = 50
 export class Injector {
   private readonly deps: InjectorDeps
   private readonly armed: { readonly file: string; readonly plan: FaultPlan }[] = []
-  private readonly provider = new Set<ProviderFault>()
+  private readonly broken = { provider: new Set<CallFault>(), carrier: new Set<CallFault>() }
   private readonly running: Promise<void>[] = []
   /** When the provider was broken. */
   readonly outages: Outage[] = []
@@ -58,6 +69,11 @@ export class Injector {
   constructor(deps: InjectorDeps) {
     this.deps = deps
     mkdirSync(deps.faultFolder, { recursive: true })
+  }
+
+  /** Parcels go their way from now on. */
+  start(): Promise<void> {
+    return this.tell('carrier')
   }
 
   /**
@@ -78,21 +94,23 @@ export class Injector {
   /** Waits until what was begun is over, and ends what would go on. Returns the plans whose moment never came. */
   async end(): Promise<FaultPlan[]> {
     await Promise.all(this.running)
-    this.provider.clear()
-    await this.tellProvider()
+    for (const company of ['provider', 'carrier'] as const) {
+      this.broken[company].clear()
+      await this.tell(company)
+    }
     return this.disarm()
   }
 
   /** What the provider authorizes during `work` can be captured for so long. */
   async withAuthorizations<T>(seconds: number, work: () => Promise<T>): Promise<T> {
     const setting = { authorization_seconds: seconds }
-    this.provider.add(setting)
-    await this.tellProvider()
+    this.broken.provider.add(setting)
+    await this.tell('provider')
     try {
       return await work()
     } finally {
-      this.provider.delete(setting)
-      await this.tellProvider()
+      this.broken.provider.delete(setting)
+      await this.tell('provider')
     }
   }
 
@@ -113,8 +131,8 @@ export class Injector {
     const { stack, redis } = this.deps
     const { fault, afterMs } = plan
     await delay(afterMs)
-    const provider = PROVIDER_FAULTS[fault]
-    if (provider) return this.breakProvider(provider)
+    const callFault = CALL_FAULTS[fault]
+    if (callFault) return this.breakCalls(...callFault)
     switch (fault) {
       case 'api_killed':
         await stack.kill(afterMs % 2 === 0 ? 'api-1' : 'api-2')
@@ -132,27 +150,29 @@ export class Injector {
       case 'workflow_terminated':
         return this.terminateWorkflow(plan, cartId)
       default:
-        // The payment method does it: answers twice.
+        // The payment method or the address does it: answers twice.
         return
     }
   }
 
-  private async breakProvider(fault: ProviderFault): Promise<void> {
+  private async breakCalls(company: Company, fault: CallFault): Promise<void> {
     const from = Date.now()
-    this.provider.add(fault)
-    await this.tellProvider()
-    await delay(PROVIDER_FAULT_MS)
-    this.provider.delete(fault)
-    await this.tellProvider()
-    this.outages.push({ from, to: Date.now() })
+    this.broken[company].add(fault)
+    await this.tell(company)
+    await delay(CALL_FAULT_MS)
+    this.broken[company].delete(fault)
+    await this.tell(company)
+    if (company === 'provider') this.outages.push({ from, to: Date.now() })
   }
 
   /** All that is on at the moment, as one. */
-  private async tellProvider(): Promise<void> {
-    const response = await fetch(`${this.deps.stack.file.sandbox}/v1/faults`, {
+  private async tell(company: Company): Promise<void> {
+    const { sandbox, carrier } = this.deps.stack.file
+    const faults = Object.assign({}, company === 'carrier' ? ODDS : {}, ...this.broken[company])
+    const response = await fetch(`${company === 'carrier' ? carrier : sandbox}/v1/faults`, {
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(this.provider.size === 0 ? {} : Object.assign({ seed: 1 }, ...this.provider)),
+      body: JSON.stringify(Object.keys(faults).length === 0 ? {} : { seed: 1, ...faults }),
     })
     await response.body?.cancel()
   }
@@ -160,7 +180,7 @@ export class Injector {
   private async terminateWorkflow(plan: FaultPlan, cartId: string | null): Promise<void> {
     if (plan.step === 'index') return this.terminateReindex()
     if (plan.step === 'expiry' || isOfStaff(plan)) return this.terminateExpiry()
-    if (isOfMoney(plan)) await this.terminateOf(cartId, fulfillmentWorkflowId)
+    if (isOfFulfillment(plan)) await this.terminateOf(cartId, fulfillmentWorkflowId)
     else if (plan.step !== 'sweep') await this.terminateCheckout(cartId)
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { keepEvidence } from './evidence'
-import { CELLS, type Cell, FAULTS, STEPS } from './matrix'
+import { CELLS, type Cell, FAULTS, faultsAt, STEPS } from './matrix'
 import { type Harness, startHarness } from './harness'
 import { runSeeds, type SeedResult } from './run'
 import { faultsOf } from './schedule'
@@ -85,7 +85,7 @@ function report({ schedule, faults, missed, seconds }: SeedResult): void {
   console.log(`    schedule: ${JSON.stringify(schedule)}`)
 }
 
-/** How often each step met each fault. */
+/** How often each step met each fault; – where it cannot. */
 function printCoverage(results: readonly SeedResult[]): void {
   const hits = results.flatMap(({ hit }) => hit.map(nameOf))
   const count = (cell: Cell): number => hits.filter((name) => name === nameOf(cell)).length
@@ -93,7 +93,7 @@ function printCoverage(results: readonly SeedResult[]): void {
   console.log(`\n${''.padEnd(width)}  ${STEPS.join('  ')}`)
   for (const fault of FAULTS)
     console.log(
-      `${fault.padEnd(width)}  ${STEPS.map((step) => String(count({ step, fault })).padStart(step.length)).join('  ')}`,
+      `${fault.padEnd(width)}  ${STEPS.map((step) => (faultsAt(step).includes(fault) ? String(count({ step, fault })) : '–').padStart(step.length)).join('  ')}`,
     )
   console.log(
     `\n${CELLS.filter((cell) => count(cell) > 0).length} of ${CELLS.length} pairs of step and fault were hit.`,

@@ -1,4 +1,4 @@
-/** What is broken where: every step of a purchase, of its money, and of what staff change in the shop, against every fault. */
+/** What is broken where: every step of a purchase, of its money and its goods, and of what staff change in the shop, against every fault. */
 
 const CHECKOUT_STEPS = [
   'accept',
@@ -17,16 +17,22 @@ const CHECKOUT_STEPS = [
 
 /** What fulfillment does with the money of a confirmed order, `void` being the release of what is not captured. */
 const MONEY_STEPS = ['capture', 'refund', 'void', 'dispute', 'reauthorize', 'cancel'] as const
-export type PurchaseStep = (typeof CHECKOUT_STEPS)[number] | (typeof MONEY_STEPS)[number]
+
+/**
+ * What fulfillment and the people of warehouses do with its goods. `parcel_capture`: a parcel takes its money before it leaves;
+ * `cancel_parcel`: the order, or units of it, is cancelled while a parcel has its label.
+ */
+const GOODS_STEPS = ['route', 'pick', 'pack', 'label', 'parcel_capture', 'ship', 'track', 'cancel_parcel'] as const
+export type PurchaseStep = (typeof CHECKOUT_STEPS)[number] | (typeof MONEY_STEPS)[number] | (typeof GOODS_STEPS)[number]
 
 /** A change of a product becomes findable, it drops the pages that show it, a picture is stored and named. */
 const STAFF_STEPS = ['index', 'cache', 'image'] as const
 export type StaffStep = (typeof STAFF_STEPS)[number]
 
-export const STEPS = [...CHECKOUT_STEPS, ...MONEY_STEPS, ...STAFF_STEPS]
+export const STEPS = [...CHECKOUT_STEPS, ...MONEY_STEPS, ...GOODS_STEPS, ...STAFF_STEPS]
 export type Step = (typeof STEPS)[number]
 
-export const FAULTS = [
+const COMMON_FAULTS = [
   'kill_before',
   'kill_after',
   'provider_times_out',
@@ -40,6 +46,14 @@ export const FAULTS = [
   'temporal_restarted',
   'workflow_terminated',
 ] as const
+/** Only goods meet them. */
+const CARRIER_FAULTS = [
+  'carrier_times_out',
+  'carrier_answers_twice',
+  'carrier_answers_late',
+  'carrier_drops_answers',
+] as const
+export const FAULTS = [...COMMON_FAULTS, ...CARRIER_FAULTS] as const
 export type Fault = (typeof FAULTS)[number]
 
 /** What happens to an order that is paid: by staff, and by its buyer. */
@@ -53,9 +67,20 @@ export type MoneyScript =
   | 'renew'
   | 'race'
 
+/** What happens to the goods of an order that is paid: by the people of its warehouse, by staff, and by its buyer. */
+export type GoodsScript =
+  | 'send'
+  | 'send_short'
+  | 'send_anew'
+  | 'send_held'
+  | 'cancel_sending'
+  | 'cancel_labelled'
+  | 'race_sending'
+
 /** How a buyer behaves; each brings its order to some of the steps. */
 export type Script =
   | MoneyScript
+  | GoodsScript
   | 'buy'
   | 'buy_twice'
   | 'pay_again'
@@ -202,8 +227,56 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   cancel: {
     scripts: ['cancel_authorized', 'cancel_captured', 'cancel_lines', 'race'],
     methods: ['pm_card_visa', 'pm_sandbox_single_capture'],
-    before: ['order.units.before', 'order.cancelUnits.before'],
-    after: ['order.cancelUnits.after', 'books.savePayments.after', 'books.tell.after'],
+    before: ['goods.read.before', 'inventory.moveOrderStock.before', 'goods.saveOrder.before'],
+    after: ['inventory.moveOrderStock.after', 'goods.saveLines.after', 'books.savePayments.after', 'books.tell.after'],
+  },
+  route: {
+    scripts: ['send', 'send_short', 'send_anew'],
+    methods: ['pm_card_visa'],
+    before: ['fulfillment.consume.before', 'fulfillment.plan.before', 'goods.read.before'],
+    after: ['fulfillment.plan.after', 'fulfillment.consume.after', 'goods.read.after'],
+  },
+  pick: {
+    scripts: ['send', 'send_short'],
+    methods: ['pm_card_visa'],
+    before: ['goods.read.before', 'goods.saveShipments.before', 'inventory.moveOrderStock.before'],
+    after: ['goods.saveShipments.after', 'goods.saveOrder.after', 'inventory.serveWaiting.after'],
+  },
+  pack: {
+    scripts: ['send', 'send_held'],
+    methods: ['pm_card_visa'],
+    before: ['goods.read.before', 'goods.saveShipments.before', 'goods.saveOrder.before'],
+    after: ['goods.saveShipments.after', 'goods.saveOrder.after'],
+  },
+  label: {
+    scripts: ['send', 'send_anew', 'race_sending'],
+    methods: ['pm_card_visa'],
+    before: ['goods.saveLabels.before', 'buyLabel.before', 'label.keepRequest.before', 'carrier.buyLabel.before'],
+    after: ['label.keepRequest.after', 'carrier.buyLabel.after', 'goods.saveLabels.after', 'buyLabel.after'],
+  },
+  parcel_capture: {
+    scripts: ['send', 'send_held', 'race_sending'],
+    methods: ['pm_card_visa', 'pm_card_mastercard', 'pm_sandbox_single_capture', 'pm_sandbox_capture_refused'],
+    before: ['advanceGoods.before', 'books.saveCaptures.before', 'capturePayment.before', 'provider.capture.before'],
+    after: ['books.saveCaptures.after', 'advanceGoods.after', 'provider.capture.after', 'capturePayment.after'],
+  },
+  ship: {
+    scripts: ['send', 'race_sending'],
+    methods: ['pm_card_visa', 'pm_sandbox_captured_at_once'],
+    before: ['advanceGoods.before', 'inventory.moveOrderStock.before', 'goods.saveShipments.before'],
+    after: ['inventory.moveOrderStock.after', 'goods.saveLines.after', 'goods.saveOrder.after', 'advanceGoods.after'],
+  },
+  track: {
+    scripts: ['send'],
+    methods: ['pm_card_visa'],
+    before: ['tracking.silent.before', 'tracking.receive.before', 'tracking.due.before', 'tracking.end.before'],
+    after: ['tracking.silent.after', 'tracking.receive.after', 'tracking.due.after', 'tracking.end.after'],
+  },
+  cancel_parcel: {
+    scripts: ['cancel_labelled'],
+    methods: ['pm_card_visa', 'pm_sandbox_single_capture', 'pm_sandbox_captured_at_once'],
+    before: ['goods.saveLabels.before', 'voidLabel.before', 'carrier.voidLabel.before', 'goods.saveOrder.before'],
+    after: ['goods.saveLabels.after', 'carrier.voidLabel.after', 'voidLabel.after', 'books.savePayments.after'],
   },
 }
 
@@ -234,9 +307,18 @@ export function isOfStaff(cell: Cell): cell is Cell<StaffStep> {
   return (STAFF_STEPS as readonly Step[]).includes(cell.step)
 }
 
-/** Its order is confirmed: fulfillment does it. */
-export function isOfMoney(cell: Cell): boolean {
-  return (MONEY_STEPS as readonly Step[]).includes(cell.step)
+export function isOfGoods({ step }: Cell): boolean {
+  return (GOODS_STEPS as readonly Step[]).includes(step)
 }
 
-export const CELLS: readonly Cell[] = STEPS.flatMap((step) => FAULTS.map((fault) => ({ step, fault })))
+/** Its order is confirmed: fulfillment does it. */
+export function isOfFulfillment(cell: Cell): boolean {
+  return (MONEY_STEPS as readonly Step[]).includes(cell.step) || isOfGoods(cell)
+}
+
+/** What a step meets. */
+export function faultsAt(step: Step): readonly Fault[] {
+  return (GOODS_STEPS as readonly Step[]).includes(step) ? FAULTS : COMMON_FAULTS
+}
+
+export const CELLS: readonly Cell[] = STEPS.flatMap((step) => faultsAt(step).map((fault) => ({ step, fault })))

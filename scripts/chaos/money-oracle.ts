@@ -11,6 +11,8 @@ export interface OrderRow {
   /** The value of what will not be delivered, and its units. */
   readonly cancelled: number
   readonly cancelledUnits: number
+  readonly shippedUnits: number
+  readonly units: number
   readonly cancelledAt: Date | null
   /** It was confirmed, whatever became of it. */
   readonly hasWon: boolean
@@ -65,7 +67,8 @@ export async function judgeMoney(
 /** Each command that was accepted made one capture or refund, and each that was refused made none. */
 function judgeCommands(told: readonly ReceivedAnswer[], { moves }: Books): string[] {
   return (['capture', 'refund'] as const).flatMap((kind) => {
-    const answers = told.filter(({ request }) => request.path.endsWith(`/${kind}s`))
+    // What a parcel takes it would take by itself.
+    const answers = told.filter(({ request }) => request.path.endsWith(`/${kind}s`) && !isForParcel(request.body))
     const accepted = answers.filter(({ status }) => status === 201 || status === 202)
     const idsOf = (key: string | undefined): Set<unknown> =>
       new Set(accepted.filter(({ request }) => request.key === key).map(({ body }) => body['id']))
@@ -80,6 +83,10 @@ function judgeCommands(told: readonly ReceivedAnswer[], { moves }: Books): strin
       ...accepted.flatMap(({ body }) => judgeAnswer(body, kind, moves)),
     ]
   })
+}
+
+function isForParcel(body: unknown): boolean {
+  return (body as { shipment_id?: string } | undefined)?.shipment_id !== undefined
 }
 
 function judgeAnswer(body: ReceivedAnswer['body'], kind: Move['kind'], moves: readonly Move[]): string[] {
@@ -126,7 +133,9 @@ function judgeSums(told: readonly ReceivedAnswer[], { order, charges, moves }: B
   const elsewhere = sum(moves.filter(({ elsewhere }) => elsewhere).map(({ amount }) => amount))
   const kept = captured - refunded - elsewhere
   const returned = moves.filter(({ cause, status }) => (cause === 'cancel' || cause === 'late') && status !== 'failed')
-  const beyond = captured - sum(returned.map(({ amount }) => amount)) - owed
+  const taken = captured - sum(returned.map(({ amount }) => amount))
+  const beyond = taken - owed
+  const isAllSent = order.shippedUnits > 0 && order.shippedUnits + order.cancelledUnits === order.units
   const live = charges.filter(({ status }) => status === 'authorized')
   const isUntouched = told.every(({ request }) => !/\/(?:captures|refunds|cancel)$/.test(request.path))
   return [
@@ -135,6 +144,7 @@ function judgeSums(told: readonly ReceivedAnswer[], { order, charges, moves }: B
       ? [`${captured} captured, ${authorized} authorized of ${order.total}`]
       : []),
     ...(beyond > 0 && kept - disputed > 0 ? [`${beyond} captured beyond the ${owed} that are owed`] : []),
+    ...(isAllSent && taken !== owed ? [`all of it has left, ${taken} of ${owed} were captured for it`] : []),
     ...(owed === 0 && authorized > 0 ? [`nothing is owed, ${authorized} are authorized`] : []),
     ...(order.status === 'cancelled' && kept > disputed ? [`it is cancelled, ${kept - disputed} are kept`] : []),
     ...(isUntouched && owed > 0 && captured + authorized < owed
@@ -143,13 +153,27 @@ function judgeSums(told: readonly ReceivedAnswer[], { order, charges, moves }: B
   ]
 }
 
+/** Units of a parcel that may be leaving are cancelled later, or never. */
 function judgeCancels(told: readonly ReceivedAnswer[], { order }: Books): string[] {
-  const cancels = told.filter(({ request, status }) => request.path.endsWith('/cancel') && status < 300)
+  const cancels = told.filter(
+    ({ request, status }) => request.path.endsWith(`/orders/${order.id}/cancel`) && status < 300,
+  )
   const unitsByKey = new Map(cancels.map(({ request }) => [request.key, unitsOf(request.body)]))
-  const isWhole = [...unitsByKey.values()].includes(null)
-  const units = sum([...unitsByKey.values()].map((quantity) => quantity ?? 0))
-  if (isWhole) return order.status === 'cancelled' ? [] : [`it was cancelled and is ${order.status}`]
-  return units === order.cancelledUnits ? [] : [`${units} units were cancelled, ${order.cancelledUnits} are`]
+  const waited = new Set(cancels.filter(({ body }) => isWaiting(body)).map(({ request }) => request.key))
+  const { cancelledUnits, shippedUnits, units } = order
+  if ([...unitsByKey.values()].includes(null)) {
+    const isDone = order.status === 'cancelled' || (shippedUnits > 0 && cancelledUnits + shippedUnits === units)
+    return isDone ? [] : [`it was cancelled and is ${order.status}`]
+  }
+  const most = sum([...unitsByKey.values()].map((quantity) => quantity ?? 0))
+  const least = most - sum([...waited].map((key) => unitsByKey.get(key) ?? 0))
+  if (least <= cancelledUnits && cancelledUnits <= most) return []
+  return [`${least} to ${most} units were cancelled, ${cancelledUnits} are`]
+}
+
+function isWaiting(body: ReceivedAnswer['body']): boolean {
+  const commands = (body['commands'] ?? []) as { kind: string; state: string }[]
+  return commands.some(({ kind, state }) => kind === 'cancel' && state !== 'done')
 }
 
 function unitsOf(body: unknown): number | null {

@@ -1,6 +1,7 @@
 import type { Pool } from '../../db/pool'
 import type { History } from './buyer'
 import type { Answer, ReceivedAnswer } from './client'
+import { judgeGoods } from './goods-oracle'
 import { judgeMoney, type OrderRow } from './money-oracle'
 import { longestCalm, type Outage } from './outage'
 import { type JournalCharge, readCharges } from './sandbox'
@@ -28,6 +29,7 @@ const NOT_OUTCOMES = new Set([
 export interface OracleDeps {
   readonly pool: Pool
   readonly sandbox: string
+  readonly carrier: string
   /** When the provider was broken. */
   readonly outages: readonly Outage[]
 }
@@ -64,6 +66,15 @@ async function tellStory({ cartId, approved, client, staff }: History, pool: Poo
        select c.created_at, concat_ws(' ', c.key, c.amount, c.cause, c.status, c.failure_code, 'last changed', c.updated_at)
        from capture c join bought o on o.id = c.order_id
        union all
+       select l.created_at, concat_ws(' ', l.key, l.shipment_id, l.status, l.failure_code, 'last changed', l.updated_at)
+       from label l join bought o on o.id = l.order_id
+       union all
+       select m.created_at, concat_ws(' ', 'command', m.kind, m.shipment_id, m.state, m.code, 'ended', m.ended_at)
+       from order_command m join bought o on o.id = m.order_id
+       union all
+       select t.received_at, concat_ws(' ', 'tracking', t.type, t.shipment_id, 'tries', t.tries, 'done', t.done_at)
+       from tracking_event t join label l on l.tracking_number = t.tracking_number join bought o on o.id = l.order_id
+       union all
        select r.created_at, concat_ws(' ', r.key, r.amount, r.cause, r.status, r.failure_code, 'last changed', r.updated_at)
        from refund r join bought o on o.id = r.order_id
        union all
@@ -95,7 +106,7 @@ function judgeOrders(history: History, orders: readonly OrderRow[], charges: rea
     if (!order.hasWon && order.status !== 'cancelled') faults.push(`${order.id} is still ${order.status}`)
     if (!order.hasWon && holding.length > 0)
       faults.push(`${order.id} is cancelled, ${holding.map((charge) => charge.key).join(', ')} keeps money`)
-    if (order.hasWon && order.status !== 'confirmed' && order.status !== 'cancelled')
+    if (order.hasWon && !history.isSent && order.status !== 'confirmed' && order.status !== 'cancelled')
       faults.push(`${order.id} is ${order.status}`)
     if (order.hasWon && !sameLines(history.lines, order.lines))
       faults.push(`${order.id} sold other lines than were in the cart`)
@@ -136,7 +147,7 @@ function judgeAnswers(
     if (
       told.status === 200 &&
       told.request.path.endsWith('/cancel') &&
-      orders.some((order) => order.status !== 'cancelled')
+      orders.some(({ status, shippedUnits }) => status !== 'cancelled' && shippedUnits === 0)
     )
       faults.push(`${what}, but the order goes on`)
   }
@@ -198,9 +209,9 @@ async function judgeWon(
 ): Promise<string[]> {
   const judged = orders
     .filter(({ hasWon }) => hasWon)
-    .map((order) => {
+    .flatMap((order) => {
       const own = charges.filter(({ reference }) => reference === order.id)
-      return judgeMoney(history, { order, charges: own }, deps)
+      return [judgeMoney(history, { order, charges: own }, deps), judgeGoods(history, order, deps)]
     })
   return (await Promise.all(judged)).flat()
 }
@@ -231,6 +242,8 @@ async function readOrders(cartId: string, pool: Pool): Promise<OrderRow[]> {
   const { rows } = await pool.query<OrderRow>(
     `select o.id, o.status, o.total, o.cancelled, o.cancelled_at as "cancelledAt", o.confirmed_at is not null as "hasWon",
             (select coalesce(sum(l.cancelled), 0)::int from order_line l where l.order_id = o.id) as "cancelledUnits",
+            (select coalesce(sum(l.shipped), 0)::int from order_line l where l.order_id = o.id) as "shippedUnits",
+            (select coalesce(sum(l.quantity), 0)::int from order_line l where l.order_id = o.id) as units,
             (select jsonb_object_agg(l.sku_written, l.quantity) from order_line l where l.order_id = o.id) as lines
      from orders o
      where o.cart_id = $1

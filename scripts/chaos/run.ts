@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { MONEY_WORK } from '../../db/support/invariant/check'
 import { type History, RENEWAL_SECONDS, runBuyer } from './buyer'
+import { judgeCarrier } from './goods-oracle'
 import { Injector } from './injector'
 import type { Cell } from './matrix'
 import { judge, judgePrivacy } from './oracle'
@@ -21,6 +22,8 @@ export interface SeedResult {
 }
 
 const STOCK_PLENTIFUL = 60
+/** Of what is not where it was looked for. */
+const STOCK_SPARE = 20
 const STOCK_SCARCE = 4
 const SETTLE_MS = 120_000
 /** Temporal's index of workflows is a little behind. */
@@ -45,6 +48,7 @@ export async function runSeeds(
     checkout: Math.max(...schedules.map((schedule) => schedule.holdSeconds)),
     cart: Math.max(...schedules.map((schedule) => schedule.cartHoldSeconds)),
   })
+  await injector.start()
   const support = startSupport(harness)
   const played = await Promise.all(schedules.map((schedule) => play(harness, schedule, injector)))
   const missed = await injector.end()
@@ -55,7 +59,9 @@ export async function runSeeds(
   common.push(...judgePrivacy(histories))
   for (const file of harness.search(histories.map(({ marker }) => marker))) common.push(`${file} holds personal data`)
   const results: SeedResult[] = []
-  const oracle = { pool: harness.pool, sandbox: harness.stack.file.sandbox, outages: injector.outages }
+  const { sandbox, carrier } = harness.stack.file
+  const oracle = { pool: harness.pool, sandbox, carrier, outages: injector.outages }
+  common.push(...(await judgeCarrier(oracle)))
   for (const { schedule, histories, staff, skus, faults } of played) {
     for (const history of histories) faults.push(...(await judge(history, oracle)))
     for (const history of staff) faults.push(...(await judgeStaff(history, harness)))
@@ -82,12 +88,17 @@ interface Played {
 
 async function play(harness: Harness, schedule: Schedule, injector: Injector): Promise<Played> {
   const skus = {
-    plenty: await harness.sell('plenty', STOCK_PLENTIFUL),
+    plenty: await harness.sell('plenty', { main: STOCK_PLENTIFUL, spare: STOCK_SPARE }),
     scarce: await harness.sell('scarce', STOCK_SCARCE),
+    automatic: await harness.sell('automatic', { automatic: STOCK_PLENTIFUL }),
   }
   const { apis, admin_key: adminKey, sandbox } = harness.stack.file
+  const begun = new Set<FaultPlan>()
+  /** An order may come to a step again. */
   const begin = async (fault: FaultPlan | null, steps: readonly string[], cartId: string | null): Promise<void> => {
-    if (fault && steps.includes(fault.step)) await injector.begin(fault, cartId)
+    if (!fault || !steps.includes(fault.step) || begun.has(fault)) return
+    begun.add(fault)
+    await injector.begin(fault, cartId)
   }
   const buyers = schedule.buyers.map((plan, number) =>
     runBuyer(plan, number, {
@@ -95,6 +106,7 @@ async function play(harness: Harness, schedule: Schedule, injector: Injector): P
       adminKey,
       sandbox,
       skus,
+      places: harness.warehouses,
       reached: ({ cartId }, ...steps) => begin(plan.fault, steps, cartId),
       whileRenewalsAreNear: (work) => injector.withAuthorizations(RENEWED_BEFORE_SECONDS + RENEWAL_SECONDS, work),
     }),
@@ -152,6 +164,10 @@ async function describeInFlight({ pool }: Harness): Promise<string> {
     union all
     select w.kind || ' ' || w.object || ' of ' || w.order_id || ' is ' || w.stands from (${MONEY_WORK}) as w
     union all
+    select 'label ' || key || ' is ' || status || ' ' || coalesce(failure_code, '') from label where at_work
+    union all
+    select 'shipment ' || id || ' of ' || order_id || ' is leaving' from shipment where is_leaving
+    union all
     select 'event ' || event_id || ' of ' || payment_key || ' is not acted on' from inbox where done_at is null
     union all
     select concat_ws(', ', order_id || ' waits for a person: ' || code, step, object, detail) from attention where closed_at is null
@@ -161,23 +177,41 @@ async function describeInFlight({ pool }: Harness): Promise<string> {
   return rows.map(({ what }) => what).join('; ')
 }
 
-/** What is reserved is what was bought: every hold that did not become an order has ended, in its time. */
+/**
+ * What is reserved is what is still to be sent: every hold that did not become an order has ended, in its time. What has left the
+ * stock with parcels is in parcels that have left.
+ */
 async function judgeStock({ pool }: Harness, skus: readonly string[]): Promise<string[]> {
   const deadline = Date.now() + CALM_MS
   for (;;) {
-    const { rows } = await pool.query<{ sku: string; reserved: number; bought: number; on_hand: number }>(
-      `select s.sku, s.reserved, s.on_hand, coalesce(sum(l.quantity - l.cancelled) filter (where o.confirmed_at is not null), 0)::int as bought
-       from stock_level s
-       left join order_line l on l.sku = s.sku
-       left join orders o on o.id = l.order_id
-       where s.sku = any ($1::text[])
-       group by s.sku, s.warehouse_id`,
+    const { rows } = await pool.query<{ sku: string; reserved: number; wanted: number; moved: number; sent: number }>(
+      `select s.sku, s.reserved, b.wanted, s.moved, p.sent
+       from (
+         select sku, sum(reserved)::int as reserved,
+                (select coalesce(-sum(delta), 0)::int from stock_movement m where m.sku = level.sku and m.cause = 'shipment') as moved
+         from stock_level level
+         where sku = any ($1::text[])
+         group by sku
+       ) as s
+       cross join lateral (
+         select coalesce(sum(l.quantity - l.cancelled - l.shipped) filter (where o.confirmed_at is not null), 0)::int as wanted
+         from order_line l join orders o on o.id = l.order_id
+         where l.sku = s.sku
+       ) as b
+       cross join lateral (
+         select coalesce(sum(u.quantity) filter (where p.status in ('shipped', 'delivered', 'lost', 'returned')), 0)::int as sent
+         from shipment_line u join shipment p on p.id = u.shipment_id
+         where u.sku = s.sku
+       ) as p`,
       [skus],
     )
-    const wrong = rows.filter((row) => row.reserved !== row.bought || row.bought > row.on_hand)
+    const wrong = rows.filter((row) => row.reserved !== row.wanted || row.moved !== row.sent)
     if (wrong.length === 0) return []
     if (Date.now() > deadline)
-      return wrong.map((row) => `${row.sku}: ${row.reserved} reserved, ${row.bought} bought of ${row.on_hand}`)
+      return wrong.map(
+        (row) =>
+          `${row.sku}: ${row.reserved} reserved, ${row.wanted} to send; ${row.moved} moved out, ${row.sent} sent`,
+      )
     await delay(POLL_MS)
   }
 }

@@ -1,8 +1,10 @@
 import {
-  CELLS,
   type Cell,
-  FAULTS,
-  isOfMoney,
+  type Fault,
+  faultsAt,
+  type GoodsScript,
+  isOfFulfillment,
+  isOfGoods,
   isOfStaff,
   type MoneyScript,
   PLANS,
@@ -11,6 +13,7 @@ import {
   STAFF_PLANS,
   type StaffScript,
   type StaffStep,
+  type Step,
   STEPS,
 } from './matrix'
 import { Random } from './random'
@@ -33,15 +36,22 @@ export interface StaffPlan {
   readonly fault: FaultPlan | null
 }
 
+/**
+ * Everybody wants the scarce product but those whose step is to be reached. An automatic warehouse sends the third one; who buys
+ * `both` has two parcels, one of which people send.
+ */
+export type Product = 'plenty' | 'scarce' | 'automatic' | 'both'
+
 export interface BuyerPlan {
   readonly startMs: number
   /** Of what the script leaves to chance. */
   readonly seed: number
   readonly script: Script
   readonly method: string
-  /** Everybody wants the scarce product but those whose step is to be reached. */
-  readonly product: 'plenty' | 'scarce'
+  readonly product: Product
   readonly quantity: number
+  /** What the second line of the address makes the carrier do; empty: nothing. */
+  readonly words: string
   /** What happens when this buyer comes to a step. */
   readonly fault: FaultPlan | null
 }
@@ -104,8 +114,43 @@ const MONEY_SCRIPTS: readonly MoneyScript[] = [
   'race',
   'race',
 ]
-/** Every so many-th bystander goes on to what happens to paid orders. */
-const MONEY_EVERY = 3
+/** Of so many bystanders one goes on to the money of a paid order, and one to its goods. */
+const PAID_EVERY = 3
+
+const GOODS_SCRIPTS: readonly GoodsScript[] = [
+  'send',
+  'send_short',
+  'send_anew',
+  'send_held',
+  'cancel_sending',
+  'cancel_labelled',
+  'race_sending',
+]
+const GOODS_METHODS = [
+  'pm_card_visa',
+  'pm_card_mastercard',
+  'pm_sandbox_duplicate_webhooks',
+  'pm_sandbox_single_capture',
+  'pm_sandbox_captured_at_once',
+  'pm_sandbox_capture_refused',
+] as const
+/** Most people live where nothing goes wrong. */
+const WORDS = [
+  '',
+  '',
+  '',
+  'sandbox:dropped',
+  'sandbox:flaky',
+  'sandbox:slow',
+  'sandbox:shuffled',
+  'sandbox:silent',
+  'sandbox:held',
+  'sandbox:lost',
+  'sandbox:found',
+  'sandbox:returned',
+] as const
+/** Nobody but the people of a warehouse gives such an order up. */
+const WORDS_FOR_PEOPLE = [...WORDS, 'sandbox:refused', 'sandbox:keeps'] as const
 
 const STAFF_SCRIPTS: readonly StaffScript[] = ['edit', 'upload']
 
@@ -121,7 +166,11 @@ export function scheduleOf(seed: number, { short }: { short: boolean }): Schedul
     buyers: [
       ...cells.filter(isOfPurchase).map((cell) => focusedBuyer(cell, random)),
       ...Array.from({ length: bystanders }, (_, index) =>
-        index % MONEY_EVERY === 0 ? moneyBystander(random) : bystander(random),
+        index % PAID_EVERY === 0
+          ? moneyBystander(random)
+          : index % PAID_EVERY === 1
+            ? goodsBystander(random)
+            : bystander(random),
       ),
     ],
     staff: [
@@ -145,9 +194,9 @@ function cellsOf(seed: number): Cell[] {
     const turn = (seed - 1) * CELLS_PER_SEED + index
     const round = Math.floor(turn / STEPS.length)
     const place = turn % STEPS.length
-    const step = STEPS[place]
-    const fault = FAULTS[(place * 5 + round) % FAULTS.length]
-    return CELLS.find((cell) => cell.step === step && cell.fault === fault) as Cell
+    const step = STEPS[place] as Step
+    const faults = faultsAt(step)
+    return { step, fault: faults[(place * 5 + round) % faults.length] as Fault }
   })
 }
 
@@ -157,16 +206,18 @@ function isOfPurchase(cell: Cell): cell is Cell<PurchaseStep> {
 
 function focusedBuyer(cell: Cell<PurchaseStep>, random: Random): BuyerPlan {
   const { scripts, methods, before, after } = PLANS[cell.step]
+  const script = random.pick(scripts)
   return {
     startMs: random.whole(0, 1_500),
     seed: random.whole(1, SEED_MAX),
-    script: random.pick(scripts),
+    script,
     method:
       cell.fault === 'provider_answers_twice' && methods.includes('pm_card_visa')
         ? 'pm_sandbox_duplicate_webhooks'
         : random.pick(methods.length > 0 ? methods : ['pm_card_visa']),
-    product: 'plenty',
-    quantity: isOfMoney(cell) ? random.whole(2, 4) : random.whole(1, 3),
+    product: isOfGoods(cell) ? productFor(script, random) : 'plenty',
+    quantity: isOfFulfillment(cell) ? random.whole(2, 4) : random.whole(1, 3),
+    words: cell.fault === 'carrier_answers_twice' ? 'sandbox:shuffled' : '',
     fault: faultOf(cell, { before, after }, random),
   }
 }
@@ -194,8 +245,30 @@ function moneyBystander(random: Random): BuyerPlan {
     method: random.pick(MONEY_METHODS),
     product: 'plenty',
     quantity: random.whole(2, 4),
+    words: '',
     fault: null,
   }
+}
+
+/** Its parcels are lost, late or come back, and what is bought is changed in the middle of it. */
+function goodsBystander(random: Random): BuyerPlan {
+  const script = random.pick(GOODS_SCRIPTS)
+  const product = productFor(script, random)
+  return {
+    startMs: random.whole(0, 2_500),
+    seed: random.whole(1, SEED_MAX),
+    script,
+    method: random.pick(GOODS_METHODS),
+    product,
+    quantity: random.whole(1, 4),
+    words: random.pick<string>(product === 'plenty' ? WORDS_FOR_PEOPLE : WORDS),
+    fault: null,
+  }
+}
+
+/** What a warehouse does by itself nobody can do otherwise. */
+function productFor(script: Script, random: Random): Product {
+  return random.pick<Product>(script === 'send' ? ['plenty', 'automatic', 'both'] : ['plenty', 'both'])
 }
 
 function bystander(random: Random): BuyerPlan {
@@ -206,6 +279,7 @@ function bystander(random: Random): BuyerPlan {
     method: random.pick(METHODS),
     product: random.next() < 0.75 ? 'scarce' : 'plenty',
     quantity: random.whole(1, 2),
+    words: '',
     fault: null,
   }
 }

@@ -25,15 +25,16 @@ interface OpenCase {
 }
 
 interface Decision {
-  readonly action: 'retryStep' | 'resolveStep'
+  readonly action: 'retryStep' | 'resolveStep' | 'reroute'
   readonly outcome?: 'done' | 'not_done'
 }
 
 export function startSupport(harness: Harness): Support {
   const client = new Client(harness.stack.file.apis)
+  const answered = new Map<string, number>()
   let isOver = false
   const working = (async () => {
-    for (; !isOver; await delay(ROUND_MS)) await round(harness, client).catch(() => undefined)
+    for (; !isOver; await delay(ROUND_MS)) await round(harness, client, answered).catch(() => undefined)
   })()
   return {
     async awaitQuiet() {
@@ -48,14 +49,17 @@ export function startSupport(harness: Harness): Support {
 }
 
 /** While something is down a round fails, and the next one is soon. */
-async function round(harness: Harness, client: Client): Promise<void> {
+async function round(harness: Harness, client: Client, answered: Map<string, number>): Promise<void> {
   await settleRefunds(harness)
+  await askCarriersSoon(harness)
   const adminKey = harness.stack.file.admin_key
   const { body } = await client.send({ method: 'GET', path: '/v1/admin/attention?limit=100', adminKey })
   for (const open of body['data'] as OpenCase[]) {
-    const decision = await decide(open, harness)
-    if (decision === null || open.order_id === null) continue
     const { step, object } = open
+    const about = `${step} ${object}`
+    const decision = await decide(open, answered.get(about) ?? 0, harness)
+    if (decision === null || open.order_id === null) continue
+    answered.set(about, (answered.get(about) ?? 0) + 1)
     await client.send({
       method: 'POST',
       path: `/v1/admin/orders/${open.order_id}/repairs`,
@@ -66,7 +70,9 @@ async function round(harness: Harness, client: Client): Promise<void> {
 }
 
 /** Null: it has to close by itself. */
-async function decide({ case: code, object }: OpenCase, { pool }: Harness): Promise<Decision | null> {
+async function decide(open: OpenCase, answers: number, { pool }: Harness): Promise<Decision | null> {
+  const { case: code, object } = open
+  if (code === 'fulfillment_stalled') return decideStalled(open, answers)
   if (code === 'capture_refused') return { action: 'retryStep' }
   if (code === 'authorization_expiring') return { action: 'resolveStep', outcome: 'not_done' }
   if (code === 'dispute') return (await isLost(object, pool)) ? { action: 'resolveStep', outcome: 'not_done' } : null
@@ -74,6 +80,21 @@ async function decide({ case: code, object }: OpenCase, { pool }: Harness): Prom
   const { rowCount } = await pool.query('select from refund where id = $1 and retries is not null', [object])
   // What failed twice is paid back in another way.
   return rowCount === 0 ? { action: 'retryStep' } : { action: 'resolveStep', outcome: 'done' }
+}
+
+/** What does not help twice is given up. */
+function decideStalled({ step, object }: OpenCase, answers: number): Decision {
+  if (step === 'decideParcel') {
+    const isSentOnceMore = answers < 2 && chanceOf(object ?? '') % 2 === 0
+    return isSentOnceMore ? { action: 'reroute' } : { action: 'resolveStep', outcome: 'done' }
+  }
+  if (answers < 2) return { action: 'retryStep' }
+  return { action: 'resolveStep', outcome: step === 'voidLabel' ? 'done' : 'not_done' }
+}
+
+/** Of 256 */
+function chanceOf(text: string): number {
+  return createHash('sha256').update(text).digest()[0] as number
 }
 
 /** One that is open waits for the bank. */
@@ -94,9 +115,17 @@ async function settleRefunds({ pool, stack }: Harness): Promise<void> {
        and r.updated_at < now() - interval '2 seconds'`,
   )
   for (const { charge, reference, key, isFirst } of rows) {
-    const fails = isFirst && (createHash('sha256').update(key).digest()[0] as number) % 3 === 0
+    const fails = isFirst && chanceOf(key) % 3 === 0
     await settleRefund(stack.file.sandbox, { charge, reference, status: fails ? 'failed' : 'succeeded' })
   }
+}
+
+/** Who is silent is asked half a minute later, and ever more rarely: that takes seconds here. */
+async function askCarriersSoon({ pool }: Harness): Promise<void> {
+  await pool.query(
+    `update shipment set ask_at = now()
+     where status in ('shipped', 'lost') and ask_at > now() and updated_at < now() - interval '3 seconds'`,
+  )
 }
 
 /** No refund is accepted or may still fail, and no authorization is about to be renewed. */

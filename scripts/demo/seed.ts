@@ -20,6 +20,7 @@ const WAREHOUSES = [
     postal_code: 'E16 2EZ',
     coordinates: { latitude: 51.505, longitude: 0.05 },
     priority: 10,
+    operation: 'automatic',
   },
   {
     name: 'Manchester',
@@ -27,6 +28,7 @@ const WAREHOUSES = [
     postal_code: 'M17 1WA',
     coordinates: { latitude: 53.466, longitude: -2.319 },
     priority: 20,
+    operation: 'automatic',
   },
   {
     name: 'Dublin',
@@ -34,6 +36,7 @@ const WAREHOUSES = [
     postal_code: 'D12 H6K8',
     coordinates: { latitude: 53.32, longitude: -6.345 },
     priority: 30,
+    operation: 'automatic',
   },
 ]
 

@@ -27,6 +27,7 @@ async function main(): Promise<void> {
     postgres: settings.DATABASE_URL,
     redis: settings.REDIS_URL,
     sandbox: settings.SANDBOX_URL,
+    carrier: settings.CARRIER_SANDBOX_URL,
     processes: [],
   }
   console.log(`\n${stackTable(stack, sampleSku)}\n`)

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openApiDocument } from '../../api/http/openapi'
 import { routes } from '../../api/routes'
-import { VERSION } from '../../api/http/version'
+import { VERSION } from '../../config'
 import { ROOT } from '../../config'
 
 const FILE = join(ROOT, 'docs', 'openapi.json')

@@ -4,16 +4,20 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client as TemporalClient } from '@temporalio/client'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils'
-import { ROOT } from '../../config'
+import { ROOT, VERSION } from '../../config'
 import { createPool, type Pool } from '../../db/pool'
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { ImportId, OrderId, PaymentId } from '../../domain/ids'
+import { isOpen, type OrderStatus } from '../../domain/order'
 import {
   checkoutWorkflowId,
   expiryWorkflowId,
   fulfillmentWorkflowId,
+  importWorkflowId,
+  reindexWorkflowId,
   settlementWorkflowId,
 } from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
+import { auditStart, recommendationsStart, reconciliationStart, WORKFLOWS } from '../../workflows/contract'
 import { Client } from '../chaos/client'
 import { closeDisputes, openDisputes, readCharges, settleRefund } from '../chaos/sandbox'
 import { removePostgresData } from '../stack/postgres'
@@ -21,15 +25,16 @@ import { type Stack, startStack } from '../stack/supervisor'
 
 /**
  * Records one history of each path through the workflows, from a real run on a stack of its own, into
- * test/replay/histories. The tests replay them with today's workflow code: what they do not follow any more would break
- * the orders that are under way when it is deployed.
+ * test/replay/histories/<version>. Those of earlier versions stay: orders that these began may be under way. The tests replay
+ * all with today's workflow code: what they do not follow any more would break at a deployment.
  *
- *   npm run record-history
+ *   npm run record-history               all paths of this version, in place of what it had
+ *   npm run record-history -- paid …     these alone
  */
-const HISTORIES = join(ROOT, 'test', 'replay', 'histories')
+const HISTORIES = join(ROOT, 'test', 'replay', 'histories', VERSION)
 const FOLDER = join(ROOT, '.holdfast', 'record-history')
 const ENVIRONMENT = { CHECKOUT_HOLD_SECONDS: '15', ATTENTION_AFTER_SECONDS: '2', CHECKOUT_WAIT_MS: '8000' }
-const PATIENCE_MS = 90_000
+const PATIENCE_MS = 180_000
 
 interface Recorder {
   readonly stack: Stack
@@ -183,6 +188,85 @@ const PATHS: Readonly<Record<string, Path>> = {
     await reads(recorder, order.id, ({ status }) => status === 'confirmed')
     return cancelled(recorder, order)
   },
+
+  async 'sent-by-itself-then-completed'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa', { warehouse: BY_ITSELF })
+    return completed(recorder, order)
+  },
+
+  async 'sent-by-people-then-completed'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa')
+    for (const name of ['pick', 'pack', 'label', 'ship'] as const) await step(recorder, order, name)
+    return completed(recorder, order)
+  },
+
+  async 'labelled-then-cancelled'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa')
+    for (const name of ['pick', 'pack', 'label'] as const) await step(recorder, order, name)
+    return cancelled(recorder, order)
+  },
+
+  async 'capture-refused-then-parcel-cancelled'(recorder) {
+    const order = await buyTwo(recorder, 'pm_sandbox_capture_refused', { warehouse: BY_ITSELF })
+    await hasCase(recorder, order.id)
+    await repair(recorder, order.id, 'cancelShipment')
+    await reads(recorder, order.id, ({ status }) => status === 'cancelled')
+    return fulfillmentWorkflowId(order.id)
+  },
+
+  async 'label-refused-then-cancelled'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa', { warehouse: BY_ITSELF, word: 'sandbox:refused' })
+    await hasCase(recorder, order.id)
+    await repair(recorder, order.id, 'resolveStep', { outcome: 'not_done' })
+    return cancelled(recorder, order)
+  },
+
+  async 'parcel-lost-then-replaced'(recorder) {
+    const order = await buyTwo(recorder, 'pm_card_visa', { warehouse: BY_ITSELF, word: 'sandbox:lost' })
+    await hasCase(recorder, order.id)
+    await repair(recorder, order.id, 'reroute')
+    await reads(recorder, order.id, ({ lost }) => lost === 2)
+    await hasCase(recorder, order.id)
+    await repair(recorder, order.id, 'resolveStep', { outcome: 'done' })
+    return completed(recorder, order)
+  },
+}
+
+/** Those that belong to no order. */
+const PLATFORM_PATHS: Readonly<Record<string, Path>> = {
+  async import({ stack, client }) {
+    const answer = await client.send({
+      method: 'POST',
+      path: '/v1/admin/imports',
+      adminKey: stack.file.admin_key,
+      file: { type: 'text/csv', bytes: new TextEncoder().encode('sku,title,price\nREC-1,Recorded,5.00\nREC-2,,\n') },
+    })
+    if (answer.status !== 202) throw new Error(`The import was answered ${JSON.stringify(answer.body)}`)
+    return importWorkflowId(answer.body['id'] as ImportId)
+  },
+
+  async reindex({ stack, client }) {
+    const path = '/v1/admin/search/reindex'
+    const answer = await client.send({ method: 'POST', path, adminKey: stack.file.admin_key, body: {} })
+    if (answer.status !== 202) throw new Error(`${path} was answered ${JSON.stringify(answer.body)}`)
+    return reindexWorkflowId('postgres')
+  },
+
+  async audit({ temporal }) {
+    return (await temporal.workflow.start(WORKFLOWS.audit, auditStart('recorded'))).workflowId
+  },
+
+  recommendations: ({ temporal }) => startNow(temporal, recommendationsStart()),
+  reconciliation: ({ temporal }) => startNow(temporal, reconciliationStart()),
+}
+
+/** What a schedule starts, under an id beside those that it gives. */
+async function startNow(
+  temporal: TemporalClient,
+  { workflowType, workflowId, taskQueue, args }: ReturnType<typeof recommendationsStart | typeof reconciliationStart>,
+): Promise<string> {
+  const handle = await temporal.workflow.start(workflowType, { workflowId: `${workflowId}-now`, taskQueue, args })
+  return handle.workflowId
 }
 
 /** Those that need something to fail, or to be otherwise for all, one after another. */
@@ -252,6 +336,7 @@ const PATHS_WITH_FAULTS: Readonly<Record<string, Path>> = {
 }
 
 async function main(): Promise<void> {
+  const wanted = wantedPaths(process.argv.slice(2))
   deleteData()
   const stack = await startStack({ folder: FOLDER, durable: false, portOffset: 15_000, env: ENVIRONMENT })
   const temporal = await connectTemporal({ ...stack.services, TEMPORAL_NAMESPACE: 'default' })
@@ -260,18 +345,36 @@ async function main(): Promise<void> {
     { name: 'record-history' },
   )
   const recorder = { stack, pool, temporal, client: new Client(stack.file.apis) }
-  rmSync(HISTORIES, { recursive: true, force: true })
+  // What is delivered is complete.
+  await pool.query('update store_settings set return_window_days = 0')
+  if (wanted.isAll) rmSync(HISTORIES, { recursive: true, force: true })
   mkdirSync(HISTORIES, { recursive: true })
   try {
-    await record(recorder, 'expiry', someRounds)
-    await Promise.all(Object.entries(PATHS).map(([name, path]) => record(recorder, name, path)))
-    for (const [name, path] of Object.entries(PATHS_WITH_FAULTS)) await record(recorder, name, path)
+    if (wanted.has('expiry')) await record(recorder, 'expiry', someRounds)
+    await Promise.all(wanted.of(PATHS).map(([name, path]) => record(recorder, name, path)))
+    for (const paths of [PATHS_WITH_FAULTS, PLATFORM_PATHS])
+      for (const [name, path] of wanted.of(paths)) await record(recorder, name, path)
   } finally {
     await pool.end()
     await temporal.connection.close()
     await stack.stop()
     deleteData()
   }
+}
+
+interface Wanted {
+  readonly isAll: boolean
+  has(name: string): boolean
+  of(paths: Readonly<Record<string, Path>>): [string, Path][]
+}
+
+/** No names: all paths. */
+function wantedPaths(names: readonly string[]): Wanted {
+  const known = ['expiry', ...[PATHS, PATHS_WITH_FAULTS, PLATFORM_PATHS].flatMap(Object.keys)]
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length > 0) throw new Error(`There is no path ${unknown.join(', ')}. There are: ${known.join(', ')}.`)
+  const has = (name: string): boolean => names.length === 0 || names.includes(name)
+  return { isAll: names.length === 0, has, of: (paths) => Object.entries(paths).filter(([name]) => has(name)) }
 }
 
 function deleteData(): void {
@@ -299,7 +402,14 @@ function anonymous(history: string): string {
   return history.replaceAll(`${ROOT}/`, '').replaceAll(`@${hostname()}`, '@recorder')
 }
 
-async function newProduct(recorder: Recorder, { price, stock }: { price: number; stock: number }): Promise<string> {
+interface OwnProduct {
+  readonly price: number
+  readonly stock: number
+  /** Where it lies. */
+  readonly warehouse?: Warehouse
+}
+
+async function newProduct(recorder: Recorder, { price, stock, warehouse }: OwnProduct): Promise<string> {
   const sku = `REC-${Math.random().toString(36).slice(2, 10).toUpperCase()}`
   await recorder.client.send({
     adminKey: recorder.stack.file.admin_key,
@@ -307,16 +417,26 @@ async function newProduct(recorder: Recorder, { price, stock }: { price: number;
     path: '/v1/admin/products',
     body: { title: 'Recorded', variants: [{ sku, price: { amount: price, currency: 'GBP' } }] },
   })
-  await setStock(recorder, sku, stock)
+  await setStock(recorder, sku, stock, warehouse)
   return sku
 }
 
-async function setStock({ stack, client }: Recorder, sku: string, units: number): Promise<void> {
+type Warehouse = { readonly name: string; readonly operation: 'automatic' | 'manual' }
+const BY_PEOPLE: Warehouse = { name: 'By people', operation: 'manual' }
+const BY_ITSELF: Warehouse = { name: 'By itself', operation: 'automatic' }
+
+async function setStock(
+  { stack, client }: Recorder,
+  sku: string,
+  units: number,
+  warehouse: Warehouse = BY_PEOPLE,
+): Promise<void> {
   const admin = { adminKey: stack.file.admin_key }
-  await client.send({ ...admin, method: 'POST', path: '/v1/admin/warehouses', body: { name: 'Main', country: 'GB' } })
-  const warehouses = await client.send({ ...admin, method: 'GET', path: '/v1/admin/warehouses' })
-  const [warehouse] = warehouses.body['data'] as { id: string }[]
-  const body = { sku, warehouse_id: warehouse?.id, set_on_hand: units, reason: 'recording' }
+  const path = '/v1/admin/warehouses'
+  await client.send({ ...admin, method: 'POST', path, body: { ...warehouse, country: 'GB' } })
+  const warehouses = await client.send({ ...admin, method: 'GET', path })
+  const found = (warehouses.body['data'] as { id: string; name: string }[]).find(({ name }) => name === warehouse.name)
+  const body = { sku, warehouse_id: found?.id, set_on_hand: units, reason: 'recording' }
   await client.send({ ...admin, method: 'POST', path: '/v1/admin/inventory/adjustments', body })
 }
 
@@ -335,14 +455,21 @@ async function newCart(
 }
 
 /** Returns the order that came of it. */
-async function buy({ client }: Recorder, { id, token }: Cart, method: string): Promise<OrderId> {
+async function buy({ client }: Recorder, { id, token }: Cart, method: string, word?: string): Promise<OrderId> {
   const answer = await client.send({
     method: 'POST',
     path: `/v1/store/carts/${id}/checkout`,
     token,
     body: {
       email: 'recorded@example.com',
-      shipping_address: { name: 'R', line1: '1 High St', city: 'Leeds', postal_code: 'LS1 4DY', country: 'GB' },
+      shipping_address: {
+        name: 'R',
+        line1: '1 High St',
+        line2: word ?? null,
+        city: 'Leeds',
+        postal_code: 'LS1 4DY',
+        country: 'GB',
+      },
       shipping_method: 'standard',
       payment: { method },
     },
@@ -361,12 +488,35 @@ interface PaidOrder {
   readonly total: number
 }
 
-async function buyTwo(recorder: Recorder, method: string): Promise<PaidOrder> {
+async function buyTwo(
+  recorder: Recorder,
+  method: string,
+  { warehouse = BY_PEOPLE, word }: { warehouse?: Warehouse; word?: string } = {},
+): Promise<PaidOrder> {
   const price = 500
-  const sku = await newProduct(recorder, { price, stock: 9 })
-  const id = await buy(recorder, await newCart(recorder, { sku, quantity: 2 }), method)
-  const { total } = await reads(recorder, id, ({ status }) => status === 'confirmed')
+  const sku = await newProduct(recorder, { price, stock: 9, warehouse })
+  const id = await buy(recorder, await newCart(recorder, { sku, quantity: 2 }), method, word)
+  const { total } = await reads(recorder, id, ({ status }) => !isOpen(status))
   return { id, sku, price, total }
+}
+
+/** A step of the order's only shipment, which waits until it is done. */
+async function step(recorder: Recorder, { id }: PaidOrder, name: 'pick' | 'pack' | 'label' | 'ship'): Promise<void> {
+  const { shipmentId } = await reads(recorder, id, (order) => order.shipmentId !== null)
+  const path = `/v1/admin/shipments/${shipmentId}/${name}`
+  const sent = { method: 'POST', path, adminKey: recorder.stack.file.admin_key, body: {} }
+  // 202: it is under way, and joined.
+  for (;;) {
+    const answer = await recorder.client.send(sent)
+    if (answer.status === 200) return
+    if (answer.status !== 202) throw new Error(`${path} was answered ${answer.status} ${JSON.stringify(answer.body)}`)
+  }
+}
+
+/** Its parcel has arrived, and there is no time to send it back. */
+async function completed(recorder: Recorder, { id }: PaidOrder): Promise<string> {
+  await reads(recorder, id, ({ status }) => status === 'completed')
+  return fulfillmentWorkflowId(id)
 }
 
 async function command(
@@ -411,25 +561,31 @@ async function faults({ stack }: Recorder, body: Record<string, number>): Promis
   })
 }
 
+/** Its workflow may be about to ask anew, or no worker may take it in time: then it is sent again. */
 async function repair({ stack, client }: Recorder, orderId: string, action: string, more = {}): Promise<void> {
+  const path = `/v1/admin/orders/${orderId}/repairs`
   const body = { action, reason_code: 'recording', ...more }
-  const answer = await client.send({
-    method: 'POST',
-    path: `/v1/admin/orders/${orderId}/repairs`,
-    adminKey: stack.file.admin_key,
-    body,
-  })
-  if (answer.status !== 202) throw new Error(`${action} was answered ${JSON.stringify(answer.body)}`)
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    const answer = await client.send({ method: 'POST', path, adminKey: stack.file.admin_key, body })
+    if (answer.status === 202) return
+    if (Date.now() > deadline) throw new Error(`${action} was answered ${JSON.stringify(answer.body)}`)
+    await delay(500)
+  }
 }
 
 interface OrderRow {
-  readonly status: string
+  readonly status: OrderStatus
   readonly total: number
   readonly attempt: number
   readonly paymentId: PaymentId
   readonly paymentStatus: string
   /** The bank has decided a dispute for the customer. */
   readonly isLost: boolean
+  /** The latest. */
+  readonly shipmentId: string | null
+  /** How many parcels its carrier has lost. */
+  readonly lost: number
   readonly cases: number
 }
 
@@ -439,6 +595,8 @@ async function reads({ pool }: Recorder, orderId: string, ok: (order: OrderRow) 
   for (;;) {
     const { rows } = await pool.query<OrderRow>(
       `select o.status, o.total, p.attempt, exists (select from dispute d where d.order_id = o.id and d.status = 'lost') as "isLost", p.id as "paymentId", p.status as "paymentStatus",
+              (select max(s.id) from shipment s where s.order_id = o.id) as "shipmentId",
+              (select count(*)::int from shipment s where s.order_id = o.id and s.status = 'lost') as lost,
               (select count(*)::int from attention a where a.order_id = o.id and a.closed_at is null) as cases
        from orders o join payment p on p.order_id = o.id
        where o.id = $1 order by p.attempt desc limit 1`,

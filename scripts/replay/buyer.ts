@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { multiply, sum } from '../../domain/money'
-import { shippingPrice } from '../../domain/fulfillment'
+import { shippingPrice } from '../../domain/pricing/shipping'
 import type { Client } from './client'
 import type { BoughtOrder } from './money'
 import { type Article, type Basket, CURRENCY, SHIPPING_METHOD } from './plan'
@@ -140,9 +140,9 @@ function asAskedFor(
   if (right.length !== wanted.size || order.lines.length !== wanted.size) {
     throw new Error(`of ${wanted.size} lines the order has ${right.length} as asked for, ${order.lines.length} in all`)
   }
-  const { invoice, day } = basket
+  const { invoice, day, customer } = basket
   const lines = order.lines.map(({ sku, quantity, unit_price }) => ({ sku, quantity, price: unit_price.amount }))
-  return { id: order.id, invoice, day, total: money, lines }
+  return { id: order.id, invoice, day, customer, total: money, lines }
 }
 
 function totalOf(wanted: ReadonlyMap<string, number>, articles: ReadonlyMap<string, Article>): number {

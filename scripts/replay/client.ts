@@ -26,7 +26,7 @@ export class Unreachable extends Error {
   override readonly name = 'Unreachable'
 }
 
-type Method = 'GET' | 'POST' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 /**
  * Calls the API, at all of its addresses in turn, until it answers: a call that was cut off, or that found it busy or away,

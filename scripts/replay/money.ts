@@ -1,110 +1,77 @@
-import { createHash } from 'node:crypto'
-import { Random } from '../chaos/random'
+import { sum } from '../../domain/money'
+import { chanceOf } from './chance'
 
 /**
- * What happens to the money of each order, by a rule that depends on its invoice and a seed alone, and what that must come
- * to: computed here from units and prices, by nothing of the shop's own.
+ * What is to become of the money of each order: computed here from units and prices, by nothing of the shop's own. Parcels
+ * capture what they are worth as they leave, so that in the end all is captured that was not cancelled. Of some orders staff take
+ * a part in advance, by a rule that depends on the invoice and the seed alone: what a cancellation leaves too much of that goes back.
+ * So does what a lost or returned parcel was worth, unless it was sent once more. And some customers get a little back besides.
  */
 
 /** An order as it was bought. Money in pence. */
 export interface BoughtOrder {
   readonly id: string
+  /** Of the sale. */
   readonly invoice: string
   /** Of the invoice: 2010-12-01. */
   readonly day: string
+  /** '' for who has no account. */
+  readonly customer: string
   readonly total: number
   readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly price: number }[]
 }
 
-export interface Units {
-  readonly sku: string
-  readonly quantity: number
-}
-
-/** `cancel` without units: all of the order. */
-export type Command =
-  | { readonly what: 'capture' | 'refund'; readonly amount: number }
-  | { readonly what: 'cancel'; readonly units: Units | null }
-
-export interface MoneySums {
-  readonly captured: number
-  readonly refunded: number
-  /** Of the total, what will not be delivered. */
-  readonly cancelled: number
-}
-
-export interface MoneyPlan {
-  /** One after another. */
-  readonly commands: readonly Command[]
-  readonly expected: MoneySums
-  /** What can be sold again. */
-  readonly returned: readonly Units[]
-}
+/** Units by SKU. */
+export type UnitsBySku = ReadonlyMap<string, number>
 
 /** Shares of all orders. */
-const IN_TWO_PARTS = 0.25
-const CANCELLED_WHOLE = 0.04
-const UNITS_CANCELLED_BEFORE = 0.06
-const UNITS_CANCELLED_AFTER = 0.06
-const REFUNDED = 0.1
+const IN_ADVANCE = 0.1
+const GOODWILL = 0.08
 
-/** Every order is captured, many in two parts; of some all or some units are cancelled, and some get money back besides. */
-export function planMoney(order: Pick<BoughtOrder, 'invoice' | 'total' | 'lines'>, seed: number): MoneyPlan {
-  const { total } = order
-  const random = new Random(createHash('sha256').update(`${seed} ${order.invoice}`).digest().readInt32BE())
-  const inTwo = random.next() < IN_TWO_PARTS
-  const chance = random.next()
-  if (chance < CANCELLED_WHOLE) {
-    const captured = inTwo ? partOf(total, random) : total
-    const commands: Command[] = [
-      { what: 'capture', amount: captured },
-      { what: 'cancel', units: null },
-    ]
-    return { commands, expected: { captured, refunded: captured, cancelled: total }, returned: order.lines }
-  }
-  const units =
-    chance < CANCELLED_WHOLE + UNITS_CANCELLED_BEFORE + UNITS_CANCELLED_AFTER ? pickUnits(order, random) : null
-  const isBefore = chance < CANCELLED_WHOLE + UNITS_CANCELLED_BEFORE
-  const cancel: Command[] = units ? [{ what: 'cancel', units }] : []
-  const cancelled = units ? units.quantity * units.price : 0
-  const captured = isBefore ? total - cancelled : total
-  const excess = captured - (total - cancelled)
-  const refunded = random.next() < REFUNDED && captured > excess ? random.whole(1, captured - excess) : 0
-  return {
-    commands: [
-      ...(isBefore ? cancel : []),
-      ...capturesOf(captured, inTwo, random),
-      ...(isBefore ? [] : cancel),
-      ...(refunded > 0 ? [{ what: 'refund' as const, amount: refunded }] : []),
-    ],
-    expected: { captured, refunded: excess + refunded, cancelled },
-    returned: units ? [units] : [],
-  }
+/**
+ * What staff capture before anything leaves, in pence; 0: nothing. No more than what lies in the warehouse that people run:
+ * that can be captured whatever the other one has sent by then.
+ */
+export function advanceOf(
+  { invoice, lines }: Pick<BoughtOrder, 'invoice' | 'lines'>,
+  seed: number,
+  isSouthOnly: (sku: string) => boolean,
+): number {
+  const random = chanceOf(seed, 'advance', invoice)
+  const most = sum(lines.filter(({ sku }) => isSouthOnly(sku)).map(({ quantity, price }) => quantity * price))
+  return random.next() < IN_ADVANCE && most > 0 ? random.whole(1, most) : 0
 }
 
-function capturesOf(amount: number, inTwo: boolean, random: Random): Command[] {
-  if (amount === 0) return []
-  const first = inTwo ? partOf(amount, random) : amount
-  const parts = first < amount ? [first, amount - first] : [first]
-  return parts.map((part) => ({ what: 'capture', amount: part }))
+/** What a customer gets back in the end, of `left` pence; 0: nothing. */
+export function goodwillOf(invoice: string, seed: number, left: number): number {
+  const random = chanceOf(seed, 'goodwill', invoice)
+  return random.next() < GOODWILL && left > 0 ? random.whole(1, left) : 0
 }
 
-/** How many units of each SKU can be sold again once all of it is done. */
-export function returnedBySku(orders: readonly BoughtOrder[], seed: number): Map<string, number> {
-  const units = new Map<string, number>()
-  for (const order of orders)
-    for (const { sku, quantity } of planMoney(order, seed).returned) units.set(sku, (units.get(sku) ?? 0) + quantity)
-  return units
+/** Pence, of so many units of an order. */
+export function worthOf({ lines }: Pick<BoughtOrder, 'lines'>, units: UnitsBySku): number {
+  return sum(lines.map(({ sku, price }) => price * (units.get(sku) ?? 0)))
 }
 
-/** Some units of one line, so that others are left; null where the order has but one. */
-function pickUnits({ lines }: Pick<BoughtOrder, 'lines'>, random: Random): (Units & { readonly price: number }) | null {
-  const line = random.pick(lines)
-  const most = lines.length > 1 ? line.quantity : line.quantity - 1
-  return most < 1 ? null : { sku: line.sku, quantity: random.whole(1, most), price: line.price }
+export interface Happened {
+  /** Of which the file has cancelled units. */
+  readonly cancelled: UnitsBySku
+  readonly advance: number
+  /** What staff have given back for parcels and as goodwill, in pence. */
+  readonly givenBack: number
 }
 
-/** From a penny to all but one. */
-function partOf(amount: number, random: Random): number {
-  return amount < 2 ? amount : random.whole(1, amount - 1)
+/**
+ * What the order's money must come to. Null for `captured`: that depends on which of two came first, a parcel or what was taken
+ * in advance; what stays with the shop does not.
+ */
+export function computeMoney(
+  order: Pick<BoughtOrder, 'total' | 'lines'>,
+  { cancelled, advance, givenBack }: Happened,
+): { readonly cancelled: number; readonly captured: number | null; readonly net: number } {
+  const isAll = order.lines.every(({ sku, quantity }) => (cancelled.get(sku) ?? 0) === quantity)
+  const amount = isAll ? order.total : worthOf(order, cancelled)
+  const owed = order.total - amount
+  const captured = isAll ? advance : advance > 0 && amount > 0 ? null : owed
+  return { cancelled: amount, captured, net: owed - givenBack }
 }

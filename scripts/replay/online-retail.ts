@@ -53,7 +53,7 @@ function requireColumns(header: string[]): string[] {
 
 /** Why a line sells no goods. */
 export const UNSELLABLE = {
-  cancellation: 'cancels a sale (C…): left for later',
+  cancellation: 'cancels a sale (C…): matched below',
   adjustment: 'adjusts the books (an invoice that is no number)',
   no_goods: 'no goods: postage, charges, vouchers, samples',
   quantity: 'quantity zero, negative or no whole number: damage, loss, recount',
@@ -71,7 +71,7 @@ export type Unsellable = keyof typeof UNSELLABLE
 export function whyUnsellable(line: RetailLine): Unsellable | null {
   if (/^C/i.test(line.invoice)) return 'cancellation'
   if (!/^\d+$/.test(line.invoice)) return 'adjustment'
-  if (!/^\d{5}[A-Z]{0,2}$/.test(line.sku) || NOT_GOODS.test(line.description)) return 'no_goods'
+  if (!isGoods(line.sku, line.description)) return 'no_goods'
   if (!Number.isSafeInteger(line.quantity) || line.quantity <= 0) return 'quantity'
   if (line.price === 0) return line.description.trim() === '' ? 'free_undescribed' : 'free'
   if (line.price === null) return line.unitPrice.startsWith('-') ? 'negative_price' : 'bad_price'
@@ -80,6 +80,17 @@ export function whyUnsellable(line: RetailLine): Unsellable | null {
 
 export function sellsGoods(line: RetailLine): line is RetailLine & { price: number } {
   return whyUnsellable(line) === null
+}
+
+/** Why a line that cancels (`C…`) cancels no sale of goods; null: it does, `-quantity` units of it. */
+export function whyNoCancellation({ sku, description, quantity }: RetailLine): 'no_goods' | 'quantity' | null {
+  if (!isGoods(sku, description)) return 'no_goods'
+  return Number.isSafeInteger(quantity) && quantity < 0 ? null : 'quantity'
+}
+
+/** Its stock code is five digits and at most two letters, and it is not described as a charge. */
+function isGoods(code: string, description: string): boolean {
+  return /^\d{5}[A-Z]{0,2}$/.test(code) && !NOT_GOODS.test(description)
 }
 
 /** Of amounts and the units sold at each: the one at which most were sold; of several, the lowest. */

@@ -1,16 +1,18 @@
-import { formatMajor, sum } from '../../domain/money'
+import { sum } from '../../domain/money'
 import type { Purchase, RefusedLine } from './buyer'
-import { type Article, CURRENCY, type Plan, type Sums } from './plan'
+import { figure, pounds } from './figure'
+import type { Article, Plan, Sums } from './plan'
 import type { SalesFile } from './sales'
+import { describeCancellations } from './sum-report'
 
 /** What the shop did, as its buyers and its stock tell. */
 export interface Outcome {
   readonly purchases: readonly Purchase[]
   /** Baskets that got an answer nobody expected. */
   readonly failures: readonly { readonly invoice: string; readonly message: string }[]
-  /** Units that can still be sold, by SKU, and those that were cancelled; what is sold out is not in it. */
+  /** Units that can still be sold, by SKU, and how many ought to be; what is sold out is not in it. */
   readonly leftOver: ReadonlyMap<string, number>
-  readonly returned: ReadonlyMap<string, number>
+  readonly expectedLeft: ReadonlyMap<string, number>
 }
 
 export function sumsOf(purchases: readonly Purchase[]): Sums {
@@ -26,7 +28,7 @@ export function sumsOf(purchases: readonly Purchase[]): Sums {
 }
 
 /** One sentence for each difference between what was computed beforehand and what happened. */
-export function differencesOf(plan: Plan, { purchases, failures, leftOver, returned }: Outcome): string[] {
+export function differencesOf(plan: Plan, { purchases, failures, leftOver, expectedLeft }: Outcome): string[] {
   const actual = sumsOf(purchases)
   const sums = FIGURES.filter(({ figure }) => actual[figure] !== plan.expected[figure]).map(
     ({ figure, name, show }) => `${name}: ${show(actual[figure])}, not ${show(plan.expected[figure])}`,
@@ -39,8 +41,8 @@ export function differencesOf(plan: Plan, { purchases, failures, leftOver, retur
     ...skus
       .filter((sku) => (refused.get(sku) ?? 0) !== (plan.refusals.get(sku) ?? 0))
       .map((sku) => `${sku}: ${refused.get(sku) ?? 0} lines refused, not ${plan.refusals.get(sku) ?? 0}`),
-    ...[...new Set([...leftOver.keys(), ...returned.keys()])]
-      .map((sku) => ({ sku, units: leftOver.get(sku) ?? 0, expected: returned.get(sku) ?? 0 }))
+    ...[...new Set([...leftOver.keys(), ...expectedLeft.keys()])]
+      .map((sku) => ({ sku, units: leftOver.get(sku) ?? 0, expected: expectedLeft.get(sku) ?? 0 }))
       .filter(({ units, expected }) => units !== expected)
       .map(({ sku, units, expected }) => `${sku}: ${units} units can still be sold, not ${expected}`),
   ]
@@ -51,6 +53,7 @@ export function describeFile(file: SalesFile, plan: Plan): string {
   const { lines, invoices, sales, skippedLines } = file
   const withoutSale = invoices - sales.length
   const scarce = [...plan.refusals.keys()].map((sku) => plan.articles.get(sku) as Article)
+  const articles = [...plan.articles.values()]
   const none = scarce.filter(({ onHand }) => onHand === 0).length
   return [
     `${figure(lines)} lines, ${figure(invoices)} invoices: ${figure(sales.length)} sales, ${figure(withoutSale)} with nothing to sell.`,
@@ -60,7 +63,8 @@ export function describeFile(file: SalesFile, plan: Plan): string {
     ),
     'Price: of a SKU with several, the one at which most of its units were sold in the whole file; of several, the lowest.',
     `Stock: exactly what is asked for, of ${figure(plan.articles.size)} SKUs; ${scarce.length - none} of them run out half-way (each asked for`,
-    `always in the same quantity), ${none} are not there at all.`,
+    `always in the same quantity), ${none} are not there at all; ${figure(sum(articles.map(({ spare }) => spare)))} spare units for those that will be missed.`,
+    describeCancellations(plan, file.otherCancellations),
     `To come: ${FIGURES.map(({ figure: key, name, show }) => `${show(plan.expected[key])} ${name}`).join(', ')}.`,
   ].join('\n')
 }
@@ -84,10 +88,6 @@ export function describeOutcome(plan: Plan, { purchases }: Outcome): string {
 function describeRefused({ invoice, sku, requested, available, reason }: RefusedLine): string {
   return `  ${invoice}  ${sku.padEnd(16)}  ${reason}: ${requested} asked for, ${available} there`
 }
-
-const figure = (value: number): string => value.toLocaleString('en-GB')
-const pounds = (amount: number): string =>
-  `£${formatMajor({ amount, currency: CURRENCY }).replace(/\B(?=(\d{3})+\.)/g, ',')}`
 
 const FIGURES: readonly { figure: keyof Sums; name: string; show: (value: number) => string }[] = [
   { figure: 'orders', name: 'orders', show: figure },

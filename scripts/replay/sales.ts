@@ -8,6 +8,7 @@ import {
   type Unsellable,
   usualDescription,
   usualPrice,
+  whyNoCancellation,
   whyUnsellable,
 } from './online-retail'
 
@@ -16,10 +17,33 @@ export interface Sale {
   readonly invoice: string
   /** 2010-12-01 */
   readonly day: string
+  /** Milliseconds since 1970. */
+  readonly time: number
   /** '' for who has no account. */
   readonly customer: string
   /** Units by stock code. */
   readonly units: ReadonlyMap<string, number>
+  /** As the file says them, line by line: units, and pence at the file's own prices. */
+  readonly inFile: InFile
+}
+
+export interface InFile {
+  readonly units: number
+  readonly money: number
+}
+
+/** One line of an invoice that cancels (`C…`): so many units of one article. */
+export interface Cancellation {
+  readonly invoice: string
+  readonly day: string
+  /** Milliseconds since 1970. */
+  readonly time: number
+  /** '' for who has no account. */
+  readonly customer: string
+  readonly code: string
+  readonly quantity: number
+  /** Pence at the file's own price. */
+  readonly money: number
 }
 
 /** Price in pence: the one at which most of its units were sold. */
@@ -32,6 +56,10 @@ export interface SalesFile {
   /** In order of time. */
   readonly sales: readonly Sale[]
   readonly articles: ReadonlyMap<string, SoldArticle>
+  /** Lines that cancel goods, in order of time. */
+  readonly cancellations: readonly Cancellation[]
+  /** Lines that cancel something else: postage, discounts, nothing. */
+  readonly otherCancellations: number
   readonly lines: number
   readonly invoices: number
   /** What is left out and why, most lines first; `codes` are the stock codes of what is no goods. */
@@ -64,6 +92,7 @@ interface Gathered {
   readonly day: string
   readonly time: number
   readonly units: Map<string, number>
+  inFile: InFile
 }
 
 interface Tally {
@@ -79,6 +108,8 @@ class Reading {
   private readonly invoices = new Set<string>()
   private readonly sales = new Map<string, Gathered>()
   private readonly tallies = new Map<string, Tally>()
+  private readonly cancellations: Cancellation[] = []
+  private otherCancellations = 0
   private readonly skippedLines = new Map<Reason, Map<string, number>>()
 
   add(line: RetailLine): void {
@@ -89,14 +120,18 @@ class Reading {
       this.time = time
       this.day = line.date.slice(0, 'YYYY-MM-DD'.length)
     }
-    if (sellsGoods(line)) this.sell(line)
-    else this.leave(whyUnsellable(line) as Unsellable, line.sku)
+    if (sellsGoods(line)) return this.sell(line)
+    const why = whyUnsellable(line) as Unsellable
+    if (why === 'cancellation') this.cancel(line)
+    this.leave(why, line.sku)
   }
 
   end(): SalesFile {
     return {
       sales: this.inOrderOfTime(),
       articles: new Map([...this.tallies].map(([code, tally]) => [code, articleOf(code, tally)])),
+      cancellations: [...this.cancellations].sort((a, b) => a.time - b.time),
+      otherCancellations: this.otherCancellations,
       lines: this.lines,
       invoices: this.invoices.size,
       skippedLines: this.reasons(),
@@ -110,13 +145,27 @@ class Reading {
       day: this.day,
       time: this.time,
       units: new Map(),
+      inFile: { units: 0, money: 0 },
     }
     const units = (sale.units.get(line.sku) ?? 0) + line.quantity
     if (units > QUANTITY_MAX) return this.leave('line_limit', line.sku)
     if (!sale.units.has(line.sku) && sale.units.size === CART_LINES_MAX) return this.leave('cart_limit', line.sku)
     this.sales.set(line.invoice, sale)
     sale.units.set(line.sku, units)
+    const { inFile } = sale
+    sale.inFile = { units: inFile.units + line.quantity, money: inFile.money + line.quantity * line.price }
     this.count(line)
+  }
+
+  private cancel(line: RetailLine): void {
+    if (whyNoCancellation(line) !== null) {
+      this.otherCancellations++
+      return
+    }
+    const { invoice, customer, sku: code } = line
+    const quantity = -line.quantity
+    const money = quantity * Math.max(0, line.price ?? 0)
+    this.cancellations.push({ invoice, day: this.day, time: this.time, customer, code, quantity, money })
   }
 
   private count({ sku, price, quantity, description }: RetailLine & { price: number }): void {
@@ -134,9 +183,7 @@ class Reading {
   }
 
   private inOrderOfTime(): Sale[] {
-    return [...this.sales.values()]
-      .sort((a, b) => a.time - b.time)
-      .map(({ invoice, day, customer, units }) => ({ invoice, day, customer, units }))
+    return [...this.sales.values()].sort((a, b) => a.time - b.time)
   }
 
   private reasons(): SkippedLines[] {

@@ -4,12 +4,13 @@ import { inParallel } from './parallel'
 import type { Client } from './client'
 import { type Article, CURRENCY, type Plan } from './plan'
 
-/** Two, so that orders are also put together from both. */
+/** Two, so that orders are also put together from both: one works by itself, one is run by people. */
 const WAREHOUSES = [
-  { name: 'Replay North', country: 'GB', priority: 10 },
-  { name: 'Replay South', country: 'GB', priority: 20 },
+  { name: 'Replay North', country: 'GB', priority: 10, operation: 'automatic' },
+  { name: 'Replay South', country: 'GB', priority: 20, operation: 'manual' },
 ] as const
-/** How many of ten units lie in the first warehouse. */
+const SOUTH = WAREHOUSES[1].name
+/** How many of ten units lie in the first warehouse, of what lies in both. */
 const FIRST_SHARE = 6
 
 const CATEGORY = 'Replay'
@@ -36,8 +37,15 @@ interface ImportJob {
   readonly failure: string | null
 }
 
-/** Imports the articles, so that exactly `onHand` of each can be sold: what earlier orders hold is added to it. */
-export async function stockWarehouses(client: Client, { articles }: Plan, settled: () => Promise<void>): Promise<void> {
+/**
+ * Imports the articles, so that exactly what is planned of each can be sold: what earlier orders hold is added to it. Answers the
+ * id of the warehouse that people run.
+ */
+export async function stockWarehouses(
+  client: Client,
+  { articles }: Plan,
+  settled: () => Promise<void>,
+): Promise<string> {
   const made = await Promise.all(
     WAREHOUSES.map((warehouse) => client.call('POST', '/v1/admin/warehouses', { body: warehouse })),
   )
@@ -45,6 +53,8 @@ export async function stockWarehouses(client: Client, { articles }: Plan, settle
   if (!isNew) await settled()
   const promised = isNew ? new Map() : await readPromised(client, [...articles.keys()])
   await importFile(client, catalogFile([...articles.values()], promised))
+  for (const [id, name] of await readWarehouseNames(client)) if (name === SOUTH) return id
+  throw new Error(`There is no warehouse ${SOUTH}.`)
 }
 
 /** How many units can still be sold of each SKU that is not sold out. */
@@ -88,9 +98,9 @@ async function readInventory(client: Client, sku: string): Promise<Inventory> {
 /** The first line of a SKU says what it is, each one how much of it lies in one warehouse. */
 function catalogFile(articles: readonly Article[], promised: ReadonlyMap<string, Record<string, number>>): Buffer {
   const lines = ['sku,title,category,price,currency,warehouse,on_hand']
-  for (const { sku, title, price, onHand } of articles) {
-    const first = Math.ceil((onHand * FIRST_SHARE) / 10)
-    const shares = [first, onHand - first]
+  for (const { sku, title, price, onHand, spare, isSouthOnly } of articles) {
+    const first = isSouthOnly ? 0 : Math.ceil((onHand * FIRST_SHARE) / 10)
+    const shares = [first, onHand + spare - first]
     for (const [index, { name }] of WAREHOUSES.entries()) {
       const about =
         index === 0 ? [quoted(title), CATEGORY, formatMajor({ amount: price, currency: CURRENCY })] : ['', '', '']

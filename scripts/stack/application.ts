@@ -20,6 +20,17 @@ export function sandboxProgram({ folder, env, programs }: ApplicationOptions, po
   return nodeProgram('sandbox', 'sandbox/main.js', args, { env, programs, ready: `http://127.0.0.1:${port}/livez` })
 }
 
+/** The sandbox carrier, its journal beside the other data. */
+export function carrierProgram({ folder, env, programs }: ApplicationOptions, port: number, apiPort: number): Program {
+  const args = [
+    ...['--port', String(port), '--journal', join(folder, 'carrier.journal')],
+    ...['--webhook-url', `http://127.0.0.1:${apiPort}/webhooks/carriers/sandbox`],
+    ...['--secret', env['CARRIER_SANDBOX_WEBHOOK_SECRET'] ?? ''],
+  ]
+  const ready = `http://127.0.0.1:${port}/livez`
+  return nodeProgram('carrier', 'sandbox/carrier/main.js', args, { env, programs, ready })
+}
+
 export function workerProgram({ env, programs }: ApplicationOptions, name: string, port: number): Program {
   const ready = `http://127.0.0.1:${port}/readyz`
   const settings = { ...env, WORKER_PORT: String(port) }

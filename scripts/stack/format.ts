@@ -22,7 +22,7 @@ export function requireFormat(folder: string, { durable, say }: { durable: boole
 function removeData(folder: string): void {
   removePostgresData(folder)
   removeTemporalData(folder)
-  for (const name of ['redis', 'images', 'sandbox.journal'])
+  for (const name of ['redis', 'images', 'sandbox.journal', 'carrier.journal'])
     rmSync(join(folder, name), { recursive: true, force: true })
   removeSecrets(folder)
 }

@@ -18,6 +18,7 @@ export interface StackFile {
   readonly postgres: string
   readonly redis: string
   readonly sandbox: string
+  readonly carrier: string
   readonly processes: readonly { readonly name: string; readonly pid: number }[]
 }
 
@@ -25,13 +26,14 @@ export interface StackFile {
  * Of all that a stack's folder holds: tables, keys in Redis, open workflows. It rises with each version that cannot go on with
  * what an older one left, for before the first release nothing is migrated.
  */
-export const FORMAT = 5
+export const FORMAT = 6
 
 /** Made once per folder and kept with its data. */
 export interface Secrets {
   readonly postgres: string
   readonly token: string
   readonly webhook: string
+  readonly carrierWebhook: string
 }
 
 export const stackFile = (folder: string): string => join(folder, 'stack.json')
@@ -56,6 +58,7 @@ export function secretsOf(folder: string): Secrets {
     postgres: randomBytes(18).toString('hex'),
     token: randomBytes(32).toString('hex'),
     webhook: `whsec_${randomBytes(32).toString('base64')}`,
+    carrierWebhook: `whsec_${randomBytes(32).toString('base64')}`,
   }
   writeJson(secretsFile(folder), { format: FORMAT, ...secrets })
   return secrets

@@ -3,12 +3,15 @@ import { join } from 'node:path'
 import { ROOT } from '../../config'
 import { issueStackKey } from '../../db/platform/api-key'
 import { createPool } from '../../db/pool'
-import { apiProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
+import { connectTemporal } from '../../temporal'
+import { readBuildId } from '../../workers/build-id'
+import { apiProgram, carrierProgram, sandboxProgram, workerProgram, type ApplicationOptions } from './application'
 import { claim, release } from './claim'
 import { writeJson } from './files'
 import { requireFormat } from './format'
 import { choosePorts, type Ports } from './ports'
 import { endLeftovers, ProcessKeeper, type Program, type ProcessRecord } from './programs'
+import { moveStranded, rollOut } from './rollout'
 import { timed, type Say } from './say'
 import { servicePorts, startServices, type ServiceAddresses } from './services'
 import {
@@ -30,7 +33,7 @@ export interface StackOptions {
   /** API and worker processes; 0 APIs starts the stores alone, the database empty. */
   readonly apis?: number
   readonly workers?: number
-  /** Added to the environment of sandbox, workers and APIs. */
+  /** Added to the environment of sandboxes, workers and APIs. */
   readonly env?: Record<string, string>
   /** The folder of the compiled programs; default `dist`. */
   readonly programs?: string
@@ -69,12 +72,23 @@ export interface Stack {
 }
 
 /** Ports tried first. Off the usual ones of Postgres and Redis, which often run already. */
-const PORTS: Ports = { sandbox: 4010, postgres: 5440, redis: 6390, temporal: 7233, 'temporal-ui': 8233 }
+const PORTS: Ports = {
+  sandbox: 4010,
+  carrier: 4015,
+  postgres: 5440,
+  redis: 6390,
+  temporal: 7233,
+  'temporal-ui': 8233,
+}
 const FIRST_API_PORT = 3000
 const FIRST_WORKER_PORT = 3900
 
-const STOP_ORDER = [/^api/, /^worker/, /^sandbox/, /^(temporal|redis|postgres)/]
+const STOP_ORDER = [/^api/, /^worker/, /^(sandbox|carrier)/, /^(temporal|redis|postgres)/]
 const LOG_CHECK_MS = 60_000
+/** Its workers serve by then: Temporal has to hear of them. */
+const ROLLOUT_MS = 60_000
+/** A shop on one computer has no more open checkouts. What is left over becomes a case. */
+const MOVED_MAX = 10_000
 
 /** Starts a stack and resolves when all of it serves. On failure everything is ended and the reason is thrown. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
@@ -142,6 +156,8 @@ class Supervisor {
       ...settingsFor(services, secrets, ports),
       IMAGE_STORE: join(this.folder, 'images'),
       TEMPORAL_NAMESPACE: namespace,
+      // A worker that is started again after a compilation is none of another build: the others would get nothing more.
+      BUILD_ID: readBuildId({ BUILD_ID: '' }),
       ...options.env,
     }
     const adminKey =
@@ -156,6 +172,7 @@ class Supervisor {
       postgres: services.DATABASE_URL,
       redis: services.REDIS_URL,
       sandbox: `http://127.0.0.1:${ports['sandbox']}`,
+      carrier: `http://127.0.0.1:${ports['carrier']}`,
     }
     this.record()
     return this.handle(services, secrets, env)
@@ -177,12 +194,32 @@ class Supervisor {
       const [adminKey] = await Promise.all([
         issueStackKey(pool),
         this.run(sandboxProgram(options, port('sandbox'), port(names.apis[0] as string))),
+        this.run(carrierProgram(options, port('carrier'), port(names.apis[0] as string))),
         ...names.workers.map((name) => this.run(workerProgram(options, name, port(name)))),
         ...names.apis.map((name) => this.run(apiProgram(options, name, port(name)))),
       ])
+      if (names.workers.length > 0) await this.rollOut(options.env)
       return adminKey
     } finally {
       await pool.end()
+    }
+  }
+
+  /** All workers are of one build. What an earlier one began and nobody serves any more goes on with it. */
+  private async rollOut(env: Record<string, string>): Promise<void> {
+    const temporal = await connectTemporal({
+      TEMPORAL_ADDRESS: env['TEMPORAL_ADDRESS'] as string,
+      TEMPORAL_NAMESPACE: env['TEMPORAL_NAMESPACE'] as string,
+    })
+    try {
+      const buildId = env['BUILD_ID'] as string
+      const before = await timed(this.say, 'Waiting for Temporal to hear of the workers', () =>
+        rollOut(temporal, { buildId, withinMs: ROLLOUT_MS }),
+      )
+      const moved = before === null ? 0 : await moveStranded(temporal, MOVED_MAX)
+      if (moved > 0) this.say(`            open checkouts of an earlier build that go on with this one: ${moved}`)
+    } finally {
+      await temporal.connection.close()
     }
   }
 
@@ -257,8 +294,8 @@ function processNames({ apis = 1, workers = 1 }: StackOptions): ProcessNames {
 function portWishes({ apis, workers }: ProcessNames): Ports {
   const numbered = (names: readonly string[], first: number): Ports =>
     Object.fromEntries(names.map((name, index) => [name, first + index]))
-  const sandbox = apis.length > 0 ? pick(PORTS, ['sandbox']) : {}
-  return { ...numbered(apis, FIRST_API_PORT), ...numbered(workers, FIRST_WORKER_PORT), ...sandbox }
+  const sandboxes = apis.length > 0 ? pick(PORTS, ['sandbox', 'carrier']) : {}
+  return { ...numbered(apis, FIRST_API_PORT), ...numbered(workers, FIRST_WORKER_PORT), ...sandboxes }
 }
 
 function pick(ports: Ports, names: readonly string[]): Ports {
@@ -269,13 +306,15 @@ function shifted(ports: Ports, offset: number): Ports {
   return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, port + offset]))
 }
 
-/** What sandbox, workers and APIs are told, in the names of `config.ts`. */
+/** What sandboxes, workers and APIs are told, in the names of `config.ts`. */
 function settingsFor(services: ServiceAddresses, secrets: Secrets, ports: Ports): Record<string, string> {
   return {
     ...services,
     API_HOST: '127.0.0.1',
     SANDBOX_URL: `http://127.0.0.1:${ports['sandbox']}`,
     SANDBOX_WEBHOOK_SECRET: secrets.webhook,
+    CARRIER_SANDBOX_URL: `http://127.0.0.1:${ports['carrier']}`,
+    CARRIER_SANDBOX_WEBHOOK_SECRET: secrets.carrierWebhook,
     TOKEN_SECRET: secrets.token,
   }
 }

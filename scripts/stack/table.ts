@@ -10,6 +10,7 @@ export function stackTable(stack: StackFile, sku: string): string {
     ['Postgres', stack.postgres],
     ['Redis', stack.redis],
     ['Sandbox payments', stack.sandbox],
+    ['Sandbox carrier', stack.carrier],
     ['Admin key', stack.admin_key],
   ]
   const width = Math.max(...rows.map(([label]) => label.length))

@@ -30,6 +30,8 @@ const DYNAMIC_CONFIG: Record<string, string | number | boolean> = {
   'history.visibilityProcessorMaxPollRPS': POLLS_PER_SECOND,
   // An activity may be handed to the worker that asked for it in the same answer, which saves a hop.
   'system.enableActivityEagerExecution': true,
+  // A worker that is stopped is forgotten at once, and gets no task in its last moment.
+  'frontend.enableCancelWorkerPollsOnShutdown': true,
   'frontend.rps': CALLS_PER_SECOND,
   'frontend.namespaceRPS': CALLS_PER_SECOND,
   'frontend.namespaceRPS.visibility': CALLS_PER_SECOND,

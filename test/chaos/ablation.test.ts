@@ -5,6 +5,7 @@ import type { PoolClient } from 'pg'
 import { ROOT } from '../../config'
 import { type History, runBuyer } from '../../scripts/chaos/buyer'
 import type { StaffScript } from '../../scripts/chaos/matrix'
+import { judgeCarrier } from '../../scripts/chaos/goods-oracle'
 import { judge } from '../../scripts/chaos/oracle'
 import { type Harness, startHarness } from '../../scripts/chaos/harness'
 import { settle } from '../../scripts/chaos/run'
@@ -255,6 +256,56 @@ const SAFEGUARDS: readonly Safeguard[] = [
     noticed: /nothing is owed, \d+ are authorized/,
   },
   {
+    name: 'the capture before a parcel leaves',
+    patches: [
+      {
+        where: 'domain/fulfillment/goods.js',
+        find: 'if (shipment.replaces === null && !this.isCovered(shipment, books)) {',
+        replace: 'if (false) {',
+      },
+    ],
+    scene: (on) => sent(on),
+    noticed: /no_parcel_leaves_uncaptured/,
+  },
+  {
+    name: "a label's idempotency key",
+    patches: [
+      {
+        where: 'providers/carrier/sandbox.js',
+        find: 'service }, key, signal }',
+        replace: "service }, key: require('node:crypto').randomUUID(), signal }",
+      },
+    ],
+    scene: (on) => sent(on, 'carrier.buyLabel.after'),
+    noticed: /the carrier sold [0-9a-f-]{36}, which nobody asked for/,
+  },
+  {
+    name: 'one fulfillment per order: its units are given to shipments once',
+    patches: [
+      { where: 'db/fulfillment/goods.js', find: 'o.planned_at is null and o.status in', replace: 'o.status in' },
+      { where: 'db/fulfillment/plan.js', find: "'on_hold') and planned_at is null", replace: "'on_hold')" },
+      {
+        where: 'db/fulfillment/plan.js',
+        find: "where s.status in ('allocated', 'picking', 'packed', 'labelled')",
+        replace: 'where false',
+      },
+    ],
+    scene: plannedTwice,
+    noticed: /units_lie_in_shipments/,
+  },
+  {
+    name: 'the voiding of the label of a cancelled parcel',
+    patches: [
+      {
+        where: 'domain/fulfillment/goods.js',
+        find: "if (label.status !== 'claimed' && label.status !== 'live')",
+        replace: 'if (true)',
+      },
+    ],
+    scene: labelledThenCancelled,
+    noticed: /a_cancelled_order_keeps_no_label/,
+  },
+  {
     name: 'no charge after the hold',
     patches: [{ where: 'activities/payment/send.js', find: 'if (!attempt.isHeld)', replace: 'if (false)' }],
     scene: aWorkerDiesBeforeTheCharge,
@@ -350,10 +401,11 @@ async function restartPrograms(): Promise<void> {
 async function complaints(histories: readonly Played[], on: Harness): Promise<string[]> {
   const judged = histories.map((history) =>
     'cartId' in history
-      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, outages: [] })
+      ? judge(history, { pool: on.pool, sandbox: on.stack.file.sandbox, carrier: on.stack.file.carrier, outages: [] })
       : judgeStaff(history, on),
   )
-  return (await Promise.all(judged)).flat()
+  const { carrier } = on.stack.file
+  return (await Promise.all([...judged, judgeCarrier({ pool: on.pool, carrier })])).flat()
 }
 
 /** What checker and buyers say together; what only holds at rest counts at rest. */
@@ -433,6 +485,48 @@ async function afterPaying(
   return [history]
 }
 
+/** The people of the warehouse send it. At `point`, where there is one, the worker dies. */
+async function sent(on: Harness, point?: string): Promise<History[]> {
+  const reached = async (): Promise<void> => {
+    if (point) arm(on, point)
+  }
+  return [await play(on, { script: 'send', quantity: 2 }, { reached, places: on.warehouses })]
+}
+
+/** The worker has planned its shipments, and dies before it has written down that it need not do so again. */
+/** Whoever looks at the goods of an order plans what is not planned yet. */
+async function plannedTwice(on: Harness): Promise<History[]> {
+  return [(await inShipment(on)).history]
+}
+
+async function labelledThenCancelled(on: Harness): Promise<History[]> {
+  const { history, step, send, id } = await inShipment(on)
+  for (const what of ['pack', 'label'] as const) await step(what)
+  await send('POST', `/v1/admin/orders/${id}/cancel`, { reason_code: 'ablation' })
+  return [history]
+}
+
+/** An order whose shipment is picked. */
+async function inShipment(on: Harness) {
+  const history = await play(on, { script: 'buy' })
+  const [id = ''] = history.orders
+  const adminKey = on.stack.file.admin_key
+  const send = (method: string, path: string, body?: object) => history.staff.send({ method, path, adminKey, body })
+  const { shipments } = await until(
+    'it lies in a shipment',
+    async () => (await send('GET', `/v1/admin/orders/${id}`)).body as { shipments: { id: string }[] },
+    (order) => order.shipments.length > 0,
+  )
+  const step = (what: string) => send('POST', `/v1/admin/shipments/${shipments[0]?.id}/${what}`, {})
+  await step('pick')
+  return { history, id, send, step }
+}
+
+function arm(on: Harness, point: string): void {
+  mkdirSync(on.faultFolder, { recursive: true })
+  writeFileSync(join(on.faultFolder, point), '')
+}
+
 async function inTurn(...acts: (() => Promise<unknown>)[]): Promise<void> {
   for (const act of acts) await act()
 }
@@ -461,8 +555,7 @@ async function twoCapturesAtOnce(on: Harness): Promise<History[]> {
 
 /** It comes back when the hold is over. */
 async function aWorkerDiesBeforeTheCharge(on: Harness): Promise<History[]> {
-  mkdirSync(on.faultFolder, { recursive: true })
-  writeFileSync(join(on.faultFolder, 'charge.before'), '')
+  arm(on, 'charge.before')
   // The task is another worker's five seconds later: well past such a hold, whatever is left of the process by then.
   await on.setHolds({ checkout: 1, cart: HOLD_SECONDS })
   try {
@@ -481,14 +574,15 @@ interface Scene {
   readonly number?: number
   readonly scarce?: string
   readonly reached?: (history: History) => Promise<void>
+  readonly places?: Harness['warehouses']
 }
 
 async function play(
   on: Harness,
   plan: Partial<BuyerPlan>,
-  { number = 0, scarce = '', reached }: Scene = {},
+  { number = 0, scarce = '', reached, places }: Scene = {},
 ): Promise<History> {
-  const skus = { plenty: await on.sell('plenty', 5), scarce }
+  const skus = { plenty: await on.sell('plenty', 5), automatic: await on.sell('automatic', { automatic: 5 }), scarce }
   let first = true
   return runBuyer(
     {
@@ -498,6 +592,7 @@ async function play(
       method: 'pm_card_visa',
       product: 'plenty',
       quantity: 1,
+      words: '',
       fault: null,
       ...plan,
     },
@@ -507,6 +602,7 @@ async function play(
       adminKey: on.stack.file.admin_key,
       sandbox: on.stack.file.sandbox,
       skus,
+      places: places ?? null,
       whileRenewalsAreNear: (work) => work(),
       reached: async (history) => {
         if (first) await reached?.(history)

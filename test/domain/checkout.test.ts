@@ -13,12 +13,12 @@ import {
   judgeSale,
   type OrderDecision,
 } from '../../domain/checkout'
-import { SHIPPING_METHODS } from '../../domain/fulfillment'
+import { SHIPPING_METHODS } from '../../domain/pricing/shipping'
 import type { ProductId } from '../../domain/ids'
 import { freeUnits, route, type Supply } from '../../domain/inventory'
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order'
 import { ATTEMPT_STATUSES, type AttemptStatus } from '../../domain/payment/attempt'
-import { type CatalogEntry, NO_TAX, priceCart } from '../../domain/pricing'
+import { type CatalogEntry, NO_TAX, priceCart } from '../../domain/pricing/price'
 
 const GBP = (amount: number) => ({ amount, currency: 'GBP' })
 const guard = (lines: { quantity: number; unitPrice: number; priceAtAdd: number }[], expectedTotal: number | null) =>
@@ -249,7 +249,14 @@ describe('accepting and placing', () => {
       fc.property(carts, fc.infiniteStream(levels), (cart, stream) => {
         const supply = cart.lines.flatMap(({ sku }) =>
           (stream.next().value as number[]).map(
-            (available, n): Supply => ({ sku, warehouseId: `wh_${n}`, available, priority: n, country: 'GB' }),
+            (available, n): Supply => ({
+              sku,
+              warehouseId: `wh_${n}`,
+              available,
+              priority: n,
+              country: 'GB',
+              ...NOWHERE,
+            }),
           ),
         )
         const judgement = judgeSale({ ...cart, free: freeUnits(supply) })
@@ -260,6 +267,9 @@ describe('accepting and placing', () => {
     )
   })
 })
+
+/** Only the country is known. */
+const NOWHERE = { latitude: null, longitude: null }
 
 type Given = AttemptStatus | 'completed'
 

@@ -31,8 +31,8 @@ describe('an event that is read', () => {
   })
 })
 
-/** Events of an order's money are decided by its books, and their statement writes whatever these say. */
-const DECIDED_IN = ['domain/payment/books.ts']
+/** Events of an order's money and goods are decided by its books, and their statements write whatever these say. */
+const DECIDED_IN = ['domain/payment/books.ts', 'domain/fulfillment/goods.ts']
 
 /** What is quoted and looks like a type, but for the names of statements. */
 function typesInStatements(): Set<string> {

@@ -2,6 +2,9 @@ import fc from 'fast-check'
 import type { Sku } from '../../domain/ids'
 import {
   actionsOf,
+  addressFixedBy,
+  type AddressFixedBy,
+  costsTheSame,
   decideUnits,
   isCompleted,
   isOpen,
@@ -10,11 +13,14 @@ import {
   ORDER_STATUSES,
   ORDER_TRANSITIONS,
   orderLabel,
+  type OrderAction,
   type OrderStatus,
   type OrderUnits,
+  type SoldLine,
   valueOfUnits,
   type WantedUnits,
 } from '../../domain/order'
+import { NO_TAX, type TaxRates } from '../../domain/pricing/price'
 
 describe('the states of an order', () => {
   it.each<[OrderStatus, OrderStatus]>([
@@ -232,19 +238,63 @@ describe('which units a cancellation takes', () => {
 
 describe('what may be asked for of an order', () => {
   const [whole, part, gone] = [unitsOf(), unitsOf({ cancelled: 1, shipped: 1 }), unitsOf({ cancelled: 1, shipped: 2 })]
-  it.each<[OrderStatus, OrderUnits[], string[]]>([
-    ['pending', [], ['cancel']],
-    ['payment_pending', [whole], ['cancel']],
-    ['confirmed', [whole], ['cancel']],
-    ['confirmed', [gone, part], ['cancel']],
-    ['processing', [part], ['cancel']],
-    ['on_hold', [whole], ['cancel']],
-    ['processing', [gone], []],
-    ['shipped', [part], []],
-    ['delivered', [whole], []],
-    ['completed', [whole], []],
-    ['cancelled', [whole], []],
-  ])('%s', (status, lines, actions) => {
-    expect(actionsOf({ status, lines })).toEqual(actions)
+  const BOTH: readonly OrderAction[] = ['cancel', 'change_address']
+  it.each<[OrderStatus, OrderUnits[], OrderAction[], AddressFixedBy | null]>([
+    ['pending', [], ['cancel'], 'checkout_in_progress'],
+    ['inventory_reserved', [], ['cancel'], 'checkout_in_progress'],
+    ['payment_pending', [whole], ['cancel'], 'checkout_in_progress'],
+    ['confirmed', [whole], [...BOTH], null],
+    ['confirmed', [gone, part], [...BOTH], null],
+    ['processing', [part], [...BOTH], null],
+    ['on_hold', [whole], [...BOTH], null],
+    ['on_hold', [gone], [], 'already_shipped'],
+    ['processing', [gone], [], 'already_shipped'],
+    ['shipped', [gone], [], 'already_shipped'],
+    ['delivered', [gone], [], 'already_shipped'],
+    ['completed', [gone], [], 'already_shipped'],
+    ['cancelled', [whole], [], 'invalid_state'],
+  ])('%s', (status, lines, actions, fixedBy) => {
+    expect(actionsOf({ status, lines, isLabelled: false })).toEqual(actions)
+    expect(addressFixedBy({ status, lines, isLabelled: false })).toBe(fixedBy)
+    const labelled = { status, lines, isLabelled: true }
+    expect(actionsOf(labelled)).toEqual(actions.filter((action) => action !== 'change_address'))
+    expect(addressFixedBy(labelled)).toBe(fixedBy ?? 'already_labelled')
+  })
+})
+
+describe('what an order costs at another address', () => {
+  const rates = (line: number, shipping = 0): TaxRates => ({ lines: { A: line, B: 500 }, shipping })
+  const lines = [
+    { sku: 'A', quantity: 3, unitPrice: 999 },
+    { sku: 'B', quantity: 1, unitPrice: 1 },
+  ]
+  const sold = (shippingMethod = 'standard', taxInclusive = true) => ({
+    currency: 'GBP',
+    shippingMethod,
+    lines,
+    taxInclusive,
+  })
+
+  it.each<[string, boolean, TaxRates, TaxRates, ReturnType<typeof sold>]>([
+    ['the same rates', true, rates(2_000, 2_000), rates(2_000, 2_000), sold()],
+    ['another rate, tax inside', false, rates(2_000), rates(1_900), sold()],
+    ['another rate, tax on top', false, rates(2_000), rates(1_900), sold('standard', false)],
+    ['no tax there', false, rates(2_000), NO_TAX, sold()],
+    ['another tax on shipping that costs something', false, rates(2_000, 2_000), rates(2_000, 0), sold('express')],
+    ['another tax on shipping that costs nothing', true, rates(2_000, 2_000), rates(2_000, 0), sold()],
+    ['a rate that makes no minor unit', true, rates(0), { ...rates(0), lines: { A: 0, B: 400 } }, sold()],
+    [
+      'rates of two lines that make up for each other',
+      false,
+      { lines: { A: 1_000, B: 0 }, shipping: 0 },
+      { lines: { A: 0, C: 1_000 }, shipping: 0 },
+      {
+        ...sold(),
+        lines: [lines[0] as SoldLine, { sku: 'C', quantity: 3, unitPrice: 999 }],
+      },
+    ],
+  ])('%s', (_name, isSame, before, after, order) => {
+    expect(costsTheSame(order, before, after)).toBe(isSame)
+    expect(costsTheSame(order, after, before)).toBe(isSame)
   })
 })

@@ -2,7 +2,9 @@ import {
   ATTENTION_CASES,
   type AttentionCase,
   choicesInWords,
+  CURRENT_BUILD,
   isClosedByDecision,
+  PINNED_BUILD,
   type RepairChoice,
   repairChoices,
   repairsOf,
@@ -27,9 +29,8 @@ it.each(CODES)('%s has a title and something to choose, each with when it is rig
 
 it('names only steps that there are', () => {
   const named = CODES.flatMap((code) => choicesOf(code).flatMap(({ steps = [] }) => steps))
-  expect(
-    named.filter((step) => step !== UNKNOWN_MONEY && !(ORDER_ACTIVITIES as readonly string[]).includes(step)),
-  ).toEqual([])
+  const others = named.filter((step) => !(ORDER_ACTIVITIES as readonly string[]).includes(step))
+  expect(others).toEqual([UNKNOWN_MONEY, PINNED_BUILD])
 })
 
 it.each([
@@ -44,6 +45,8 @@ it.each([
   ['undo_failed', 'cancelOrder', false, ['retryStep']],
   ['undo_failed', 'resolveCharge', true, ['retryStep', 'resolveStep']],
   ['workflow_failing', null, false, ['resume']],
+  ['version_without_workers', PINNED_BUILD, false, ['moveToCurrent']],
+  ['version_without_workers', CURRENT_BUILD, false, []],
 ] as const)('%s of %s, the order over: %s, takes %j', (code, step, isOver, repairs) => {
   expect(repairsOf({ code, step, isOver })).toEqual(repairs)
   expect(new Set(repairChoices({ code, step, isOver }).map(({ repair }) => repair))).toEqual(new Set(repairs))
@@ -86,7 +89,11 @@ it('takes a repair without an outcome whatever outcome is named, and says what i
 })
 
 it('lets the sweep close only what the rows of an order and its payments tell about', () => {
-  expect(CODES.filter((code) => !SWEPT_CASES.includes(code))).toEqual(['sweep_failing', 'reconciliation_difference'])
+  expect(CODES.filter((code) => !SWEPT_CASES.includes(code))).toEqual([
+    'sweep_failing',
+    'version_without_workers',
+    'reconciliation_difference',
+  ])
 })
 
 it('lets a decision alone close what no workflow waits for', () => {

@@ -37,7 +37,8 @@ describe('paid', () => {
     expect(changed).toMatchObject({ status: 409, body: { code: 'cart_closed' } })
     expect(await buyer.checkout()).toMatchObject({ status: 201, body: { id: body.id } })
     const { body: order } = await shop.order(body.id)
-    expect(order.events.map((event: { type: string }) => event.type)).toEqual([
+    // Soon after it is given to a warehouse.
+    expect(order.events.slice(0, 5).map((event: { type: string }) => event.type)).toEqual([
       'order.created',
       'inventory.reserved',
       'order.payment_pending',

@@ -271,7 +271,7 @@ describe('strangers', () => {
     for (const name of ['captures', 'disputes', 'ledger', 'events', 'workflow']) expect(own).not.toHaveProperty(name)
     expect(own).toMatchObject({
       refunds: [{ status: 'succeeded', amount: { amount: 50 } }, {}, {}],
-      actions: ['cancel'],
+      actions: ['cancel', 'change_address'],
     })
   })
 })
@@ -366,7 +366,7 @@ describe('cancelling a confirmed order', () => {
     {
       'authorized: its stock is free, its money let go': async () => {
         const paid = await paidOrder({ quantity: 3 })
-        expect((await order(paid.id)).actions).toEqual(['cancel'])
+        expect((await order(paid.id)).actions).toEqual(['cancel', 'change_address'])
         const cancelled = await done(paid.id, 'cancel', { reason_code: 'fraud' })
         expect(cancelled).toMatchObject({
           status: 'cancelled',
@@ -429,7 +429,7 @@ describe('cancelling a confirmed order', () => {
         const one = { ...GOODWILL, lines: [{ sku: paid.sku.toLowerCase(), quantity: 1 }] }
         expect(await done(paid.id, 'cancel', one)).toMatchObject({
           status: 'confirmed',
-          actions: ['cancel'],
+          actions: ['cancel', 'change_address'],
           lines: [{ quantity: 3, cancelled: 1 }],
           totals: { cancelled: { amount: 333 } },
         })
@@ -616,7 +616,12 @@ describe('with nothing to pay', () => {
       ({ status }) => status === 201,
       30_000,
     )
-    expect(body).toMatchObject({ status: 'confirmed', payment_status: 'none', payments: [], actions: ['cancel'] })
+    expect(body).toMatchObject({
+      status: 'confirmed',
+      payment_status: 'none',
+      payments: [],
+      actions: ['cancel', 'change_address'],
+    })
     expect((await command(body.id, 'captures', { amount: 1 })).status).toBe(409)
     expect((await command(body.id, 'refunds', { all: true, ...GOODWILL })).status).toBe(409)
     expect(await done(body.id, 'cancel', GOODWILL)).toMatchObject({ status: 'cancelled', payment_status: 'none' })

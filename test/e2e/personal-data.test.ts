@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client } from '@temporalio/client'
-import { checkoutWorkflowId } from '../../domain/workflow-id'
+import type { OrderId } from '../../domain/ids'
+import { checkoutWorkflowId, fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { connectTemporal } from '../../temporal'
+import { Parcels } from '../support/parcels'
 import { type Buyer, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { until } from '../support/wait'
@@ -98,6 +100,8 @@ it('holds on every path through a checkout', async () => {
   await shop.faults()
   await shop.orderBecomes(stuck.body.order_id, 'cancelled')
 
+  const sent = await sendParcels(order.body.id)
+
   const seen: string[] = []
   for await (const execution of temporal.workflow.list()) {
     const { workflowId, runId } = execution
@@ -109,14 +113,47 @@ it('holds on every path through a checkout', async () => {
   }
   const checkouts = [order.body.id, refused.body.checkout.order_id, waiting.body.order_id, stuck.body.order_id]
   expect(seen).toEqual(expect.arrayContaining(checkouts.map((id) => checkoutWorkflowId(id))))
+  expect(seen).toEqual(expect.arrayContaining(sent.map((id) => fulfillmentWorkflowId(id))))
 
   const logs = join(stack.folder, 'logs')
-  const programs = readdirSync(logs).filter((name) => /^(api|worker|sandbox)/.test(name))
-  expect(programs.length).toBeGreaterThanOrEqual(3)
+  const programs = readdirSync(logs).filter((name) => /^(api|worker|sandbox|carrier)/.test(name))
+  expect(programs.length).toBeGreaterThanOrEqual(4)
   for (const name of programs) {
     const lines = readFileSync(join(logs, name), 'utf8').split('\n')
     expect(lines.filter((line) => line.includes(MARK))).toEqual([])
     expect(lines.filter((line) => line.includes(paid.token) || line.includes(shop.address.adminKey))).toEqual([])
   }
   expect(readFileSync(join(logs, 'api-1.log'), 'utf8')).toContain(order.body.id)
-}, 90_000)
+}, 240_000)
+
+/** Parcels of the order, and of two more: one whose carrier refuses its address, one that its carrier loses. */
+async function sendParcels(orderId: OrderId): Promise<OrderId[]> {
+  const parcels = new Parcels(shop, stack.stack.file.carrier)
+  const shipment = await parcels.shipmentOf(orderId)
+  await parcels.step(shipment, 'pick')
+  await parcels.step(shipment, 'pack')
+  // The carrier fails, and what it is asked for is in every request.
+  await parcels.carrierFaults({ error_rate: 1 })
+  await parcels.step(shipment, 'label')
+  await parcels.caseOf(orderId, 'fulfillment_stalled')
+  await parcels.carrierFaults()
+  await parcels.becomes(shipment, 'labelled')
+  await parcels.shipped(shipment)
+  await parcels.orderBecomes(orderId, 'delivered')
+
+  const buyTo = async (word: string): Promise<{ id: OrderId; shipment: string }> => {
+    const address = { ...PERSONAL.shipping_address, line2: `${MARK} ${word}` }
+    const buyer = await shop.buyerOf()
+    const { body } = await buyer.checkout({ body: { ...PERSONAL, shipping_address: address } })
+    return { id: body.id, shipment: await parcels.shipmentOf(body.id) }
+  }
+  const refused = await buyTo('sandbox:refused')
+  await parcels.step(refused.shipment, 'pick')
+  await parcels.step(refused.shipment, 'pack')
+  expect((await parcels.step(refused.shipment, 'label')).body.code).toBe('label_refused')
+  const lost = await buyTo('sandbox:lost')
+  await parcels.labelled(lost.shipment)
+  await parcels.shipped(lost.shipment)
+  await parcels.caseOf(lost.id, 'fulfillment_stalled')
+  return [orderId, refused.id, lost.id]
+}

@@ -6,7 +6,7 @@ import { checkoutWorkflowId } from '../../domain/workflow-id'
 import { SandboxClient } from '../sandbox/client'
 import { startApi, type TestApi, unseen } from '../support/http'
 import { type ProviderProxy, startProviderProxy } from '../support/provider-proxy'
-import { Shop } from '../support/shop'
+import { ADDRESS, Shop } from '../support/shop'
 import { type TestStack, testStack } from '../support/stack'
 import { testNamespace } from '../support/temporal'
 import { until } from '../support/wait'
@@ -138,8 +138,31 @@ it('an order and its money', async () => {
   await eventually(200, cancel)
   const atOnce = () => Promise.all(Array.from({ length: 8 }, () => cancel()))
   await until('one finds the key in use', atOnce, (answers) => answers.some(({ status }) => status === 409))
+  await callHoldsAndAddresses({ id: left.id, token: own.token })
   expect(unseen('Orders')).toEqual([])
 })
+
+/** Of an order that is held, goes on and goes elsewhere; of one that is over; and of one that is none. */
+async function callHoldsAndAddresses(over: { id: string; token: string }): Promise<void> {
+  const buyer = await shop.buyerOf()
+  const { id } = await eventually(201, () => buyer.checkout())
+  const path = (order: string, what = '') => `/v1/admin/orders/${order}${what}`
+  for (const what of ['/hold', '/resume']) {
+    const [key, body] = [randomUUID(), { reason_code: 'look' }]
+    await eventually(200, () => shop.admin('post', path(id, what), body, key))
+    expect((await shop.admin('post', path(id, what), { reason_code: 'other' }, key)).status).toBe(422)
+    expect((await shop.admin('post', path(over.id, what), body)).status).toBe(409)
+    expect((await shop.admin('post', path(newId('order'), what), body)).status).toBe(404)
+  }
+  const body = { shipping_address: { ...ADDRESS, line1: '2 High St' } }
+  const own = (order: string, token: string) => shop.call('patch', `/v1/store/orders/${order}`, { token, body })
+  await eventually(200, () => own(id, buyer.token))
+  expect((await own(id, over.token)).status).toBe(404)
+  expect((await own(over.id, over.token)).status).toBe(409)
+  await eventually(200, () => shop.admin('patch', path(id), body))
+  expect((await shop.admin('patch', path(newId('order')), body)).status).toBe(404)
+  expect((await shop.admin('patch', path(over.id), body)).status).toBe(409)
+}
 
 it('support', async () => {
   const stuck = await shop.buyerOf()
@@ -213,19 +236,24 @@ it('webhooks', async () => {
       created_at: new Date().toISOString(),
     },
   })
+  await isHeard('/webhooks/payments/sandbox', raw, alone.deps.settings.SANDBOX_WEBHOOK_SECRET)
+  const told = JSON.stringify({ id: 'evt_1', type: 'account.updated' })
+  await isHeard('/webhooks/carriers/sandbox', told, alone.deps.settings.CARRIER_SANDBOX_WEBHOOK_SECRET)
+  // What warehouses send is tested where they are.
+  expect(unseen('Webhooks').filter((name) => !name.includes('/webhooks/warehouses/'))).toEqual([])
+})
+
+/** As it was signed, and not otherwise. */
+async function isHeard(path: string, raw: string, secret: string): Promise<void> {
   const at = new Date()
-  const signature = new Webhook(alone.deps.settings.SANDBOX_WEBHOOK_SECRET).sign('msg_1', at, raw)
   const headers = {
     'webhook-id': 'msg_1',
     'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-    'webhook-signature': signature,
+    'webhook-signature': new Webhook(secret).sign('msg_1', at, raw),
   }
-  expect((await alone.call('post', '/webhooks/payments/sandbox', { raw, headers })).status).toBe(204)
-  expect(
-    (await alone.call('post', '/webhooks/payments/sandbox', { raw: raw.replace('ch_1', 'ch_2'), headers })).status,
-  ).toBe(401)
-  expect(unseen('Webhooks')).toEqual([])
-})
+  expect((await alone.call('post', path, { raw, headers })).status).toBe(204)
+  expect((await alone.call('post', path, { raw: raw.replace('_1', '_2'), headers })).status).toBe(401)
+}
 
 /** A slow machine may answer 202 (or 503) first: asked again under the same key the answer is the outcome. */
 async function eventually(status: number, ask: () => ReturnType<Shop['call']>) {

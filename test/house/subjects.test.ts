@@ -6,12 +6,12 @@ import { againstLayers, againstOrder, circles, crowded, type House, misplaced, s
 const SUBJECTS = [
   'platform',
   'catalog',
-  'fulfillment',
   'inventory',
   'pricing',
   'cart',
   'payment',
   'order',
+  'fulfillment',
   'search',
   'recommendation',
   'review',
@@ -32,12 +32,10 @@ const GROUPED: House['grouped'] = {
   },
   activities: { shared: ['deps', 'heartbeat'], assembling: ['index'] },
   workflows: {
-    shared: ['contract', 'proxies', 'saga', 'patches', 'intervention'],
+    shared: ['contract', 'proxies', 'saga', 'patches', 'intervention', 'side-work'],
     assembling: ['index'],
     processes: {
       settlement: 'payment',
-      // Of a confirmed order, by the name of its workflow: the subject of that name holds warehouses, which prices need.
-      fulfillment: 'order',
       reindex: 'search',
       recommendations: 'recommendation',
       reconciliation: 'payment',
@@ -51,7 +49,8 @@ const GROUPED: House['grouped'] = {
 /** `.` is the root: config, log, fault points and the like. Programs that are no part of the product import more. */
 const PRODUCT = ['.', 'domain', 'db', 'providers', 'activities', 'workflows', 'workers', 'api', 'sandbox']
 const MAY_IMPORT: House['mayImport'] = {
-  domain: { values: [] },
+  // Packages that are pure data.
+  domain: { values: ['world-countries'] },
   db: { values: ['.', 'domain'] },
   providers: { values: ['.', 'domain'] },
   'providers/search/index.ts': { values: ['.', 'domain'], types: ['db'] },
@@ -62,7 +61,8 @@ const MAY_IMPORT: House['mayImport'] = {
   api: {
     values: [
       ...['.', 'domain', 'db', 'workflows/contract.ts'],
-      ...['providers/search', 'providers/image-store', 'providers/tax', 'providers/payment'],
+      ...['providers/search', 'providers/image-store', 'providers/tax', 'providers/payment', 'providers/carrier'],
+      'providers/warehouse',
     ],
     types: ['workflows'],
   },

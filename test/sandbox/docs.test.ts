@@ -12,10 +12,18 @@ test('the document names every method', () => {
   expect(namesIn(document, /`(pm_\w+)`/g)).toEqual(methods)
 })
 
+test('the document names every word of an address', () => {
+  const words = namesIn(read('sandbox/carrier/words.ts'), /^ {2}'(sandbox:\w+)': \{/gm)
+  expect(words.length).toBeGreaterThan(10)
+  expect(namesIn(document, /`(sandbox:\w+)`/g)).toEqual(words)
+})
+
 test('the document names every route', () => {
-  const routes = [...read('sandbox/server.ts').matchAll(/^ {2}'(\/[^']+)': \{(.*)\},$/gm)].flatMap(
-    ([, path, handlers]) => namesIn(handlers as string, /\b(GET|POST|PUT): /g).map((method) => `${method} ${path}`),
+  const servers = read('sandbox/server.ts') + read('sandbox/carrier/server.ts')
+  const found = [...servers.matchAll(/^ {2}'(\/[^']+)': \{(.*)\},$/gm)].flatMap(([, path, handlers]) =>
+    namesIn(handlers as string, /\b(GET|POST|PUT): /g).map((method) => `${method} ${path}`),
   )
+  const routes = [...new Set(found)]
   expect(routes.length).toBeGreaterThan(10)
-  expect(namesIn(document, /`((?:GET|POST|PUT) \/[^`]+)`/g)).toEqual(routes.sort())
+  expect([...new Set(namesIn(document, /`((?:GET|POST|PUT) \/[^`]+)`/g))]).toEqual(routes.sort())
 })

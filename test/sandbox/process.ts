@@ -17,6 +17,8 @@ export interface SandboxProcess {
 }
 
 export interface SandboxProcessOptions {
+  /** Default: the payment provider. */
+  readonly program?: 'main.ts' | 'carrier/main.ts'
   /** An earlier process's, to go on where it stopped; default: a new one. */
   readonly journal?: string
   /** Default: an address where nobody listens. */
@@ -26,16 +28,13 @@ export interface SandboxProcessOptions {
 /** A sandbox of its own, in a process that can be killed. */
 export async function startSandboxProcess(options: SandboxProcessOptions = {}): Promise<SandboxProcess> {
   const journal = options.journal ?? join(await mkdtemp(join(tmpdir(), 'holdfast-sandbox-')), 'journal.jsonl')
-  const child = spawnSandbox([
-    '--port',
-    '0',
-    '--journal',
-    journal,
-    '--webhook-url',
-    options.webhookUrl ?? 'http://127.0.0.1:9/',
-    '--secret',
-    WEBHOOK_SECRET,
-  ])
+  const child = spawnSandbox(
+    [
+      ...['--port', '0', '--journal', journal, '--secret', WEBHOOK_SECRET],
+      ...['--webhook-url', options.webhookUrl ?? 'http://127.0.0.1:9/'],
+    ],
+    options.program,
+  )
   const url = await firstAddress(child)
   return {
     url,
@@ -61,9 +60,9 @@ export async function failToStart(args: string[]): Promise<{ code: number | null
   return { code: child.exitCode, output }
 }
 
-function spawnSandbox(args: string[]): ChildProcess {
+function spawnSandbox(args: string[], program = 'main.ts'): ChildProcess {
   const register = join(ROOT, 'test/sandbox/register.js')
-  return spawn(process.execPath, ['--require', register, join(ROOT, 'sandbox/main.ts'), ...args], {
+  return spawn(process.execPath, ['--require', register, join(ROOT, 'sandbox', program), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

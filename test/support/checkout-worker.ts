@@ -11,7 +11,10 @@ import { createPool, type Pool } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
+import { noFraudCheck } from '../../providers/fraud'
+import { createWarehouseSystems } from '../../providers/warehouse'
 import { noTaxProvider } from '../../providers/tax'
+import { startCarrier } from '../../sandbox/carrier/carrier'
 import { startSandbox } from '../../sandbox/sandbox'
 import { connectionOptions } from '../../temporal'
 import { fulfillmentConsumer } from '../../workers/consumers/fulfillment'
@@ -19,12 +22,14 @@ import { createOrderWorkflows } from '../../workers/order-workflows'
 import { TASK_QUEUES } from '../../workflows/contract'
 import { startApi, type TestApi } from './http'
 import { Shop } from './shop'
-import { testNamespace } from './temporal'
+import { TEST_VERSIONING, testBuildIsCurrent, testNamespace } from './temporal'
 
-/** API, workers of orders and payment provider in this process, on real services. No relay, no inbox, no sweep. */
+/** API, workers of orders, payment provider and carrier in this process, on real services. No relay, no inbox, no sweep. */
 export interface CheckoutWorker {
   readonly api: TestApi
   readonly shop: Shop
+  /** Where the sandbox carrier listens. */
+  readonly carrier: string
   readonly temporal: Client
   readonly orders: OrderWorkflows
   /** The worker's pool. */
@@ -43,15 +48,25 @@ interface Options {
 }
 
 export async function startCheckoutWorker({ env, workflows, activities }: Options): Promise<CheckoutWorker> {
-  const journal = join(tmpdir(), `checkout-worker-${randomUUID()}.journal`)
+  const [journal, labels] = ['money', 'labels'].map((of) =>
+    join(tmpdir(), `checkout-worker-${randomUUID()}.${of}.journal`),
+  ) as [string, string]
   const secret = `whsec_${Buffer.from(randomUUID()).toString('base64')}`
   // Webhooks go nowhere: they are not part of the call.
   const webhookUrl = 'http://127.0.0.1:9/'
-  const sandbox = await startSandbox({ host: '127.0.0.1', port: 0, journal, webhookUrl, secret, onFailure: fail })
+  const company = { host: '127.0.0.1', port: 0, webhookUrl, secret, onFailure: fail }
+  const sandbox = await startSandbox({ ...company, journal })
+  const carrier = await startCarrier({ ...company, journal: labels })
   const { namespace } = await testNamespace()
-  const own = { TEMPORAL_NAMESPACE: namespace, SANDBOX_URL: sandbox.url, SANDBOX_WEBHOOK_SECRET: secret }
+  const own = {
+    TEMPORAL_NAMESPACE: namespace,
+    SANDBOX_URL: sandbox.url,
+    SANDBOX_WEBHOOK_SECRET: secret,
+    CARRIER_SANDBOX_URL: carrier.url,
+    CARRIER_SANDBOX_WEBHOOK_SECRET: secret,
+  }
   const api = await startApi({ ...own, ...env })
-  const { settings, temporal } = api.deps
+  const { settings, temporal, carriers } = api.deps
   Runtime.install({ logger: new DefaultLogger('ERROR') })
   const connection = await NativeConnection.connect(connectionOptions(settings))
   const pool = createPool(settings, { name: 'holdfast-worker' })
@@ -64,18 +79,32 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       connection,
       namespace,
       taskQueue,
+      workerDeploymentOptions: TEST_VERSIONING,
       ...workflows,
       activities: {
-        ...createActivities({ settings, pool, redis, providers, tax: noTaxProvider, search, orders }),
+        ...createActivities({
+          settings,
+          pool,
+          redis,
+          providers,
+          carriers,
+          warehouses: createWarehouseSystems(settings),
+          tax: noTaxProvider,
+          fraud: noFraudCheck,
+          search,
+          orders,
+        }),
         ...activities,
       },
     })
   const workers = await Promise.all([worker(TASK_QUEUES.checkout), worker(TASK_QUEUES.fulfillment)])
   const running = Promise.all(workers.map((each) => each.run()))
-  const consumer = fulfillmentConsumer(pool, orders)
+  await testBuildIsCurrent(temporal, TASK_QUEUES.checkout)
+  const consumer = fulfillmentConsumer(pool, orders, { warn: fail })
   return {
     api,
     shop: new Shop({ apis: [api.url], adminKey: await api.key(), sandbox: sandbox.url, database: api.database }),
+    carrier: carrier.url,
     temporal,
     orders,
     pool,
@@ -96,8 +125,8 @@ export async function startCheckoutWorker({ env, workflows, activities }: Option
       await Promise.all([connection.close(), pool.end(), providers.close(), search.close()])
       await Runtime.instance().shutdown()
       await api.close()
-      await sandbox.stop()
-      await rm(journal, { force: true })
+      await Promise.all([sandbox.stop(), carrier.stop()])
+      for (const file of [journal, labels]) await rm(file, { force: true })
     },
   }
 }

@@ -21,6 +21,7 @@ import { ReplicaRouter } from '../../db/replica'
 import { CatalogEntryCache } from '../../db/cart/recent'
 import { createRedis } from '../../db/redis'
 import { createImageStore } from '../../providers/image-store'
+import { createCarriers } from '../../providers/carrier'
 import { createPaymentProviders } from '../../providers/payment'
 import { createSearch } from '../../providers/search'
 import { noTaxProvider } from '../../providers/tax'
@@ -98,7 +99,13 @@ export async function startApi(
       deps.load.stop()
       deps.redis.disconnect()
       await deps.search.close()
-      await Promise.all([deps.pool.end(), replica?.end(), closeTemporalClient(deps.temporal), deps.providers.close()])
+      await Promise.all([
+        deps.pool.end(),
+        replica?.end(),
+        closeTemporalClient(deps.temporal),
+        deps.providers.close(),
+        deps.carriers.close(),
+      ])
       await database.drop()
     },
   }
@@ -126,6 +133,7 @@ function depsOf(settings: Settings, replica: Pool | null, logTo?: (line: Record<
     temporal: createTemporalClient(settings),
     tax: noTaxProvider,
     providers: createPaymentProviders(settings),
+    carriers: createCarriers(settings),
     search: createSearch(settings, pool),
     log: createLog(settings.LOG_LEVEL, 'test', { write: (line) => logTo?.(JSON.parse(line)) }),
     metrics,

@@ -25,7 +25,8 @@ export class MoneyStubs {
   }
 
   capture(paymentId: PaymentId, status: Capture['status'] = 'pending'): Capture {
-    return this.add({ kind: 'capture', object: `cap_${++this.made}` as CaptureId, ...move(paymentId, status) })
+    const object = `cap_${++this.made}` as CaptureId
+    return this.add({ kind: 'capture', object, shipmentId: null, ...move(paymentId, status) })
   }
 
   refund(paymentId: PaymentId, status: Refund['status'] = 'pending', decideBy: number | null = null): Refund {
@@ -62,6 +63,13 @@ export class MoneyStubs {
         total: 1_000,
         items: this.items,
         patienceMs: this.patienceMs,
+      }),
+      advanceGoods: async () => ({
+        isOver: this.isOver,
+        items: [],
+        lookAt: null,
+        waitsFor: 'nothing.',
+        hasClaimedMoney: false,
       }),
       capturePayment: async ({ captureId }: { captureId: CaptureId }) => this.move('capture', captureId),
       refundPayment: async ({ refundId }: { refundId: RefundId }) => this.move('refund', refundId),

@@ -65,7 +65,16 @@ export class MoneyWorld {
     // The second was given up, and its cancellation was lost: it may arrive, and pays for nothing.
     const payments = [paymentOf(FIRST, { capturesInParts }), paymentOf(SECOND, { pays: false, status: 'failed' })]
     this.books = this.load({
-      order: { id: 'order_1' as OrderId, total: TOTAL, cancelled: 0, waived: 0, stage: 'won', isHeld: false },
+      order: {
+        id: 'order_1' as OrderId,
+        total: TOTAL,
+        cancelled: 0,
+        waived: 0,
+        recognized: 0,
+        recognizedTax: 0,
+        stage: 'won',
+        isHeld: false,
+      },
       payments,
       captures: [],
       refunds: [],

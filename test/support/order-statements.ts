@@ -3,6 +3,7 @@ import { addLines, insertCart, readCart, cartToken, hashToken } from '../../db/c
 import { newId } from '../../db/id'
 import { acceptOrder } from '../../db/checkout'
 import { cancelOrder } from '../../db/order/cancel'
+import { planShipments } from '../../db/fulfillment/plan'
 import { confirmOrder, type Paid } from '../../db/order/confirm'
 import { placeOrder } from '../../db/order/place'
 import { readEvents, readOrder } from '../../db/order/read'
@@ -76,6 +77,7 @@ export function orderStatements(pool: () => Pool) {
       orderId,
       cartId,
       allocations: [{ sku, warehouseId: main, quantity: 2 }],
+      scores: new Map([[main, { distance_km: null, priority: 100, is_whole: true }]]),
       lines: [
         {
           sku,
@@ -101,8 +103,13 @@ export function orderStatements(pool: () => Pool) {
     return order
   }
 
-  const confirm = ({ orderId, paymentId }: AcceptedOrder, paid: Partial<Paid> = {}) =>
-    confirmOrder(pool(), { orderId, paid: { ...seenCharge({ reference: 'ch_1' }), paymentId, ...paid } })
+  /** As the relay does it: the units of a confirmed order are given to shipments. */
+  const confirm = async ({ orderId, paymentId }: AcceptedOrder, paid: Partial<Paid> = {}) => {
+    const charge = { ...seenCharge({ reference: 'ch_1' }), paymentId, ...paid }
+    const cartId = await confirmOrder(pool(), { orderId, paid: charge })
+    await planShipments(pool(), [orderId])
+    return cartId
+  }
 
   const cancel = ({ orderId }: AcceptedOrder) => cancelOrder(pool(), { orderId, reason: 'customer' })
 

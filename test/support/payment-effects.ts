@@ -3,14 +3,17 @@ import { createActivities } from '../../activities'
 import type { Placed } from '../../activities/checkout/checkout'
 import type { OrderWorkflows } from '../../activities/deps'
 import { readSettings } from '../../config'
-import { cancelUnits } from '../../db/order/cancel'
+import { cancelUnits } from '../../db/fulfillment/cancel'
 import { withBooks } from '../../db/payment/books'
 import { withTransaction } from '../../db/pool'
 import { createRedis } from '../../db/redis'
 import type { OrderId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'
+import { createCarriers } from '../../providers/carrier'
 import { createPaymentProviders, type PaymentProviders } from '../../providers/payment'
 import type { PaymentProvider } from '../../providers/payment/provider'
+import { noFraudCheck } from '../../providers/fraud'
+import { createWarehouseSystems } from '../../providers/warehouse'
 import { noTaxProvider } from '../../providers/tax'
 import { type ProviderProxy, startProviderProxy } from './provider-proxy'
 import { type Buyer, Shop } from './shop'
@@ -61,13 +64,17 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
   const settings = readSettings({ ...stack.stack.env, SANDBOX_URL: proxy.url })
   const redis = createRedis(settings)
   const providers = createPaymentProviders(settings)
+  const carriers = createCarriers(settings)
   const activitiesWith = (theirs: PaymentProviders) =>
     createActivities({
       settings,
       pool: stack.database.pool,
       redis,
       providers: theirs,
+      carriers,
+      warehouses: createWarehouseSystems(settings),
       tax: noTaxProvider,
+      fraud: noFraudCheck,
       search: { engines: [] },
       orders: {} as OrderWorkflows,
     })
@@ -103,7 +110,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
   const inBooks = <T>({ orderId }: AcceptedByBuyer, work: (books: Books) => T) => withBooks(pool, orderId, work)
 
   async function cancelled({ orderId }: AcceptedByBuyer): Promise<void> {
-    const how = { orderId, wanted: null, reason: 'merchant', reasonCode: 'test', step: 1 } as const
+    const how = { orderId, wanted: null, reason: 'merchant', reasonCode: 'test', actor: null, step: 1 } as const
     expect(await withTransaction(pool, (tx) => cancelUnits(tx, how))).toEqual({ outcome: 'cancelled' })
   }
 
@@ -128,7 +135,7 @@ export async function startPaymentEffects(): Promise<PaymentEffects> {
     providers,
     async stop() {
       redis.disconnect()
-      await providers.close()
+      await Promise.all([providers.close(), carriers.close()])
       await proxy.close()
       await stack.stop()
     },

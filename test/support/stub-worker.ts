@@ -4,7 +4,7 @@ import { closeTemporalClient, createTemporalClient } from '../../api/http/tempor
 import { connectionOptions } from '../../temporal'
 import { BUNDLE_PATH } from '../../workers/bundle'
 import type { TaskQueue } from '../../workflows/contract'
-import { testNamespace } from './temporal'
+import { TEST_VERSIONING, testBuildIsCurrent, testNamespace } from './temporal'
 
 export type Stubs = Readonly<Record<string, (input: never) => Promise<unknown>>>
 
@@ -52,6 +52,7 @@ export async function startStubWorker(
       connection,
       namespace,
       taskQueue,
+      workerDeploymentOptions: TEST_VERSIONING,
       ...workflows,
       activities: Object.fromEntries(names.map((name) => [name, activity(name)])),
     })
@@ -62,6 +63,7 @@ export async function startStubWorker(
     }
   }
   let end = await run(workflows)
+  await testBuildIsCurrent(temporal, taskQueue)
   return {
     temporal,
     stub(activities) {

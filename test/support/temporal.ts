@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import type { Client } from '@temporalio/client'
+import { describeDeployment, describeQueue, makeCurrent, workerVersioning } from '../../deployment'
 import { prepareNamespace } from '../../scripts/stack/namespace'
 import { testServices } from './services'
+import { until } from './wait'
 
 export interface TestNamespace {
   /** host:port */
@@ -15,4 +18,18 @@ export async function testNamespace(): Promise<TestNamespace> {
   const namespace = `test-${randomUUID()}`
   await prepareNamespace(address, namespace)
   return { address, namespace }
+}
+
+const TEST_BUILD = 'test'
+
+/** Workers of a test are versioned as in production: Temporal refuses what a workflow says of its build from any other. */
+export const TEST_VERSIONING = workerVersioning(TEST_BUILD)
+
+/** Waits until Temporal has heard of the workers, and gives this queue's work to them. */
+export async function testBuildIsCurrent(temporal: Client, taskQueue: string): Promise<void> {
+  await until('the build of the test is current', async () => {
+    const deployment = await describeDeployment(temporal)
+    if (deployment && deployment.current === null) await makeCurrent(temporal, TEST_BUILD, deployment.token)
+    return (await describeQueue(temporal, taskQueue)).current === TEST_BUILD
+  })
 }

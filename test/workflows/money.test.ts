@@ -1,4 +1,4 @@
-import { cancelUnits } from '../../db/order/cancel'
+import { cancelUnits } from '../../db/fulfillment/cancel'
 import { withBooks } from '../../db/payment/books'
 import { withTransaction } from '../../db/pool'
 import { newId } from '../../db/id'
@@ -53,7 +53,14 @@ const refund = (order: Paid, amount: number | 'all') =>
   )
 
 async function cancel(order: Paid): Promise<void> {
-  const how = { orderId: order.orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind', step: 1 } as const
+  const how = {
+    orderId: order.orderId,
+    wanted: null,
+    reason: 'customer',
+    reasonCode: 'changed_mind',
+    actor: null,
+    step: 1,
+  } as const
   expect(await withTransaction(rig.pool, (tx) => cancelUnits(tx, how))).toEqual({ outcome: 'cancelled' })
   await rig.orders.startFulfillment({ orderId: order.orderId, isOver: true })
 }

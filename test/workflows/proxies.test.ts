@@ -39,6 +39,12 @@ it('lets only the money be moved by one try: what that does not do goes on as a 
   expect(using).toEqual(['payment.ts'])
 })
 
+it('lets only the goods ask a carrier once: what that does not do goes on as a step', () => {
+  const folder = join(ROOT, 'workflows')
+  const using = readdirSync(folder).filter((file) => /\boutsideOnce\./.test(readFileSync(join(folder, file), 'utf8')))
+  expect(using).toEqual(['fulfillment.ts'])
+})
+
 it('lets no two local activities of a workflow run at a time', () => {
   const folder = join(ROOT, 'workflows')
   const texts = readdirSync(folder).map((file) => [file, readFileSync(join(folder, file), 'utf8')] as const)

@@ -85,8 +85,8 @@ it('fills an engine by itself when it is new', async () => {
 it('drops and doubles nothing under load, has no gap for searchers, and goes on after its worker is killed', async () => {
   const begun = (await admin('post', '/v1/admin/search/reindex', {})).body.data as Rebuild[]
   expect(begun.map(({ engine }) => engine)).toEqual(['typesense', 'postgres'])
-  // A worker may have taken one up before the answer was written.
-  for (const { state } of begun) expect(['requested', 'running']).toContain(state)
+  // A worker may have taken one up, and the smaller one even have ended, before the answer was written.
+  for (const { state } of begun) expect(['requested', 'running', 'completed']).toContain(state)
   await completed(begun)
   expect(stored().size).toBe(PRODUCTS)
 

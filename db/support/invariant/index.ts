@@ -7,6 +7,7 @@ import { LEDGER_INVARIANTS } from './ledger'
 import { MOVE_INVARIANTS } from './move'
 import { ORDER_INVARIANTS } from './order'
 import { PAYMENT_INVARIANTS } from './payment'
+import { SHIPMENT_INVARIANTS } from './shipment'
 import { STOCK_INVARIANTS } from './stock'
 
 export { type Check, check, checkOf } from './check'
@@ -18,6 +19,7 @@ export const INVARIANTS = [
   ...PAYMENT_INVARIANTS,
   ...MOVE_INVARIANTS,
   ...LEDGER_INVARIANTS,
+  ...SHIPMENT_INVARIANTS,
   ...DELIVERY_INVARIANTS,
   ...CATALOG_INVARIANTS,
 ]

@@ -1,36 +1,47 @@
-import { type LedgerOperation, type Posting, postingsOf } from '../../../domain/payment/ledger'
+import { type Posting, postingsOf, refundPostings, shipPostings } from '../../../domain/payment/ledger'
 import { HELD, type Invariant } from './check'
 
 const OPERATIONS = [
   'authorize',
   'capture',
   'release',
-  'refund_request',
   'refund',
   'refund_elsewhere',
   'refund_return',
-  'refund_failure',
   'dispute',
   'dispute_won',
   'dispute_lost',
-] as const satisfies readonly LedgerOperation[]
+] as const
 
-const POSTINGS = OPERATIONS.map((operation) => postingsOf(operation, { paymentId: 'pay_', seq: 1, amount: 1 }))
+const OF = { paymentId: 'pay_', seq: 1 } as const
+const POSTINGS: readonly (readonly Posting[])[] = OPERATIONS.map((operation) =>
+  postingsOf(operation, { ...OF, amount: 1 }),
+)
+/** Their lines have amounts of their own, and those of nothing are left out. */
+const SPLIT_POSTINGS = [
+  refundPostings('refund_request', OF, { amount: 3, returned: 2, returnedTax: 1 }),
+  refundPostings('refund_failure', OF, { amount: 3, returned: 2, returnedTax: 1 }),
+  shipPostings({ ...OF, goods: 2, goodsTax: 1, fee: 2, feeTax: 1 }),
+]
 const rowsOf = (postings: readonly (readonly Posting[])[]): string =>
   postings
     .flatMap((lines) =>
       lines.map(({ operation, account, amount }) => [operation, account, amount, lines.length] as const),
     )
-    .map(([operation, account, sign, lines]) => `('${operation}', '${account}', ${sign}, ${lines})`)
+    .map(([operation, account, amount, lines]) => `('${operation}', '${account}', ${Math.sign(amount)}, ${lines})`)
     .join(', ')
 
 /**
  * Which accounts each operation touches, as rows of SQL: its name, the account, 1 for a debit or -1 for a credit, and how many
  * lines it has.
  */
-const LINES = rowsOf(POSTINGS)
+const LINES = rowsOf([...POSTINGS, ...SPLIT_POSTINGS])
+const SPLIT = SPLIT_POSTINGS.map((lines) => `'${lines[0]?.operation}'`).join(', ')
 /** Of each operation one line, which stands for all of them. */
-const FIRST_LINES = rowsOf(POSTINGS.map((lines) => lines.slice(0, 1)))
+const FIRST_LINES = rowsOf([
+  ...POSTINGS.map((lines) => lines.slice(0, 1)),
+  ...SPLIT_POSTINGS.map((lines) => lines.filter(({ account }) => account === 'refunds_payable')),
+])
 
 /** Of the double-entry book (reliability 5). */
 export const LEDGER_INVARIANTS: readonly Invariant[] = [
@@ -46,8 +57,7 @@ export const LEDGER_INVARIANTS: readonly Invariant[] = [
       group by l.payment_id, l.operation, l.seq, l.currency, l.order_id
       having sum(l.amount) <> 0
           or count(*) <> count(line.account)
-          or count(*) <> max(line.lines)
-          or min(abs(l.amount)) <> max(abs(l.amount))`,
+          or l.operation not in (${SPLIT}) and (count(*) <> max(line.lines) or min(abs(l.amount)) <> max(abs(l.amount)))`,
   },
   {
     // Account by account. What a person gave back in another way is still at the provider: `settled_elsewhere` says so.
@@ -55,7 +65,7 @@ export const LEDGER_INVARIANTS: readonly Invariant[] = [
     holds: 'always',
     text: `
       select p.key || ' is ' || p.status || ', the ledger says ' || coalesce(l.authorized, 0) || ' authorized, ' ||
-             coalesce(l.clearing, 0) || ' at the provider, ' || coalesce(l.deposits, 0) || ' deposited, ' ||
+             coalesce(l.clearing, 0) || ' at the provider, ' || coalesce(l.deposits, 0) || ' deposited or earned, ' ||
              coalesce(l.payable, 0) || ' to be refunded, ' || coalesce(l.disputed, 0) || ' disputed' as what
       from payment p
       left join (
@@ -63,7 +73,7 @@ export const LEDGER_INVARIANTS: readonly Invariant[] = [
                sum(amount) filter (where account = 'authorized') as authorized,
                sum(amount) filter (where account = 'authorized_contra') as contra,
                sum(amount) filter (where account in ('psp_clearing', 'settled_elsewhere')) as clearing,
-               sum(amount) filter (where account = 'customer_deposits') as deposits,
+               sum(amount) filter (where account in ('customer_deposits', 'revenue', 'shipping_revenue', 'tax_payable', 'returns')) as deposits,
                sum(amount) filter (where account = 'refunds_payable') as payable,
                sum(amount) filter (where account in ('disputed', 'dispute_losses')) as disputed
         from ledger_entry
@@ -135,5 +145,29 @@ export const LEDGER_INVARIANTS: readonly Invariant[] = [
         join line using (operation, account)
       ) as l using (payment_id, operation, seq)
       where l.amount is distinct from d.amount or l.order_id <> d.order_id or l.currency <> d.currency`,
+  },
+  {
+    // What has left is earned, once, and no deposit any more; what went back for units that had left was earned before.
+    name: 'goods_sent_are_earned',
+    holds: 'always',
+    text: `
+      select o.number || ': ' || o.recognized || ' is earned by ' || made.recognized || ' that has left, the ledger says ' ||
+             coalesce(l.earned, 0) || ' earned and ' || coalesce(l.returned, 0) || ' returned, the refunds ' || made.returned as what
+      from orders o
+      cross join lateral (
+        select coalesce(sum(shipped::bigint * total / quantity)
+                 + case when sum(shipped) > 0 then o.total - sum(total) else 0 end, 0)::bigint as recognized,
+               (select coalesce(sum(returned), 0)::bigint from refund where order_id = o.id and status <> 'failed') as returned
+        from order_line
+        where order_id = o.id
+      ) as made
+      left join lateral (
+        select sum(amount) filter (where operation = 'ship' and account = 'customer_deposits') as earned,
+               sum(amount) filter (where operation <> 'ship' and account in ('returns', 'tax_payable')) as returned
+        from ledger_entry
+        where order_id = o.id
+      ) as l on true
+      where o.recognized <> made.recognized or coalesce(l.returned, 0) <> made.returned
+         or coalesce(l.earned, 0) <> case when exists (select from payment where order_id = o.id and outcome = 'completed') then o.recognized else 0 end`,
   },
 ]

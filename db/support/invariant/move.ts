@@ -115,7 +115,7 @@ export const MOVE_INVARIANTS: readonly Invariant[] = [
         group by coalesce(data ->> 'capture_id', data ->> 'refund_id')
       ),
       move as (
-        select id, key, status, 'capture' as kind, case when cause = 'staff' then 1 else 0 end as asked from capture
+        select id, key, status, 'capture' as kind, case when cause in ('staff', 'shipment') then 1 else 0 end as asked from capture
         union all
         select id, key, status, 'refund', 1 from refund
       )

@@ -37,18 +37,28 @@ export const STOCK_INVARIANTS: readonly Invariant[] = [
       where coalesce(reserved, 0) <> coalesce(promised, 0)`,
   },
   {
-    // Of each line what was neither cancelled nor shipped: held while the order is open, committed once it has won. A cancelled
-    // order keeps nothing.
+    // Of each line what was neither cancelled nor shipped, and waits for no stock, and what is sent once more: held while the order
+    // is open, committed once it has won. A cancelled order keeps nothing.
     name: 'orders_reserve_their_lines',
     holds: 'always',
     text: `
       select order_id || ' ' || sku || ': ' || coalesce(wanted, 0) || ' to send, ' || coalesce(live, 0) || ' reserved; ' ||
              coalesce(line.shipped, 0) || ' sent, ' || coalesce(stock.shipped, 0) || ' taken from stock' as what
       from (
-        select l.order_id, l.sku, case when o.status = 'cancelled' then 0 else l.quantity - l.cancelled - l.shipped end as wanted,
-               l.shipped, o.status in ${OPEN} as is_open
+        select l.order_id, l.sku, case when o.status = 'cancelled' then 0
+                 else l.quantity - l.cancelled - l.shipped - coalesce(b.quantity, 0) + coalesce(again.inside, 0) end as wanted,
+               l.shipped + coalesce(again.left_again, 0) as shipped, o.status in ${OPEN} as is_open
         from order_line l
         join orders o on o.id = l.order_id
+        left join back_order b on b.order_id = l.order_id and b.sku = l.sku
+        left join (
+          select s.order_id, u.sku, sum(u.quantity) filter (where s.status in ('allocated', 'picking', 'packed', 'labelled')) as inside,
+                 sum(u.quantity) filter (where s.status in ('shipped', 'delivered', 'lost', 'returned')) as left_again
+          from shipment s
+          join shipment_line u on u.shipment_id = s.id
+          where s.replaces is not null
+          group by s.order_id, u.sku
+        ) as again on again.order_id = l.order_id and again.sku = l.sku
       ) as line
       full join (
         select owner_id as order_id, sku, sum(quantity) filter (where state in ('held', 'committed')) as live,

@@ -2,7 +2,8 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { setTimeout as delay } from 'node:timers/promises'
 import Stripe from 'stripe'
-import { type Deadline, withDeadline } from '../deadline'
+import type { Deadline } from '../../deadline'
+import { withDeadline } from '../deadline'
 import { ProviderRejected, ProviderUnavailable } from '../provider'
 
 /** What our code was written for and tested with. The client's types hold for this version alone. */

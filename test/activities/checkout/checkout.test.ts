@@ -9,7 +9,7 @@ import { readOrder } from '../../../db/order/read'
 import { requestCancel } from '../../../db/order/sweep'
 import { createRedis, type Redis } from '../../../db/redis'
 import type { OrderId, PaymentId } from '../../../domain/ids'
-import { NO_TAX } from '../../../domain/pricing'
+import { NO_TAX } from '../../../domain/pricing/price'
 import type { TaxQuestion } from '../../../providers/tax'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
@@ -92,7 +92,7 @@ describe('placing', () => {
     const { orderId, skus } = await accepted()
     const first = await activities.place({ orderId })
     expect(first).toMatchObject({ outcome: 'placed', due: 1_495, currency: 'GBP', repeated: false })
-    expect(asked.at(-1)?.address).toEqual({ country: 'GB', postalCode: null })
+    expect(asked.at(-1)?.address).toEqual({ country: 'GB', postalCode: 'N1 9GU' })
     const order = await readOrder(database.pool, orderId)
     expect(order).toMatchObject({ status: 'payment_pending', subtotal: 1_000, shipping: 495, total: 1_495 })
     expect(order?.lines.map(({ sku }) => sku)).toEqual([...skus].reverse())

@@ -467,3 +467,21 @@ describe('a part of a round that fails', () => {
     expect(await sweepCases()).toEqual([])
   })
 })
+
+it('keeps what came free for the orders that wait for it, the oldest first', async () => {
+  const order = await placed()
+  await confirm(order)
+  await database.pool.query(
+    'insert into back_order (order_id, sku, quantity, confirmed_at) select id, $2, 9, confirmed_at from orders where id = $1',
+    [order.orderId, order.sku],
+  )
+  const level = async () =>
+    (await database.pool.query('select on_hand, reserved from stock_level where sku = $1', [order.sku])).rows[0]
+  expect(await level()).toEqual({ on_hand: 5, reserved: 2 })
+  await round()
+  expect(await level()).toEqual({ on_hand: 5, reserved: 5 })
+  const { rows } = await database.pool.query('select quantity from back_order where order_id = $1', [order.orderId])
+  expect(rows).toEqual([{ quantity: 6 }])
+  await round()
+  expect(await level()).toEqual({ on_hand: 5, reserved: 5 })
+})

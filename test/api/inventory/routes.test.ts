@@ -17,45 +17,6 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-describe('warehouses', () => {
-  it('are made and listed', async () => {
-    const body = {
-      name: 'Dublin',
-      country: 'IE',
-      postal_code: 'D12 H6K8',
-      coordinates: { latitude: 53.3, longitude: -6.3 },
-      priority: 5,
-    }
-    const made = await api.call('post', '/v1/admin/warehouses', { key, body })
-    expect(made).toMatchObject({ status: 201, body: { ...body, id: expect.stringMatching(/^wh_/) } })
-    const plain = await api.call('post', '/v1/admin/warehouses', { key, body: { name: 'Cork', country: 'IE' } })
-    expect(plain.body).toMatchObject({ postal_code: null, coordinates: null, priority: 100 })
-    const page = await api.call('get', '/v1/admin/warehouses?limit=2', { key })
-    expect(page.body.data.map(({ name }: { name: string }) => name)).toEqual(['Main', 'Dublin'])
-    const rest = await api.call('get', `/v1/admin/warehouses?cursor=${page.body.next_cursor}`, { key })
-    expect(rest.body).toMatchObject({ data: [plain.body], has_more: false })
-  })
-
-  it('have names of their own, and are made once per key', async () => {
-    const taken = await api.call('post', '/v1/admin/warehouses', { key, body: { name: 'Main', country: 'GB' } })
-    expect(taken).toMatchObject({ status: 409, body: { code: 'name_taken' } })
-    const once = (name: string) =>
-      api.call('post', '/v1/admin/warehouses', { key, body: { name, country: 'GB' }, idempotencyKey: 'once' })
-    const first = await once('Leeds')
-    expect(await once('Leeds')).toMatchObject({ status: 201, body: first.body })
-    expect(await once('York')).toMatchObject({ status: 422 })
-  })
-
-  it.each([
-    [{ name: ' ', country: 'GB' }, '/name'],
-    [{ name: 'x', country: 'gb' }, '/country'],
-    [{ name: 'x', country: 'GB', coordinates: { latitude: 91, longitude: 0 } }, '/coordinates/latitude'],
-  ])('refuse %j', async (body, pointer) => {
-    const answer = await api.call('post', '/v1/admin/warehouses', { key, body })
-    expect(answer).toMatchObject({ status: 400, body: { errors: [{ pointer }] } })
-  })
-})
-
 describe('inventory', () => {
   it('is read by warehouse and in sum, whatever the case of the SKU', async () => {
     const level = { warehouse_id: main, on_hand: 10, reserved: 4, available: 6 }
@@ -158,7 +119,15 @@ describe('settings', () => {
       checkout_hold_seconds: null,
       effective_hold_seconds: { checkout: 900, cart: 900 },
     })
-    const settings = { default_currency: 'EUR', countries: ['IE'], tax_inclusive: false, cart_hold_seconds: 30 }
+    expect(before.body).toMatchObject({ short_pick: 'back_order', return_window_days: 30 })
+    const settings = {
+      default_currency: 'EUR',
+      countries: ['IE'],
+      tax_inclusive: false,
+      cart_hold_seconds: 30,
+      short_pick: 'cancel',
+      return_window_days: 0,
+    }
     const changed = await api.call('put', '/v1/admin/settings', { key, body: settings })
     expect(changed).toMatchObject({
       status: 200,
@@ -178,6 +147,15 @@ describe('settings', () => {
     [{ default_currency: 'GBP', countries: ['GB', 'GB'], tax_inclusive: true }, '/countries'],
     [{ default_currency: 'GBP', countries: ['GB'] }, '/tax_inclusive'],
     [{ default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, cart_hold_seconds: 0 }, '/cart_hold_seconds'],
+    [{ default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, short_pick: 'shrug' }, '/short_pick'],
+    [
+      { default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, return_window_days: -1 },
+      '/return_window_days',
+    ],
+    [
+      { default_currency: 'GBP', countries: ['GB'], tax_inclusive: true, return_window_days: 3_651 },
+      '/return_window_days',
+    ],
   ])('refuse %j', async (body, pointer) => {
     expect(await api.call('put', '/v1/admin/settings', { key, body })).toMatchObject({
       status: 400,

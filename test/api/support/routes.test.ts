@@ -97,6 +97,21 @@ describe('the attention list', () => {
 })
 
 describe('a repair', () => {
+  it('that moves a checkout to the current build is refused while that has no workers either; the case stays', async () => {
+    const orderId = await order()
+    const stranded = { orderId, workflowId: `checkout-${orderId}`, object: null }
+    await openCase(api.database.pool, { ...stranded, code: 'version_without_workers', step: 'pinnedBuild' })
+    expect(await repair(orderId, { action: 'resume' })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('version_without_workers (step pinnedBuild): moveToCurrent') },
+    })
+    expect(await repair(orderId, { action: 'moveToCurrent' })).toMatchObject({
+      status: 503,
+      body: { code: 'no_worker', detail: expect.stringMatching(/^The current build has no workers either/) },
+    })
+    expect((await listed(100)).filter(({ order_id }) => order_id === orderId)).toHaveLength(1)
+  })
+
   it('that fits several cases is refused, and says which; one that names its object is sent to its workflow alone', async () => {
     const orderId = await order()
     const [first, second] = [newId('payment'), newId('payment')]

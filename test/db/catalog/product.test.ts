@@ -10,7 +10,7 @@ import {
   updateProduct,
 } from '../../../db/catalog/product'
 import { holdSeconds, readStoreSettings, replaceStoreSettings } from '../../../db/platform/settings'
-import { insertWarehouse } from '../../../db/fulfillment/warehouse'
+import { insertWarehouse } from '../../../db/inventory/warehouse'
 import type { ProductId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
@@ -206,5 +206,13 @@ function gbp(amount: number) {
 }
 
 function warehouseNamed(name: string) {
-  return { name, country: 'GB', postalCode: null, coordinates: null, priority: 1 }
+  return {
+    name,
+    country: 'GB',
+    postalCode: null,
+    coordinates: null,
+    priority: 1,
+    operation: 'manual' as const,
+    endpoint: null,
+  }
 }

@@ -1,6 +1,6 @@
 import { newId } from '../../../db/id'
 import { adjustStock, listMovements, readLevel, readStock, setLevels } from '../../../db/inventory/stock'
-import { insertWarehouse } from '../../../db/fulfillment/warehouse'
+import { insertWarehouse } from '../../../db/inventory/warehouse'
 import type { WarehouseId } from '../../../domain/ids'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
@@ -70,7 +70,15 @@ describe('an adjustment', () => {
 
   it('makes the level of a warehouse the SKU was never in', async () => {
     const sku = await stocked(1)
-    const dublin = { name: 'Dublin', country: 'IE', postalCode: null, coordinates: null, priority: 1 }
+    const dublin = {
+      name: 'Dublin',
+      country: 'IE',
+      postalCode: null,
+      coordinates: null,
+      priority: 1,
+      operation: 'manual' as const,
+      endpoint: null,
+    }
     const other = await insertWarehouse(database.pool, dublin)
     await adjustStock(database.pool, { sku, warehouseId: other as WarehouseId, delta: 2, ...REASON })
     expect((await readStock(database.pool, sku))?.levels).toHaveLength(2)

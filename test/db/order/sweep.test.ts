@@ -22,7 +22,7 @@ const ALL = { shard: 0, shards: 1, limit: 1_000, after: '', holdSeconds: 900, ov
 async function rest({ orderId }: { orderId: OrderId }, seconds = 60): Promise<void> {
   for (const [table, key] of [
     ['orders', 'id'],
-    ...['payment', 'capture', 'refund', 'dispute'].map((one) => [one, 'order_id']),
+    ...['payment', 'capture', 'refund', 'dispute', 'shipment', 'label'].map((one) => [one, 'order_id']),
   ]) {
     await database.pool.query(
       `update ${table} set updated_at = now() - make_interval(secs => $2), created_at = now() - make_interval(secs => $2)
@@ -30,6 +30,10 @@ async function rest({ orderId }: { orderId: OrderId }, seconds = 60): Promise<vo
       [orderId, seconds],
     )
   }
+  await database.pool.query(
+    `update order_command set created_at = now() - make_interval(secs => $2) where order_id = $1`,
+    [orderId, seconds],
+  )
 }
 
 const workOf = async ({ orderId }: { orderId: OrderId }, more: Partial<typeof ALL> = {}) =>
@@ -134,6 +138,85 @@ describe('what is at work', () => {
     ])
       await database.pool.query(text, [order.orderId])
     expect(await workOf(order)).toEqual([])
+  })
+
+  it.each<[what: string, become: string, over: string]>([
+    [
+      'units that were given to no warehouse',
+      'update orders set planned_at = null where id = $1',
+      'update orders set planned_at = now() where id = $1',
+    ],
+    [
+      'something that is due',
+      `update orders set look_at = now() - interval '1 minute' where id = $1`,
+      `update orders set look_at = now() + interval '1 hour' where id = $1`,
+    ],
+    [
+      'a label that is to be bought',
+      `insert into label (id, shipment_id, order_id, number, key, address_version)
+       select 'lbl_' || right(id, 26), id, order_id, 1, order_id || '/label/1', 1 from shipment where order_id = $1`,
+      `update label set at_work = false, status = 'refused' where order_id = $1`,
+    ],
+    [
+      'a parcel that is to leave',
+      `update shipment set status = 'labelled', is_leaving = true where order_id = $1`,
+      'update shipment set is_leaving = false where order_id = $1',
+    ],
+    [
+      'a parcel about which a person has to decide',
+      'update shipment set needs_decision = true where order_id = $1',
+      'update shipment set needs_decision = false where order_id = $1',
+    ],
+    [
+      'something that was asked for',
+      `insert into order_command (id, order_id, kind) select 'cmd_' || right(id, 26), id, 'cancel' from orders where id = $1`,
+      `update order_command set state = 'done', ended_at = now() where order_id = $1`,
+    ],
+  ])('is %s, of a confirmed order, for its fulfillment, until it is over', async (_what, become, over) => {
+    const order = await placed()
+    await confirm(order)
+    await rest(order)
+    expect(await workOf(order)).toEqual([])
+    await database.pool.query(become, [order.orderId])
+    await rest(order)
+    const [found, ...others] = await workOf(order)
+    expect([found, others]).toEqual([expect.objectContaining({ owner: 'fulfillment', object: null }), []])
+    await database.pool.query(over, [order.orderId])
+    expect(await workOf(order)).toEqual([])
+  })
+
+  it('is no parcel that is to leave, and nothing that was asked for, while the order is on hold', async () => {
+    const order = await placed()
+    await confirm(order)
+    for (const text of [
+      `update shipment set status = 'labelled', is_leaving = true where order_id = $1`,
+      `insert into order_command (id, order_id, kind) select 'cmd_' || right(id, 26), id, 'ship' from orders where id = $1`,
+    ])
+      await database.pool.query(text, [order.orderId])
+    await rest(order)
+    expect(await workOf(order)).not.toEqual([])
+    await database.pool.query(
+      `update orders set status = 'on_hold', held_from = 'processing', held_for = array['staff'] where id = $1`,
+      [order.orderId],
+    )
+    await rest(order)
+    expect(await workOf(order)).toEqual([])
+  })
+
+  it('is no parcel that waits for its warehouse, or is on its way, and no order that is complete', async () => {
+    const orders = [await placed(), await placed(), await placed()]
+    for (const order of orders) await confirm(order)
+    const [waits, isOnItsWay, isComplete] = orders as [AcceptedOrder, AcceptedOrder, AcceptedOrder]
+    for (const [{ orderId }, order, shipment] of [
+      [waits, 'confirmed', 'packed'],
+      [isOnItsWay, 'shipped', 'shipped'],
+      [isComplete, 'completed', 'delivered'],
+    ] as const) {
+      await database.pool.query('update orders set status = $2 where id = $1', [orderId, order])
+      await database.pool.query('update shipment set status = $2 where order_id = $1', [orderId, shipment])
+    }
+    await Promise.all(orders.map((order) => rest(order)))
+    expect((await Promise.all(orders.map((order) => workOf(order)))).flat()).toEqual([])
   })
 
   it('is neither a confirmed order that holds its money nor a cancelled one that was never sent', async () => {

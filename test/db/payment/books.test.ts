@@ -200,6 +200,7 @@ describe('ledger and events', () => {
     ])
     const events = (await readEvents(database.pool, order.orderId)).map(({ type }) => type)
     expect(events.slice(events.indexOf('order.confirmed') + 1)).toEqual([
+      'shipment.allocated',
       'payment.capture_requested',
       'payment.captured',
       'payment.refund_requested',

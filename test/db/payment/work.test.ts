@@ -169,7 +169,8 @@ describe('what is to be done with the money of an order', () => {
       await database.pool.query(
         `update orders
          set status = $2, cancel_reason = case when $2 = 'cancelled' then 'merchant' end,
-             held_from = case when $2 = 'on_hold' then 'confirmed' end
+             held_from = case when $2 = 'on_hold' then 'confirmed' end,
+             held_for = case when $2 = 'on_hold' then array['staff'] else '{}' end
          where id = $1`,
         [order.orderId, status],
       )
@@ -200,6 +201,8 @@ describe('when fulfillment looks by itself', () => {
       ])
     await ends(soon, 7 * 24)
     await ends(late, 1)
+    // Nothing of their goods is due by itself.
+    await database.pool.query('update orders set look_at = null')
     const looks = await readFirstLooks(
       database.pool,
       [soon, late, never].map(({ orderId }) => orderId),

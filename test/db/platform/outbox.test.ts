@@ -1,12 +1,16 @@
+import type { WarehouseNews } from '../../../domain/fulfillment/goods'
 import { addLines, insertCart, hashToken } from '../../../db/cart/cart'
 import { createCategory, deleteCategory, updateCategory } from '../../../db/catalog/category-tree'
 import { createProduct, updateProduct } from '../../../db/catalog/product'
 import { newId } from '../../../db/id'
+import { serveBackOrders } from '../../../db/inventory/back-order'
 import { holdCart, releaseCartHold } from '../../../db/inventory/reservation'
 import { adjustStock } from '../../../db/inventory/stock'
 import { acceptOrder } from '../../../db/checkout'
-import { cancelOrder, cancelUnits } from '../../../db/order/cancel'
+import { cancelUnits } from '../../../db/fulfillment/cancel'
+import { cancelOrder } from '../../../db/order/cancel'
 import { confirmOrder } from '../../../db/order/confirm'
+import { changeAddress } from '../../../db/order/address'
 import { holdOrder, resumeOrder } from '../../../db/order/hold'
 import { placeOrder, refuseOrder } from '../../../db/order/place'
 import { type AttemptChange, changeAttempt, requestAttempt, startAttempt } from '../../../db/payment/attempt'
@@ -14,11 +18,14 @@ import { withBooks } from '../../../db/payment/books'
 import { type OutboxRow, readRow } from '../../../db/platform/outbox'
 import { withTransaction } from '../../../db/pool'
 import { EVENT_VERSIONS, type EventType, type HoldfastEvent } from '../../../domain/events'
-import type { CartId, OrderId, PaymentId, Sku, WarehouseId } from '../../../domain/ids'
+import type { TrackingType } from '../../../domain/fulfillment/shipment'
+import type { CartId, OrderId, PaymentId, ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
 import type { Books, MoveAnswer, SeenPayment } from '../../../domain/payment/books'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
+import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
 import { seenCharge, seenPayment } from '../../support/seen'
+import { ADDRESS } from '../../support/shop'
 
 const SKU = 'EVENT-1'
 
@@ -37,17 +44,23 @@ beforeAll(async () => {
 afterAll(() => database.drop())
 
 const CAPTURE = { payment_id: 'string', capture_id: 'string', amount: 'number' } as const
+const SHIPMENT = { shipment_id: 'string' } as const
+const LABEL = { ...SHIPMENT, label_id: 'string' } as const
 const REFUND = { payment_id: 'string', refund_id: 'string', amount: 'number' } as const
 
 /** What the data of each type consists of; the compiler compares it with the union, the test with what is written. */
 const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { type: Type }>['data']> } = {
   'order.created': ofOrder({}),
-  'inventory.reserved': ofOrder({}),
+  'inventory.reserved': ofOrder({ routes: 'list' }),
   'order.payment_pending': ofOrder({ total: 'number' }),
   'order.confirmed': ofOrder({}),
   'order.cancelled': ofOrder({ reason: 'string', reason_code: 'string' }),
-  'order.held': ofOrder({ reason_code: 'string' }),
-  'order.resumed': ofOrder({ reason_code: 'string' }),
+  'order.held': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.hold_added': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.hold_removed': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.resumed': ofOrder({ cause: 'string', reason_code: 'string' }),
+  'order.address_changed': ofOrder({ address_version: 'number' }),
+  'order.back_order_served': ofOrder({ warehouse_id: 'string', units: 'list' }),
   'order.units_cancelled': ofOrder({ units: 'list', amount: 'number', reason_code: 'string' }),
   'payment.requested': ofOrder({ payment_id: 'string', amount: 'number' }),
   'payment.requires_action': ofOrder({ payment_id: 'string' }),
@@ -66,6 +79,27 @@ const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { 
   'payment.refund_failed': ofOrder({ ...REFUND, failure_code: 'string' }),
   'payment.disputed': ofOrder({ payment_id: 'string', amount: 'number' }),
   'payment.dispute_closed': ofOrder({ payment_id: 'string', amount: 'number', status: 'string' }),
+  'shipment.allocated': ofOrder({ ...SHIPMENT, warehouse_id: 'string', lines: 'list', replaces: 'string' }),
+  'shipment.picked': ofOrder({ ...SHIPMENT, short: 'list' }),
+  'shipment.packed': ofOrder(SHIPMENT),
+  'shipment.reopened': ofOrder(SHIPMENT),
+  'shipment.labelled': ofOrder({ ...LABEL, carrier: 'string', service: 'string', tracking_number: 'string' }),
+  'shipment.label_refused': ofOrder({ ...LABEL, code: 'string' }),
+  'shipment.label_voided': ofOrder(LABEL),
+  'shipment.left_unasked': ofOrder(SHIPMENT),
+  'shipment.released': ofOrder(SHIPMENT),
+  'shipment.refused': ofOrder({ ...SHIPMENT, code: 'string' }),
+  'shipment.kept': ofOrder(SHIPMENT),
+  'shipment.shipped': ofOrder({ ...SHIPMENT, lines: 'list' }),
+  'shipment.delivered': ofOrder(SHIPMENT),
+  'shipment.lost': ofOrder(SHIPMENT),
+  'shipment.returned': ofOrder(SHIPMENT),
+  'shipment.cancelled': ofOrder({ ...SHIPMENT, reason: 'string' }),
+  'order.back_ordered': ofOrder({ units: 'list' }),
+  'order.processing': ofOrder({}),
+  'order.shipped': ofOrder({}),
+  'order.delivered': ofOrder({}),
+  'order.completed': ofOrder({}),
   'product.created': { product_id: 'string', version: 'number' },
   'product.updated': { product_id: 'string', version: 'number' },
   'category.created': { category_id: 'string', version: 'number', shown_on: 'list' },
@@ -81,7 +115,7 @@ type KindOf<Value> = [Value] extends [string | null | undefined]
   ? 'string'
   : [Value] extends [number | undefined]
     ? 'number'
-    : [Value] extends [readonly unknown[]]
+    : [Value] extends [readonly unknown[] | undefined]
       ? 'list'
       : FieldsOf<Value>
 
@@ -148,6 +182,7 @@ async function writeEveryEvent(): Promise<void> {
   const captures = [{ reference: 'ca', key: null, amount: 500 }]
   await moneyComesAndGoes(paid, seenPayment({ amount: 500, state: 'captured', captures }), {})
   await moneyOfTheConfirmed(authorized)
+  await goodsOfTheConfirmed()
 }
 
 async function writeCatalogEvents(): Promise<void> {
@@ -218,6 +253,7 @@ async function placed(): Promise<Order> {
   await placeOrder(database.pool, {
     ...order,
     allocations: [{ sku: SKU, warehouseId, quantity: 1 }],
+    scores: new Map([[warehouseId, { distance_km: null, priority: 100, is_whole: true }]]),
     lines: [{ ...line, unitPrice: 500, discount: 0, tax: 0, total: 500 }],
     totals: { subtotal: 500, discount: 0, shipping: 0, tax: 0, total: 500 },
     holdSeconds: 60,
@@ -249,12 +285,18 @@ async function moneyComesAndGoes(order: Order, came: SeenPayment, later: Partial
   })
 }
 
-/** It is held and goes on. Of two units one is taken, and one cancelled; what was taken is disputed, and goes back after a refusal. */
+/** It is held and goes on, to another address, and gets what it waited for. Of two units one is taken, and one cancelled; what was taken is disputed, and goes back after a refusal. */
 async function moneyOfTheConfirmed(order: Order): Promise<void> {
   const { orderId, paymentId } = order
   await withTransaction(database.pool, async (tx) => {
-    await holdOrder(tx, orderId, 'dispute')
-    await resumeOrder(tx, orderId, 'dispute')
+    for (const cause of ['dispute', 'staff'] as const) await holdOrder(tx, orderId, { cause, reasonCode: 'look' })
+    for (const cause of ['dispute', 'staff'] as const) await resumeOrder(tx, orderId, { cause, reasonCode: 'seen' })
+    await changeAddress(tx, { orderId, address: { ...ADDRESS, line1: '2 High St' }, version: 1 })
+    await tx.query(
+      'insert into back_order (order_id, sku, quantity, confirmed_at) select id, $2, 1, confirmed_at from orders where id = $1',
+      [orderId, SKU],
+    )
+    await serveBackOrders(tx, { warehouseId, skus: [SKU] })
   })
   const capture = (answer: MoveAnswer) =>
     inBooksOf(order, (books) => {
@@ -273,13 +315,83 @@ async function moneyOfTheConfirmed(order: Order): Promise<void> {
   const wanted = [{ sku: SKU as Sku, quantity: 1 }]
   await database.pool.query('update order_line set quantity = 2 where order_id = $1', [orderId])
   await withTransaction(database.pool, (tx) =>
-    cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind', step: 1 }),
+    cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind', actor: null, step: 1 }),
   )
   await withTransaction(database.pool, (tx) =>
-    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind', step: 1 }),
+    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'changed_mind', actor: null, step: 1 }),
   )
 }
 
 function inBooksOf({ orderId }: Order, work: (books: Books) => void): Promise<void> {
   return withBooks(database.pool, orderId, work)
+}
+
+/**
+ * Of three units one is not on its shelf, and waits. The label is refused, sold, and taken back with a second unit, which is
+ * cancelled; then the carrier has the parcel before anybody sends it, its capture is refused first, and it is lost. Its
+ * replacement comes back; another order arrives, and is complete.
+ */
+async function goodsOfTheConfirmed(): Promise<void> {
+  const { advance, inGoods, labelled, onlyShipment, pay, pick, replace, sent, shipmentsOf, sold, stock, warehouse } =
+    goodsStatements(() => database.pool)
+  const place = await warehouse()
+  const order = await sold([{ from: [[place, 3]] }])
+  const [sku] = order.skus as [Sku]
+  const id = await onlyShipment(order)
+  const track = (of: SoldOrder, shipmentId: ShipmentId, type: TrackingType) =>
+    inGoods(of, (goods) => {
+      const happenedAt = new Date().toISOString()
+      goods.observe(shipmentId, [{ type, happenedAt, expectedAt: null }])
+    })
+  await pick(order, id, [{ sku, quantity: 2 }])
+  await inGoods(order, (goods) => {
+    goods.pack(id, null)
+    goods.claimLabel(id, { carrier: null, service: null })
+    for (const { id: label } of goods.labels) goods.refuseLabel(label, 'no_service')
+  })
+  await labelled(order, id)
+  const why = { reason: 'customer', reason_code: 'changed_mind', step: 1, actor: null } as const
+  await inGoods(order, (goods, books) => {
+    // What waits is cancelled first.
+    goods.cancelUnits([{ sku, quantity: 2 }], why, books)
+    for (const { id: label } of goods.labels) goods.answerVoid(label, null)
+  })
+  await labelled(order, id)
+  await track(order, id, 'in_transit')
+  await advance(order)
+  await inGoods(order, (goods, books) => {
+    for (const capture of books.captures) {
+      books.sendCapture(capture.id)
+      books.answerCapture(capture.id, { outcome: 'failed', code: 'refused', reference: null })
+    }
+    goods.advance(books)
+    goods.wantToShip(id)
+    goods.advance(books)
+  })
+  await pay(order)
+  await advance(order)
+  await track(order, id, 'lost')
+  await stock(sku, place, 1)
+  await replace(order, id)
+  const replacement = (await shipmentsOf(order)).find(({ replaces }) => replaces === id)?.id as ShipmentId
+  await sent(order, replacement)
+  await track(order, replacement, 'returned')
+  const other = await sold([{ from: [[place, 1]] }])
+  const [shipment] = await shipmentsOf(other)
+  await sent(other, shipment?.id as ShipmentId)
+  await track(other, shipment?.id as ShipmentId, 'delivered')
+  await database.pool.query('update orders set completes_at = now() where id = $1', [other.orderId])
+  await advance(other)
+  const outside = await sold([{ from: [[await warehouse('external'), 1]] }])
+  const theirs = await onlyShipment(outside)
+  await labelled(outside, theirs)
+  await inGoods(outside, (goods) => void goods.wantToShip(theirs))
+  await advance(outside)
+  await pay(outside)
+  await advance(outside)
+  await inGoods(outside, (goods, books) => {
+    goods.hear(theirs, { type: 'shipment.refused', code: 'damaged' } as WarehouseNews, books)
+  })
+  const cancelled = await sold([{ from: [[place, 1]] }])
+  await inGoods(cancelled, (goods, books) => goods.cancelUnits(null, why, books))
 }

@@ -139,6 +139,29 @@ describe('the sweep may close a case', () => {
     ])
   })
 
+  it('about a label or a parcel, once nobody has to decide about it', async () => {
+    const order = await placed()
+    await confirm(order)
+    const { orderId } = order
+    const label = newId('label')
+    const { rows } = await database.pool.query<{ id: string }>('select id from shipment where order_id = $1', [orderId])
+    const shipment = rows[0]?.id as string
+    await database.pool.query(
+      `insert into label (id, shipment_id, order_id, number, key, address_version, status, failure_code)
+       values ($1, $2, $3, 1, $4, 1, 'refused', 'no_service')`,
+      [label, shipment, orderId, `${orderId}/label/1`],
+    )
+    await database.pool.query('update shipment set needs_decision = true where id = $1', [shipment])
+    await open(orderId, { workflowId: 'label', step: 'buyLabel', object: label }, 'fulfillment_stalled')
+    await open(orderId, { workflowId: 'parcel', step: 'decideParcel', object: shipment }, 'fulfillment_stalled')
+    await open(orderId, { workflowId: 'none', step: 'decideParcel', object: newId('shipment') }, 'fulfillment_stalled')
+    expect(await settledOf(orderId)).toEqual([])
+    await database.pool.query('update label set at_work = false where id = $1', [label])
+    expect(await settledOf(orderId)).toEqual(['label'])
+    await database.pool.query('update shipment set needs_decision = false where id = $1', [shipment])
+    expect(await settledOf(orderId)).toEqual(['label', 'parcel'])
+  })
+
   it('of a dispute, once it is won or a person has dealt with it', async () => {
     const order = await placed()
     await confirm(order)

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { createApiKey } from '../../../db/platform/api-key'
 import { newId } from '../../../db/id'
-import { cancelUnits } from '../../../db/order/cancel'
-import { confirmOrder } from '../../../db/order/confirm'
+import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { changeAttempt } from '../../../db/payment/attempt'
 import { withBooks } from '../../../db/payment/books'
 import { withTransaction } from '../../../db/pool'
@@ -10,9 +9,10 @@ import { moderateReview, writeReview } from '../../../db/review'
 import { projectDocuments, writeDocuments } from '../../../db/search/document'
 import { openCase } from '../../../db/support/attention'
 import { auditDatabase, check, countInFlight, INVARIANTS } from '../../../db/support/invariant'
-import type { CaptureId, ProductId, RefundId } from '../../../domain/ids'
+import type { CaptureId, ProductId, RefundId, ShipmentId, Sku } from '../../../domain/ids'
 import type { Books, MoveAnswer, SeenPayment } from '../../../domain/payment/books'
 import { testDatabase, type TestDatabase } from '../../support/database'
+import { goodsStatements } from '../../support/goods-statements'
 import { type AcceptedOrder, orderStatements } from '../../support/order-statements'
 
 let database: TestDatabase
@@ -24,10 +24,21 @@ beforeAll(async () => {
   }
   await describeProducts()
   await database.pool.query('update outbox set published_at = now()')
-}, 30_000)
+}, 120_000)
 afterAll(() => database.drop())
 
 const { cancel, confirm, placed } = orderStatements(() => database.pool)
+
+const { labelled, sent, shipmentsOf } = goodsStatements(() => database.pool)
+
+/** A confirmed order with its only shipment, which `come` brings somewhere. */
+async function wonAnd(come: typeof sent): Promise<AcceptedOrder> {
+  const order = await won()
+  const goods = { ...order, skus: [order.sku as Sku] }
+  const [shipment] = await shipmentsOf(goods)
+  await come(goods, shipment?.id as ShipmentId)
+  return order
+}
 
 const inBooks = <T>({ orderId }: AcceptedOrder, work: (books: Books) => T) => withBooks(database.pool, orderId, work)
 
@@ -73,6 +84,7 @@ const cancelUnitsOf = (order: AcceptedOrder, quantity: number) =>
       wanted: [{ sku: order.sku as never, quantity }],
       reason: 'customer',
       reasonCode: 'changed_mind',
+      actor: null,
       step: 1,
     }),
   )
@@ -122,11 +134,7 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
   },
   captured: async () => {
     const order = await placed()
-    const paid = { paymentId: order.paymentId, status: 'captured', reference: 'ch_1' } as const
-    await confirmOrder(database.pool, {
-      orderId: order.orderId,
-      paid: { ...paid, capturesInParts: true, captureBefore: null },
-    })
+    await confirm(order, { status: 'captured' })
     return order
   },
   inParts: async () => {
@@ -227,6 +235,13 @@ const SHOP: Readonly<Record<string, () => Promise<AcceptedOrder>>> = {
     await giveBack(order, done())
     return order
   },
+  labelled: () => wonAnd(labelled),
+  shipped: () => wonAnd(sent),
+  returned: async () => {
+    const order = await wonAnd(sent)
+    await refund(order, 300, done())
+    return order
+  },
   renewed: async () => {
     const order = await won()
     await capture(order, 400)
@@ -278,6 +293,10 @@ async function describeProducts(): Promise<void> {
 
 const order = (name: string): string => `(select id from orders where email = '${name}')`
 const paymentOf = (name: string): string => `(select id from payment where order_id = ${order(name)} and attempt = 1)`
+const shipmentOf = (name: string): string => `(select id from shipment where order_id = ${order(name)})`
+const aBackOrder = (name: string): string =>
+  `insert into back_order (order_id, sku, quantity, confirmed_at)
+   select order_id, sku, 1, now() from order_line where order_id = ${order(name)}`
 const anEvent = (name: string, type: string, data: string): string =>
   `with told as (update orders set event_seq = event_seq + 1 where email = '${name}' returning id, event_seq)
    insert into order_event (id, order_id, seq, type, data)
@@ -675,6 +694,51 @@ const TAMPERED: readonly (readonly [invariant: string, ...statements: string[]])
     `update ledger_entry set seq = 2 where operation = 'authorize' and order_id = ${order('authorized')}`,
   ],
   ['ledger_has_every_operation', OPEN_LEDGER, aLine('authorized', `'dispute', 1, 'disputed', 1`)],
+  ['units_lie_in_shipments', `update order_line set shipped = 1 where order_id = ${order('shipped')}`],
+  ['units_lie_in_shipments', `update shipment set status = 'cancelled' where order_id = ${order('shipped')}`],
+  ['units_lie_in_shipments', `update shipment set status = 'cancelled' where order_id = ${order('authorized')}`],
+  ['units_lie_in_shipments', `update shipment_line set quantity = 1 where shipment_id = ${shipmentOf('authorized')}`],
+  ['units_lie_in_shipments', aBackOrder('authorized')],
+  ['units_lie_in_shipments', aBackOrder('voided')],
+  ['no_parcel_leaves_uncaptured', `update payment set captured = captured - 1 where id = ${paymentOf('shipped')}`],
+  ['no_parcel_leaves_uncaptured', `update payment set outcome = 'cancelled' where id = ${paymentOf('shipped')}`],
+  ['a_cancelled_order_keeps_no_label', `update shipment set status = 'cancelled' where id = ${shipmentOf('labelled')}`],
+  [
+    'a_cancelled_order_keeps_no_label',
+    `update orders set status = 'cancelled', cancel_reason = 'merchant' where email = 'labelled'`,
+    `update label set status = 'claimed' where order_id = ${order('labelled')}`,
+  ],
+  ['sent_parcels_have_labels', `update label set status = 'voided' where order_id = ${order('shipped')}`],
+  ['sent_parcels_have_labels', `update label set status = 'claimed' where order_id = ${order('labelled')}`],
+  ['sent_parcels_have_labels', `update shipment set status = 'labelled' where id = ${shipmentOf('authorized')}`],
+  ['goods_move_on', `update orders set look_at = now() - interval '2 minutes' where email = 'authorized'`],
+  [
+    'goods_move_on',
+    `update orders set planned_at = null, updated_at = now() - interval '2 minutes' where email = 'authorized'`,
+  ],
+  [
+    'goods_move_on',
+    `insert into order_command (id, order_id, kind, created_at)
+     select '${newId('command')}', id, 'cancel', now() - interval '2 minutes' from orders where email = 'authorized'`,
+  ],
+  ['goods_sent_are_earned', `update orders set recognized = recognized - 1 where email = 'shipped'`],
+  ['goods_sent_are_earned', `update orders set recognized = 1 where email = 'authorized'`],
+  ['goods_sent_are_earned', `update refund set returned = returned - 1 where order_id = ${order('returned')}`],
+  [
+    'goods_sent_are_earned',
+    OPEN_LEDGER,
+    `delete from ledger_entry where operation = 'ship' and order_id = ${order('shipped')}`,
+  ],
+  [
+    'goods_sent_are_earned',
+    OPEN_LEDGER,
+    `delete from ledger_entry where operation = 'refund_request' and order_id = ${order('returned')}`,
+  ],
+  [
+    'ledger_balances',
+    OPEN_LEDGER,
+    `update ledger_entry set amount = amount - 1 where operation = 'ship' and account = 'revenue' and order_id = ${order('shipped')}`,
+  ],
   ['every_event_is_in_the_outbox', 'delete from outbox'],
   [
     'the_outbox_holds_only_events',

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { CaptureId, OrderId, PaymentId, RefundId } from '../../../domain/ids'
+import type { CaptureId, OrderId, PaymentId, RefundId, ShipmentId } from '../../../domain/ids'
 import {
   Books,
   type BooksRows,
@@ -411,7 +411,7 @@ function booksOf({
   capturesInParts?: boolean
 }): Books {
   const rows: BooksRows = {
-    order: { id: ORDER, total, cancelled: 0, waived: 0, stage, isHeld: false },
+    order: { id: ORDER, total, cancelled: 0, waived: 0, recognized: 0, recognizedTax: 0, stage, isHeld: false },
     payments: [
       {
         id: PAYMENT,
@@ -889,3 +889,147 @@ function giveBack(books: Books, amount: number): void {
 function idOfFirst({ refunds }: Books): RefundId {
   return refunds[0]?.id as RefundId
 }
+
+describe('what a parcel has to have captured', () => {
+  const claim = (books: Books, covers: number, step = 1) =>
+    books.claimShipment({ shipmentId: 'shp_1' as ShipmentId, covers, step })
+
+  test('is what was not claimed before, of all captures together', () => {
+    const books = booksOf({ total: 500 })
+    expect(claim(books, 200)).toMatchObject({ amount: 200, cause: 'shipment', shipmentId: 'shp_1', status: 'pending' })
+    expect(claim(books, 200)).toBe('waiting')
+    expect(claim(books, 350)).toMatchObject({ amount: 150 })
+    expect(claim(books, 999)).toMatchObject({ amount: 150 })
+    expect([claim(books, 999), books.due]).toEqual(['waiting', 0])
+    expectBounds(books)
+  })
+
+  test('is no more than is owed', () => {
+    const books = booksOf({ total: 500 })
+    books.cancel({ amount: 200, isAll: false })
+    expect(claim(books, 500)).toMatchObject({ amount: 300 })
+  })
+
+  test('is all that is due where the charge allows one capture', () => {
+    const books = booksOf({ total: 500, capturesInParts: false })
+    expect(claim(books, 200)).toMatchObject({ amount: 500 })
+  })
+
+  test.each([
+    [201, 210],
+    [210, 210],
+    [499, 500],
+  ])('is rounded up to what the provider can take: of %i it is %i', (covers, amount) => {
+    expect(claim(booksOf({ total: 500 }), covers, 10)).toMatchObject({ amount })
+  })
+
+  test('is not taken while the order is on hold, unless it was claimed before', () => {
+    const { order, payments } = booksOf({ total: 500 })
+    const held = load({ order: { ...order, isHeld: true }, payments, captures: [], refunds: [], disputes: [] })
+    expect(claim(held, 200)).toBe('held')
+    expect(claim(held, 0)).toBe('waiting')
+  })
+
+  test('is not to be had of an authorization that is gone', () => {
+    const books = booksOf({ total: 500 })
+    books.observe(PAYMENT, seen(books, { released: 500 }))
+    expect(claim(books, 200)).toBe('nothing_authorized')
+  })
+
+  test('that was refused is tried again for the same shipment', () => {
+    const books = booksOf({ total: 500 })
+    const refused = claim(books, 200) as CaptureBook
+    books.sendCapture(refused.id)
+    books.answerCapture(refused.id, { outcome: 'failed', code: 'no', reference: null })
+    expect(books.decideCapture(refused.id, 'retry')).toMatchObject({
+      amount: 200,
+      cause: 'shipment',
+      shipmentId: 'shp_1',
+    })
+  })
+})
+
+describe('what a parcel has earned', () => {
+  const balances = (books: Books) =>
+    Object.fromEntries(
+      ['customer_deposits', 'revenue', 'shipping_revenue', 'tax_payable', 'returns', 'refunds_payable', 'psp_clearing']
+        .map((account) => [account, balance(books, account)] as const)
+        .filter(([, amount]) => amount !== 0),
+    )
+  /** Goods of 400 with 67 of tax in them, and a fee of 100 with 17. */
+  const all = { shipmentNumber: 1, goods: 400, goodsTax: 67, fee: 100, feeTax: 17 }
+
+  test('is no deposit any more, but revenue, and tax that is owed', () => {
+    const books = captured({ total: 500 })
+    expect(balances(books)).toEqual({ customer_deposits: -500, psp_clearing: 500 })
+    books.recognize(all)
+    expect(balances(books)).toEqual({ revenue: -333, shipping_revenue: -83, tax_payable: -84, psp_clearing: 500 })
+    expect(books.order).toMatchObject({ recognized: 500, recognizedTax: 84 })
+    expect(books.postings.filter(({ operation }) => operation === 'ship').map(({ seq }) => seq)).toEqual([1, 1, 1, 1])
+  })
+
+  test('of a parcel without a fee, or without tax, has no line of nothing', () => {
+    const books = captured({ total: 500 })
+    books.recognize({ shipmentNumber: 2, goods: 300, goodsTax: 0, fee: 0, feeTax: 0 })
+    expect(books.postings.filter(({ operation }) => operation === 'ship').map(({ account }) => account)).toEqual([
+      'customer_deposits',
+      'revenue',
+    ])
+  })
+
+  test('of an order that nobody had to pay for is kept by the order alone', () => {
+    const { order } = booksOf({ total: 500 })
+    const books = load({ order, payments: [], captures: [], refunds: [], disputes: [] })
+    books.recognize(all)
+    expect([books.postings, books.order.recognized]).toEqual([[], 500])
+  })
+
+  test('goes back as a return with its share of the tax; a deposit goes back first', () => {
+    const books = captured({ total: 500 })
+    books.recognize({ shipmentNumber: 1, goods: 300, goodsTax: 50, fee: 0, feeTax: 0 })
+    // 200 of it is still a deposit.
+    const [refund] = refunded(books, 320)
+    expect(refund).toMatchObject({ returned: 120, returnedTax: 20 })
+    expect(balances(books)).toMatchObject({ returns: 100, tax_payable: -50 + 20, refunds_payable: -320, revenue: -250 })
+    expect(balance(books, 'customer_deposits')).toBe(0)
+    const [rest] = refunded(books, 30)
+    expect(rest).toMatchObject({ returned: 30, returnedTax: 5 })
+    expect(balances(books)).toMatchObject({ returns: 125, tax_payable: -25 })
+  })
+
+  test('before anything has left is all deposit', () => {
+    const books = captured({ total: 500 })
+    expect(refunded(books, 500)).toMatchObject([{ returned: 0, returnedTax: 0 }])
+    expect(balance(books, 'customer_deposits')).toBe(0)
+  })
+
+  test.each([
+    ['before it succeeded', false],
+    ['after it had succeeded', true],
+  ])('and whose refund fails %s is earned again, to the last minor unit', (_what, hasSucceeded) => {
+    const books = captured({ total: 500 })
+    books.recognize({ ...all, goods: 333, goodsTax: 56, fee: 0, feeTax: 0 })
+    const before = balances(books)
+    const [refund] = refunded(books, 400)
+    expect(refund).toMatchObject({ returned: 400 - 167 })
+    if (hasSucceeded) books.answerRefund(refund.id, { outcome: 'succeeded', reference: 'r' })
+    books.answerRefund(refund.id, { outcome: 'failed', code: 'no', reference: null })
+    expect(balances(books)).toEqual(before)
+    // Tried again it has its own parts anew.
+    expect(books.decideRefund(refund.id, 'retry')).toMatchObject({
+      returned: 400 - 167,
+      returnedTax: refund.returnedTax,
+    })
+    expectBounds(books)
+  })
+
+  test('does not change with money that pays for nothing', () => {
+    const books = captured({ total: 500 })
+    books.recognize(all)
+    const { order, captures, refunds, disputes } = books
+    const unpaid = { ...(books.payments[0] as PaymentBook), id: GIVEN_UP, pays: false }
+    const late = load({ order, payments: [...books.payments, unpaid], captures, refunds, disputes })
+    late.settle()
+    expect(late.refunds).toMatchObject([{ paymentId: GIVEN_UP, returned: 0, returnedTax: 0 }])
+  })
+})

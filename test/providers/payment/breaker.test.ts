@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type BreakerState, BreakingProvider } from '../../../providers/payment/breaker'
+import type { BreakerState } from '../../../providers/breaker'
+import { BreakingProvider } from '../../../providers/payment/breaker'
 import {
   AttemptOver,
   type ChargeRequest,

@@ -44,7 +44,7 @@ test('a start sells at once, survives kills, and a stop leaves nothing', async (
     redis: expect.stringMatching(/^redis:/),
     sandbox: expect.stringMatching(/^http:/),
   })
-  const names = ['api-1', 'postgres', 'redis', 'sandbox', 'temporal', 'worker-1']
+  const names = ['api-1', 'carrier', 'postgres', 'redis', 'sandbox', 'temporal', 'worker-1']
   expect(stack.processes.map(({ name }) => name).sort()).toEqual(names)
 
   await expect(command('scripts/dev/start')).rejects.toThrow(/already running in this folder/)

@@ -1,0 +1,63 @@
+import { withGoods } from '../../db/fulfillment/goods'
+import { withTransaction } from '../../db/pool'
+import { replaceParcel, rerouteShipment } from '../../db/fulfillment/reroute'
+import { readLabel } from '../../db/fulfillment/label'
+import { workOf, type FulfillmentWork } from '../../domain/fulfillment/work'
+import { hasLeft } from '../../domain/fulfillment/shipment'
+import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
+import type { ActivityDeps } from '../deps'
+import type { PaymentDeps } from '../payment/charge'
+
+/** What every effect on goods needs. */
+export type FulfillmentDeps = PaymentDeps & Pick<ActivityDeps, 'carriers' | 'fraud' | 'warehouses'>
+
+/** What is to be done, and whether the order's money has anything to do for it. */
+export interface GoodsToDo extends FulfillmentWork {
+  readonly hasClaimedMoney: boolean
+}
+
+/** Does all that can be done now with the goods of an order without asking anybody outside, and says what is left. */
+export async function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: OrderId }): Promise<GoodsToDo> {
+  return withGoods(deps.pool, orderId, stepsOf(deps), (goods, books) => {
+    goods.advance(books)
+    return { ...workOf(goods), hasClaimedMoney: books.events.length > 0 }
+  })
+}
+
+/** A person has decided about a label that its carrier refused to sell, or to take back. */
+export async function decideLabel(
+  deps: FulfillmentDeps,
+  { labelId, decision }: { labelId: LabelId; decision: 'retry' | 'leave' },
+): Promise<void> {
+  const label = await readLabel(deps.pool, labelId)
+  if (label) await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => goods.decideLabel(labelId, decision))
+}
+
+/** What a person may decide about a parcel: wait on; send the units from elsewhere, or anew; not send them; it is settled. */
+export type ParcelDecision = 'wait' | 'reroute' | 'cancel' | 'settled'
+
+/**
+ * A person has decided about a parcel that is lost, came back or does not move. What cannot be done (any more), for lack of stock
+ * say, leaves it as it was.
+ */
+export async function decideParcel(
+  deps: FulfillmentDeps,
+  { orderId, shipmentId, decision }: { orderId: OrderId; shipmentId: ShipmentId; decision: ParcelDecision },
+): Promise<void> {
+  const steps = stepsOf(deps)
+  if (decision === 'reroute') {
+    const left = await withGoods(deps.pool, orderId, steps, (goods) => hasLeft(goods.shipment(shipmentId).status))
+    const move = left ? replaceParcel : rerouteShipment
+    await withTransaction(deps.pool, async (tx) => void (await move(tx, { orderId, shipmentId }, steps)))
+    return
+  }
+  await withGoods(deps.pool, orderId, steps, (goods, books) => {
+    if (decision === 'cancel') goods.cancelParcel(shipmentId, books)
+    else goods.decideShipment(shipmentId)
+  })
+}
+
+/** Of some currencies providers take no single minor units. */
+export function stepsOf({ providers }: Pick<FulfillmentDeps, 'providers'>) {
+  return { stepOf: (provider: string, currency: string) => providers.get(provider)?.amountStep(currency) ?? 1 }
+}

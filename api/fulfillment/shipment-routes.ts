@@ -1,0 +1,366 @@
+import { z } from 'zod'
+import { inGoods } from '../../db/fulfillment/goods'
+import { listShipments, readCommand, readLiveLabel, readShipment } from '../../db/fulfillment/read'
+import { pickShipment, rerouteShipment } from '../../db/fulfillment/reroute'
+import type { StoredShipment } from '../../db/order/shipment'
+import { withIdempotency } from '../../db/platform/idempotency'
+import type { Tx } from '../../db/pool'
+import { DomainError } from '../../domain/errors'
+import type { Goods, StepOutcome } from '../../domain/fulfillment/goods'
+import { type CommandKind, SHIPMENT_STATUSES } from '../../domain/fulfillment/shipment'
+import { type CommandId, isId, type ShipmentId, skuKey } from '../../domain/ids'
+import { isOver } from '../../domain/order'
+import type { ApiDeps } from '../deps'
+import { listPageFrom, readCursor } from '../http/pagination'
+import { invalid } from '../http/problem'
+import { type AnswerOf, defineRoute, type Route } from '../http/route'
+import { idOf, listPageOf, listPageQuery, pathId, units } from '../http/schemas'
+import { commandBody, presentCommand, presentShipment, shipmentShape } from '../order/answer'
+import { MOVES_WAIT_MS, requireOrder } from '../payment/amount'
+import { awaitMove, tellOwner } from '../payment/owner'
+import { box } from './box'
+
+/** Shipments and their steps: what a warehouse does, and tells. */
+
+const shipmentAnswer = z
+  .strictObject({ ...shipmentShape, command: commandBody.optional() })
+  .meta({ id: 'ShipmentAnswer', description: 'a shipment; with `command` while what was asked for is not done' })
+
+const STEP_REFUSALS = ['invalid_state', 'request_in_progress'] as const
+const ANSWERS = {
+  200: shipmentAnswer,
+  404: ['not_found'],
+  409: STEP_REFUSALS,
+} as const
+/** Of a step that takes a body: another one may come under the same key. */
+const ANSWERS_TO_A_BODY = { ...ANSWERS, 422: ['idempotency_key_reused'] } as const
+
+const step = {
+  method: 'post',
+  tag: 'Shipments',
+  caller: { admin: 'orders', access: 'write' },
+  params: pathId('shipment'),
+} as const
+
+const getShipments = defineRoute({
+  method: 'get',
+  path: '/v1/admin/shipments',
+  tag: 'Shipments',
+  summary: 'List shipments, newest first',
+  caller: { admin: 'orders', access: 'read' },
+  query: listPageQuery.extend({
+    status: z.enum(SHIPMENT_STATUSES).optional(),
+    warehouse_id: idOf('warehouse').optional(),
+    order_id: idOf('order').optional(),
+  }),
+  answers: { 200: listPageOf(shipmentAnswer).meta({ id: 'ShipmentPage' }) },
+  example: { answer: 200 },
+}).handle(async ({ query }, { pool }) => {
+  const filter = {
+    status: query.status ?? null,
+    warehouseId: query.warehouse_id ?? null,
+    orderId: query.order_id ?? null,
+    limit: query.limit + 1,
+    before: readCursor(query.cursor, isShipmentId),
+  }
+  const shipments = await listShipments(pool, filter)
+  return {
+    status: 200,
+    body: listPageFrom(shipments, query.limit, { keyOf: ({ id }) => id, present: presentForStaff }),
+  }
+})
+
+const getShipment = defineRoute({
+  method: 'get',
+  path: '/v1/admin/shipments/{id}',
+  tag: 'Shipments',
+  summary: 'Read a shipment',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('shipment'),
+  answers: { 200: shipmentAnswer, 404: ['not_found'] },
+}).handle(async ({ params }, deps) => ({ status: 200, body: presentForStaff(await requireShipment(params.id, deps)) }))
+
+const postPick = defineRoute({
+  ...step,
+  path: '/v1/admin/shipments/{id}/pick',
+  summary: 'Units were taken from their shelves',
+  description:
+    'Fewer than asked: the rest is not there. It leaves the stock of the warehouse, and is taken from another one, waits for the next receipt, or is cancelled, as the settings of the shop say.',
+  body: z.strictObject({
+    lines: z
+      .array(z.strictObject({ sku: z.string().min(1).max(64), quantity: z.int().min(0).max(100_000) }))
+      .min(1)
+      .max(1_000)
+      .optional()
+      .meta({ description: 'what was found; left out: all of it; a SKU that is left out: none' }),
+  }),
+  answers: ANSWERS_TO_A_BODY,
+}).handle(async ({ params, body, idempotency }, deps) => {
+  const shipment = await requireShipment(params.id, deps)
+  const picked = body.lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
+  requireFound(shipment, picked)
+  const parcel = { orderId: shipment.orderId, shipmentId: params.id, picked }
+  const { body: mustTell, headers } = await withIdempotency(
+    deps.pool,
+    idempotency,
+    async (tx) => {
+      const { outcome, mustTell } = await pickShipment(tx, parcel, stepsOf(deps))
+      requireDone(outcome)
+      return { status: 200, resource: mustTell }
+    },
+    async (mustTell) => mustTell,
+  )
+  if (mustTell) await tell(shipment, deps)
+  return { status: 200, body: presentForStaff(await requireShipment(params.id, deps)), headers }
+})
+
+const postPack = defineRoute({
+  ...step,
+  path: '/v1/admin/shipments/{id}/pack',
+  summary: 'What was picked was put into boxes',
+  body: z.strictObject({
+    boxes: z
+      .array(box)
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: 'left out: made from the weights of the units' }),
+  }),
+  answers: ANSWERS_TO_A_BODY,
+}).handle(({ params, body, idempotency }, deps) =>
+  stepOf(params.id, { idempotency, decide: (goods) => goods.pack(params.id, body.boxes ?? null) }, deps),
+)
+
+const postLabel = defineRoute({
+  ...step,
+  path: '/v1/admin/shipments/{id}/label',
+  summary: 'Buy a label for a packed shipment',
+  description:
+    'By the carrier and service that fit the shipping method of the order best, unless you name them. 202 while the carrier has not answered: it is asked until it does.',
+  body: z.strictObject({
+    carrier: z.string().min(1).max(50).optional(),
+    service: z.string().min(1).max(100).optional(),
+  }),
+  answers: {
+    ...ANSWERS_TO_A_BODY,
+    202: shipmentAnswer,
+    409: [...STEP_REFUSALS, 'label_refused', 'order_on_hold'],
+  },
+}).handle(async ({ params, body, caller, idempotency }, deps) => {
+  const { carrier = null, service = null } = body
+  if (carrier !== null && !deps.carriers.names.includes(carrier)) throw unknownCarrier(deps.carriers.names)
+  const decide = (goods: Goods): StepOutcome => goods.claimLabel(params.id, { carrier, service })
+  return commanded(params.id, { kind: 'label', actor: caller.keyId, idempotency, decide }, deps)
+})
+
+const postShip = defineRoute({
+  ...step,
+  path: '/v1/admin/shipments/{id}/ship',
+  summary: 'Hand a labelled shipment over',
+  description:
+    'Takes its money first: a refused capture is 402, and the parcel stays. 202 while the payment provider has not answered: it leaves once the money is there.',
+  body: z.strictObject({}),
+  answers: { ...ANSWERS, 202: shipmentAnswer, 402: ['capture_failed'], 409: [...STEP_REFUSALS, 'order_on_hold'] },
+}).handle(({ params, caller, idempotency }, deps) => {
+  const decide = (goods: Goods): StepOutcome => goods.wantToShip(params.id)
+  return commanded(params.id, { kind: 'ship', actor: caller.keyId, idempotency, decide }, deps)
+})
+
+const postCancel = defineRoute({
+  ...step,
+  path: '/v1/admin/shipments/{id}/cancel',
+  summary: 'Undo a shipment that has not left',
+  description:
+    'Its label is taken back, and its units go into another shipment: from another warehouse, where one has them. To cancel units, cancel them at the order.',
+  body: z.strictObject({}),
+  answers: { ...ANSWERS, 409: [...STEP_REFUSALS, 'already_shipped'] },
+}).handle(async ({ params, idempotency }, deps) => {
+  const shipment = await requireShipment(params.id, deps)
+  const { headers } = await withIdempotency(
+    deps.pool,
+    idempotency,
+    async (tx) => {
+      requireDone(await rerouteShipment(tx, { orderId: shipment.orderId, shipmentId: params.id }, stepsOf(deps)))
+      return { status: 200, resource: params.id }
+    },
+    async () => null,
+  )
+  await tell(shipment, deps)
+  return { status: 200, body: presentForStaff(await requireShipment(params.id, deps)), headers }
+})
+
+const getLabel = defineRoute({
+  method: 'get',
+  path: '/v1/admin/shipments/{id}/label.pdf',
+  tag: 'Shipments',
+  summary: 'Read the label of a shipment',
+  caller: { admin: 'orders', access: 'read' },
+  params: pathId('shipment'),
+  answers: { 200: { mediaType: 'application/pdf' }, 404: ['not_found'], 503: ['unavailable'] },
+}).handle(async ({ params }, { pool, carriers }) => {
+  const label = await readLiveLabel(pool, params.id)
+  const document = label && (await carriers.get(label.carrier)?.document(label.reference).catch(unavailable))
+  if (!document) throw new DomainError('not_found', 'There is no label for this shipment.')
+  return {
+    status: 200,
+    headers: { 'Cache-Control': 'private, no-store' },
+    send: (response) => void response.end(document),
+  }
+})
+
+function unavailable(): never {
+  throw new DomainError('unavailable', 'The carrier does not answer.', { dependency: 'carrier' })
+}
+
+type Idempotency = Parameters<typeof withIdempotency>[1]
+
+/** A step that is over at once. */
+async function stepOf(
+  id: ShipmentId,
+  { idempotency, decide }: { idempotency: Idempotency; decide: (goods: Goods) => StepOutcome },
+  deps: ApiDeps,
+): Promise<AnswerOf<typeof ANSWERS>> {
+  const shipment = await requireShipment(id, deps)
+  const { body: wasStalled, headers } = await withIdempotency(
+    deps.pool,
+    idempotency,
+    async (tx) => {
+      const resource = await inGoods(tx, shipment.orderId, stepsOf(deps), (goods) => {
+        const { needsDecision } = goods.shipment(id)
+        requireDone(decide(goods))
+        return needsDecision
+      })
+      return { status: 200, resource }
+    },
+    async (stalled) => stalled,
+  )
+  if (wasStalled) await tell(shipment, deps)
+  return { status: 200, body: presentForStaff(await requireShipment(id, deps)), headers }
+}
+
+interface Command {
+  readonly kind: Extract<CommandKind, 'label' | 'ship'>
+  readonly actor: string
+  readonly idempotency: Idempotency
+  readonly decide: (goods: Goods) => StepOutcome
+}
+
+const COMMANDED = { 200: shipmentAnswer, 202: shipmentAnswer } as const
+
+/** A step for which somebody outside is asked: the order's workflow does that. A step that is under way is joined. */
+async function commanded(id: ShipmentId, command: Command, deps: ApiDeps): Promise<AnswerOf<typeof COMMANDED>> {
+  const shipment = await requireShipment(id, deps)
+  const { body: commandId, headers } = await withIdempotency(
+    deps.pool,
+    command.idempotency,
+    async (tx) => ({ status: 200, resource: await acceptCommand(tx, shipment, command, deps) }),
+    async (accepted) => accepted,
+  )
+  if (commandId !== null) {
+    await tell(shipment, deps)
+    await awaitMove(async () => (await readCommand(deps.pool, commandId))?.state !== 'pending', MOVES_WAIT_MS)
+  }
+  const done = commandId === null ? null : await readCommand(deps.pool, commandId)
+  if (done?.state === 'refused') throw refusalOf(command.kind, done.code ?? 'refused')
+  const body = presentForStaff(await requireShipment(id, deps))
+  return done?.state === 'pending'
+    ? { status: 202, body: { ...body, command: presentCommand(done) }, headers }
+    : { status: 200, body, headers }
+}
+
+/** Null: it was done before. */
+function acceptCommand(
+  tx: Tx,
+  { id, orderId }: StoredShipment,
+  command: Command,
+  deps: ApiDeps,
+): Promise<CommandId | null> {
+  return inGoods(tx, orderId, stepsOf(deps), (goods) => {
+    const { kind, actor } = command
+    const outcome = command.decide(goods)
+    requireDone(outcome)
+    if (outcome === 'done') return goods.command(kind, id, null, actor).id
+    const pending = goods.commands.find(
+      (each) => each.shipmentId === id && each.kind === kind && each.state === 'pending',
+    )
+    return pending?.id ?? null
+  })
+}
+
+function refusalOf(kind: Command['kind'], code: string): DomainError {
+  if (code === 'shipment_cancelled' || code === 'shipment_changed')
+    return new DomainError('invalid_state', 'The shipment was changed meanwhile: look at it again.')
+  if (code === 'order_on_hold') return new DomainError('order_on_hold', REFUSALS.order_on_hold)
+  if (kind === 'ship') return new DomainError('capture_failed', 'The money of the parcel could not be taken: it stays.')
+  return new DomainError('label_refused', 'The carrier does not sell a label for this shipment.', {
+    carrier_code: code,
+  })
+}
+
+const REFUSALS = {
+  invalid_state: 'The shipment is not so far, or is over.',
+  order_on_hold: 'The order is on hold: nothing is labelled or captured meanwhile.',
+  already_shipped: 'The shipment has left, or its money is being taken so that it can.',
+} as const
+
+function requireDone(outcome: StepOutcome): void {
+  if (typeof outcome !== 'string') throw new DomainError(outcome.refused, REFUSALS[outcome.refused])
+}
+
+/** Throws 400 for SKUs that the shipment does not have, and for more than it has of one. */
+function requireFound({ lines }: StoredShipment, picked: z.output<typeof units> | null): void {
+  const seen = new Set<string>()
+  const errors = (picked ?? []).flatMap(({ sku, quantity }, index) => {
+    const wanted = lines.find((line) => skuKey(line.sku) === sku)?.quantity
+    const at = (field: string, code: string, message: string) => [
+      { in: 'body' as const, pointer: `/lines/${index}/${field}`, code, message },
+    ]
+    if (seen.has(sku)) return at('sku', 'duplicate', 'Send each SKU once.')
+    seen.add(sku)
+    if (wanted === undefined) return at('sku', 'unknown', 'The shipment has no such line.')
+    return quantity > wanted ? at('quantity', 'too_many', `The shipment has ${wanted} of it.`) : []
+  })
+  if (errors.length > 0) throw invalid(errors)
+}
+
+function unknownCarrier(names: readonly string[]): DomainError {
+  const message = `There are these carriers: ${names.join(', ')}.`
+  return invalid([{ in: 'body', pointer: '/carrier', code: 'unknown', message }])
+}
+
+/** Tells the workflow of the order. What cannot be told now the sweep tells. */
+async function tell({ orderId }: StoredShipment, deps: ApiDeps): Promise<void> {
+  const { status } = await requireOrder(orderId, deps)
+  await tellOwner({ orderId, isOver: isOver(status), paymentIds: [] }, deps)
+}
+
+function stepsOf({ providers }: ApiDeps) {
+  return { stepOf: (provider: string, currency: string) => providers.get(provider)?.amountStep(currency) ?? 1 }
+}
+
+/** Throws 404. */
+async function requireShipment(id: ShipmentId, { pool }: ApiDeps): Promise<StoredShipment> {
+  const shipment = await readShipment(pool, id)
+  if (!shipment) throw new DomainError('not_found', 'There is no such shipment.')
+  return shipment
+}
+
+function presentForStaff(shipment: StoredShipment): z.input<typeof shipmentAnswer> {
+  const label_url = shipment.hasLabel ? `/v1/admin/shipments/${shipment.id}/label.pdf` : null
+  return { ...presentShipment(shipment), label_url }
+}
+
+function isShipmentId(value: unknown): value is ShipmentId {
+  return typeof value === 'string' && isId('shipment', value)
+}
+
+export const shipmentRoutes: readonly Route[] = [
+  getShipments,
+  getShipment,
+  postPick,
+  postPack,
+  postLabel,
+  postShip,
+  postCancel,
+  getLabel,
+]

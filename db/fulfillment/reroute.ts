@@ -1,0 +1,75 @@
+import type { StepOutcome, Units } from '../../domain/fulfillment/goods'
+import type { OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
+import { serveWaiting, takeWhole } from '../inventory/order-stock'
+import type { Tx } from '../pool'
+import { type GoodsWork, inGoods } from './goods'
+
+/** Units go to another warehouse: stock is taken there and given here in one transaction. */
+
+interface Parcel {
+  readonly orderId: OrderId
+  readonly shipmentId: ShipmentId
+}
+
+/**
+ * Undoes a shipment that has not left, and gives its units to other shipments: from another warehouse where one has them, else
+ * from the same one.
+ */
+export async function rerouteShipment(
+  tx: Tx,
+  { orderId, shipmentId }: Parcel,
+  context: GoodsWork,
+): Promise<StepOutcome> {
+  const { outcome, warehouseId } = await inGoods(tx, orderId, context, (goods, books) => ({
+    outcome: goods.cancelShipment(shipmentId, books),
+    warehouseId: goods.shipment(shipmentId).warehouseId,
+  }))
+  if (outcome === 'done') await serve(tx, orderId, [warehouseId, null], context)
+  return outcome
+}
+
+/**
+ * Units were taken from their shelves; what is not there is taken from another warehouse, where one has it. Else it waits for
+ * the next receipt, or is cancelled, as the shop wants it. `mustTell`: the order's workflow has something to do.
+ */
+export async function pickShipment(
+  tx: Tx,
+  { orderId, shipmentId, picked }: Parcel & { readonly picked: readonly Units[] | null },
+  context: GoodsWork,
+): Promise<{ outcome: StepOutcome; mustTell: boolean }> {
+  const { outcome, isShort, wasStalled, warehouseId } = await inGoods(tx, orderId, context, (goods) => {
+    const { needsDecision: wasStalled, warehouseId } = goods.shipment(shipmentId)
+    const done = goods.pick(shipmentId, picked)
+    goods.backOrder(done.short)
+    return { ...done, isShort: done.short.length > 0, wasStalled, warehouseId }
+  })
+  // What its books say of that warehouse is wrong: it is not asked for the rest.
+  if (isShort) await serve(tx, orderId, [warehouseId], context)
+  return { outcome, mustTell: isShort || wasStalled }
+}
+
+/** What an order waits for is given to it, as far as there is stock, and put into shipments: by each of `tries` another warehouse. */
+export async function serve(
+  tx: Tx,
+  orderId: OrderId,
+  tries: readonly (WarehouseId | null)[],
+  context: GoodsWork,
+): Promise<void> {
+  for (const except of tries) await serveWaiting(tx, orderId, except)
+  await inGoods(tx, orderId, context, (goods, books) => goods.settleShort(books))
+}
+
+/** A lost or returned parcel is sent once more, by new stock. `out_of_stock`: no single warehouse has all of it. */
+export function replaceParcel(
+  tx: Tx,
+  { orderId, shipmentId }: Parcel,
+  context: GoodsWork,
+): Promise<'done' | 'out_of_stock' | 'unchanged'> {
+  return inGoods(tx, orderId, context, async (goods) => {
+    if (!goods.mayReplace(shipmentId)) return 'unchanged'
+    const place = await takeWhole(tx, orderId, goods.shipment(shipmentId).lines)
+    if (!place) return 'out_of_stock'
+    goods.replace(shipmentId, place)
+    return 'done'
+  })
+}

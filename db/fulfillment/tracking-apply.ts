@@ -1,0 +1,49 @@
+import type { Goods } from '../../domain/fulfillment/goods'
+import type { OrderId, ShipmentId } from '../../domain/ids'
+import type { Pool, Tx } from '../pool'
+import { countDelivery } from './carrier-record'
+import { withGoods } from './goods'
+import { endTracking, type TrackingRow } from './tracking'
+
+/**
+ * Takes what a carrier told of a parcel into its shipment, and into its order, in one transaction. Of one that has not left, as
+ * far as we know, the events stay and come again. `tell`: the order's workflow has something to do.
+ */
+export function applyTracking(
+  pool: Pool,
+  { orderId, shipmentId, events }: { orderId: OrderId; shipmentId: ShipmentId; events: readonly TrackingRow[] },
+): Promise<{ tell: boolean }> {
+  // It moves no money: in which steps that could be does not matter.
+  return withGoods(pool, orderId, { stepOf: () => 1 }, async (goods, books, tx) => {
+    const before = { status: goods.order.status, shipment: { ...goods.shipment(shipmentId) } }
+    goods.noticeLeft(shipmentId, books)
+    const told = events.map(({ type, happenedAt, expectedAt }) => ({
+      type,
+      happenedAt: happenedAt.toISOString(),
+      expectedAt: expectedAt?.toISOString() ?? null,
+    }))
+    if (goods.observe(shipmentId, told)) await endTracking(tx, events, shipmentId)
+    const shipment = goods.shipment(shipmentId)
+    if (shipment.status === 'delivered' && before.shipment.status !== 'delivered') await count(tx, goods, shipmentId)
+    return {
+      tell:
+        shipment.isLeaving !== before.shipment.isLeaving ||
+        shipment.needsDecision !== before.shipment.needsDecision ||
+        goods.order.status !== before.status,
+    }
+  })
+}
+
+async function count(tx: Tx, goods: Goods, shipmentId: ShipmentId): Promise<void> {
+  const { endedAt, expectedAt } = goods.shipment(shipmentId)
+  const label = goods.labels.findLast((each) => each.shipmentId === shipmentId && each.status === 'live')
+  if (!label?.carrier || !label.service) return
+  const { rows } = await tx.query<{ country: string }>({
+    name: 'tracking.country',
+    text: `select shipping_address ->> 'country' as country from orders where id = $1`,
+    values: [goods.order.id],
+  })
+  // What a carrier never promised is in time.
+  const onTime = expectedAt === null || endedAt === null || endedAt <= expectedAt
+  await countDelivery(tx, { carrier: label.carrier, service: label.service, country: rows[0]?.country ?? '', onTime })
+}

@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto'
+import { readCarrierRecords } from '../../../db/fulfillment/carrier-record'
+import { applyTracking } from '../../../db/fulfillment/tracking-apply'
+import { receiveTracking, takeDueTracking, type TrackingRow } from '../../../db/fulfillment/tracking'
+import { readEvents, readOrder } from '../../../db/order/read'
+import { createPool, type Pool } from '../../../db/pool'
+import type { TrackingType } from '../../../domain/fulfillment/shipment'
+import type { ShipmentId, WarehouseId } from '../../../domain/ids'
+import { testDatabase, type TestDatabase } from '../../support/database'
+import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
+
+let database: TestDatabase
+let crowd: Pool
+let main: WarehouseId
+beforeAll(async () => {
+  database = await testDatabase()
+  crowd = createPool({ DATABASE_URL: database.url, DATABASE_POOL_MAX: 20 }, { name: 'crowd' })
+  main = await warehouse()
+})
+afterAll(async () => {
+  await crowd?.end()
+  await database?.drop()
+})
+afterEach(() => isSound())
+
+const { advance, inGoods, isSound, labelled, onlyShipment, pay, sent, shipmentsOf, sold, warehouse } = goodsStatements(
+  () => database.pool,
+)
+
+interface Parcel {
+  readonly order: SoldOrder
+  readonly id: ShipmentId
+}
+
+async function parcel({ hasLeft = true } = {}): Promise<Parcel> {
+  const order = await sold([{ from: [[main, 2]] }])
+  const id = await onlyShipment(order)
+  await (hasLeft ? sent(order, id) : labelled(order, id))
+  return { order, id }
+}
+
+const NOON = Date.parse('2026-05-04T12:00:00Z')
+
+/** What the carrier tells, kept and taken as by the process that listens. */
+async function tell(
+  { id }: Parcel,
+  ...told: readonly [TrackingType, hour: number, expectedHour?: number][]
+): Promise<TrackingRow[]> {
+  const { rows } = await database.pool.query('select tracking_number from label where shipment_id = $1', [id])
+  const at = (hour: number): string => new Date(NOON + hour * 3_600_000).toISOString()
+  await receiveTracking(
+    database.pool,
+    'sandbox',
+    told.map(([type, hour, expected]) => ({
+      eventId: randomUUID(),
+      trackingNumber: rows[0].tracking_number,
+      type,
+      happenedAt: at(hour),
+      detail: null,
+      expectedAt: expected === undefined ? null : at(expected),
+    })),
+  )
+  return take()
+}
+
+async function take(): Promise<TrackingRow[]> {
+  await database.pool.query('update tracking_event set due_at = now() where done_at is null')
+  return takeDueTracking(database.pool, 100)
+}
+
+const apply = ({ order, id }: Parcel, events: readonly TrackingRow[], pool = database.pool) =>
+  applyTracking(pool, { orderId: order.orderId, shipmentId: id, events })
+const shipmentOf = async ({ order, id }: Parcel) => (await shipmentsOf(order)).find((each) => each.id === id)
+const open = async () => (await database.pool.query('select from tracking_event where done_at is null')).rowCount
+const toldOf = async ({ order }: Parcel) =>
+  (await readEvents(database.pool, order.orderId))
+    .map(({ type }) => type)
+    .filter((type) => /delivered|lost|returned/.test(type))
+
+it('delivers the parcel, and its order with the last one, and says so once', async () => {
+  const one = await parcel()
+  const events = await tell(one, ['in_transit', 1], ['delivered', 5])
+  expect(await apply(one, events)).toEqual({ tell: true })
+  expect(await shipmentOf(one)).toMatchObject({
+    status: 'delivered',
+    endedAt: new Date(NOON + 5 * 3_600_000).toISOString(),
+  })
+  expect(await readOrder(database.pool, one.order.orderId)).toMatchObject({
+    status: 'delivered',
+    fulfillmentStatus: 'delivered',
+  })
+  expect(await apply(one, events)).toEqual({ tell: false })
+  expect(await toldOf(one)).toEqual(['shipment.delivered', 'order.delivered'])
+  expect(await open()).toBe(0)
+})
+
+it('takes the same of twenty at once once', async () => {
+  const one = await parcel()
+  const events = await tell(one, ['delivered', 5])
+  const told = await Promise.all(Array.from({ length: 20 }, () => apply(one, events, crowd)))
+  expect(told.filter((each) => each.tell)).toHaveLength(1)
+  expect(await toldOf(one)).toEqual(['shipment.delivered', 'order.delivered'])
+})
+
+it.each<[what: string, rounds: [TrackingType, number][][], status: string]>([
+  ['later news first', [[['delivered', 9]], [['in_transit', 1]]], 'delivered'],
+  ['lost, and found', [[['lost', 1]], [['delivered', 9]]], 'delivered'],
+  ['found, and only then told as lost', [[['delivered', 9]], [['lost', 1]]], 'delivered'],
+  [
+    'lost, and come back',
+    [
+      [
+        ['lost', 1],
+        ['returned', 9],
+      ],
+    ],
+    'returned',
+  ],
+  [
+    'all at once, in no order',
+    [
+      [
+        ['delivered', 9],
+        ['lost', 3],
+        ['accepted', 1],
+      ],
+    ],
+    'delivered',
+  ],
+  ['kept by something', [[['exception', 1]]], 'shipped'],
+])('%s', async (_what, rounds, status) => {
+  const one = await parcel()
+  for (const round of rounds) await apply(one, await tell(one, ...round))
+  expect((await shipmentOf(one))?.status).toBe(status)
+  expect(await open()).toBe(0)
+})
+
+it('asks a person about a parcel that is lost, and no more once it is found', async () => {
+  const one = await parcel()
+  expect(await apply(one, await tell(one, ['lost', 1]))).toEqual({ tell: true })
+  expect(await shipmentOf(one)).toMatchObject({ status: 'lost', needsDecision: true })
+  expect((await readOrder(database.pool, one.order.orderId))?.status).toBe('shipped')
+  expect(await apply(one, await tell(one, ['delivered', 2]))).toEqual({ tell: true })
+  expect(await shipmentOf(one)).toMatchObject({ status: 'delivered', needsDecision: false })
+})
+
+it('keeps what comes before the parcel has left, takes its money, and counts it afterwards', async () => {
+  const one = await parcel({ hasLeft: false })
+  const events = await tell(one, ['in_transit', 1], ['delivered', 5])
+  expect(await apply(one, events)).toEqual({ tell: true })
+  expect([await open(), (await shipmentOf(one))?.isLeaving]).toEqual([2, true])
+  expect(await apply(one, events)).toEqual({ tell: false })
+  await advance(one.order)
+  await pay(one.order)
+  await advance(one.order)
+  expect((await shipmentOf(one))?.status).toBe('shipped')
+  await apply(one, await take())
+  expect([(await shipmentOf(one))?.status, await open()]).toEqual(['delivered', 0])
+  expect(await inGoods(one.order, (_, books) => books.captures.length)).toBe(1)
+})
+
+it('counts each delivery once for its carrier, in time or late', async () => {
+  const before = await recordOf()
+  for (const [told, onTime] of [
+    [
+      [
+        ['in_transit', 1, 6],
+        ['delivered', 5],
+      ],
+      1,
+    ],
+    [
+      [
+        ['in_transit', 1, 4],
+        ['delivered', 5],
+      ],
+      0,
+    ],
+  ] as const) {
+    const one = await parcel()
+    const [delivered, late] = await recordOf()
+    const events = await tell(one, ...(told as never as [TrackingType, number, number?][]))
+    for (let times = 0; times < 2; times++) await apply(one, events)
+    expect(await recordOf()).toEqual([(delivered ?? 0) + 1, (late ?? 0) + onTime])
+  }
+  expect((await recordOf())[0]).toBe((before[0] ?? 0) + 2)
+})
+
+async function recordOf(): Promise<number[]> {
+  const records = (await readCarrierRecords(database.pool, 'GB')).filter(({ carrier }) => carrier === 'sandbox')
+  return [
+    records.reduce((sum, { delivered }) => sum + Number(delivered), 0),
+    records.reduce((sum, { onTime }) => sum + Number(onTime), 0),
+  ]
+}
