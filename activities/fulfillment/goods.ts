@@ -2,6 +2,10 @@ import { withGoods } from '../../db/fulfillment/goods'
 import { withTransaction } from '../../db/pool'
 import { replaceParcel, rerouteShipment } from '../../db/fulfillment/reroute'
 import { readLabel } from '../../db/fulfillment/label'
+import { advance } from '../../domain/fulfillment/advance'
+import { cancelParcel } from '../../domain/fulfillment/cancelling'
+import { decideLabel as decideLabelOf } from '../../domain/fulfillment/labels'
+import { decideShipment } from '../../domain/fulfillment/parcel-decisions'
 import { workOf, type FulfillmentWork } from '../../domain/fulfillment/work'
 import { hasLeft } from '../../domain/fulfillment/shipment'
 import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
@@ -19,7 +23,7 @@ export interface GoodsToDo extends FulfillmentWork {
 /** Does all that can be done now with the goods of an order without asking anybody outside, and says what is left. */
 export async function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: OrderId }): Promise<GoodsToDo> {
   return withGoods(deps.pool, orderId, stepsOf(deps), (goods, books) => {
-    goods.advance(books)
+    advance(goods, books)
     return { ...workOf(goods), hasClaimedMoney: books.events.length > 0 }
   })
 }
@@ -30,7 +34,8 @@ export async function decideLabel(
   { labelId, decision }: { labelId: LabelId; decision: 'retry' | 'leave' },
 ): Promise<void> {
   const label = await readLabel(deps.pool, labelId)
-  if (label) await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => goods.decideLabel(labelId, decision))
+  if (label)
+    await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => decideLabelOf(goods, labelId, decision))
 }
 
 /** What a person may decide about a parcel: wait on; send the units from elsewhere, or anew; not send them; it is settled. */
@@ -52,8 +57,8 @@ export async function decideParcel(
     return
   }
   await withGoods(deps.pool, orderId, steps, (goods, books) => {
-    if (decision === 'cancel') goods.cancelParcel(shipmentId, books)
-    else goods.decideShipment(shipmentId)
+    if (decision === 'cancel') cancelParcel(goods, shipmentId, books)
+    else decideShipment(goods, shipmentId)
   })
 }
 

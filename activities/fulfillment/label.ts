@@ -10,6 +10,7 @@ import {
 } from '../../db/fulfillment/label'
 import { applyFraudAnswer, readOrderToCheck } from '../../db/order/fraud'
 import { withTransaction } from '../../db/pool'
+import { answerVoid, refuseLabel, takeLabel, withdrawLabel } from '../../domain/fulfillment/labels'
 import { rankRates } from '../../domain/fulfillment/carrier-choice'
 import { packBoxes } from '../../domain/fulfillment/packing'
 import type { LabelId, OrderId } from '../../domain/ids'
@@ -36,10 +37,10 @@ export async function buyLabel(
   }
   const outcome = await carrierOf(deps, label).buyLabel(requestOf(label), keep, signal)
   await withGoods(deps.pool, orderId, stepsOf(deps), (goods) => {
-    if (outcome.outcome === 'refused') return goods.refuseLabel(labelId, outcome.code)
+    if (outcome.outcome === 'refused') return refuseLabel(goods, labelId, outcome.code)
     const { reference, trackingNumber, trackingUrl, price, expectedAt } = outcome.label
     const { amount: cost, currency } = price
-    goods.takeLabel(labelId, { reference, trackingNumber, trackingUrl, documentUrl: null, cost, currency, expectedAt })
+    takeLabel(goods, labelId, { reference, trackingNumber, trackingUrl, documentUrl: null, cost, currency, expectedAt })
   })
 }
 
@@ -53,7 +54,7 @@ export async function voidLabel(
   if (label.status !== 'voiding' || label.failureCode !== null) return
   const outcome = await carrierOf(deps, label).voidLabel(requestOf(label), signal)
   const refusal = outcome.outcome === 'refused' ? outcome.code : null
-  await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => goods.answerVoid(labelId, refusal))
+  await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => answerVoid(goods, labelId, refusal))
 }
 
 /** The label with what its carrier is asked for, which is kept before. Null: nobody takes the parcel there, or it is over. */
@@ -61,13 +62,13 @@ async function prepare(deps: FulfillmentDeps, label: StoredLabel, signal?: Abort
   if (label.status !== 'claimed') return label
   if (label.request !== null) return (await noteSent(deps.pool, label.id)) ? label : null
   if (label.isHeld || (label.mustCheck && (await isHeldByCheck(deps, label.orderId)))) {
-    await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => goods.withdrawLabel(label.id))
+    await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => withdrawLabel(goods, label.id))
     return null
   }
   const request = askedOf(label)
   const chosen = await choose(deps, label, request, signal)
   if (chosen === null) {
-    await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => goods.refuseLabel(label.id, 'no_service'))
+    await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => refuseLabel(goods, label.id, 'no_service'))
     return null
   }
   await keepRequest(deps.pool, { labelId: label.id, ...chosen, request })

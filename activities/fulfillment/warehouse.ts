@@ -1,6 +1,7 @@
 import { withGoods } from '../../db/fulfillment/goods'
 import { readLiveLabel } from '../../db/fulfillment/read'
 import { noteMessageSent, readMessage, type StoredMessage } from '../../db/fulfillment/warehouse-message'
+import { endMessage, refuseMessage } from '../../domain/fulfillment/warehouse-news'
 import type { WarehouseMessageId } from '../../domain/ids'
 import { type WarehouseLabel, WarehouseUnavailable } from '../../providers/warehouse/warehouse'
 import { type FulfillmentDeps, stepsOf } from './goods'
@@ -23,8 +24,8 @@ export async function tellWarehouse(
   if (!(await noteMessageSent(deps.pool, messageId))) return
   const outcome = await system.tell(wordsOf(message, label), { endpoint, secret }, signal)
   await withGoods(deps.pool, orderId, stepsOf(deps), (goods) => {
-    if (outcome.outcome === 'refused') goods.refuseMessage(messageId, outcome.code)
-    else goods.endMessage(messageId, 'told')
+    if (outcome.outcome === 'refused') refuseMessage(goods, messageId, outcome.code)
+    else endMessage(goods, messageId, 'told')
   })
 }
 
@@ -34,7 +35,7 @@ export async function skipMessage(
   { messageId }: { messageId: WarehouseMessageId },
 ): Promise<void> {
   const { orderId } = await requireMessage(deps, messageId)
-  await withGoods(deps.pool, orderId, stepsOf(deps), (goods) => goods.endMessage(messageId, 'withdrawn'))
+  await withGoods(deps.pool, orderId, stepsOf(deps), (goods) => endMessage(goods, messageId, 'withdrawn'))
 }
 
 /** What is stuck on the parcel: the warehouse has no other way to know whom it is for. */

@@ -6,7 +6,11 @@ import type { StoredShipment } from '../../db/order/shipment'
 import { withIdempotency } from '../../db/platform/idempotency'
 import type { Tx } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
+import { addCommand } from '../../domain/fulfillment/commands'
 import type { Goods, StepOutcome } from '../../domain/fulfillment/goods'
+import { claimLabel } from '../../domain/fulfillment/labels'
+import { wantToShip } from '../../domain/fulfillment/leaving'
+import { pack } from '../../domain/fulfillment/picking'
 import { type CommandKind, SHIPMENT_STATUSES } from '../../domain/fulfillment/shipment'
 import { type CommandId, isId, type ShipmentId, skuKey } from '../../domain/ids'
 import { isOver } from '../../domain/order'
@@ -128,7 +132,7 @@ const postPack = defineRoute({
   }),
   answers: ANSWERS_TO_A_BODY,
 }).handle(({ params, body, idempotency }, deps) =>
-  stepOf(params.id, { idempotency, decide: (goods) => goods.pack(params.id, body.boxes ?? null) }, deps),
+  stepOf(params.id, { idempotency, decide: (goods) => pack(goods, params.id, body.boxes ?? null) }, deps),
 )
 
 const postLabel = defineRoute({
@@ -149,7 +153,7 @@ const postLabel = defineRoute({
 }).handle(async ({ params, body, caller, idempotency }, deps) => {
   const { carrier = null, service = null } = body
   if (carrier !== null && !deps.carriers.names.includes(carrier)) throw unknownCarrier(deps.carriers.names)
-  const decide = (goods: Goods): StepOutcome => goods.claimLabel(params.id, { carrier, service })
+  const decide = (goods: Goods): StepOutcome => claimLabel(goods, params.id, { carrier, service })
   return commanded(params.id, { kind: 'label', actor: caller.keyId, idempotency, decide }, deps)
 })
 
@@ -162,7 +166,7 @@ const postShip = defineRoute({
   body: z.strictObject({}),
   answers: { ...ANSWERS, 202: shipmentAnswer, 402: ['capture_failed'], 409: [...STEP_REFUSALS, 'order_on_hold'] },
 }).handle(({ params, caller, idempotency }, deps) => {
-  const decide = (goods: Goods): StepOutcome => goods.wantToShip(params.id)
+  const decide = (goods: Goods): StepOutcome => wantToShip(goods, params.id)
   return commanded(params.id, { kind: 'ship', actor: caller.keyId, idempotency, decide }, deps)
 })
 
@@ -279,7 +283,7 @@ function acceptCommand(
     const { kind, actor } = command
     const outcome = command.decide(goods)
     requireDone(outcome)
-    if (outcome === 'done') return goods.command(kind, id, null, actor).id
+    if (outcome === 'done') return addCommand(goods, kind, { shipmentId: id, detail: null, actor }).id
     const pending = goods.commands.find(
       (each) => each.shipmentId === id && each.kind === kind && each.state === 'pending',
     )

@@ -6,6 +6,7 @@ import { type Capture, listCaptures, readCapture } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
 import type { Tx } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
+import { captureFor } from '../../domain/fulfillment/parcel-money'
 import type { ApiKeyId, CaptureId, ShipmentId } from '../../domain/ids'
 import { isOver } from '../../domain/order'
 import type { CaptureBook } from '../../domain/payment/books'
@@ -96,7 +97,7 @@ function claimForShipment(tx: Tx, order: Order, shipmentId: ShipmentId, { provid
     if (!goods.shipments.some(({ id }) => id === shipmentId))
       throw new DomainError('not_found', 'The order has no such shipment.')
     requireRoom(books.captures.length, 'captures')
-    const claim = goods.captureFor(shipmentId, books)
+    const claim = captureFor(goods, shipmentId, books)
     if (claim === 'held') throw onHold()
     if (claim === 'nothing_due' || claim === 'nothing_authorized') throw exceeds('captured', 0, order.currency)
     if ('refused' in claim) throw new DomainError('invalid_state', 'The shipment has left, or is over.')

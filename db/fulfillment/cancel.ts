@@ -1,4 +1,4 @@
-import type { CancelledUnits } from '../../domain/fulfillment/goods'
+import { type CancelledUnits, cancelUnits as cancelUnitsOf } from '../../domain/fulfillment/cancelling'
 import type { OrderId } from '../../domain/ids'
 import { type CancelReason, decideUnits, type WantedUnits } from '../../domain/order'
 import type { Tx } from '../pool'
@@ -32,6 +32,6 @@ export function cancelUnits(
       const decision = decideUnits(goods.lines, wanted)
       return decision.outcome === 'refused' ? decision : { outcome: 'nothing_left' as const }
     }
-    return goods.cancelUnits(wanted, { reason, reason_code: reasonCode, step, actor }, books)
+    return cancelUnitsOf(goods, wanted, { reason, reason_code: reasonCode, step, actor }, books)
   })
 }

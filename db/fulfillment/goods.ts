@@ -1,12 +1,6 @@
-import {
-  type CommandBook,
-  Goods,
-  type GoodsLine,
-  type GoodsOrder,
-  type LabelBook,
-  type ShipmentBook,
-  type Units,
-} from '../../domain/fulfillment/goods'
+import { Goods } from '../../domain/fulfillment/goods'
+import type { CommandBook, GoodsLine, GoodsOrder, LabelBook, ShipmentBook } from '../../domain/fulfillment/rows'
+import type { Units } from '../../domain/fulfillment/shipment'
 import type { MessageBook } from '../../domain/fulfillment/warehouse-messages'
 import type { OrderId, ShipmentId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'

@@ -1,4 +1,4 @@
-import { WAREHOUSE_PATIENCE_HOURS } from '../../domain/fulfillment/goods'
+import { WAREHOUSE_PATIENCE_HOURS } from '../../domain/fulfillment/patience'
 import type { OrderId } from '../../domain/ids'
 import type { Db } from '../pool'
 import { statement } from '../sql'

@@ -1,4 +1,8 @@
-import type { StepOutcome, Units } from '../../domain/fulfillment/goods'
+import { cancelShipment } from '../../domain/fulfillment/cancelling'
+import type { StepOutcome } from '../../domain/fulfillment/goods'
+import { mayReplace, replace } from '../../domain/fulfillment/parcel-decisions'
+import { pick, settleShort } from '../../domain/fulfillment/picking'
+import type { Units } from '../../domain/fulfillment/shipment'
 import type { OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
 import { serveWaiting, takeWhole } from '../inventory/order-stock'
 import type { Tx } from '../pool'
@@ -21,7 +25,7 @@ export async function rerouteShipment(
   context: GoodsWork,
 ): Promise<StepOutcome> {
   const { outcome, warehouseId } = await inGoods(tx, orderId, context, (goods, books) => ({
-    outcome: goods.cancelShipment(shipmentId, books),
+    outcome: cancelShipment(goods, shipmentId, books),
     warehouseId: goods.shipment(shipmentId).warehouseId,
   }))
   if (outcome === 'done') await serve(tx, orderId, [warehouseId, null], context)
@@ -39,7 +43,7 @@ export async function pickShipment(
 ): Promise<{ outcome: StepOutcome; mustTell: boolean }> {
   const { outcome, isShort, wasStalled, warehouseId } = await inGoods(tx, orderId, context, (goods) => {
     const { needsDecision: wasStalled, warehouseId } = goods.shipment(shipmentId)
-    const done = goods.pick(shipmentId, picked)
+    const done = pick(goods, shipmentId, picked)
     goods.backOrder(done.short)
     return { ...done, isShort: done.short.length > 0, wasStalled, warehouseId }
   })
@@ -56,7 +60,7 @@ export async function serve(
   context: GoodsWork,
 ): Promise<void> {
   for (const except of tries) await serveWaiting(tx, orderId, except)
-  await inGoods(tx, orderId, context, (goods, books) => goods.settleShort(books))
+  await inGoods(tx, orderId, context, settleShort)
 }
 
 /** A lost or returned parcel is sent once more, by new stock. `out_of_stock`: no single warehouse has all of it. */
@@ -66,10 +70,10 @@ export function replaceParcel(
   context: GoodsWork,
 ): Promise<'done' | 'out_of_stock' | 'unchanged'> {
   return inGoods(tx, orderId, context, async (goods) => {
-    if (!goods.mayReplace(shipmentId)) return 'unchanged'
+    if (!mayReplace(goods, shipmentId)) return 'unchanged'
     const place = await takeWhole(tx, orderId, goods.shipment(shipmentId).lines)
     if (!place) return 'out_of_stock'
-    goods.replace(shipmentId, place)
+    replace(goods, shipmentId, place)
     return 'done'
   })
 }

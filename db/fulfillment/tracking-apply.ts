@@ -1,4 +1,5 @@
 import type { Goods } from '../../domain/fulfillment/goods'
+import { noticeLeft, observe } from '../../domain/fulfillment/tracking'
 import type { OrderId, ShipmentId } from '../../domain/ids'
 import type { Pool, Tx } from '../pool'
 import { countDelivery } from './carrier-record'
@@ -16,13 +17,13 @@ export function applyTracking(
   // It moves no money: in which steps that could be does not matter.
   return withGoods(pool, orderId, { stepOf: () => 1 }, async (goods, books, tx) => {
     const before = { status: goods.order.status, shipment: { ...goods.shipment(shipmentId) } }
-    goods.noticeLeft(shipmentId, books)
+    noticeLeft(goods, shipmentId, books)
     const told = events.map(({ type, happenedAt, expectedAt }) => ({
       type,
       happenedAt: happenedAt.toISOString(),
       expectedAt: expectedAt?.toISOString() ?? null,
     }))
-    if (goods.observe(shipmentId, told)) await endTracking(tx, events, shipmentId)
+    if (observe(goods, shipmentId, told)) await endTracking(tx, events, shipmentId)
     const shipment = goods.shipment(shipmentId)
     if (shipment.status === 'delivered' && before.shipment.status !== 'delivered') await count(tx, goods, shipmentId)
     return {

@@ -1,4 +1,5 @@
-import type { WarehouseNews } from '../../domain/fulfillment/goods'
+import { advance } from '../../domain/fulfillment/advance'
+import { hear, type WarehouseNews } from '../../domain/fulfillment/warehouse-news'
 import type { OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
 import type { Tx } from '../pool'
 import { statement } from '../sql'
@@ -30,9 +31,9 @@ export async function applyWarehouseEvent(
   if (rowCount === 0) return { isNew: false, needsPerson: false }
   const { short, needsPerson } = await inGoods(tx, orderId, context, async (goods, books) => {
     const isFree = news.trackingNumber === null || (await isFreeNumber(tx, { ...news, shipmentId }))
-    const short = goods.hear(shipmentId, isFree ? news : { ...news, trackingNumber: null }, books)
+    const short = hear(goods, shipmentId, isFree ? news : { ...news, trackingNumber: null }, books)
     goods.backOrder(short)
-    goods.advance(books)
+    advance(goods, books)
     return { short, needsPerson: goods.shipment(shipmentId).needsDecision }
   })
   // What its books say of that warehouse is wrong: it is not asked for the rest.

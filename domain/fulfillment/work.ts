@@ -1,6 +1,7 @@
 import type { LabelId, ShipmentId, WarehouseMessageId } from '../ids'
-import type { Goods, ShipmentBook, Units } from './goods'
-import type { LabelStatus, ShipmentStatus, WarehouseMessageKind, WarehouseTrouble } from './shipment'
+import type { Goods } from './goods'
+import type { ShipmentBook } from './rows'
+import type { LabelStatus, ShipmentStatus, Units, WarehouseMessageKind, WarehouseTrouble } from './shipment'
 
 /** What is still to be done with the goods of an order, once all that needs nobody outside is done. */
 export interface FulfillmentWork {

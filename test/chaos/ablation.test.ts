@@ -259,9 +259,9 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the capture before a parcel leaves',
     patches: [
       {
-        where: 'domain/fulfillment/goods.js',
-        find: 'if (shipment.replaces === null && !this.isCovered(shipment, books)) {',
-        replace: 'if (false) {',
+        where: 'domain/fulfillment/leaving.js',
+        find: 'if (shipment.replaces === null && !(0, parcel_money_1.isCovered)(goods, shipment, books))',
+        replace: 'if (false)',
       },
     ],
     scene: (on) => sent(on),
@@ -297,7 +297,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: 'the voiding of the label of a cancelled parcel',
     patches: [
       {
-        where: 'domain/fulfillment/goods.js',
+        where: 'domain/fulfillment/labels.js',
         find: "if (label.status !== 'claimed' && label.status !== 'live')",
         replace: 'if (true)',
       },

@@ -32,7 +32,13 @@ describe('an event that is read', () => {
 })
 
 /** Events of an order's money and goods are decided by its books, and their statements write whatever these say. */
-const DECIDED_IN = ['domain/payment/books.ts', 'domain/fulfillment/goods.ts']
+const DECIDED_IN = [
+  'domain/payment/books.ts',
+  ...['cancelling', 'goods', 'labels', 'leaving', 'order-progress', 'parcel-decisions', 'picking', 'tracking'].map(
+    (subject) => `domain/fulfillment/${subject}.ts`,
+  ),
+  'domain/fulfillment/warehouse-news.ts',
+]
 
 /** What is quoted and looks like a type, but for the names of statements. */
 function typesInStatements(): Set<string> {

@@ -8,7 +8,13 @@ import { confirmOrder } from '../../db/order/confirm'
 import { placeOrder } from '../../db/order/place'
 import { type Pool, withTransaction } from '../../db/pool'
 import { auditDatabase } from '../../db/support/invariant'
-import type { Goods, ShipmentBook, Units } from '../../domain/fulfillment/goods'
+import { advance as advanceGoods } from '../../domain/fulfillment/advance'
+import type { Goods } from '../../domain/fulfillment/goods'
+import { claimLabel, takeLabel } from '../../domain/fulfillment/labels'
+import { wantToShip } from '../../domain/fulfillment/leaving'
+import { pack } from '../../domain/fulfillment/picking'
+import type { ShipmentBook } from '../../domain/fulfillment/rows'
+import type { Units } from '../../domain/fulfillment/shipment'
 import type { OrderId, PaymentId, ShipmentId, Sku, WarehouseId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'
 import { seedProducts } from './catalog'
@@ -160,13 +166,13 @@ export function goodsStatements(pool: () => Pool) {
   /** Picked, packed, and with a label that its carrier has sold. */
   async function labelled(order: SoldOrder, id: ShipmentId): Promise<void> {
     await pick(order, id)
-    await inGoods(order, (goods) => goods.pack(id, null))
-    await inGoods(order, (goods) => goods.claimLabel(id, { carrier: 'sandbox', service: 'standard' }))
+    await inGoods(order, (goods) => pack(goods, id, null))
+    await inGoods(order, (goods) => claimLabel(goods, id, { carrier: 'sandbox', service: 'standard' }))
     await pool().query(`update label set sent_at = now() where shipment_id = $1 and status = 'claimed'`, [id])
     await inGoods(order, (goods) => {
       for (const { id: label, key, status } of goods.labels)
         if (status === 'claimed')
-          goods.takeLabel(label, {
+          takeLabel(goods, label, {
             reference: key,
             trackingNumber: key,
             trackingUrl: null,
@@ -184,12 +190,13 @@ export function goodsStatements(pool: () => Pool) {
       for (const { id, key } of books.captures)
         if (books.sendCapture(id)) books.answerCapture(id, { outcome: 'succeeded', reference: key })
     })
-  const advance = (order: SoldOrder, from = pool()) => inGoods(order, (goods, books) => goods.advance(books), from)
+  const advance = (order: SoldOrder, from = pool()) =>
+    inGoods(order, (goods, books) => advanceGoods(goods, books), from)
 
   /** It leaves, its money captured. */
   async function sent(order: SoldOrder, id: ShipmentId): Promise<void> {
     await labelled(order, id)
-    await inGoods(order, (goods) => goods.wantToShip(id))
+    await inGoods(order, (goods) => wantToShip(goods, id))
     await advance(order)
     await pay(order)
     await advance(order)

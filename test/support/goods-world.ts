@@ -1,14 +1,23 @@
 import fc from 'fast-check'
+import { advance } from '../../domain/fulfillment/advance'
+import { cancelParcel, cancelShipment, cancelUnits } from '../../domain/fulfillment/cancelling'
+import { addCommand } from '../../domain/fulfillment/commands'
+import { Goods } from '../../domain/fulfillment/goods'
+import { answerVoid, claimLabel, decideLabel, refuseLabel, takeLabel } from '../../domain/fulfillment/labels'
+import { wantToShip } from '../../domain/fulfillment/leaving'
+import { decideShipment, mayReplace, replace } from '../../domain/fulfillment/parcel-decisions'
+import { captureFor } from '../../domain/fulfillment/parcel-money'
+import { pack, pick, settleShort } from '../../domain/fulfillment/picking'
+import type { GoodsOrder, GoodsRows, LabelBook, ShipmentBook } from '../../domain/fulfillment/rows'
 import {
-  countOf,
-  Goods,
-  type GoodsOrder,
-  type GoodsRows,
-  type LabelBook,
-  type ShipmentBook,
+  hasLeft,
+  isInside,
+  SHIPMENT_TRANSITIONS,
+  type TrackingType,
   type Units,
-} from '../../domain/fulfillment/goods'
-import { hasLeft, isInside, SHIPMENT_TRANSITIONS, type TrackingType } from '../../domain/fulfillment/shipment'
+} from '../../domain/fulfillment/shipment'
+import { noticeLeft, observe } from '../../domain/fulfillment/tracking'
+import { countOf } from '../../domain/fulfillment/units'
 import type {
   CaptureId,
   CommandId,
@@ -251,11 +260,11 @@ export class GoodsWorld {
   }
 
   advance(): void {
-    this.do((goods, books) => goods.advance(books))
+    this.do((goods, books) => advance(goods, books))
     // Nothing can be done now that was not done: else it would be looked at without end.
     const before = JSON.stringify([this.goods.shipments, this.goods.labels, this.goods.order, this.books.captures])
     const told = this.events.length
-    this.do((goods, books) => goods.advance(books))
+    this.do((goods, books) => advance(goods, books))
     const after = JSON.stringify([this.goods.shipments, this.goods.labels, this.goods.order, this.books.captures])
     if (before !== after || told !== this.events.length) throw new Error(`It advances twice:\n${before}\n${after}`)
     const { lookAt } = this.goods.order
@@ -288,7 +297,7 @@ export class GoodsWorld {
       if (answer !== 'refuses' || this.bought.has(key)) this.bought.add(key)
       if (answer === 'lost') return this.reload()
       this.do((goods) => {
-        if (!this.bought.has(key)) return goods.refuseLabel(id, 'refused')
+        if (!this.bought.has(key)) return refuseLabel(goods, id, 'refused')
         const bought = {
           reference: key,
           trackingNumber: key,
@@ -297,18 +306,18 @@ export class GoodsWorld {
           cost: 350,
           currency: 'GBP',
         }
-        goods.takeLabel(id, { ...bought, expectedAt: new Date(this.now + 48 * HOUR_MS).toISOString() })
+        takeLabel(goods, id, { ...bought, expectedAt: new Date(this.now + 48 * HOUR_MS).toISOString() })
       })
     } else if (label.status === 'voiding' && label.failureCode === null) {
       if (answer !== 'refuses') this.bought.delete(key)
-      if (answer !== 'lost') this.do((goods) => goods.answerVoid(id, answer === 'refuses' ? 'used' : null))
+      if (answer !== 'lost') this.do((goods) => answerVoid(goods, id, answer === 'refuses' ? 'used' : null))
     }
   }
 
   /** Who leaves a label that its carrier keeps has dealt with it there. */
   decideLabel({ id, key, status, failureCode }: LabelBook, decision: 'retry' | 'leave'): void {
     if (status === 'voiding' && failureCode !== null && decision === 'leave') this.bought.delete(key)
-    this.do((goods) => goods.decideLabel(id, decision))
+    this.do((goods) => decideLabel(goods, id, decision))
   }
 
   /** What the provider does when it is asked for what is to be done with the money. */
@@ -343,15 +352,16 @@ export class GoodsWorld {
 
   replace(id: ShipmentId): void {
     this.do((goods) => {
-      if (!goods.mayReplace(id)) return
+      if (!mayReplace(goods, id)) return
       for (const { sku, quantity } of goods.shipment(id).lines) this.commit(OTHER, sku, quantity)
-      goods.replace(id, { warehouseId: OTHER, operation: this.setup.operation })
+      replace(goods, id, { warehouseId: OTHER, operation: this.setup.operation })
     })
   }
 
   track(id: ShipmentId, ...types: TrackingType[]): boolean {
     return this.do((goods) =>
-      goods.observe(
+      observe(
+        goods,
         id,
         types.map((type, index) => ({ type, happenedAt: new Date(this.now + index).toISOString(), expectedAt: null })),
       ),
@@ -360,17 +370,17 @@ export class GoodsWorld {
 
   /** What everybody does with one shipment, until it has left. */
   send(id: ShipmentId): void {
-    this.do((goods) => goods.pick(id, null))
-    this.do((goods) => goods.pack(id, null))
-    this.do((goods) => goods.claimLabel(id, { carrier: null, service: null }))
+    this.do((goods) => pick(goods, id, null))
+    this.do((goods) => pack(goods, id, null))
+    this.do((goods) => claimLabel(goods, id, { carrier: null, service: null }))
     for (const label of this.goods.labels)
       if (label.atWork && label.failureCode === null) this.askCarrier(label, 'well')
-    this.do((goods) => goods.wantToShip(id))
+    this.do((goods) => wantToShip(goods, id))
     this.advance()
     this.payAll()
     this.advance()
     // A system of the warehouse's own was told that it may leave now.
-    this.do((goods, books) => goods.noticeLeft(id, books))
+    this.do((goods, books) => noticeLeft(goods, id, books))
   }
 
   payAll(): void {
@@ -453,11 +463,11 @@ export class GoodsWorld {
     for (let round = 0; round < ROUNDS_MAX && this.goods.isAlive; round++) {
       this.resume()
       this.receive()
-      for (const { id } of this.goods.labels) this.do((goods) => goods.decideLabel(id, 'retry'))
+      for (const { id } of this.goods.labels) this.do((goods) => decideLabel(goods, id, 'retry'))
       for (const { id } of this.books.captures) this.do((_, books) => void books.decideCapture(id, 'retry'))
       for (const { id } of this.books.refunds) this.do((_, books) => void books.decideRefund(id, 'retry'))
       for (const { id, needsDecision } of this.goods.shipments)
-        if (needsDecision) this.do((goods) => goods.decideShipment(id))
+        if (needsDecision) this.do((goods) => decideShipment(goods, id))
       for (const { id, status } of this.goods.shipments) {
         if (isInside(status)) this.send(id)
         else if (status === 'shipped') this.track(id, 'delivered')
@@ -468,7 +478,7 @@ export class GoodsWorld {
     }
     this.advance()
     for (const label of this.goods.labels) {
-      this.do((goods) => goods.decideLabel(label.id, 'retry'))
+      this.do((goods) => decideLabel(goods, label.id, 'retry'))
       this.askCarrier(this.goods.label(label.id), 'well')
     }
     for (const { id } of this.books.refunds) this.do((_, books) => void books.decideRefund(id, 'retry'))
@@ -615,9 +625,9 @@ export function takeStep(world: GoodsWorld, step: GoodsStep): void {
     case 'pass':
       return world.pass(step.hours)
     case 'cancel_all':
-      return world.do((goods, books) => void goods.cancelUnits(null, why, books))
+      return world.do((goods, books) => void cancelUnits(goods, null, why, books))
     case 'cancel':
-      return world.do((goods, books) => void goods.cancelUnits([step], why, books))
+      return world.do((goods, books) => void cancelUnits(goods, [step], why, books))
     case 'carrier': {
       const atWork = labels.filter((label) => label.atWork)
       const label = atWork[step.which % Math.max(1, atWork.length)]
@@ -653,30 +663,31 @@ function moveShipment(world: GoodsWorld, step: GoodsStep, { id, lines }: Shipmen
           missing -= lost
           return { sku, quantity: quantity - lost }
         })
-        const { short } = goods.pick(id, picked)
+        const { short } = pick(goods, id, picked)
         goods.backOrder(short)
-        goods.settleShort(books)
+        settleShort(goods, books)
       })
     case 'pack':
-      return void world.do((goods) => goods.pack(id, null))
+      return void world.do((goods) => pack(goods, id, null))
     case 'label':
       return world.do((goods) => {
-        if (goods.claimLabel(id, { carrier: null, service: null }) === 'done') goods.command('label', id, null, null)
+        if (claimLabel(goods, id, { carrier: null, service: null }) === 'done')
+          addCommand(goods, 'label', { shipmentId: id, detail: null, actor: null })
       })
     case 'ship':
       return world.do((goods) => {
-        if (goods.wantToShip(id) === 'done') goods.command('ship', id, null, null)
+        if (wantToShip(goods, id) === 'done') addCommand(goods, 'ship', { shipmentId: id, detail: null, actor: null })
       })
     case 'cancel_shipment':
-      return void world.do((goods, books) => goods.cancelShipment(id, books))
+      return void world.do((goods, books) => cancelShipment(goods, id, books))
     case 'cancel_parcel':
-      return world.do((goods, books) => goods.cancelParcel(id, books))
+      return world.do((goods, books) => cancelParcel(goods, id, books))
     case 'replace':
       return world.replace(id)
     case 'settle':
-      return world.do((goods) => goods.decideShipment(id))
+      return world.do((goods) => decideShipment(goods, id))
     case 'capture':
-      return void world.do((goods, books) => goods.captureFor(id, books))
+      return void world.do((goods, books) => captureFor(goods, id, books))
     case 'track':
       return void world.track(id, ...step.types)
     default:

@@ -4,6 +4,10 @@ import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { keepLabelReference, keepRequest, readLabel } from '../../../db/fulfillment/label'
 import { newId } from '../../../db/id'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
+import { advance as advanceGoods } from '../../../domain/fulfillment/advance'
+import { answerVoid, claimLabel } from '../../../domain/fulfillment/labels'
+import { wantToShip } from '../../../domain/fulfillment/leaving'
+import { pack } from '../../../domain/fulfillment/picking'
 import type { LabelId, ShipmentId, WarehouseId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
@@ -117,7 +121,7 @@ describe('a parcel that leaves', () => {
     const order = await sold([{ from: [[main, 1]] }])
     const id = await onlyShipment(order)
     await labelled(order, id)
-    await inGoods(order, (goods) => goods.wantToShip(id))
+    await inGoods(order, (goods) => wantToShip(goods, id))
     await advance(order)
     await advance(order)
     expect(await inGoods(order, (goods, books) => [goods.shipment(id).status, books.captures.length])).toEqual([
@@ -139,8 +143,8 @@ describe('of a parcel that is to leave and of its cancellation', () => {
       inGoods(
         order,
         (goods, books) => {
-          goods.wantToShip(id)
-          goods.advance(books)
+          wantToShip(goods, id)
+          advanceGoods(goods, books)
         },
         crowd,
       ),
@@ -216,8 +220,8 @@ describe('the label of a parcel', () => {
     const id = await onlyShipment(order)
     await pick(order, id)
     const labelId = await inGoods(order, (goods) => {
-      goods.pack(id, null)
-      goods.claimLabel(id, { carrier: null, service: null })
+      pack(goods, id, null)
+      claimLabel(goods, id, { carrier: null, service: null })
       return goods.labels[0]?.id as LabelId
     })
     return { order, labelId }
@@ -246,7 +250,7 @@ describe('the label of a parcel', () => {
     await ask(labelId)
     await Promise.all([keepLabelReference(crowd, labelId, 'shp_carrier'), cancelAll(order, crowd)])
     expect(await readLabel(database.pool, labelId)).toMatchObject({ status: 'voiding', reference: 'shp_carrier' })
-    await inGoods(order, (goods) => goods.answerVoid(labelId, null))
+    await inGoods(order, (goods) => answerVoid(goods, labelId, null))
     expect(await keepLabelReference(database.pool, labelId, 'another')).toBe(false)
   })
 
@@ -254,10 +258,10 @@ describe('the label of a parcel', () => {
     const order = await sold([{ from: [[main, 1]] }])
     const id = await onlyShipment(order)
     await pick(order, id)
-    await inGoods(order, (goods) => goods.pack(id, null))
+    await inGoods(order, (goods) => pack(goods, id, null))
     const claims = await Promise.all(
       Array.from({ length: 10 }, () =>
-        inGoods(order, (goods) => goods.claimLabel(id, { carrier: null, service: null }), crowd),
+        inGoods(order, (goods) => claimLabel(goods, id, { carrier: null, service: null }), crowd),
       ),
     )
     expect(claims.sort()).toEqual(['done', ...Array(9).fill('unchanged')])

@@ -2,6 +2,7 @@ import { planShipments } from '../../../db/fulfillment/plan'
 import { holdOrder } from '../../../db/order/hold'
 import { readEvents, readOrder } from '../../../db/order/read'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
+import { cancelUnits } from '../../../domain/fulfillment/cancelling'
 import type { WarehouseId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
@@ -110,7 +111,7 @@ it('plans many at once, and an order on hold with them; whoever opens the goods 
 it('makes nothing of an order that is over', async () => {
   const order = await sold([{ from: [[at().main, 1]] }])
   await inGoods(order, (goods, books) =>
-    goods.cancelUnits(null, { reason: 'customer', reason_code: 'x', step: 1, actor: null }, books),
+    cancelUnits(goods, null, { reason: 'customer', reason_code: 'x', step: 1, actor: null }, books),
   )
   const before = await planned(order)
   await database.pool.query('update orders set planned_at = null where id = $1', [order.orderId])

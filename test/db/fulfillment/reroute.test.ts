@@ -2,6 +2,8 @@ import { withGoods } from '../../../db/fulfillment/goods'
 import { pickShipment } from '../../../db/fulfillment/reroute'
 import { readEvents, readOrder } from '../../../db/order/read'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
+import { decideShipment, mayReplace } from '../../../domain/fulfillment/parcel-decisions'
+import { observe } from '../../../domain/fulfillment/tracking'
 import type { ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { goodsStatements, ONE_STEP, type SoldLine, type SoldOrder } from '../../support/goods-statements'
@@ -188,7 +190,7 @@ describe('a lost parcel', () => {
     const order = await three(spare)
     await sent(order, order.shipmentId)
     await inGoods(order, (goods) =>
-      goods.observe(order.shipmentId, [{ type: 'lost', happenedAt: new Date().toISOString(), expectedAt: null }]),
+      observe(goods, order.shipmentId, [{ type: 'lost', happenedAt: new Date().toISOString(), expectedAt: null }]),
     )
     return order
   }
@@ -220,12 +222,12 @@ describe('a lost parcel', () => {
     ])
     expect(await replace(order, order.shipmentId)).toBe('out_of_stock')
     expect(await levels(order.sku)).toEqual({ [main]: [0, 0], [near]: [2, 0], [far]: [2, 0] })
-    expect(await inGoods(order, (goods) => goods.mayReplace(order.shipmentId))).toBe(true)
+    expect(await inGoods(order, (goods) => mayReplace(goods, order.shipmentId))).toBe(true)
   })
 
   it('that was settled is not sent once more', async () => {
     const order = await lost([[far, 3]])
-    await withGoods(database.pool, order.orderId, ONE_STEP, (goods) => goods.decideShipment(order.shipmentId))
+    await withGoods(database.pool, order.orderId, ONE_STEP, (goods) => decideShipment(goods, order.shipmentId))
     expect(await replace(order, order.shipmentId)).toBe('unchanged')
     expect((await readOrder(database.pool, order.orderId))?.status).toBe('delivered')
   })

@@ -1,4 +1,3 @@
-import type { WarehouseNews } from '../../../domain/fulfillment/goods'
 import { addLines, insertCart, hashToken } from '../../../db/cart/cart'
 import { createCategory, deleteCategory, updateCategory } from '../../../db/catalog/category-tree'
 import { createProduct, updateProduct } from '../../../db/catalog/product'
@@ -18,7 +17,14 @@ import { withBooks } from '../../../db/payment/books'
 import { type OutboxRow, readRow } from '../../../db/platform/outbox'
 import { withTransaction } from '../../../db/pool'
 import { EVENT_VERSIONS, type EventType, type HoldfastEvent } from '../../../domain/events'
+import { advance as advanceGoods } from '../../../domain/fulfillment/advance'
+import { cancelUnits as cancelUnitsOf } from '../../../domain/fulfillment/cancelling'
+import { answerVoid, claimLabel, refuseLabel } from '../../../domain/fulfillment/labels'
+import { wantToShip } from '../../../domain/fulfillment/leaving'
+import { pack } from '../../../domain/fulfillment/picking'
 import type { TrackingType } from '../../../domain/fulfillment/shipment'
+import { observe } from '../../../domain/fulfillment/tracking'
+import { hear, type WarehouseNews } from '../../../domain/fulfillment/warehouse-news'
 import type { CartId, OrderId, PaymentId, ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
 import type { Books, MoveAnswer, SeenPayment } from '../../../domain/payment/books'
 import { seedProducts } from '../../support/catalog'
@@ -341,20 +347,20 @@ async function goodsOfTheConfirmed(): Promise<void> {
   const track = (of: SoldOrder, shipmentId: ShipmentId, type: TrackingType) =>
     inGoods(of, (goods) => {
       const happenedAt = new Date().toISOString()
-      goods.observe(shipmentId, [{ type, happenedAt, expectedAt: null }])
+      observe(goods, shipmentId, [{ type, happenedAt, expectedAt: null }])
     })
   await pick(order, id, [{ sku, quantity: 2 }])
   await inGoods(order, (goods) => {
-    goods.pack(id, null)
-    goods.claimLabel(id, { carrier: null, service: null })
-    for (const { id: label } of goods.labels) goods.refuseLabel(label, 'no_service')
+    pack(goods, id, null)
+    claimLabel(goods, id, { carrier: null, service: null })
+    for (const { id: label } of goods.labels) refuseLabel(goods, label, 'no_service')
   })
   await labelled(order, id)
   const why = { reason: 'customer', reason_code: 'changed_mind', step: 1, actor: null } as const
   await inGoods(order, (goods, books) => {
     // What waits is cancelled first.
-    goods.cancelUnits([{ sku, quantity: 2 }], why, books)
-    for (const { id: label } of goods.labels) goods.answerVoid(label, null)
+    cancelUnitsOf(goods, [{ sku, quantity: 2 }], why, books)
+    for (const { id: label } of goods.labels) answerVoid(goods, label, null)
   })
   await labelled(order, id)
   await track(order, id, 'in_transit')
@@ -364,9 +370,9 @@ async function goodsOfTheConfirmed(): Promise<void> {
       books.sendCapture(capture.id)
       books.answerCapture(capture.id, { outcome: 'failed', code: 'refused', reference: null })
     }
-    goods.advance(books)
-    goods.wantToShip(id)
-    goods.advance(books)
+    advanceGoods(goods, books)
+    wantToShip(goods, id)
+    advanceGoods(goods, books)
   })
   await pay(order)
   await advance(order)
@@ -385,13 +391,13 @@ async function goodsOfTheConfirmed(): Promise<void> {
   const outside = await sold([{ from: [[await warehouse('external'), 1]] }])
   const theirs = await onlyShipment(outside)
   await labelled(outside, theirs)
-  await inGoods(outside, (goods) => void goods.wantToShip(theirs))
+  await inGoods(outside, (goods) => void wantToShip(goods, theirs))
   await advance(outside)
   await pay(outside)
   await advance(outside)
   await inGoods(outside, (goods, books) => {
-    goods.hear(theirs, { type: 'shipment.refused', code: 'damaged' } as WarehouseNews, books)
+    hear(goods, theirs, { type: 'shipment.refused', code: 'damaged' } as WarehouseNews, books)
   })
   const cancelled = await sold([{ from: [[place, 1]] }])
-  await inGoods(cancelled, (goods, books) => goods.cancelUnits(null, why, books))
+  await inGoods(cancelled, (goods, books) => cancelUnitsOf(goods, null, why, books))
 }

@@ -1,5 +1,21 @@
 import fc from 'fast-check'
+import { advance } from '../../../domain/fulfillment/advance'
+import { cancelParcel, cancelShipment, cancelUnits } from '../../../domain/fulfillment/cancelling'
+import { addCommand } from '../../../domain/fulfillment/commands'
 import type { Goods, StepOutcome } from '../../../domain/fulfillment/goods'
+import {
+  answerVoid,
+  claimLabel,
+  decideLabel,
+  refuseLabel,
+  takeLabel,
+  withdrawLabel,
+} from '../../../domain/fulfillment/labels'
+import { wantToShip } from '../../../domain/fulfillment/leaving'
+import { decideShipment, mayReplace } from '../../../domain/fulfillment/parcel-decisions'
+import { captureFor } from '../../../domain/fulfillment/parcel-money'
+import { pack, pick, settleShort } from '../../../domain/fulfillment/picking'
+import { observe } from '../../../domain/fulfillment/tracking'
 import { SHIPMENT_STATUSES, type ShipmentStatus, type TrackingType } from '../../../domain/fulfillment/shipment'
 import type { CaptureId, LabelId, ShipmentId } from '../../../domain/ids'
 import type { Books } from '../../../domain/payment/books'
@@ -34,12 +50,12 @@ function at(status: ShipmentStatus, setup: WorldSetup = {}): GoodsWorld {
   const { goods } = world
   if (goods.shipment(FIRST).status === status) return world
   if (status === 'cancelled') {
-    world.do((each, books) => each.cancelShipment(FIRST, books))
+    world.do((each, books) => cancelShipment(each, FIRST, books))
     return world
   }
   const steps: Partial<Record<ShipmentStatus, () => void>> = {
-    picking: () => void world.do((each) => each.pick(FIRST, null)),
-    packed: () => void world.do((each) => each.pack(FIRST, null)),
+    picking: () => void world.do((each) => pick(each, FIRST, null)),
+    packed: () => void world.do((each) => pack(each, FIRST, null)),
     labelled: () => label(world),
     shipped: () => ship(world),
     delivered: () => void world.track(FIRST, 'delivered'),
@@ -55,13 +71,13 @@ function at(status: ShipmentStatus, setup: WorldSetup = {}): GoodsWorld {
 }
 
 function label(world: GoodsWorld, id = FIRST): void {
-  world.do((goods) => goods.claimLabel(id, NOBODY_SAYS))
+  world.do((goods) => claimLabel(goods, id, NOBODY_SAYS))
   const claimed = world.goods.labels.find((each) => each.shipmentId === id && each.status === 'claimed')
   if (claimed) world.askCarrier(claimed, 'well')
 }
 
 function ship(world: GoodsWorld, id = FIRST): void {
-  world.do((goods) => goods.wantToShip(id))
+  world.do((goods) => wantToShip(goods, id))
   world.advance()
   world.payAll()
   world.advance()
@@ -77,31 +93,31 @@ describe('each step, from each status', () => {
     { step: Step; from: Partial<Record<ShipmentStatus, StepOutcome>>; else: StepOutcome; to: ShipmentStatus }
   > = {
     pick: {
-      step: (goods) => goods.pick(FIRST, null).outcome,
+      step: (goods) => pick(goods, FIRST, null).outcome,
       from: { allocated: 'done', cancelled: INVALID },
       else: 'unchanged',
       to: 'picking',
     },
     pack: {
-      step: (goods) => goods.pack(FIRST, null),
+      step: (goods) => pack(goods, FIRST, null),
       from: { picking: 'done', allocated: INVALID, cancelled: INVALID },
       else: 'unchanged',
       to: 'packed',
     },
     label: {
-      step: (goods) => goods.claimLabel(FIRST, NOBODY_SAYS),
+      step: (goods) => claimLabel(goods, FIRST, NOBODY_SAYS),
       from: { packed: 'done', allocated: INVALID, picking: INVALID, cancelled: INVALID },
       else: 'unchanged',
       to: 'packed',
     },
     ship: {
-      step: (goods) => goods.wantToShip(FIRST),
+      step: (goods) => wantToShip(goods, FIRST),
       from: { labelled: 'done', allocated: INVALID, picking: INVALID, packed: INVALID, cancelled: INVALID },
       else: 'unchanged',
       to: 'labelled',
     },
     cancel: {
-      step: (goods, books) => goods.cancelShipment(FIRST, books),
+      step: (goods, books) => cancelShipment(goods, FIRST, books),
       from: { allocated: 'done', picking: 'done', packed: 'done', labelled: 'done', cancelled: 'unchanged' },
       else: LEFT,
       to: 'cancelled',
@@ -129,24 +145,24 @@ describe('each step, from each status', () => {
   ])('while the order is on hold, of one that is %s', (status, picked, labelled) => {
     const world = at(status)
     world.hold()
-    expect(world.do((goods) => goods.pick(FIRST, null).outcome)).toEqual(picked)
-    if (status !== 'allocated') expect(world.do((goods) => goods.claimLabel(FIRST, NOBODY_SAYS))).toEqual(labelled)
-    if (status === 'labelled') expect(world.do((goods) => goods.wantToShip(FIRST))).toEqual(HELD)
+    expect(world.do((goods) => pick(goods, FIRST, null).outcome)).toEqual(picked)
+    if (status !== 'allocated') expect(world.do((goods) => claimLabel(goods, FIRST, NOBODY_SAYS))).toEqual(labelled)
+    if (status === 'labelled') expect(world.do((goods) => wantToShip(goods, FIRST))).toEqual(HELD)
     world.advance()
     expect(amounts(world)).toEqual([])
   })
 
   it('nothing is picked, packed, labelled or sent for an order that is over', () => {
     const world = at('packed')
-    world.do((goods, books) => goods.cancelUnits(null, WHY, books))
+    world.do((goods, books) => cancelUnits(goods, null, WHY, books))
     for (const step of [
-      (goods: Goods) => goods.pick(FIRST, null).outcome,
-      (goods: Goods) => goods.pack(FIRST, null),
-      (goods: Goods) => goods.claimLabel(FIRST, NOBODY_SAYS),
-      (goods: Goods) => goods.wantToShip(FIRST),
+      (goods: Goods) => pick(goods, FIRST, null).outcome,
+      (goods: Goods) => pack(goods, FIRST, null),
+      (goods: Goods) => claimLabel(goods, FIRST, NOBODY_SAYS),
+      (goods: Goods) => wantToShip(goods, FIRST),
     ])
       expect(world.do(step)).toEqual(INVALID)
-    expect(world.do((goods, books) => goods.captureFor(FIRST, books))).toEqual(INVALID)
+    expect(world.do((goods, books) => captureFor(goods, FIRST, books))).toEqual(INVALID)
   })
 })
 
@@ -154,7 +170,7 @@ describe('a pick that is short', () => {
   it('leaves what is there in the shipment, and takes the rest out of the books of the warehouse', () => {
     const world = new GoodsWorld()
     const { short } = world.do((goods) => {
-      const done = goods.pick(FIRST, [cups(1), saucers(2)])
+      const done = pick(goods, FIRST, [cups(1), saucers(2)])
       goods.backOrder(done.short)
       return done
     })
@@ -166,7 +182,7 @@ describe('a pick that is short', () => {
 
   it('of nothing at all ends the shipment', () => {
     const world = new GoodsWorld(APART)
-    world.do((goods) => goods.backOrder(goods.pick(SECOND, []).short))
+    world.do((goods) => goods.backOrder(pick(goods, SECOND, []).short))
     expect([statusOf(world, SECOND), statusOf(world)]).toEqual(['cancelled', 'allocated'])
     expect(world.goods.backOrders).toEqual([saucers(2)])
   })
@@ -177,8 +193,8 @@ describe('a pick that is short', () => {
   ] as const)('where no warehouse has the rest: %s', (shortPick, waiting, cancelled, status) => {
     const world = new GoodsWorld({ shortPick })
     world.do((goods, books) => {
-      goods.backOrder(goods.pick(FIRST, [cups(1), saucers(2)]).short)
-      goods.settleShort(books)
+      goods.backOrder(pick(goods, FIRST, [cups(1), saucers(2)]).short)
+      settleShort(goods, books)
     })
     expect(world.goods.backOrders).toEqual(waiting)
     expect(world.goods.lines[0]?.cancelled).toBe(cancelled)
@@ -190,8 +206,8 @@ describe('a pick that is short', () => {
   it('of all there is ends an order that is not to wait, with the reason', () => {
     const world = new GoodsWorld({ shortPick: 'cancel' })
     world.do((goods, books) => {
-      goods.backOrder(goods.pick(FIRST, []).short)
-      goods.settleShort(books)
+      goods.backOrder(pick(goods, FIRST, []).short)
+      settleShort(goods, books)
     })
     expect(world.goods.order).toMatchObject({ status: 'cancelled', cancelReason: 'out_of_stock' })
   })
@@ -200,7 +216,7 @@ describe('a pick that is short', () => {
 describe('a label', () => {
   const claimed = (): GoodsWorld => {
     const world = at('packed')
-    world.do((goods) => goods.claimLabel(FIRST, NOBODY_SAYS))
+    world.do((goods) => claimLabel(goods, FIRST, NOBODY_SAYS))
     return world
   }
   const first = ({ goods }: GoodsWorld) => goods.label(LABEL)
@@ -216,7 +232,7 @@ describe('a label', () => {
 
   it('that is refused is asked about; who asked for it by a command hears it, and nobody else has to decide', () => {
     const [unasked, asked] = [claimed(), claimed()]
-    asked.do((goods) => void goods.command('label', FIRST, null, 'key_1'))
+    asked.do((goods) => void addCommand(goods, 'label', { shipmentId: FIRST, detail: null, actor: 'key_1' }))
     const command = asked.goods.commands[0]
     for (const world of [unasked, asked]) world.askCarrier(first(world), 'refuses')
     expect([first(unasked), first(asked)]).toMatchObject([
@@ -230,11 +246,11 @@ describe('a label', () => {
     const world = claimed()
     world.askCarrier(first(world), 'refuses')
     world.hold()
-    world.do((goods) => goods.decideLabel(LABEL, decision))
+    world.do((goods) => decideLabel(goods, LABEL, decision))
     // While the order is on hold nothing is labelled: who wants it tried again has to say so then.
     expect(first(world).atWork).toBe(decision === 'retry')
     world.resume()
-    world.do((goods) => goods.decideLabel(LABEL, decision))
+    world.do((goods) => decideLabel(goods, LABEL, decision))
     expect(world.goods.labels.map(({ key, status, atWork }) => [key, status, atWork])).toEqual([
       ['order_1/label/1', 'refused', false],
       ...(decision === 'retry' ? [['order_1/label/2', 'claimed', true]] : []),
@@ -244,7 +260,7 @@ describe('a label', () => {
   it('is not bought when the order is put on hold before its carrier was asked', () => {
     const world = claimed()
     world.hold()
-    world.do((goods) => goods.withdrawLabel(LABEL))
+    world.do((goods) => withdrawLabel(goods, LABEL))
     expect([first(world).status, first(world).atWork, statusOf(world)]).toEqual(['voided', false, 'packed'])
     world.resume()
     label(world)
@@ -254,7 +270,7 @@ describe('a label', () => {
   it('whose carrier was asked is not withdrawn', () => {
     const world = claimed()
     world.askCarrier(first(world), 'lost')
-    world.do((goods) => goods.withdrawLabel(LABEL))
+    world.do((goods) => withdrawLabel(goods, LABEL))
     expect(first(world).status).toBe('claimed')
   })
 
@@ -265,14 +281,14 @@ describe('a label', () => {
   ])('of a cancelled order that %s', (_what, become, status) => {
     const world = claimed()
     become(world)
-    world.do((goods, books) => goods.cancelUnits(null, WHY, books))
+    world.do((goods, books) => cancelUnits(goods, null, WHY, books))
     expect(first(world)).toMatchObject({ status, atWork: status === 'voiding' })
     if (status === 'voided') return
     // The carrier sells it, or refuses to take it back, once or twice; and takes it.
-    world.do((goods) => goods.takeLabel(LABEL, BOUGHT))
+    world.do((goods) => takeLabel(goods, LABEL, BOUGHT))
     expect(first(world)).toMatchObject({ status: 'voiding', atWork: true, reference: 'ref' })
     for (let times = 0; times < 2; times++) {
-      world.do((goods) => goods.answerVoid(LABEL, 'used'))
+      world.do((goods) => answerVoid(goods, LABEL, 'used'))
       expect(first(world)).toMatchObject({ failureCode: 'used', atWork: true })
       world.decideLabel(first(world), 'retry')
       expect(first(world)).toMatchObject({ failureCode: null, atWork: true })
@@ -285,15 +301,15 @@ describe('a label', () => {
     const world = claimed()
     world.askCarrier(first(world), 'lost')
     world.bought.clear()
-    world.do((goods, books) => goods.cancelUnits(null, WHY, books))
-    world.do((goods) => goods.refuseLabel(LABEL, 'no_service'))
+    world.do((goods, books) => cancelUnits(goods, null, WHY, books))
+    world.do((goods) => refuseLabel(goods, LABEL, 'no_service'))
     expect(first(world)).toMatchObject({ status: 'voided', atWork: false, failureCode: null })
   })
 
   it('that is kept by its carrier is over once a person has dealt with it', () => {
     const world = at('labelled')
-    world.do((goods, books) => goods.cancelUnits(null, WHY, books))
-    world.do((goods) => goods.answerVoid(LABEL, 'used'))
+    world.do((goods, books) => cancelUnits(goods, null, WHY, books))
+    world.do((goods) => answerVoid(goods, LABEL, 'used'))
     world.decideLabel(first(world), 'leave')
     expect(first(world)).toMatchObject({ status: 'voided', atWork: false })
   })
@@ -301,10 +317,10 @@ describe('a label', () => {
   it('stays live when an answer to it comes twice or late', () => {
     const world = at('shipped')
     const before = world.events.length
-    world.do((goods) => goods.takeLabel(LABEL, BOUGHT))
-    world.do((goods) => goods.refuseLabel(LABEL, 'late'))
-    world.do((goods) => goods.answerVoid(LABEL, null))
-    world.do((goods) => goods.decideLabel(LABEL, 'leave'))
+    world.do((goods) => takeLabel(goods, LABEL, BOUGHT))
+    world.do((goods) => refuseLabel(goods, LABEL, 'late'))
+    world.do((goods) => answerVoid(goods, LABEL, null))
+    world.do((goods) => decideLabel(goods, LABEL, 'leave'))
     expect([first(world).status, world.events.length]).toEqual(['live', before])
   })
 
@@ -334,10 +350,10 @@ describe('what a parcel captures', () => {
 
   it('of two that leave at once is claimed for both, each its own part', () => {
     const world = at('labelled', APART)
-    world.do((goods) => goods.pick(SECOND, null))
-    world.do((goods) => goods.pack(SECOND, null))
+    world.do((goods) => pick(goods, SECOND, null))
+    world.do((goods) => pack(goods, SECOND, null))
     label(world, SECOND)
-    world.do((goods) => [FIRST, SECOND].map((id) => goods.wantToShip(id)))
+    world.do((goods) => [FIRST, SECOND].map((id) => wantToShip(goods, id)))
     world.advance()
     expect(amounts(world)).toEqual([WORTH.cups + WORTH.fee, WORTH.saucers])
     // The second one is captured first, and does not wait for the other.
@@ -365,7 +381,7 @@ describe('what a parcel captures', () => {
   it('waits for a capture of staff that is on its way, and covers it', () => {
     const world = at('labelled')
     world.do((_, books) => books.claimCapture({ amount: TOTAL, actor: 'key_1' }))
-    world.do((goods) => goods.wantToShip(FIRST))
+    world.do((goods) => wantToShip(goods, FIRST))
     world.advance()
     expect([statusOf(world), amounts(world)]).toEqual(['labelled', [TOTAL]])
     world.payAll()
@@ -377,7 +393,7 @@ describe('what a parcel captures', () => {
     const world = new GoodsWorld({ ...APART, capturesInParts: false })
     world.send(FIRST)
     expect(amounts(world)).toEqual([TOTAL])
-    world.do((goods, books) => goods.cancelUnits([saucers(1)], WHY, books))
+    world.do((goods, books) => cancelUnits(goods, [saucers(1)], WHY, books))
     expect(world.books.refunds).toMatchObject([{ amount: 251, cause: 'cancel', returned: 0 }])
     world.payAll()
     world.send(SECOND)
@@ -395,7 +411,7 @@ describe('what a parcel captures', () => {
 
   it('is less what was cancelled before', () => {
     const world = new GoodsWorld(APART)
-    world.do((goods, books) => goods.cancelUnits([cups(2)], WHY, books))
+    world.do((goods, books) => cancelUnits(goods, [cups(2)], WHY, books))
     world.send(FIRST)
     expect(amounts(world)).toEqual([333 + WORTH.fee])
   })
@@ -403,8 +419,8 @@ describe('what a parcel captures', () => {
   it('that is refused keeps the parcel, until the money is there', () => {
     const world = at('labelled')
     world.do((goods) => {
-      goods.wantToShip(FIRST)
-      goods.command('ship', FIRST, null, 'key_1')
+      wantToShip(goods, FIRST)
+      addCommand(goods, 'ship', { shipmentId: FIRST, detail: null, actor: 'key_1' })
     })
     world.advance()
     world.askProvider(0, 'refuses')
@@ -433,7 +449,7 @@ describe('what a parcel captures', () => {
 
   it('that is refused keeps no parcel that other money covers', () => {
     const world = at('labelled')
-    world.do((goods) => goods.wantToShip(FIRST))
+    world.do((goods) => wantToShip(goods, FIRST))
     world.advance()
     world.askProvider(0, 'refuses')
     world.do((_, books) => books.claimCapture({ amount: TOTAL, actor: 'key_1' }))
@@ -445,34 +461,34 @@ describe('what a parcel captures', () => {
   it('cannot be taken without an authorization: the parcel stays', () => {
     const world = at('labelled')
     Object.assign(world.books.payments[0] as object, { status: 'voided', released: TOTAL })
-    world.do((goods) => goods.wantToShip(FIRST))
-    world.do((goods, books) => goods.advance(books))
+    world.do((goods) => wantToShip(goods, FIRST))
+    world.do((goods, books) => advance(goods, books))
     expect(world.goods.shipment(FIRST)).toMatchObject({ status: 'labelled', isLeaving: false, captureId: null })
   })
 
   it('is claimed by staff before, for the shipment that they name', () => {
     const world = at('packed', APART)
-    const claim = world.do((goods, books) => goods.captureFor(FIRST, books))
+    const claim = world.do((goods, books) => captureFor(goods, FIRST, books))
     expect(claim).toMatchObject({ amount: WORTH.cups + WORTH.fee, shipmentId: FIRST, paymentId: PAYMENT })
-    expect(world.do((goods, books) => goods.captureFor(FIRST, books))).toBe('nothing_due')
+    expect(world.do((goods, books) => captureFor(goods, FIRST, books))).toBe('nothing_due')
     // What was captured covers either of them, whichever leaves first.
-    expect(world.do((goods, books) => goods.captureFor(SECOND, books))).toBe('nothing_due')
+    expect(world.do((goods, books) => captureFor(goods, SECOND, books))).toBe('nothing_due')
     const held = at('packed')
     held.hold()
-    expect(held.do((goods, books) => goods.captureFor(FIRST, books))).toBe('held')
+    expect(held.do((goods, books) => captureFor(goods, FIRST, books))).toBe('held')
   })
 
   it('of one that is sent in the place of another is nothing', () => {
     const world = at('lost')
     world.replace(FIRST)
-    expect(world.do((goods, books) => goods.captureFor(SECOND, books))).toEqual(INVALID)
+    expect(world.do((goods, books) => captureFor(goods, SECOND, books))).toEqual(INVALID)
     world.send(SECOND)
     expect([statusOf(world, SECOND), amounts(world)]).toEqual(['shipped', [TOTAL]])
   })
 })
 
 describe('a cancellation', () => {
-  const cancelAll = (world: GoodsWorld) => world.do((goods, books) => goods.cancelUnits(null, WHY, books))
+  const cancelAll = (world: GoodsWorld) => world.do((goods, books) => cancelUnits(goods, null, WHY, books))
 
   it.each(['allocated', 'picking', 'packed', 'labelled'] as const)(
     'of all ends an order whose shipment is %s',
@@ -489,7 +505,7 @@ describe('a cancellation', () => {
 
   it('of a parcel whose capture was claimed waits, and goes through when the money is not to be had', () => {
     const world = at('labelled')
-    world.do((goods) => goods.wantToShip(FIRST))
+    world.do((goods) => wantToShip(goods, FIRST))
     world.advance()
     expect(cancelAll(world)).toEqual({ outcome: 'waiting' })
     world.advance()
@@ -505,13 +521,13 @@ describe('a cancellation', () => {
     ship(world)
     expect(cancelAll(world)).toMatchObject({ outcome: 'refused' })
     const late = at('labelled')
-    late.do((goods) => goods.wantToShip(FIRST))
+    late.do((goods) => wantToShip(goods, FIRST))
     late.advance()
     cancelAll(late)
     const [command] = late.goods.commands
     late.payAll()
     late.do((goods, books) => {
-      goods.advance(books)
+      advance(goods, books)
       expect(goods.commands.find(({ id }) => id === command?.id)).toMatchObject({
         state: 'refused',
         code: 'already_shipped',
@@ -522,7 +538,7 @@ describe('a cancellation', () => {
 
   it('before the capture is claimed stops a parcel that is to leave', () => {
     const world = at('labelled')
-    world.do((goods) => goods.wantToShip(FIRST))
+    world.do((goods) => wantToShip(goods, FIRST))
     expect(cancelAll(world)).toEqual({ outcome: 'cancelled' })
     world.advance()
     expect([statusOf(world), amounts(world)]).toEqual(['cancelled', []])
@@ -531,11 +547,11 @@ describe('a cancellation', () => {
   it('of some takes what waits for stock first, then what is least far; a packed parcel is packed anew', () => {
     const world = new GoodsWorld({ parcels: [[cups(1), saucers(2)], [cups(1)]] })
     for (const id of [FIRST]) {
-      world.do((goods) => goods.pick(id, null))
-      world.do((goods) => goods.pack(id, null))
+      world.do((goods) => pick(goods, id, null))
+      world.do((goods) => pack(goods, id, null))
       label(world, id)
     }
-    const cancelOne = () => world.do((goods, books) => goods.cancelUnits([cups(1)], WHY, books))
+    const cancelOne = () => world.do((goods, books) => cancelUnits(goods, [cups(1)], WHY, books))
     cancelOne()
     expect([world.goods.backOrders, statusOf(world, SECOND)]).toEqual([[], 'allocated'])
     cancelOne()
@@ -548,9 +564,9 @@ describe('a cancellation', () => {
 
   it('of a part of what is leaving takes what is free at once, and waits with the rest', () => {
     const world = at('labelled', APART)
-    world.do((goods) => goods.wantToShip(FIRST))
+    world.do((goods) => wantToShip(goods, FIRST))
     world.advance()
-    expect(world.do((goods, books) => goods.cancelUnits([cups(1), saucers(2)], WHY, books))).toEqual({
+    expect(world.do((goods, books) => cancelUnits(goods, [cups(1), saucers(2)], WHY, books))).toEqual({
       outcome: 'waiting',
     })
     expect(world.goods.lines.map(({ cancelled }) => cancelled)).toEqual([0, 2])
@@ -564,7 +580,7 @@ describe('a cancellation', () => {
     const world = at('shipped', APART)
     const told = world.events.length
     for (const wanted of [[cups(1)], [saucers(3)]])
-      expect(world.do((goods, books) => goods.cancelUnits(wanted, WHY, books))).toMatchObject({ outcome: 'refused' })
+      expect(world.do((goods, books) => cancelUnits(goods, wanted, WHY, books))).toMatchObject({ outcome: 'refused' })
     expect(world.events).toHaveLength(told)
   })
 
@@ -577,8 +593,8 @@ describe('a cancellation', () => {
 
   it('of a parcel cancels its units, one of a shipment lets them wait', () => {
     const [parcel, shipment] = [at('packed', APART), at('packed', APART)]
-    parcel.do((goods, books) => goods.cancelParcel(FIRST, books))
-    shipment.do((goods, books) => goods.cancelShipment(FIRST, books))
+    parcel.do((goods, books) => cancelParcel(goods, FIRST, books))
+    shipment.do((goods, books) => cancelShipment(goods, FIRST, books))
     expect([parcel, shipment].map(({ goods }) => [goods.lines[0]?.cancelled, goods.backOrders])).toEqual([
       [3, []],
       [0, [cups(3)]],
@@ -588,7 +604,7 @@ describe('a cancellation', () => {
   it('of a shipment that is sent in the place of another gives its stock back, and cancels nothing', () => {
     const world = at('lost')
     world.replace(FIRST)
-    world.do((goods, books) => goods.cancelParcel(SECOND, books))
+    world.do((goods, books) => cancelParcel(goods, SECOND, books))
     expect([statusOf(world, SECOND), world.goods.backOrders, world.goods.lines[0]?.cancelled]).toEqual([
       'cancelled',
       [],
@@ -626,7 +642,7 @@ describe('what a carrier tells', () => {
     const world = at('shipped')
     const [early, late] = ['2026-03-02T10:00:00.000Z', '2026-03-03T10:00:00.000Z']
     world.do((goods) =>
-      goods.observe(FIRST, [
+      observe(goods, FIRST, [
         { type: 'delivered', happenedAt: late, expectedAt: null },
         { type: 'lost', happenedAt: early, expectedAt: late },
       ]),
@@ -656,9 +672,9 @@ describe('what a carrier tells', () => {
 describe('a lost or returned parcel', () => {
   it.each(['lost', 'returned'] as const)('that is %s is sent once more, and counts once', (status) => {
     const world = at(status)
-    expect([world.goods.order.status, world.goods.mayReplace(FIRST)]).toEqual(['shipped', true])
+    expect([world.goods.order.status, mayReplace(world.goods, FIRST)]).toEqual(['shipped', true])
     world.replace(FIRST)
-    expect(world.goods.mayReplace(FIRST)).toBe(false)
+    expect(mayReplace(world.goods, FIRST)).toBe(false)
     expect(world.goods.shipment(SECOND)).toMatchObject({
       status: 'allocated',
       replaces: FIRST,
@@ -687,13 +703,13 @@ describe('a lost or returned parcel', () => {
 
   it('is settled by a person: the order goes on', () => {
     const world = at('lost')
-    world.do((goods) => goods.decideShipment(FIRST))
-    expect([world.goods.order.status, world.goods.mayReplace(FIRST)]).toEqual(['delivered', false])
+    world.do((goods) => decideShipment(goods, FIRST))
+    expect([world.goods.order.status, mayReplace(world.goods, FIRST)]).toEqual(['delivered', false])
   })
 
   it('that comes back after it was settled, and is sent once more, keeps the order from being complete', () => {
     const world = at('lost')
-    world.do((goods) => goods.decideShipment(FIRST))
+    world.do((goods) => decideShipment(goods, FIRST))
     world.track(FIRST, 'returned')
     world.replace(FIRST)
     world.pass(RETURN_WINDOW_DAYS * 24)
@@ -745,7 +761,7 @@ describe('the order', () => {
 
   it('on hold whose last parcel leaves, because its money was claimed before, goes on', () => {
     const world = at('labelled')
-    world.do((goods) => goods.wantToShip(FIRST))
+    world.do((goods) => wantToShip(goods, FIRST))
     world.advance()
     world.hold()
     world.payAll()
@@ -756,7 +772,7 @@ describe('the order', () => {
 
   it('on hold is not captured for: the parcel leaves once it goes on', () => {
     const world = at('labelled')
-    world.do((goods) => goods.wantToShip(FIRST))
+    world.do((goods) => wantToShip(goods, FIRST))
     world.hold()
     world.advance()
     expect(amounts(world)).toEqual([])
@@ -793,7 +809,7 @@ describe('a warehouse', () => {
     world.askCarrier(world.goods.label(LABEL), 'refuses')
     world.advance()
     expect(world.goods.labels).toHaveLength(1)
-    world.do((goods) => goods.decideLabel(LABEL, 'retry'))
+    world.do((goods) => decideLabel(goods, LABEL, 'retry'))
     world.advance()
     expect(world.goods.labels).toHaveLength(2)
   })
@@ -809,12 +825,12 @@ describe('a warehouse', () => {
       world.pass(1)
       world.advance()
       expect([world.goods.shipment(FIRST).needsDecision, world.goods.order.lookAt]).toEqual([true, null])
-      world.do((goods) => goods.decideShipment(FIRST))
+      world.do((goods) => decideShipment(goods, FIRST))
       expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
       expect(world.goods.order.lookAt).not.toBeNull()
       world.pass(72)
       world.advance()
-      world.do((goods) => goods.pick(FIRST, null))
+      world.do((goods) => pick(goods, FIRST, null))
       expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
     },
   )
@@ -843,20 +859,20 @@ it('a carrier that says nothing of a parcel becomes a case, until it says someth
 it('commands about a shipment are answered when it is changed or cancelled', () => {
   const world = at('labelled')
   world.do((goods) => {
-    goods.wantToShip(FIRST)
-    goods.command('ship', FIRST, null, null)
+    wantToShip(goods, FIRST)
+    addCommand(goods, 'ship', { shipmentId: FIRST, detail: null, actor: null })
   })
   world.do((goods, books) => {
-    goods.cancelUnits([cups(1)], WHY, books)
+    cancelUnits(goods, [cups(1)], WHY, books)
     expect(goods.commands).toMatchObject([{ kind: 'ship', state: 'refused', code: 'shipment_changed' }])
   })
   const other = at('labelled')
   other.do((goods) => {
-    goods.wantToShip(FIRST)
-    goods.command('ship', FIRST, null, null)
+    wantToShip(goods, FIRST)
+    addCommand(goods, 'ship', { shipmentId: FIRST, detail: null, actor: null })
   })
   other.do((goods, books) => {
-    goods.cancelShipment(FIRST, books)
+    cancelShipment(goods, FIRST, books)
     expect(goods.commands).toMatchObject([{ kind: 'ship', state: 'refused', code: 'shipment_cancelled' }])
   })
 })

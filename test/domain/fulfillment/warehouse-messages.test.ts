@@ -1,5 +1,9 @@
 import fc from 'fast-check'
-import type { WarehouseNews } from '../../../domain/fulfillment/goods'
+import { advance } from '../../../domain/fulfillment/advance'
+import { cancelShipment, cancelUnits } from '../../../domain/fulfillment/cancelling'
+import { decideShipment } from '../../../domain/fulfillment/parcel-decisions'
+import { noticeLeft } from '../../../domain/fulfillment/tracking'
+import { endMessage, hear, refuseMessage, type WarehouseNews } from '../../../domain/fulfillment/warehouse-news'
 import type { WarehouseEventType, WarehouseMessageKind } from '../../../domain/fulfillment/shipment'
 import type { MessageBook } from '../../../domain/fulfillment/warehouse-messages'
 import { workOf } from '../../../domain/fulfillment/work'
@@ -29,15 +33,15 @@ function begun(setup: WorldSetup = {}): GoodsWorld {
 function hearAll(world: GoodsWorld, answer: 'told' | 'lost' | 'refused' = 'told'): void {
   for (const { id } of world.goods.messages.due) {
     Object.assign(world.goods.message(id), { wasSent: true })
-    if (answer === 'told') world.do((goods) => goods.endMessage(id, 'told'))
-    if (answer === 'refused') world.do((goods) => goods.refuseMessage(id, 'no_such_goods'))
+    if (answer === 'told') world.do((goods) => endMessage(goods, id, 'told'))
+    if (answer === 'refused') world.do((goods) => refuseMessage(goods, id, 'no_such_goods'))
   }
 }
 
 function tell(world: GoodsWorld, type: WarehouseEventType, more: Partial<WarehouseNews> = {}, id = FIRST): void {
   world.do((goods, books) => {
-    goods.backOrder(goods.hear(id, { ...NOTHING_SAID, type, ...more }, books))
-    goods.advance(books)
+    goods.backOrder(hear(goods, id, { ...NOTHING_SAID, type, ...more }, books))
+    advance(goods, books)
   })
 }
 
@@ -135,7 +139,7 @@ describe('what a warehouse with a system of its own is told', () => {
     ],
   ])('when the order is cancelled, of one %s', (_, make, expected) => {
     const world = make()
-    world.do((goods, books) => goods.cancelUnits(null, WHY, books))
+    world.do((goods, books) => cancelUnits(goods, null, WHY, books))
     expect(told(world)).toEqual(expected)
     expect(world.goods.order.status).toBe('cancelled')
   })
@@ -143,7 +147,7 @@ describe('what a warehouse with a system of its own is told', () => {
   it('what is left of it, when units are cancelled; what it packed before counts no more', () => {
     const world = begun()
     hearAll(world)
-    world.do((goods, books) => goods.cancelUnits([cups(1)], WHY, books))
+    world.do((goods, books) => cancelUnits(goods, [cups(1)], WHY, books))
     expect(world.goods.messages.due[0]).toMatchObject({ revision: 2, lines: [cups(2), saucers(2)] })
     tell(world, 'shipment.packed', { revision: 1 })
     expect(statusOf(world)).toBe('allocated')
@@ -153,7 +157,7 @@ describe('what a warehouse with a system of its own is told', () => {
 
   it('nothing of a cancellation once it was released: that waits for the parcel', () => {
     const world = released()
-    expect(world.do((goods, books) => goods.cancelUnits(null, WHY, books))).toEqual({ outcome: 'waiting' })
+    expect(world.do((goods, books) => cancelUnits(goods, null, WHY, books))).toEqual({ outcome: 'waiting' })
     hearAll(world)
     tell(world, 'shipment.shipped')
     expect([statusOf(world), told(world)]).toEqual(['shipped', ['pack', 'release']])
@@ -205,14 +209,14 @@ describe('what it tells', () => {
     const world = make()
     tell(world, 'shipment.shipped', { carrier: 'courier', trackingNumber: 'T1' })
     expect([statusOf(world), captured(world)]).toEqual(['labelled', 0])
-    expect(world.do((goods, books) => goods.cancelUnits(null, WHY, books))).toEqual({ outcome: 'waiting' })
+    expect(world.do((goods, books) => cancelUnits(goods, null, WHY, books))).toEqual({ outcome: 'waiting' })
     serve(world)
     expect([statusOf(world), captured(world)]).toEqual(['shipped', TOTAL])
     expect(workOf(world.goods).items).toEqual([{ kind: 'parcel', object: FIRST, status: 'shipped', trouble: 'left' }])
     expect(world.goods.labels.filter(({ status }) => status === 'live')).toMatchObject([{ trackingNumber: 'T1' }])
     world.track(FIRST, 'delivered')
     expect(workOf(world.goods).items).toMatchObject([{ kind: 'parcel', trouble: 'left' }])
-    world.do((goods) => goods.decideShipment(FIRST))
+    world.do((goods) => decideShipment(goods, FIRST))
     expect(workOf(world.goods).items).toEqual([])
   })
 
@@ -223,7 +227,7 @@ describe('what it tells', () => {
     world.advance()
     expect(world.goods.shipment(FIRST)).toMatchObject({ status: 'labelled', needsDecision: true, isLeaving: false })
     for (const { id } of world.books.captures) world.do((_, books) => void books.decideCapture(id, 'retry'))
-    world.do((goods) => goods.decideShipment(FIRST))
+    world.do((goods) => decideShipment(goods, FIRST))
     serve(world)
     expect([statusOf(world), captured(world)]).toEqual(['shipped', TOTAL])
   })
@@ -231,7 +235,7 @@ describe('what it tells', () => {
   it('that what was cancelled has left: a case', () => {
     const world = begun()
     hearAll(world)
-    world.do((goods, books) => goods.cancelUnits(null, WHY, books))
+    world.do((goods, books) => cancelUnits(goods, null, WHY, books))
     tell(world, 'shipment.shipped')
     expect(workOf(world.goods).items).toMatchObject([{ kind: 'parcel', status: 'cancelled', trouble: 'left' }])
   })
@@ -241,7 +245,7 @@ describe('what it tells', () => {
     hearAll(world)
     tell(world, 'shipment.refused', { code: 'damaged' })
     expect(workOf(world.goods).items).toMatchObject([{ kind: 'parcel', trouble: 'refused' }])
-    world.do((goods) => goods.decideShipment(FIRST))
+    world.do((goods) => decideShipment(goods, FIRST))
     world.advance()
     expect(due(world)).toEqual(['pack'])
   })
@@ -250,7 +254,7 @@ describe('what it tells', () => {
     const world = released()
     hearAll(world)
     tell(world, 'shipment.refused')
-    expect(world.do((goods, books) => goods.cancelShipment(FIRST, books))).toBe('done')
+    expect(world.do((goods, books) => cancelShipment(goods, FIRST, books))).toBe('done')
     expect(told(world)).toEqual(['pack', 'release', 'cancel'])
   })
 
@@ -258,14 +262,14 @@ describe('what it tells', () => {
     const world = begun()
     hearAll(world, 'refused')
     expect(workOf(world.goods).items).toMatchObject([{ kind: 'parcel', status: 'allocated', trouble: 'refused' }])
-    world.do((goods, books) => goods.cancelUnits(null, WHY, books))
+    world.do((goods, books) => cancelUnits(goods, null, WHY, books))
     hearAll(world, 'refused')
     expect(workOf(world.goods).items).toMatchObject([{ kind: 'parcel', status: 'cancelled', trouble: 'refused' }])
   })
 
   it('by its carrier alone: what was released has left', () => {
     const world = released()
-    world.do((goods, books) => goods.noticeLeft(FIRST, books))
+    world.do((goods, books) => noticeLeft(goods, FIRST, books))
     expect(statusOf(world)).toBe('shipped')
   })
 })
@@ -281,7 +285,7 @@ it('is silent: a case, and who waits on tells it again what it waits for', () =>
     world.pass(73)
     world.advance()
     expect(workOf(world.goods).items).toMatchObject([{ kind: 'parcel', trouble: null }])
-    world.do((goods) => goods.decideShipment(FIRST))
+    world.do((goods) => decideShipment(goods, FIRST))
     world.advance()
     expect(due(world)).toEqual([message])
   }
@@ -339,11 +343,11 @@ it('keeps the goods and the money sound, whatever it tells and whoever does what
           for (const label of goods.labels.filter(({ atWork }) => atWork)) world.askCarrier(label, answer)
         else if (what === 'provider') world.askProvider(count, answer)
         else if (what === 'cancel')
-          world.do((each, books) => each.cancelUnits(count === 0 ? null : [cups(1)], WHY, books))
+          world.do((each, books) => cancelUnits(each, count === 0 ? null : [cups(1)], WHY, books))
         else if (what === 'hold') world.hold()
         else if (what === 'resume') world.resume()
-        else if (what === 'decide') world.do((each) => each.decideShipment(id))
-        else if (what === 'reroute') world.do((each, books) => each.cancelShipment(id, books))
+        else if (what === 'decide') world.do((each) => decideShipment(each, id))
+        else if (what === 'reroute') world.do((each, books) => cancelShipment(each, id, books))
         else world.pass(40)
         world.advance()
         for (const { id: one, status, releasedAt } of world.goods.shipments)

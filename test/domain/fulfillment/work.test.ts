@@ -1,3 +1,7 @@
+import { cancelUnits } from '../../../domain/fulfillment/cancelling'
+import { claimLabel } from '../../../domain/fulfillment/labels'
+import { wantToShip } from '../../../domain/fulfillment/leaving'
+import { pack, pick } from '../../../domain/fulfillment/picking'
 import { workOf } from '../../../domain/fulfillment/work'
 import type { ShipmentId } from '../../../domain/ids'
 import { cups, GoodsWorld, MAIN, RETURN_WINDOW_DAYS, saucers } from '../../support/goods-world'
@@ -19,14 +23,14 @@ const STEPS: readonly (readonly [
   ['is allocated', () => {}, [], `warehouse \`${MAIN}\` to pick ${PARCEL}.`],
   [
     'is picked',
-    (world) => world.do((goods) => goods.pick(SHIPMENT, null)),
+    (world) => world.do((goods) => pick(goods, SHIPMENT, null)),
     [],
     `warehouse \`${MAIN}\` to pack ${PARCEL}.`,
   ],
-  ['is packed', (world) => world.do((goods) => goods.pack(SHIPMENT, null)), [], `a label for ${PARCEL}.`],
+  ['is packed', (world) => world.do((goods) => pack(goods, SHIPMENT, null)), [], `a label for ${PARCEL}.`],
   [
     'has a label to come',
-    (world) => world.do((goods) => goods.claimLabel(SHIPMENT, NOBODY_SAYS)),
+    (world) => world.do((goods) => claimLabel(goods, SHIPMENT, NOBODY_SAYS)),
     [{ kind: 'buy', object: 'lbl_1', shipmentId: SHIPMENT }],
     `a label for ${PARCEL}.`,
   ],
@@ -50,7 +54,7 @@ const STEPS: readonly (readonly [
   ],
   [
     'is to leave',
-    (world) => world.do((goods) => goods.wantToShip(SHIPMENT)),
+    (world) => world.do((goods) => wantToShip(goods, SHIPMENT)),
     [],
     `the money of ${PARCEL}, which then leaves.`,
   ],
@@ -99,11 +103,11 @@ it('looks again when the next thing is due, and ends with the order', () => {
 
 it('has a label of a cancelled order taken back, and asks a person when its carrier keeps it', () => {
   const world = new GoodsWorld()
-  world.do((goods) => goods.pick(SHIPMENT, null))
-  world.do((goods) => goods.pack(SHIPMENT, null))
-  world.do((goods) => goods.claimLabel(SHIPMENT, NOBODY_SAYS))
+  world.do((goods) => pick(goods, SHIPMENT, null))
+  world.do((goods) => pack(goods, SHIPMENT, null))
+  world.do((goods) => claimLabel(goods, SHIPMENT, NOBODY_SAYS))
   world.askCarrier(first(world), 'well')
-  world.do((goods, books) => goods.cancelUnits(null, CANCELLED, books))
+  world.do((goods, books) => cancelUnits(goods, null, CANCELLED, books))
   expect(workOf(world.goods)).toMatchObject({ isOver: true, items: [{ kind: 'void', object: 'lbl_1' }] })
   world.askCarrier(first(world), 'refuses')
   expect(workOf(world.goods)).toMatchObject({ items: [{ kind: 'label', status: 'voiding', code: 'used' }] })

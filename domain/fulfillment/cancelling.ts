@@ -1,0 +1,158 @@
+import type { ShipmentId } from '../ids'
+import { sum } from '../money'
+import { decideUnits, type UnitsDecision, type WantedUnits } from '../order'
+import type { Books } from '../payment/books'
+import { addCommand, answer, settle } from './commands'
+import type { Goods, StepOutcome } from './goods'
+import { voidLabels } from './labels'
+import { moveOn } from './order-progress'
+import { isLocked } from './parcel-money'
+import type { CancelDetail, CommandBook, GoodsLine, ShipmentBook } from './rows'
+import { isInside, type ShipmentStatus, type Units } from './shipment'
+import { countOf, without } from './units'
+
+/** Units, or whole parcels, that are not sent: their stock is given back, and what they cost is not owed any more. */
+
+/** `waiting`: some of them are in a parcel that may be leaving. `nothing_left`: all was cancelled before, or it is over. */
+export type CancelledUnits =
+  | { readonly outcome: 'cancelled' | 'waiting' | 'nothing_left' }
+  | Extract<UnitsDecision, { outcome: 'refused' }>
+
+type Why = Omit<CancelDetail, 'units'>
+
+/**
+ * Cancels units of a confirmed order; null: all that have not left. Units of a parcel whose capture was claimed wait for what
+ * becomes of it: then that is a command, which ends by itself. The last unit ends the order, unless something has left.
+ */
+export function cancelUnits(
+  goods: Goods,
+  wanted: WantedUnits,
+  { actor, ...why }: Why & { actor: string | null },
+  books: Books,
+): CancelledUnits {
+  const decision = decideUnits(goods.lines, wanted)
+  if (decision.outcome === 'refused') return decision
+  if (!goods.isAlive || decision.units.length === 0) return { outcome: 'nothing_left' }
+  const waiting = without(decision.units, cancelFree(goods, decision.units, why, books))
+  if (waiting.length === 0) return { outcome: 'cancelled' }
+  addCommand(goods, 'cancel', { shipmentId: null, detail: { units: waiting, ...why }, actor })
+  return { outcome: 'waiting' }
+}
+
+/** A cancellation that met a parcel on its way out goes through once that stays. */
+export function cancelLater(goods: Goods, command: CommandBook, { units, ...why }: CancelDetail, books: Books): void {
+  const isKept = goods.isAlive && goods.originals.some((shipment) => isLocked(shipment, books))
+  if (isKept) return
+  const left = goods.lines.map(({ sku, quantity, cancelled, shipped }) => ({
+    sku,
+    quantity: Math.min(countOf(units, sku), quantity - cancelled - shipped),
+  }))
+  const wanted = left.filter(({ quantity }) => quantity > 0)
+  const done = goods.isAlive ? cancelFree(goods, wanted, why, books) : []
+  settle(command, goods.order.status === 'cancelled' || done.length > 0 ? null : 'already_shipped')
+}
+
+/** Undoes a shipment that has not left: its units give their stock back, and wait for another one. */
+export function cancelShipment(goods: Goods, id: ShipmentId, books: Books): StepOutcome {
+  const shipment = goods.shipment(id)
+  if (shipment.status === 'cancelled') return 'unchanged'
+  if (!isInside(shipment.status) || isLocked(shipment, books)) return { refused: 'already_shipped' }
+  goods.moveStock('give', shipment, shipment.lines)
+  if (shipment.replaces === null) goods.backOrder(shipment.lines)
+  endShipment(goods, shipment, 'cancelled')
+  return 'done'
+}
+
+/** Undoes a shipment, and cancels its units. */
+export function cancelParcel(goods: Goods, id: ShipmentId, books: Books): void {
+  const { lines, replaces } = goods.shipment(id)
+  if (cancelShipment(goods, id, books) !== 'done' || replaces !== null) return
+  const why = { reason: 'merchant', reason_code: 'parcel_cancelled', step: goods.context.step } as const
+  cancelFree(goods, lines, why, books)
+}
+
+/** Cancels those that nothing keeps, and answers them. */
+export function cancelFree(
+  goods: Goods,
+  wanted: readonly Units[],
+  { reason, reason_code, step }: Why,
+  books: Books,
+): readonly Units[] {
+  const { order, lines } = goods
+  const free = lines
+    .map((line) => ({ sku: line.sku, quantity: Math.min(countOf(wanted, line.sku), cancellable(goods, line, books)) }))
+    .filter(({ quantity }) => quantity > 0)
+  const decision = decideUnits(lines, free)
+  if (decision.outcome === 'refused' || free.length === 0) return []
+  const { amount, isAll, units } = decision
+  for (const each of free) takeOut(goods, each, books)
+  if (isAll) {
+    order.cancelReason = reason
+    order.heldFor = []
+    order.heldFrom = null
+    goods.become('cancelled', 'order.cancelled', { reason, reason_code })
+  } else goods.tell('order.units_cancelled', { units, amount, reason_code })
+  books.cancel({ amount, isAll, step })
+  moveOn(goods)
+  return free
+}
+
+/** How many units of a line can be cancelled now: they have not left, and no capture was claimed so that they may. */
+function cancellable({ originals }: Goods, line: GoodsLine, books: Books): number {
+  const locked = originals.filter((shipment) => isLocked(shipment, books))
+  return (
+    line.quantity - line.cancelled - line.shipped - sum(locked.map((shipment) => countOf(shipment.lines, line.sku)))
+  )
+}
+
+/**
+ * Takes units that will not be sent out of what waits for stock and out of shipments, those first that are least far. No
+ * more than {@link cancellable} of each. A parcel that loses units is packed, and labelled, anew.
+ */
+function takeOut(goods: Goods, { sku, quantity }: Units, books: Books): void {
+  goods.line(sku).cancelled += quantity
+  let left = quantity - goods.takeFromBackOrder(sku, quantity)
+  const open = goods.originals
+    .filter((shipment) => isInside(shipment.status) && !isLocked(shipment, books))
+    .sort((a, b) => progressOf(a) - progressOf(b) || b.number - a.number)
+  for (const shipment of open) {
+    const taken = Math.min(left, countOf(shipment.lines, sku))
+    if (taken === 0) continue
+    left -= taken
+    const units = [{ sku, quantity: taken }]
+    goods.moveStock('give', shipment, units)
+    shipment.lines = without(shipment.lines, units)
+    if (shipment.lines.length === 0) endShipment(goods, shipment, 'cancelled')
+    else {
+      if (shipment.status === 'packed' || shipment.status === 'labelled') openAgain(goods, shipment)
+      if (goods.messages.revisionOf(shipment.id) > 0) goods.messages.pack(shipment)
+    }
+  }
+}
+
+const PROGRESS: readonly ShipmentStatus[] = ['allocated', 'picking', 'packed', 'labelled']
+
+function progressOf({ status }: ShipmentBook): number {
+  return PROGRESS.indexOf(status)
+}
+
+/** What was in it has changed. */
+function openAgain(goods: Goods, shipment: ShipmentBook): void {
+  shipment.isLeaving = false
+  shipment.boxes = null
+  voidLabels(goods, shipment)
+  goods.move(shipment, 'picking', 'shipment.reopened')
+  for (const kind of ['label', 'ship'] as const) answer(goods, kind, shipment.id, 'shipment_changed')
+}
+
+/** Nothing of it is sent. */
+export function endShipment(goods: Goods, shipment: ShipmentBook, why: 'cancelled' | 'short'): void {
+  shipment.isLeaving = false
+  shipment.dueAt = null
+  shipment.needsDecision = false
+  shipment.trouble = null
+  goods.messages.cancel(shipment)
+  voidLabels(goods, shipment)
+  goods.move(shipment, 'cancelled', 'shipment.cancelled', { reason: why })
+  for (const kind of ['label', 'ship'] as const) answer(goods, kind, shipment.id, 'shipment_cancelled')
+}
