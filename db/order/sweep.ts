@@ -66,9 +66,10 @@ const WORK = {
     where m.at_work`,
 } as const
 /** Work on an order's goods, likewise: all of it is its fulfillment's. */
-const WORK_ON_GOODS = `
+export const WORK_ON_GOODS = `
   -- \`orders_unplanned\`
-  select 'fulfillment', o.id, null, null, true, o.updated_at, o.updated_at
+  select 'fulfillment' as owner, o.id as order_id, null::text as object, null::text as about, true as to_do,
+         o.updated_at as moved_at, o.updated_at as due_at
   from orders o
   where o.status in ('confirmed', 'processing') and o.planned_at is null
   union

@@ -11,8 +11,8 @@ import {
   type Repair,
   REPAIR_UPDATES,
   type RepairAction,
-  SEARCH_ATTRIBUTES,
 } from '../../workflows/contract'
+import { isFoundBy } from '../support/attention'
 import { MoneyStubs } from '../support/money-stubs'
 import { type StubWorker, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
@@ -63,12 +63,6 @@ const isIdle = (money: MoneyStubs): Promise<unknown> => until('nothing is left',
 
 const repair = ({ handle }: Started, action: RepairAction, more: object = {}) =>
   handle.executeUpdate(REPAIR_UPDATES[action], { args: [{ reason_code: 'checked', by: BY, ...more } as Repair] })
-
-async function attributesOf({ handle }: Started): Promise<unknown[]> {
-  const { typedSearchAttributes } = await handle.describe()
-  const { needsAttention, attentionReason } = SEARCH_ATTRIBUTES
-  return [typedSearchAttributes.get(needsAttention), typedSearchAttributes.get(attentionReason)]
-}
 
 const eventsOf = async (handle: WorkflowHandle): Promise<string[]> =>
   ((await handle.fetchHistory()).events ?? []).map(
@@ -173,14 +167,14 @@ describe('a capture that is refused', () => {
         detail: 'The provider says `no`.',
       }),
     ])
-    expect(await attributesOf(begun)).toEqual([true, 'capture_refused'])
+    await isFoundBy(begun.handle, 'capture_refused')
     const { currentDetails } = await begun.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')
     expect(currentDetails).toContain(`refuses to take GBP 5.00 of payment \`${begun.paymentId}\``)
     expect(currentDetails).toContain('Nothing is tried meanwhile.')
     expect(currentDetails).not.toContain('goes on being tried')
     await repair(begun, 'resolveStep', { outcome: 'not_done' })
     await end(begun)
-    expect(await attributesOf(begun)).toEqual([false, undefined])
+    await isFoundBy(begun.handle)
   })
 
   it.each([
@@ -502,7 +496,7 @@ describe('several cases at once', () => {
     await waitForCalls('closeCase', 1)
     expect(called('closeCase')).toEqual([expect.objectContaining({ step: 'refundPayment', object: 'ref_2' })])
     await until('it is given back', () => begun.money.items.length === 2)
-    expect(await attributesOf(begun)).toEqual([true, expect.stringMatching(/capture_refused|dispute/)])
+    await isFoundBy(begun.handle, 'capture_refused', 'dispute')
     await repair(begun, 'resolveStep', { object: 'dp_3', outcome: 'done' })
     await repair(begun, 'resolveStep', { outcome: 'not_done' })
     await isIdle(begun.money)
@@ -523,11 +517,7 @@ describe('a provider that is away', () => {
     }, 500)
     await waitForCalls('openCase', 1)
     expect(called('openCase')).toEqual([expect.objectContaining({ code })])
-    await until(
-      'staff find it',
-      () => attributesOf(begun),
-      ([isFound]) => isFound === true,
-    )
+    await isFoundBy(begun.handle, code)
     begun.money.away.clear()
     await waitForCalls('closeCase', 1)
     await isIdle(begun.money)

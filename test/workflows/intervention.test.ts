@@ -5,10 +5,10 @@ import {
   type Repair,
   type RepairAction,
   REPAIR_UPDATES,
-  SEARCH_ATTRIBUTES,
   settlementStart,
   WORKFLOWS,
 } from '../../workflows/contract'
+import { isFoundBy } from '../support/attention'
 import { MoneyStubs } from '../support/money-stubs'
 import { type StubWorker, type Stubs, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
@@ -51,12 +51,6 @@ async function withCase(stubs?: Stubs): Promise<WorkflowHandle> {
 const repair = (handle: WorkflowHandle, action: RepairAction, more: object = {}) =>
   handle.executeUpdate(REPAIR_UPDATES[action], { args: [{ reason_code: 'checked', by: BY, ...more } as Repair] })
 
-async function attributesOf(handle: WorkflowHandle): Promise<unknown[]> {
-  const { typedSearchAttributes } = await handle.describe()
-  const { needsAttention, attentionReason } = SEARCH_ATTRIBUTES
-  return [typedSearchAttributes.get(needsAttention), typedSearchAttributes.get(attentionReason)]
-}
-
 it('opens no case for a step that succeeds within its patience', async () => {
   providerIsAway = false
   await (await begin()).result()
@@ -68,18 +62,14 @@ it('opens one case for a step that keeps failing, goes on trying, and closes it 
   expect(worker.inputs('openCase')).toEqual([
     expect.objectContaining({ code: 'provider_unreachable', step: 'resolveCharge', workflowId: handle.workflowId }),
   ])
-  await until(
-    'staff find it',
-    () => attributesOf(handle),
-    ([isFound, reason]) => isFound === true && reason === 'provider_unreachable',
-  )
+  await isFoundBy(handle, 'provider_unreachable')
   providerIsAway = false
   await handle.result()
   expect(worker.calls().filter((name) => name === 'openCase' || name === 'closeCase')).toEqual([
     'openCase',
     'closeCase',
   ])
-  expect(await attributesOf(handle)).toEqual([false, undefined])
+  await isFoundBy(handle)
 })
 
 it('takes a decision of a person for the answer of the provider', async () => {

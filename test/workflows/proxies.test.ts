@@ -53,3 +53,12 @@ it('lets no two local activities of a workflow run at a time', () => {
   for (const [, text] of made)
     expect(text.match(/\bproxyLocalActivities</g)).toEqual(text.match(/(?<=\binTurn\()proxyLocalActivities</g))
 })
+
+/** A checkout's strands wait for one another, never for a local activity of another strand. */
+it('lets what goes on beside a local activity wait by `untilSo` alone', () => {
+  const folder = join(ROOT, 'workflows')
+  const waiting = readdirSync(folder).filter((file) =>
+    /\bcondition\((?!allHandlersFinished\))/.test(readFileSync(join(folder, file), 'utf8')),
+  )
+  expect(waiting).toEqual(['checkout-state.ts', 'proxies.ts'])
+})

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { WorkflowHandle } from '@temporalio/client'
 import { newId } from '../../db/id'
 import type { PaymentId } from '../../domain/ids'
-import { ORDER_ACTIVITIES, REPAIR_UPDATES, type Repair, SEARCH_ATTRIBUTES } from '../../workflows/contract'
+import { ORDER_ACTIVITIES, REPAIR_UPDATES, type Repair } from '../../workflows/contract'
+import { isFoundBy } from '../support/attention'
 import { type StubWorker, startStubWorker } from '../support/stub-worker'
 import { until } from '../support/wait'
 import type { again, several } from './several-cases/several'
@@ -51,12 +52,6 @@ const repair = (handle: WorkflowHandle, more: object) =>
 const detailsOf = async (handle: WorkflowHandle): Promise<string> =>
   (await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails
 
-async function attributesOf(handle: WorkflowHandle): Promise<unknown[]> {
-  const { typedSearchAttributes } = await handle.describe()
-  const { needsAttention, attentionReason } = SEARCH_ATTRIBUTES
-  return [typedSearchAttributes.get(needsAttention), typedSearchAttributes.get(attentionReason)]
-}
-
 it('has a case for each object, closes each alone, and needs attention until the last is closed', async () => {
   const { handle, payments } = await withCases(2)
   const [first, second] = payments
@@ -71,11 +66,11 @@ it('has a case for each object, closes each alone, and needs attention until the
   away.delete(first)
   await until('one is closed', () => worker.calls().includes('closeCase'), undefined, 20_000)
   expect(worker.inputs('closeCase')).toEqual([{ workflowId, step: 'resolveCharge', object: first }])
-  expect(await attributesOf(handle)).toEqual([true, 'late_money'])
+  await isFoundBy(handle, 'late_money')
   away.delete(second)
   await handle.result()
   expect(worker.inputs('closeCase')).toHaveLength(2)
-  expect(await attributesOf(handle)).toEqual([false, undefined])
+  await isFoundBy(handle)
 })
 
 it('shows all cases, with the JSON that tells one from the other, and what it waits for besides', async () => {

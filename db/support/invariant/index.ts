@@ -1,3 +1,4 @@
+import { WORK_ON_GOODS } from '../../order/sweep'
 import type { Pool, Tx } from '../../pool'
 import { OPEN, UNRESOLVED } from '../../sql'
 import { CATALOG_INVARIANTS } from './catalog'
@@ -26,7 +27,7 @@ export const INVARIANTS = [
 
 export interface DatabaseAudit {
   readonly checks: readonly Check[]
-  /** What is still on its way: open orders, attempts, money, events. What waits for a person is not, nor a provider's own time. */
+  /** What is still on its way: open orders, attempts, money, goods that nobody holds, events. What waits for a person is not, nor a provider's own time. */
   readonly inFlight: number
 }
 
@@ -54,6 +55,8 @@ export async function countInFlight(tx: Tx): Promise<number> {
       select order_id
       from (${MONEY_WORK}) as w
       where stands = 'to_do' or stands = 'to_decide' and moved_at > now() - interval '${ASKED_WITHIN_SECONDS} seconds'
+      union
+      select order_id from (${WORK_ON_GOODS}) as goods where to_do
     )
     select (select count(*) from open where id not in (select order_id from with_case))
          + (select count(*) from outbox where published_at is null)

@@ -836,6 +836,21 @@ describe('what is in flight', () => {
       `update dispute set updated_at = now() - interval '1 minute'`,
     ],
     [
+      'goods that no warehouse was given',
+      1,
+      `update orders set status = 'confirmed', planned_at = null where id = ${order('shipped')}`,
+    ],
+    [
+      'a label that a carrier has yet to sell',
+      1,
+      `update label set at_work = true, failure_code = null where order_id = ${order('shipped')}`,
+    ],
+    [
+      'a label that it refuses to sell is not: a person decides',
+      0,
+      `update label set at_work = true, failure_code = 'no_service' where order_id = ${order('shipped')}`,
+    ],
+    [
       'an event that is not published',
       1,
       'update outbox set published_at = null where id = (select min(id) from outbox)',
