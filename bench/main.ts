@@ -14,7 +14,9 @@ import { benchPage } from './page/product'
 import { benchWebhook } from './payment/webhook'
 import { benchRecovery } from './process/recovery'
 import { benchReconciliation } from './payment/reconciliation'
-import { benchWaiting } from './payment/waiting'
+import { benchFulfillmentCpu } from './fulfillment/cpu'
+import { benchTracking } from './fulfillment/tracking'
+import { benchDelivery, benchWaiting } from './fulfillment/waiting'
 import { benchReservation } from './inventory/reservation'
 import { benchLargeSearch, benchSearch } from './search/search'
 import { benchScale } from './catalog/scale'
@@ -30,7 +32,9 @@ const PROGRAMS = join(ROOT, 'dist')
 const BENCHES: Record<string, (stack: Stack) => Promise<Figure[]>> = {
   checkout: benchCheckout,
   'checkout-cpu': benchCheckoutCpu,
+  'fulfillment-cpu': benchFulfillmentCpu,
   webhook: benchWebhook,
+  tracking: benchTracking,
   reservation: benchReservation,
   reconciliation: benchReconciliation,
   cart: benchCart,
@@ -44,6 +48,7 @@ const ALONE: Record<string, (programs: string) => Promise<Figure[]>> = {
   memory: benchMemory,
   recovery: benchRecovery,
   waiting: benchWaiting,
+  delivery: benchDelivery,
   change: benchChange,
   search: benchSearch,
   'search-large': benchLargeSearch,

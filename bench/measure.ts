@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** What one burst of equal calls came to. Times in milliseconds. */
 export interface Burst {
@@ -93,6 +94,31 @@ const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK']).toString())
 /** CPU seconds that a process and all below it have used so far, children that ended included. */
 export function cpuSeconds(pid: number): number {
   return treeOf(pid).reduce((sum, each) => sum + ticksOf(each), 0) / TICKS_PER_SECOND
+}
+
+/** What processes use without any call (polls, timers) is measured first, for so long, and taken off. */
+const IDLE_MS = 10_000
+
+/** CPU milliseconds that each process, with all below it, uses while something is done, over what it uses anyway. */
+export type CpuMeter = (work: () => Promise<void>) => Promise<readonly number[]>
+
+/** To be made while they do nothing. */
+export async function cpuMeter(pids: readonly number[]): Promise<CpuMeter> {
+  const usedMs = (): number[] => pids.map((pid) => cpuSeconds(pid) * 1_000)
+  const before = usedMs()
+  await pause(IDLE_MS)
+  const idleCores = usedMs().map((used, n) => (used - (before[n] as number)) / IDLE_MS)
+  return async (work) => {
+    const [earlier, begun] = [usedMs(), performance.now()]
+    await work()
+    const tookMs = performance.now() - begun
+    return usedMs().map((used, n) => used - (earlier[n] as number) - (idleCores[n] as number) * tookMs)
+  }
+}
+
+/** Of any numbers; that of `domain/money` takes whole minor units alone. */
+export function total(numbers: readonly number[]): number {
+  return numbers.reduce((all, each) => all + each, 0)
 }
 
 /** Resident memory of a process and all below it, in MB. */

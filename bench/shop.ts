@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici'
+import type { WarehouseOperation } from '../domain/fulfillment/shipment'
 import type { Stack } from '../scripts/stack/supervisor'
 
 /** A storefront that buys, with as few cycles of its own as it can: it shares the machine with what it measures. */
@@ -27,7 +28,7 @@ export class Shop {
     return { status: answer.statusCode, body: await answer.body.text() }
   }
 
-  async admin(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
+  async admin(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<string> {
     const key = `bench-${Math.random()}`
     const answer = await this.call(method, path, body, {
       authorization: `Bearer ${this.adminKey}`,
@@ -57,9 +58,13 @@ export class Shop {
     return { id, token }
   }
 
-  /** The completing call: anything but 201 ends the measurement. */
-  async buy({ id, token }: { id: string; token: string }): Promise<void> {
-    const answer = await this.call('POST', `/v1/store/carts/${id}/checkout`, CHECKOUT, {
+  /**
+   * The completing call: anything but 201 ends the measurement.
+   * @param line2 of the address: the sandbox carrier goes by words in it
+   */
+  async buy({ id, token }: { id: string; token: string }, line2: string | null = null): Promise<void> {
+    const body = line2 === null ? CHECKOUT : { ...CHECKOUT, shipping_address: { ...CHECKOUT.shipping_address, line2 } }
+    const answer = await this.call('POST', `/v1/store/carts/${id}/checkout`, body, {
       'x-cart-token': token,
       'idempotency-key': id,
     })
@@ -87,10 +92,30 @@ export class Shop {
     }
   }
 
-  /** Products with plenty of stock, one SKU each. */
+  /** Sets after how many days an order that has arrived is complete; returns what it was before. */
+  async setReturnWindow(days: number): Promise<number> {
+    const settings = JSON.parse(await this.admin('GET', '/v1/admin/settings')) as { return_window_days: number }
+    await this.admin('PUT', '/v1/admin/settings', { ...settings, return_window_days: days })
+    return settings.return_window_days
+  }
+
+  /** Products with plenty of stock, one SKU each, in a warehouse where people would have to send them. */
   async stock(prefix: string, count: number): Promise<string[]> {
+    const { skus } = await this.stockIn('manual', prefix, count)
+    return skus
+  }
+
+  /** The same in a new warehouse that is run like this; answers its id too. */
+  async stockIn(
+    operation: WarehouseOperation,
+    prefix: string,
+    count: number,
+  ): Promise<{ skus: string[]; warehouseId: string }> {
     const warehouse = JSON.parse(
-      await this.admin('POST', '/v1/admin/warehouses', { name: `${prefix} warehouse`, country: 'GB', priority: 10 }),
+      await this.admin('POST', '/v1/admin/warehouses', {
+        ...{ name: `${prefix} warehouse`, country: 'GB', priority: 10 },
+        operation,
+      }),
     ) as { id: string }
     const skus = Array.from({ length: count }, (_, n) => `${prefix}-${n}`)
     for (const sku of skus) {
@@ -105,7 +130,7 @@ export class Shop {
         reason: 'bench',
       })
     }
-    return skus
+    return { skus, warehouseId: warehouse.id }
   }
 
   async close(): Promise<void> {

@@ -43,23 +43,11 @@ import { runTracking } from './loops/tracking'
 import { runVersions } from './loops/versions'
 import { createOrderWorkflows } from './order-workflows'
 import { createWorkerServer } from './server'
+import { CACHED_WORKFLOWS, TUNING } from './tuning'
 
 /** Work in hand gets this long to end when a worker is asked to stop. */
 const GRACE = '10s'
 const FORCE = '14s'
-
-/**
- * One queue's share of a process. Most checkouts are over in one task and leave the cache; those that wait for a customer
- * are replayed when something happens.
- */
-const TUNING = {
-  maxCachedWorkflows: 100,
-  maxConcurrentWorkflowTaskExecutions: 40,
-  maxConcurrentLocalActivityExecutions: 100,
-  maxConcurrentActivityTaskExecutions: 40,
-  workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 4 },
-  activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
-} as const
 
 async function main(): Promise<void> {
   const settings = readSettings()
@@ -147,7 +135,7 @@ function createWorker(queue: TaskQueue, { connection, settings, activities }: Wo
     shutdownGraceTime: GRACE,
     shutdownForceTime: FORCE,
     ...TUNING,
-    maxCachedWorkflows: CACHED_WORKFLOWS[queue] ?? TUNING.maxCachedWorkflows,
+    maxCachedWorkflows: CACHED_WORKFLOWS[queue],
   })
 }
 
@@ -162,9 +150,6 @@ interface LoopDeps {
   readonly orders: OrderWorkflows
   readonly log: Log
 }
-
-/** Most orders wait for weeks in nobody's cache; those that were woken leave it again soon. */
-const CACHED_WORKFLOWS: Partial<Record<TaskQueue, number>> = { fulfillment: 20 }
 
 /** What runs beside the workflows until `signal` is aborted. Any number of processes may do so at a time. */
 function startLoops(deps: LoopDeps, signal: AbortSignal): Promise<void>[] {

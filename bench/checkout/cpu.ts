@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Stack } from '../../scripts/stack/supervisor'
 import type { Figure } from '../figure'
-import { calls, cpuSeconds, interleave, median, ratio } from '../measure'
+import { calls, type CpuMeter, cpuMeter, interleave, median, ratio, total } from '../measure'
 import { Shop } from '../shop'
 import { fillCarts, takeCart } from './carts'
 import { startControl } from './control'
@@ -13,8 +13,6 @@ const CALLS = 400
 const SKUS = 50
 /** What follows an answer (the relay, the indexes, the page cache) is paid for within this time. */
 const FOLLOW_UP_MS = 2_000
-/** What the stack uses without any call (polls, timers) is measured first and taken off. */
-const IDLE_MS = 5_000
 
 /** CPU of all processes of the stack, the Temporal server included: of a checkout against a no-op workflow. */
 export async function benchCheckoutCpu(stack: Stack): Promise<Figure[]> {
@@ -24,15 +22,15 @@ export async function benchCheckoutCpu(stack: Stack): Promise<Figure[]> {
   try {
     const skus = await shop.stock(`CPU-${randomUUID().slice(0, 8)}`, SKUS)
     await pause(FOLLOW_UP_MS)
-    const idleCores = await idleCoresOf(pids)
+    const meter = await cpuMeter(pids)
     const pairs = await interleave(
       PAIRS,
       async () => {
         const carts = await fillCarts(shop, skus, CALLS)
         await pause(FOLLOW_UP_MS)
-        return cpuMsPerCall(pids, idleCores, () => shop.buy(takeCart(carts)))
+        return cpuMsPerCall(meter, () => shop.buy(takeCart(carts)))
       },
-      () => cpuMsPerCall(pids, idleCores, control.run),
+      () => cpuMsPerCall(meter, control.run),
     )
     return [cpuFigure(pairs)]
   } finally {
@@ -41,24 +39,12 @@ export async function benchCheckoutCpu(stack: Stack): Promise<Figure[]> {
   }
 }
 
-/** CPU seconds per second. */
-async function idleCoresOf(pids: readonly number[]): Promise<number> {
-  const before = usedMs(pids)
-  await pause(IDLE_MS)
-  return (usedMs(pids) - before) / IDLE_MS
-}
-
-async function cpuMsPerCall(pids: readonly number[], idleCores: number, call: () => Promise<void>): Promise<number> {
-  const before = usedMs(pids)
-  const begun = performance.now()
-  await calls(CALLERS, CALLS, call)
-  await pause(FOLLOW_UP_MS)
-  const idleMs = idleCores * (performance.now() - begun)
-  return (usedMs(pids) - before - idleMs) / CALLS
-}
-
-function usedMs(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0) * 1_000
+async function cpuMsPerCall(meter: CpuMeter, call: () => Promise<void>): Promise<number> {
+  const usedMs = await meter(async () => {
+    await calls(CALLERS, CALLS, call)
+    await pause(FOLLOW_UP_MS)
+  })
+  return total(usedMs) / CALLS
 }
 
 function cpuFigure(pairs: readonly { subject: number; control: number }[]): Figure {

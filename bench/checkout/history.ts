@@ -1,24 +1,26 @@
 import { Client } from 'pg'
 
 /**
- * Writes orders of days gone by with their payments, captures, reservations and closed cases, by SQL alone: those with the numbers from
- * `from` up to, but without, `to`. Of ten, one was never paid, one was cancelled and its charge voided, two were captured,
- * and six are confirmed and hold an authorization that nobody captures for weeks. None of them is at work.
+ * Writes orders of days gone by with their payments, captures, reservations, goods and closed cases, by SQL alone: those with the
+ * numbers from `from` up to, but without, `to`. Of ten, one was never paid, one was cancelled and its charge voided, one was sent
+ * (every other of those has arrived, and is complete), one was captured and is to be picked, and six are confirmed and hold an
+ * authorization that nobody captures for weeks: the units of five of these are to be picked, those of one lie nowhere. None of
+ * them is at work.
  */
 export async function writeHistory(databaseUrl: string, { from, to }: { from: number; to: number }): Promise<void> {
-  const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, CASES]
+  const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, SHIPMENTS, LABELS, COMMANDS, LOOKS, CASES]
   const between = [from, to - 1]
   await run(databaseUrl, [{ text: STOCK }, ...texts.map((text) => ({ text, values: between }))])
 }
 
 /**
  * Makes work of some of the first 400 past orders, as a busy shop has it: 40 are open and wait for their buyers, a few are to
- * be settled or captured, and every other one has a case.
+ * be settled or captured, of a few the goods are, each in another way, and every other one has a case.
  */
 export async function writeWork(databaseUrl: string): Promise<void> {
   await run(
     databaseUrl,
-    [OPENED, WAITING, UNRESOLVED, TO_CAPTURE, WITH_CASE].map((text) => ({ text })),
+    [OPENED, WAITING, UNRESOLVED, TO_CAPTURE, ...OF_GOODS, WITH_CASE].map((text) => ({ text })),
   )
 }
 
@@ -56,7 +58,8 @@ const ORDERS = `
          case when status = 'cancelled' then at end
   ${NUMBERED}
   cross join lateral (
-    select case when n % 10 < 2 then 'cancelled' else 'confirmed' end as status,
+    select case when n % 10 < 2 then 'cancelled' when n % 20 = 2 then 'shipped' when n % 20 = 12 then 'completed'
+             else 'confirmed' end as status,
            now() - interval '1 day' - n * interval '1 second' as at
   ) as past`
 
@@ -83,8 +86,37 @@ const CAPTURES = `
 const RESERVATIONS = `
   insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, state, expires_at)
   select ${id('rsv')}, 'hard', ${id('order')}, 'PAST', ${id('wh', '0')}, 1,
-         case when n % 10 < 2 then 'expired' else 'committed' end, now() - interval '1 day'
+         case when n % 10 < 2 then 'expired' when n % 10 = 2 then 'shipped' else 'committed' end, now() - interval '1 day'
   ${NUMBERED}`
+
+const SHIPMENTS = `
+  insert into shipment (id, order_id, number, warehouse_id, status, due_at, ask_at, created_at, updated_at)
+  select ${id('shp')}, ${id('order')}, 1, ${id('wh')}, status, case when status <> 'delivered' then now() + interval '2 days' end,
+         case when status = 'shipped' then now() + interval '2 hours' end, now() - interval '1 day', now() - interval '1 day'
+  ${NUMBERED}
+  cross join lateral (
+    select case n % 20 when 2 then 'shipped' when 12 then 'delivered' else 'allocated' end as status
+  ) as parcel
+  where n % 10 >= 2 and n % 10 <> 5`
+
+const LABELS = `
+  insert into label (id, shipment_id, order_id, number, key, carrier, service, address_version, status, at_work, sent_at, reference,
+                     tracking_number, updated_at)
+  select ${id('lbl')}, ${id('shp')}, ${id('order')}, 1, ${id('order')} || '/label/1', 'sandbox', 'standard', 1, 'live', false, now(),
+         'lb_' || n, n::text, now() - interval '1 day'
+  ${NUMBERED}
+  where n % 10 = 2`
+
+const COMMANDS = `
+  insert into order_command (id, order_id, shipment_id, kind, state, created_at, ended_at)
+  select ${id('cmd')}, ${id('order')}, ${id('shp')}, 'ship', 'done', now() - interval '1 day', now() - interval '1 day'
+  ${NUMBERED}
+  where n % 10 = 2`
+
+const LOOKS = `
+  update orders o set look_at = s.due_at
+  ${NUMBERED} join shipment s on s.id = ${id('shp')}
+  where o.id = s.order_id and s.due_at is not null`
 
 /** One order of a hundred has had one. */
 const CASES = `
@@ -107,6 +139,15 @@ const UNRESOLVED = `
 const TO_CAPTURE = `
   update capture m set at_work = true, status = 'pending'
   ${SOME} where m.id = ${id('cap')} and n % 100 = 3`
+/** A label to be bought, a parcel on its way out, one that a person has to decide about, and one that somebody ought to have looked at. */
+const OF_GOODS = [
+  `update shipment s set status = 'packed' ${SOME} where s.id = ${id('shp')} and n % 200 = 4`,
+  `insert into label (id, shipment_id, order_id, number, key, address_version)
+   select ${id('lbl')}, ${id('shp')}, ${id('order')}, 1, ${id('order')} || '/label/1', 1 ${SOME} where n % 200 = 4`,
+  `update shipment s set status = 'labelled', is_leaving = true ${SOME} where s.id = ${id('shp')} and n % 200 = 6`,
+  `update shipment s set needs_decision = true ${SOME} where s.id = ${id('shp')} and n % 200 = 7`,
+  `update orders o set look_at = now() - interval '1 hour' ${SOME} where o.id = ${id('order')} and n % 200 = 8`,
+]
 const WITH_CASE = `
   insert into attention (order_id, code, workflow_id, step, object)
   select ${id('order')}, 'provider_unreachable', 'checkout-' || ${id('order')}, 'retryCharge', ${id('pay')}

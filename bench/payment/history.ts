@@ -10,7 +10,7 @@ export interface PaidOrders {
   readonly hoursAgo: number
 }
 
-const TOTAL = 500
+export const TOTAL = 500
 const REFUNDED = 250
 const isRefunded = (n: number): boolean => n % 10 === 0
 
@@ -33,8 +33,9 @@ export async function writePaidOrders(
   }
 }
 
-const NUMBERED = 'from generate_series($1::int, $2::int) as n'
-const AT = 'now() - make_interval(hours => $3::int)'
+/** Of the statements here: `$1` and `$2` are the first and the last number, `$3` the hours. */
+export const NUMBERED = 'from generate_series($1::int, $2::int) as n'
+export const AT = 'now() - make_interval(hours => $3::int)'
 
 const ORDERS = `
   insert into orders (id, cart_id, token_hash, status, payment_status, currency, email, shipping_address, shipping_method, snapshot,
@@ -87,7 +88,7 @@ function entries(operation: string, amount: number, accounts: Readonly<Record<st
 }
 
 /** A valid id made of a number. */
-function id(prefix: string): string {
+export function id(prefix: string): string {
   return `'${prefix}_' || lpad(n::text, 26, '0')`
 }
 

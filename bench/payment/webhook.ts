@@ -3,9 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
 import { request } from 'undici'
 import type { Stack } from '../../scripts/stack/supervisor'
-import { type Control, startControl } from '../checkout/control'
+import { startControl } from '../checkout/control'
 import type { Figure } from '../figure'
-import { interleave, median, quantile, ratio } from '../measure'
+import { interleave } from '../measure'
+import { roundTripFigure, timeOfSignal, timesOf } from '../round-trip'
 import { Shop } from '../shop'
 
 const PAIRS = 5
@@ -25,27 +26,15 @@ export async function benchWebhook(stack: Stack): Promise<Figure[]> {
     const [sku = ''] = await shop.stock(`HOOK-${randomUUID().slice(0, 8)}`, 1)
     const pairs = await interleave(
       PAIRS,
-      async () => timesOf(() => timeOfWebhook(shop, sku, client)),
-      async () => timesOf(() => timeOfSignal(control)),
+      async () => timesOf(CALLS, () => timeOfWebhook(shop, sku, client)),
+      async () => timesOf(CALLS, () => timeOfSignal(control)),
     )
-    return [webhookFigure(pairs)]
+    return [roundTripFigure('webhook of a payment in', pairs)]
   } finally {
     await client.end()
     await control.stop()
     await shop.close()
   }
-}
-
-interface Times {
-  readonly p50: number
-  readonly p99: number
-}
-
-async function timesOf(measured: () => Promise<number>): Promise<Times> {
-  const times: number[] = []
-  while (times.length < CALLS) times.push(await measured())
-  times.sort((a, b) => a - b)
-  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99) }
 }
 
 /** Milliseconds from the customer's click at the bank, which the provider tells of at once. */
@@ -66,27 +55,4 @@ async function isConfirmed(client: Client, orderId: string): Promise<boolean> {
     values: [orderId],
   })
   return rows[0]?.status === 'confirmed'
-}
-
-async function timeOfSignal(control: Control): Promise<number> {
-  const waiting = await control.startWaiting()
-  const begun = performance.now()
-  await waiting.signal()
-  await waiting.end()
-  return performance.now() - begun
-}
-
-function webhookFigure(pairs: readonly { subject: Times; control: Times }[]): Figure {
-  const { median: middle, low, high } = ratio(pairs, ({ p99 }) => p99)
-  const of = (figure: (pair: { subject: Times; control: Times }) => number): string =>
-    median(pairs.map(figure)).toFixed(1)
-  const p99 = `p99 ${of(({ subject }) => subject.p99)} ms ÷ ${of(({ control }) => control.p99)} ms`
-  const p50 = `p50 ${of(({ subject }) => subject.p50)} ms ÷ ${of(({ control }) => control.p50)} ms`
-  return {
-    what: "webhook in → state changed, p99 ÷ a no-op signal's round trip",
-    bar: '≤ 3',
-    value: middle,
-    good: middle <= 3,
-    note: `${low.toFixed(2)} to ${high.toFixed(2)}; ${p99}; ${p50}`,
-  }
 }

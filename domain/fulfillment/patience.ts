@@ -6,7 +6,7 @@ import { isInside } from './shipment'
 /** So long a warehouse that people, or a system of its own, run may take. */
 export const WAREHOUSE_PATIENCE_HOURS = 72
 /** What a parcel's carrier says of the day, and this much more. */
-const PARCEL_PATIENCE_DAYS = 14
+export const PARCEL_PATIENCE_DAYS = 14
 
 const HOUR_MS = 3_600_000
 
