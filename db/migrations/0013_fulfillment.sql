@@ -183,13 +183,16 @@ create table carrier_record (
   primary key (carrier, service, country)
 );
 
--- What a warehouse has received: booked once under its reference.
+-- What a warehouse has received, kept for ever, as its delivery notes are: whoever sends one again without a key of their own is
+-- answered by the one that is there.
 create table receipt (
   id bigint generated always as identity primary key,
   warehouse_id typeid not null references warehouse,
   reference text not null,
   lines jsonb not null,
   actor text not null,
-  created_at timestamptz not null default now(),
-  unique (warehouse_id, reference)
+  -- Its request had an Idempotency-Key.
+  is_keyed boolean not null,
+  created_at timestamptz not null default now()
 );
+create unique index receipt_once on receipt (warehouse_id, reference, md5(lines::text)) where not is_keyed;
