@@ -2,7 +2,8 @@ import { restockUnits } from '../../../db/fulfillment/restock'
 import { newId } from '../../../db/id'
 import { listMovements } from '../../../db/inventory/stock'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
-import type { Units } from '../../../domain/fulfillment/goods'
+import type { Units } from '../../../domain/fulfillment/shipment'
+import { observe } from '../../../domain/fulfillment/tracking'
 import type { Sku, WarehouseId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
@@ -67,7 +68,7 @@ it('takes the parcel that came back first, and nothing of what has not left', as
   ])
   const [, second] = await shipmentsOf(order)
   await inGoods(order, (goods) =>
-    goods.observe(second?.id ?? newId('shipment'), [
+    observe(goods, second?.id ?? newId('shipment'), [
       { type: 'returned', happenedAt: new Date().toISOString(), expectedAt: null },
     ]),
   )
