@@ -591,15 +591,18 @@ create table order_line (
   cancelled integer default 0 not null,
   shipped integer default 0 not null,
   delivered integer default 0 not null,
+  restocked integer default 0 not null,
   constraint order_line_pkey PRIMARY KEY (order_id, "position"),
   constraint order_line_cancelled_check CHECK ((cancelled >= 0)),
   constraint order_line_check CHECK (((cancelled + shipped) <= quantity)),
   constraint order_line_check1 CHECK ((delivered <= shipped)),
+  constraint order_line_check2 CHECK ((restocked <= shipped)),
   constraint order_line_delivered_check CHECK ((delivered >= 0)),
   constraint order_line_discount_check CHECK ((discount >= 0)),
   constraint order_line_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint order_line_order_id_sku_key UNIQUE (order_id, sku),
   constraint order_line_quantity_check CHECK ((quantity > 0)),
+  constraint order_line_restocked_check CHECK ((restocked >= 0)),
   constraint order_line_shipped_check CHECK ((shipped >= 0)),
   constraint order_line_tax_check CHECK ((tax >= 0)),
   constraint order_line_total_check CHECK ((total >= 0)),
@@ -871,11 +874,12 @@ create table receipt (
   reference text not null,
   lines jsonb not null,
   actor text not null,
+  is_keyed boolean not null,
   created_at timestamp with time zone default now() not null,
   constraint receipt_pkey PRIMARY KEY (id),
-  constraint receipt_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id),
-  constraint receipt_warehouse_id_reference_key UNIQUE (warehouse_id, reference)
+  constraint receipt_warehouse_id_fkey FOREIGN KEY (warehouse_id) REFERENCES warehouse(id)
 );
+CREATE UNIQUE INDEX receipt_once ON public.receipt USING btree (warehouse_id, reference, md5((lines)::text)) WHERE (NOT is_keyed);
 
 create table recommendation (
   product_id typeid not null,
@@ -1301,7 +1305,7 @@ create table stock_movement (
   actor text,
   created_at timestamp with time zone default now() not null,
   constraint stock_movement_pkey PRIMARY KEY (id),
-  constraint stock_movement_cause_check CHECK ((cause = ANY (ARRAY['adjustment'::text, 'import'::text, 'shipment'::text, 'short_pick'::text, 'receipt'::text]))),
+  constraint stock_movement_cause_check CHECK ((cause = ANY (ARRAY['adjustment'::text, 'import'::text, 'shipment'::text, 'short_pick'::text, 'receipt'::text, 'restock'::text]))),
   constraint stock_movement_delta_check CHECK ((delta <> 0))
 );
 CREATE INDEX stock_movement_sku ON public.stock_movement USING btree (sku, id DESC);
@@ -1392,7 +1396,6 @@ create table warehouse (
   version integer default 1 not null,
   created_at timestamp with time zone default now() not null,
   constraint warehouse_pkey PRIMARY KEY (id),
-  constraint warehouse_check CHECK (((operation <> 'external'::text) OR (endpoint IS NOT NULL))),
   constraint warehouse_name_key UNIQUE (name),
   constraint warehouse_operation_check CHECK ((operation = ANY (ARRAY['automatic'::text, 'manual'::text, 'external'::text])))
 );

@@ -62,7 +62,6 @@ export const ERROR_CODES = {
   category_not_empty: { status: 409, title: 'The category is not empty' },
   attributes_in_use: { status: 409, title: 'Stored products do not fit the attributes' },
   review_exists: { status: 409, title: 'There is a review by this buyer' },
-  reference_taken: { status: 409, title: 'The reference was used with other lines' },
   below_reserved: { status: 409, title: 'Fewer on hand than promised to customers' },
   precondition_failed: { status: 412, title: 'The resource has changed since it was read' },
   body_too_large: { status: 413, title: 'The body is too large' },

@@ -32,6 +32,15 @@ export const ORDER_TRANSITIONS: Readonly<Record<OrderStatus, readonly OrderStatu
   cancelled: [],
 }
 
+const NUMBER_PREFIX = 'HF-'
+
+/** The number of an order as people type it: ` hf-100045 `, `#100045`, `100045`. Null: nothing was typed. */
+export function numberIn(typed: string): string | null {
+  const number = typed.trim().replace(/^#/, '').trim().toUpperCase()
+  if (number === '') return null
+  return /^\d+$/.test(number) ? NUMBER_PREFIX + number : number
+}
+
 /** Open: from `pending` to `payment_pending`. Its checkout is still at work. */
 export const OPEN_STATUSES = [
   'pending',
@@ -108,14 +117,14 @@ export function actionsOf(order: ActionableOrder): OrderAction[] {
 }
 
 /** Why the address of an order cannot change now; null when it can. */
-export type AddressFixedBy = 'checkout_in_progress' | 'already_labelled' | 'already_shipped' | 'invalid_state'
+export type AddressFixedBy = 'checkout_in_progress' | 'already_labelled' | 'invalid_state'
 
 export function addressFixedBy(order: ActionableOrder): AddressFixedBy | null {
   const { status, isLabelled } = order
   if (isOpen(status)) return 'checkout_in_progress'
   if (status === 'cancelled') return 'invalid_state'
-  if (!isAnyLeft(order)) return 'already_shipped'
-  return isLabelled ? 'already_labelled' : null
+  // What has left has had its label.
+  return isLabelled || !isAnyLeft(order) ? 'already_labelled' : null
 }
 
 /** Some unit has neither left nor been cancelled. */

@@ -1,6 +1,6 @@
-import { withGoods } from '../../db/fulfillment/goods'
+import { inGoods, withGoods } from '../../db/fulfillment/goods'
 import { withTransaction } from '../../db/pool'
-import { replaceParcel, rerouteShipment } from '../../db/fulfillment/reroute'
+import { endCancels, replaceParcel, rerouteShipment } from '../../db/fulfillment/reroute'
 import { readLabel } from '../../db/fulfillment/label'
 import { advance } from '../../domain/fulfillment/advance'
 import { cancelParcel } from '../../domain/fulfillment/cancelling'
@@ -22,9 +22,19 @@ export interface GoodsToDo extends FulfillmentWork {
 
 /** Does all that can be done now with the goods of an order without asking anybody outside, and says what is left. */
 export async function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: OrderId }): Promise<GoodsToDo> {
-  return withGoods(deps.pool, orderId, stepsOf(deps), (goods, books) => {
-    advance(goods, books)
-    return { ...workOf(goods), hasClaimedMoney: books.events.length > 0 }
+  const steps = stepsOf(deps)
+  return withTransaction(deps.pool, async (tx) => {
+    const { mustEnd, ...todo } = await inGoods(tx, orderId, steps, (goods, books) => {
+      advance(goods, books)
+      const mustEnd = goods.commands.some(({ kind, shipmentId }) => kind === 'cancel' && shipmentId !== null)
+      return { ...workOf(goods), hasClaimedMoney: books.events.length > 0, mustEnd }
+    })
+    if (!mustEnd) return todo
+    await endCancels(tx, orderId, steps)
+    return inGoods(tx, orderId, steps, (goods, books) => {
+      advance(goods, books)
+      return { ...workOf(goods), hasClaimedMoney: todo.hasClaimedMoney || books.events.length > 0 }
+    })
   })
 }
 

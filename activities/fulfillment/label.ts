@@ -88,12 +88,14 @@ function askedOf({ from, to, boxes, units, currency }: StoredLabel): AskedLabel 
   return {
     from: {
       name: from.name,
+      company: null,
       line1: from.name,
       line2: null,
       city: from.name,
       region: null,
-      postal_code: from.postalCode ?? '',
+      postal_code: from.postalCode,
       country: from.country,
+      phone: null,
     },
     to,
     boxes: boxes ?? packBoxes(units),

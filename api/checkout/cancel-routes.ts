@@ -7,6 +7,7 @@ import { DomainError } from '../../domain/errors'
 import { type ApiKeyId, type OrderId, skuKey } from '../../domain/ids'
 import { type CancelReason, isOpen, isOver, orderLabel, type WantedUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
+import { headersOf } from '../http/replay'
 import { type AnswerOf, defineRoute, type Route } from '../http/route'
 import { pathId, reasonCode, units } from '../http/schemas'
 import { orderBody, presentOrder } from '../order/answer'
@@ -98,7 +99,7 @@ async function cancelConfirmed(
 ): Promise<CancelAnswer> {
   const orderId = order.id
   const step = amountStepOf(order, deps)
-  const { headers } = await withIdempotency(
+  const done = await withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
@@ -123,15 +124,18 @@ async function cancelConfirmed(
       deps,
     )
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
-  return answer(orderId, deps, headers)
+  const answered = await answer(orderId, deps)
+  return { ...answered, headers: await headersOf(done, { status: answered.status, idempotency }, deps) }
 }
 
 /** How the order stands; 202 while it is not over, or its money is on its way. */
-async function answer(orderId: OrderId, deps: ApiDeps, headers: Record<string, string> = {}): Promise<CancelAnswer> {
+async function answer(orderId: OrderId, deps: ApiDeps) {
   const [order, isAtWork] = await Promise.all([requireOrder(orderId, deps), isMoneyAtWork(deps.pool, orderId)])
   const body = presentOrder(order)
   const isWaiting = order.commands.some(({ kind, state }) => kind === 'cancel' && state === 'pending')
-  return isOpen(order.status) || isAtWork || isWaiting ? { status: 202, body, headers } : { status: 200, body, headers }
+  return isOpen(order.status) || isAtWork || isWaiting
+    ? ({ status: 202, body } as const)
+    : ({ status: 200, body } as const)
 }
 
 /** The others say what a checkout came to. */

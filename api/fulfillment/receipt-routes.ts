@@ -6,7 +6,7 @@ import { withIdempotency } from '../../db/platform/idempotency'
 import type { Db } from '../../db/pool'
 import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
-import { type OrderId, type Sku, skuKey, type WarehouseId } from '../../domain/ids'
+import { type OrderId, type Sku, skuKey } from '../../domain/ids'
 import type { ApiDeps } from '../deps'
 import { type FieldError, invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
@@ -48,14 +48,24 @@ const postReceipt = defineRoute({
   tag: 'Receipts',
   summary: 'Book what a warehouse has received',
   description:
-    'Stock on hand rises, all lines or none. Orders that wait for it get theirs at once, the one first that was confirmed first. A reference is booked once: the same lines again change nothing.',
+    'Stock on hand rises, all lines or none. Orders that wait for it get theirs at once, the one first that was confirmed first. Without an Idempotency-Key, the same reference and lines again in this warehouse are a repetition, and change nothing.',
   caller: { admin: 'inventory', access: 'write' },
   body: z.strictObject({
     warehouse_id: idOf('warehouse'),
-    reference: z.string().trim().min(1).max(100).meta({ description: "the delivery's own number; one per warehouse" }),
+    reference: z
+      .string()
+      .trim()
+      .min(1)
+      .max(100)
+      .meta({ description: 'the number of the delivery, or of what was ordered' }),
     lines,
   }),
-  answers: { 201: receipt, 409: ['reference_taken', 'request_in_progress'], 422: ['idempotency_key_reused'] },
+  answers: {
+    201: receipt,
+    404: ['not_found', 'sku_not_found'],
+    409: ['request_in_progress'],
+    422: ['idempotency_key_reused'],
+  },
   example: {
     answer: 201,
     body: { warehouse_id: exampleId('warehouse'), reference: 'DN-20417', lines: [{ sku: '85123A', quantity: 24 }] },
@@ -68,10 +78,11 @@ const postReceipt = defineRoute({
     deps.pool,
     idempotency,
     async (tx) => {
-      const booked = await bookReceipt(tx, { warehouseId, reference, lines: wanted, actor: caller.keyId })
+      const isKeyed = idempotency !== null
+      const booked = await bookReceipt(tx, { warehouseId, reference, lines: wanted, actor: caller.keyId, isKeyed })
       if (booked.outcome !== 'booked' && booked.outcome !== 'repeated') throw refusalOf(booked, wanted)
       served = booked.outcome === 'booked' ? [...new Set(booked.served.map(({ orderId }) => orderId))] : []
-      return { status: 201, resource: { warehouseId, reference } }
+      return { status: 201, resource: booked.id }
     },
     presentReceipt,
   )
@@ -87,14 +98,15 @@ function refusalOf(
   lines: readonly { readonly sku: Sku }[],
 ): DomainError {
   switch (booked.outcome) {
-    case 'reference_taken':
-      return new DomainError('reference_taken', 'This warehouse has booked this reference with other lines.')
     case 'unknown_warehouse':
-      return invalid([
-        { in: 'body', pointer: '/warehouse_id', code: 'unknown', message: 'There is no such warehouse.' },
-      ])
-    case 'unknown_skus':
-      return invalid(faultsOf(lines, booked.skus, { field: 'sku', code: 'unknown', message: 'There is no such SKU.' }))
+      return new DomainError('not_found', 'There is no such warehouse.')
+    case 'unknown_skus': {
+      const errors = faultsOf(lines, booked.skus, { field: 'sku', code: 'unknown', message: 'There is no such SKU.' })
+      return new DomainError('sku_not_found', `There is no SKU ${booked.skus.join(', ')}.`, {
+        sku: booked.skus[0],
+        errors,
+      })
+    }
     case 'too_many':
       return invalid(
         faultsOf(lines, booked.skus, {
@@ -117,12 +129,10 @@ function faultsOf(
   )
 }
 
-async function presentReceipt(
-  { warehouseId, reference }: { warehouseId: WarehouseId; reference: string },
-  db: Db,
-): Promise<z.input<typeof receipt>> {
-  const found = await readReceipt(db, { warehouseId, reference })
+async function presentReceipt(id: string, db: Db): Promise<z.input<typeof receipt>> {
+  const found = await readReceipt(db, id)
   if (!found) throw new Error('a receipt vanished')
+  const { warehouseId, reference } = found
   const skus = found.lines.map((one) => skuKey(one.sku))
   const levels = await readLevels(db, { warehouseId, skus })
   return {

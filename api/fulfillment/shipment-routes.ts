@@ -1,25 +1,27 @@
 import { z } from 'zod'
 import { inGoods } from '../../db/fulfillment/goods'
 import { listShipments, readCommand, readLiveLabel, readShipment } from '../../db/fulfillment/read'
-import { pickShipment, rerouteShipment } from '../../db/fulfillment/reroute'
+import { cancelShipment, pickShipment } from '../../db/fulfillment/reroute'
+import { findWarehouse } from '../../db/inventory/warehouse'
 import type { StoredShipment } from '../../db/order/shipment'
-import { withIdempotency } from '../../db/platform/idempotency'
-import type { Tx } from '../../db/pool'
+import { forgetKey, withIdempotency } from '../../db/platform/idempotency'
+import type { Db, Pool, Tx } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import { addCommand } from '../../domain/fulfillment/commands'
 import type { Goods, StepOutcome } from '../../domain/fulfillment/goods'
 import { claimLabel } from '../../domain/fulfillment/labels'
 import { wantToShip } from '../../domain/fulfillment/leaving'
 import { pack } from '../../domain/fulfillment/picking'
-import { type CommandKind, SHIPMENT_STATUSES } from '../../domain/fulfillment/shipment'
-import { type CommandId, isId, type ShipmentId, skuKey } from '../../domain/ids'
+import { type CommandKind, type CommandState, SHIPMENT_STATUSES } from '../../domain/fulfillment/shipment'
+import { type CommandId, isId, type ShipmentId, skuKey, type WarehouseId } from '../../domain/ids'
 import { isOver } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { invalid } from '../http/problem'
-import { type AnswerOf, defineRoute, type Route } from '../http/route'
+import { headersOf } from '../http/replay'
+import { type AdminCaller, type AnswerOf, defineRoute, type Route } from '../http/route'
 import { idOf, listPageOf, listPageQuery, pathId, units } from '../http/schemas'
-import { commandBody, presentCommand, presentShipment, shipmentShape } from '../order/answer'
+import { commandBody, presentCommand, presentStaffShipment, shipmentShape } from '../order/answer'
 import { MOVES_WAIT_MS, requireOrder } from '../payment/amount'
 import { awaitMove, tellOwner } from '../payment/owner'
 import { box } from './box'
@@ -59,7 +61,8 @@ const getShipments = defineRoute({
   }),
   answers: { 200: listPageOf(shipmentAnswer).meta({ id: 'ShipmentPage' }) },
   example: { answer: 200 },
-}).handle(async ({ query }, { pool }) => {
+}).handle(async ({ query }, { pool, settings }) => {
+  await requireKnown(query.warehouse_id, pool)
   const filter = {
     status: query.status ?? null,
     warehouseId: query.warehouse_id ?? null,
@@ -70,7 +73,10 @@ const getShipments = defineRoute({
   const shipments = await listShipments(pool, filter)
   return {
     status: 200,
-    body: listPageFrom(shipments, query.limit, { keyOf: ({ id }) => id, present: presentForStaff }),
+    body: listPageFrom(shipments, query.limit, {
+      keyOf: ({ id }) => id,
+      present: (shipment) => presentStaffShipment(shipment, settings),
+    }),
   }
 })
 
@@ -82,7 +88,7 @@ const getShipment = defineRoute({
   caller: { admin: 'orders', access: 'read' },
   params: pathId('shipment'),
   answers: { 200: shipmentAnswer, 404: ['not_found'] },
-}).handle(async ({ params }, deps) => ({ status: 200, body: presentForStaff(await requireShipment(params.id, deps)) }))
+}).handle(async ({ params }, deps) => ({ status: 200, body: await answerOf(params.id, deps) }))
 
 const postPick = defineRoute({
   ...step,
@@ -115,7 +121,7 @@ const postPick = defineRoute({
     async (mustTell) => mustTell,
   )
   if (mustTell) await tell(shipment, deps)
-  return { status: 200, body: presentForStaff(await requireShipment(params.id, deps)), headers }
+  return { status: 200, body: await answerOf(params.id, deps), headers }
 })
 
 const postPack = defineRoute({
@@ -154,7 +160,7 @@ const postLabel = defineRoute({
   const { carrier = null, service = null } = body
   if (carrier !== null && !deps.carriers.names.includes(carrier)) throw unknownCarrier(deps.carriers.names)
   const decide = (goods: Goods): StepOutcome => claimLabel(goods, params.id, { carrier, service })
-  return commanded(params.id, { kind: 'label', actor: caller.keyId, idempotency, decide }, deps)
+  return commanded(params.id, { kind: 'label', idempotency, accept: accepting('label', caller, decide, deps) }, deps)
 })
 
 const postShip = defineRoute({
@@ -167,7 +173,7 @@ const postShip = defineRoute({
   answers: { ...ANSWERS, 202: shipmentAnswer, 402: ['capture_failed'], 409: [...STEP_REFUSALS, 'order_on_hold'] },
 }).handle(({ params, caller, idempotency }, deps) => {
   const decide = (goods: Goods): StepOutcome => wantToShip(goods, params.id)
-  return commanded(params.id, { kind: 'ship', actor: caller.keyId, idempotency, decide }, deps)
+  return commanded(params.id, { kind: 'ship', idempotency, accept: accepting('ship', caller, decide, deps) }, deps)
 })
 
 const postCancel = defineRoute({
@@ -175,22 +181,18 @@ const postCancel = defineRoute({
   path: '/v1/admin/shipments/{id}/cancel',
   summary: 'Undo a shipment that has not left',
   description:
-    'Its label is taken back, and its units go into another shipment: from another warehouse, where one has them. To cancel units, cancel them at the order.',
+    'Its label is taken back, and its units go into another shipment: from another warehouse, where one has them. 202 while its money is being taken: it is undone if that fails, else it leaves (`already_shipped`). To cancel units, cancel them at the order.',
   body: z.strictObject({}),
-  answers: { ...ANSWERS, 409: [...STEP_REFUSALS, 'already_shipped'] },
-}).handle(async ({ params, idempotency }, deps) => {
-  const shipment = await requireShipment(params.id, deps)
-  const { headers } = await withIdempotency(
-    deps.pool,
-    idempotency,
-    async (tx) => {
-      requireDone(await rerouteShipment(tx, { orderId: shipment.orderId, shipmentId: params.id }, stepsOf(deps)))
-      return { status: 200, resource: params.id }
-    },
-    async () => null,
-  )
-  await tell(shipment, deps)
-  return { status: 200, body: presentForStaff(await requireShipment(params.id, deps)), headers }
+  idempotency: 'required',
+  answers: { ...ANSWERS, 202: shipmentAnswer, 409: [...STEP_REFUSALS, 'already_shipped'] },
+}).handle(({ params, caller, idempotency }, deps) => {
+  const accept = async (tx: Tx, { id: shipmentId, orderId }: StoredShipment): Promise<Accepted> => {
+    const outcome = await cancelShipment(tx, { orderId, shipmentId, actor: caller.keyId }, stepsOf(deps))
+    if (typeof outcome === 'string') return { commandId: null, mustTell: true }
+    if ('refused' in outcome) throw new DomainError(outcome.refused, REFUSALS[outcome.refused])
+    return { commandId: outcome.waiting, mustTell: true }
+  }
+  return commanded(params.id, { kind: 'cancel', idempotency, accept }, deps)
 })
 
 const getLabel = defineRoute({
@@ -239,14 +241,20 @@ async function stepOf(
     async (stalled) => stalled,
   )
   if (wasStalled) await tell(shipment, deps)
-  return { status: 200, body: presentForStaff(await requireShipment(id, deps)), headers }
+  return { status: 200, body: await answerOf(id, deps), headers }
 }
 
 interface Command {
-  readonly kind: Extract<CommandKind, 'label' | 'ship'>
-  readonly actor: string
+  readonly kind: CommandKind
   readonly idempotency: Idempotency
-  readonly decide: (goods: Goods) => StepOutcome
+  readonly accept: (tx: Tx, shipment: StoredShipment) => Promise<Accepted>
+}
+
+interface Accepted {
+  /** Null: it is done. */
+  readonly commandId: CommandId | null
+  /** The order's workflow has something to do. */
+  readonly mustTell: boolean
 }
 
 const COMMANDED = { 200: shipmentAnswer, 202: shipmentAnswer } as const
@@ -254,46 +262,59 @@ const COMMANDED = { 200: shipmentAnswer, 202: shipmentAnswer } as const
 /** A step for which somebody outside is asked: the order's workflow does that. A step that is under way is joined. */
 async function commanded(id: ShipmentId, command: Command, deps: ApiDeps): Promise<AnswerOf<typeof COMMANDED>> {
   const shipment = await requireShipment(id, deps)
-  const { body: commandId, headers } = await withIdempotency(
+  const { idempotency } = command
+  const { body: accepted, ...answered } = await withIdempotency(
     deps.pool,
-    command.idempotency,
-    async (tx) => ({ status: 200, resource: await acceptCommand(tx, shipment, command, deps) }),
-    async (accepted) => accepted,
+    idempotency,
+    async (tx) => ({ status: 200, resource: await command.accept(tx, shipment) }),
+    async (resource) => resource,
+    async ({ commandId }, db) => (await stateOf(commandId, db)) === 'refused',
   )
-  if (commandId !== null) {
-    await tell(shipment, deps)
-    await awaitMove(async () => (await readCommand(deps.pool, commandId))?.state !== 'pending', MOVES_WAIT_MS)
-  }
+  const { commandId, mustTell } = accepted
+  if (mustTell) await tell(shipment, deps)
+  if (commandId !== null)
+    await awaitMove(async () => (await stateOf(commandId, deps.pool)) !== 'pending', MOVES_WAIT_MS)
   const done = commandId === null ? null : await readCommand(deps.pool, commandId)
-  if (done?.state === 'refused') throw refusalOf(command.kind, done.code ?? 'refused')
-  const body = presentForStaff(await requireShipment(id, deps))
-  return done?.state === 'pending'
-    ? { status: 202, body: { ...body, command: presentCommand(done) }, headers }
+  if (done?.state === 'refused') {
+    await forgetKey(deps.pool, idempotency)
+    throw refusalOf(command.kind, done.code ?? 'refused')
+  }
+  const status = done?.state === 'pending' ? 202 : 200
+  const headers = await headersOf(answered, { status, idempotency }, deps)
+  const body = await answerOf(id, deps)
+  return done && status === 202
+    ? { status, body: { ...body, command: presentCommand(done) }, headers }
     : { status: 200, body, headers }
 }
 
-/** Null: it was done before. */
-function acceptCommand(
-  tx: Tx,
-  { id, orderId }: StoredShipment,
-  command: Command,
+async function stateOf(commandId: CommandId | null, db: Db): Promise<CommandState> {
+  return (commandId && (await readCommand(db, commandId))?.state) || 'done'
+}
+
+/** Takes a step for which somebody outside is asked, or joins the one that is under way. */
+function accepting(
+  kind: CommandKind,
+  { keyId }: AdminCaller,
+  decide: (goods: Goods) => StepOutcome,
   deps: ApiDeps,
-): Promise<CommandId | null> {
-  return inGoods(tx, orderId, stepsOf(deps), (goods) => {
-    const { kind, actor } = command
-    const outcome = command.decide(goods)
-    requireDone(outcome)
-    if (outcome === 'done') return addCommand(goods, kind, { shipmentId: id, detail: null, actor }).id
-    const pending = goods.commands.find(
-      (each) => each.shipmentId === id && each.kind === kind && each.state === 'pending',
-    )
-    return pending?.id ?? null
-  })
+): Command['accept'] {
+  return (tx, { id, orderId }) =>
+    inGoods(tx, orderId, stepsOf(deps), (goods) => {
+      const outcome = decide(goods)
+      requireDone(outcome)
+      if (outcome === 'done')
+        return { commandId: addCommand(goods, kind, { shipmentId: id, detail: null, actor: keyId }).id, mustTell: true }
+      const pending = goods.commands.find(
+        (each) => each.shipmentId === id && each.kind === kind && each.state === 'pending',
+      )
+      return { commandId: pending?.id ?? null, mustTell: pending !== undefined }
+    })
 }
 
 function refusalOf(kind: Command['kind'], code: string): DomainError {
   if (code === 'shipment_cancelled' || code === 'shipment_changed')
     return new DomainError('invalid_state', 'The shipment was changed meanwhile: look at it again.')
+  if (code === 'already_shipped') return new DomainError('already_shipped', REFUSALS.already_shipped)
   if (code === 'order_on_hold') return new DomainError('order_on_hold', REFUSALS.order_on_hold)
   if (kind === 'ship') return new DomainError('capture_failed', 'The money of the parcel could not be taken: it stays.')
   return new DomainError('label_refused', 'The carrier does not sell a label for this shipment.', {
@@ -304,7 +325,7 @@ function refusalOf(kind: Command['kind'], code: string): DomainError {
 const REFUSALS = {
   invalid_state: 'The shipment is not so far, or is over.',
   order_on_hold: 'The order is on hold: nothing is labelled or captured meanwhile.',
-  already_shipped: 'The shipment has left, or its money is being taken so that it can.',
+  already_shipped: 'The shipment has left.',
 } as const
 
 function requireDone(outcome: StepOutcome): void {
@@ -342,16 +363,21 @@ function stepsOf({ providers }: ApiDeps) {
   return { stepOf: (provider: string, currency: string) => providers.get(provider)?.amountStep(currency) ?? 1 }
 }
 
+async function answerOf(id: ShipmentId, deps: ApiDeps): Promise<z.input<typeof shipmentAnswer>> {
+  return presentStaffShipment(await requireShipment(id, deps), deps.settings)
+}
+
+/** Throws 400 for a filter on a warehouse that there is not. */
+async function requireKnown(id: WarehouseId | undefined, pool: Pool): Promise<void> {
+  if (id === undefined || (await findWarehouse(pool, id))) return
+  throw invalid([{ in: 'query', pointer: '/warehouse_id', code: 'unknown', message: 'There is no such warehouse.' }])
+}
+
 /** Throws 404. */
 async function requireShipment(id: ShipmentId, { pool }: ApiDeps): Promise<StoredShipment> {
   const shipment = await readShipment(pool, id)
   if (!shipment) throw new DomainError('not_found', 'There is no such shipment.')
   return shipment
-}
-
-function presentForStaff(shipment: StoredShipment): z.input<typeof shipmentAnswer> {
-  const label_url = shipment.hasLabel ? `/v1/admin/shipments/${shipment.id}/label.pdf` : null
-  return { ...presentShipment(shipment), label_url }
 }
 
 function isShipmentId(value: unknown): value is ShipmentId {

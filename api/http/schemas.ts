@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isRequiredIn } from '../../domain/address'
 import { isCurrency } from '../../domain/currency'
 import { SESSION_PATTERN } from '../../domain/recommendation/interaction'
 import { type Id, ID_PREFIXES, isId, type Noun } from '../../domain/ids'
@@ -43,10 +44,16 @@ export const email = z
   .meta({ description: 'e-mail address', example: 'buyer@example.com' })
 
 const text = (length: number) => z.string().trim().min(1).max(length)
-const optionalText = (length: number) =>
-  text(length)
+
+/** What people may leave empty: blank is null; left out, it stays undefined. */
+export const blankable = (length: number) =>
+  z
+    .string()
+    .trim()
+    .max(length)
+    .transform((value) => (value === '' ? null : value))
     .nullish()
-    .transform((value) => value ?? null)
+const optionalText = (length: number) => blankable(length).transform((value) => value ?? null)
 
 export const EXAMPLE_ADDRESS = {
   name: 'Sample Buyer',
@@ -58,18 +65,40 @@ export const EXAMPLE_ADDRESS = {
   country: 'GB',
 }
 
+type Complete = (given: { country: string; city: string | null; postal_code: string | null }) => boolean
+
+/** Named with whatever else is wrong in the address. */
+function requiredIn(field: 'city' | 'postal_code'): [Complete, object] {
+  return [
+    (given) => given[field] !== null || !isRequiredIn(given.country, field),
+    {
+      path: [field],
+      message: 'It is required in this country.',
+      when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null,
+    },
+  ]
+}
+
 export const address = z
   .strictObject({
     name: text(200),
+    company: optionalText(200),
     line1: text(200),
     line2: optionalText(200),
-    city: text(100),
-    postal_code: text(20),
+    city: optionalText(100),
+    postal_code: optionalText(20),
     region: optionalText(100),
-    country: z.string().regex(/^[A-Z]{2}$/, 'Send an ISO 3166-1 code in capitals, such as GB.'),
+    country: z
+      .string()
+      .trim()
+      .regex(/^[A-Z]{2}$/, 'Send an ISO 3166-1 code in capitals, such as GB.'),
+    phone: optionalText(50),
   })
+  .refine(...requiredIn('city'))
+  .refine(...requiredIn('postal_code'))
   .meta({
     id: 'Address',
+    description: '`city` and `postal_code` are required where the post of the country requires them',
     example: EXAMPLE_ADDRESS,
   })
 

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { withIdempotency } from '../../db/platform/idempotency'
 import { type Db, type Tx, withTransaction } from '../../db/pool'
 import {
-  EndpointMissing,
   findWarehouse,
   giveWarehouseSecret,
   insertWarehouse,
@@ -21,7 +20,7 @@ import { etagOf, ifMatch } from '../http/etag'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
-import { idOf, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
+import { blankable, idOf, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
 
 const PRIORITY_DEFAULT = 100
 
@@ -53,12 +52,13 @@ const warehouse = z
 const fields = {
   name: z.string().trim().min(1).max(100),
   country: z.string().regex(/^[A-Z]{2}$/, 'Send an ISO 3166-1 code in capitals, such as GB.'),
-  postal_code: z.string().trim().min(1).max(20).nullish(),
+  postal_code: blankable(20),
   coordinates: coordinates.nullish(),
   priority: z.int().min(0).max(1_000_000),
   operation,
-  endpoint: z.string().max(500).nullish().meta({
-    description: 'of an `external` one: an https address that takes messages, outside of private networks',
+  endpoint: blankable(500).meta({
+    description:
+      'of an `external` one: an https address that takes messages, outside of private networks; null: it is told nothing',
   }),
 }
 
@@ -83,7 +83,8 @@ const postWarehouse = defineRoute({
   tag: 'Warehouses',
   summary: 'Make a warehouse',
   caller: { admin: 'inventory', access: 'write' },
-  description: 'An `external` one takes an `endpoint`, and is answered with its `secret`.',
+  description:
+    'An `external` one is answered with its `secret`. Its system is told of its shipments at its `endpoint`; without one it reads its pick list.',
   body: z.strictObject({
     ...fields,
     priority: fields.priority.default(PRIORITY_DEFAULT),
@@ -93,7 +94,6 @@ const postWarehouse = defineRoute({
   example: { answer: 201, body: { name: 'Leeds', country: 'GB', postal_code: 'LS1 4DY', priority: 2 } },
 }).handle(async ({ body, idempotency }, { pool, settings }) => {
   requireEndpoint(body.endpoint, settings)
-  if (body.operation === 'external' && !body.endpoint) throw endpointMissing()
   const { name, country, priority, operation } = body
   return withIdempotency(
     pool,
@@ -151,7 +151,7 @@ const patchWarehouse = defineRoute({
   const secret = await withTransaction(pool, async (tx) => {
     const { operation } = await updateWarehouse(tx, { id: params.id, mayChange, patch: { ...patch, postalCode } })
     return operation === 'external' ? newSecretOf(tx, params.id, mustRotate) : null
-  }).catch(missing)
+  })
   const { body: found, ...answered } = await answer(pool, params.id)
   return { ...answered, body: { ...found, ...(secret !== null && { secret }) } }
 })
@@ -167,15 +167,6 @@ function requireEndpoint(endpoint: string | null | undefined, { WEBHOOK_ALLOW_PR
   if (!endpoint) return
   const refusal = refusalOfUrl(endpoint, { allowPrivate: WEBHOOK_ALLOW_PRIVATE })
   if (refusal !== null) throw invalid([{ in: 'body', pointer: '/endpoint', code: 'invalid', message: refusal }])
-}
-
-function endpointMissing(): DomainError {
-  const message = 'An `external` warehouse takes an endpoint.'
-  return invalid([{ in: 'body', pointer: '/endpoint', code: 'required', message }])
-}
-
-function missing(error: unknown): never {
-  throw error instanceof EndpointMissing ? endpointMissing() : error
 }
 
 export const warehouseRoutes: readonly Route[] = [getWarehouses, postWarehouse, getWarehouse, patchWarehouse]

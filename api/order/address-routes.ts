@@ -10,6 +10,7 @@ import { type AddressFixedBy, addressFixedBy, costsTheSame } from '../../domain/
 import type { TaxRates } from '../../domain/pricing/price'
 import { notServed } from '../cart/served'
 import type { ApiDeps } from '../deps'
+import { etagOf, ifMatchIfGiven } from '../http/etag'
 import { invalid } from '../http/problem'
 import { defineRoute, type Route } from '../http/route'
 import { address, EXAMPLE_ADDRESS, pathId } from '../http/schemas'
@@ -23,7 +24,7 @@ const DESCRIPTION =
   'Until a label is made for it. Refused where it would cost something else: another price of shipping, or another tax. The address that it has already changes nothing.'
 const REFUSALS = {
   404: ['not_found'],
-  409: ['address_changes_price', 'already_labelled', 'already_shipped', 'checkout_in_progress', 'invalid_state'],
+  409: ['address_changes_price', 'already_labelled', 'checkout_in_progress', 'invalid_state'],
 } as const
 const EXAMPLE = { answer: 200, body: { shipping_address: EXAMPLE_ADDRESS } }
 
@@ -52,37 +53,46 @@ const patchOrder = defineRoute({
   path: '/v1/admin/orders/{id}',
   tag: 'Orders',
   summary: 'Change where an order goes',
-  description: DESCRIPTION,
+  description: `${DESCRIPTION} With an ETag of the order in \`If-Match\`: only if nothing has happened to it since.`,
   caller: { admin: 'orders', access: 'write' },
   params: pathId('order'),
   body: BODY,
-  answers: { 200: staffOrderBody, ...REFUSALS },
+  answers: { 200: staffOrderBody, ...REFUSALS, 412: ['precondition_failed'] },
   example: EXAMPLE,
-}).handle(async ({ params, body }, deps) => {
+}).handle(async ({ params, body, headers }, deps) => {
+  const mayChange = ifMatchIfGiven(headers)
   const read = (): Promise<Order> => requireOrder(params.id, deps)
-  return { status: 200, body: presentStaffOrder(await change(read, body.shipping_address, deps)) }
+  const order = await change(read, body.shipping_address, deps, mayChange)
+  return { status: 200, body: presentStaffOrder(order, deps.settings), headers: { ETag: etagOf(order.eventSeq) } }
 })
 
 /** An address that others change meanwhile is compared again this often. */
 const TRIES_MAX = 5
 
 /** Changes the address of the order that `read` reads, and answers it as it stands then. */
-async function change(read: () => Promise<Order>, to: Address, deps: ApiDeps): Promise<Order> {
+async function change(
+  read: () => Promise<Order>,
+  to: Address,
+  deps: ApiDeps,
+  mayChange: (seq: number) => boolean = () => true,
+): Promise<Order> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const order = await read()
     await requireServed(to.country, deps)
     // Of an order that is fixed anyway, or has the address, nobody asks what it would cost.
-    const mayChange = addressFixedBy(order) === null
-    const isDearer = mayChange && !(await costsTheSameAt(order, to, deps))
+    const isFree = addressFixedBy(order) === null
+    const isDearer = isFree && !(await costsTheSameAt(order, to, deps))
     if (isDearer)
       throw new DomainError(
         'address_changes_price',
         'Shipping or tax would be another there. Cancel the order, and order again.',
       )
     const outcome = await withTransaction(deps.pool, (tx) =>
-      changeAddress(tx, { orderId: order.id, address: to, version: mayChange ? order.addressVersion : null }),
+      changeAddress(tx, { orderId: order.id, address: to, version: isFree ? order.addressVersion : null, mayChange }),
     )
     if (outcome === 'changed' || outcome === 'same') return read()
+    if (outcome === 'outdated')
+      throw new DomainError('precondition_failed', 'The order has changed since you read it. Read it again.')
     if (outcome !== 'stale') throw new DomainError(outcome, WORDS[outcome])
   }
   throw new DomainError('unavailable', 'The order changes too fast. Try again.', { dependency: 'postgres' })
@@ -90,8 +100,7 @@ async function change(read: () => Promise<Order>, to: Address, deps: ApiDeps): P
 
 const WORDS: Readonly<Record<AddressFixedBy, string>> = {
   checkout_in_progress: 'The order is not paid yet: cancel the checkout, and begin another.',
-  already_labelled: 'A label bears its address. Ask the shop to void it first.',
-  already_shipped: 'All of it has left.',
+  already_labelled: 'A label bears its address, or all of it has left.',
   invalid_state: 'The order was cancelled.',
 }
 

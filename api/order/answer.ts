@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Settings } from '../../config'
 import type { StoredCommand, StoredShipment } from '../../db/order/shipment'
 import type { Order, OrderAttempt } from '../../db/order/read'
 import {
@@ -77,7 +78,10 @@ export const shipmentShape = {
   service: z.string().nullable(),
   tracking_number: z.string().nullable(),
   tracking_url: z.string().nullable(),
-  label_url: z.string().nullable().meta({ description: 'the label as PDF, for staff' }),
+  label_url: z
+    .string()
+    .nullable()
+    .meta({ description: 'the label as PDF, for staff; null: there is none, or none of ours' }),
   expected_at: timestamp.nullable(),
   events: z.array(z.strictObject({ at: timestamp, type: z.string(), detail: z.string().nullable() })),
 }
@@ -128,8 +132,21 @@ export const staffOrderShape = {
 }
 export const staffOrderBody = z.strictObject(staffOrderShape).meta({ id: 'StaffOrder' })
 
-export function presentStaffOrder(order: Order): z.input<typeof staffOrderBody> {
-  return { ...presentOrder(order), held_for: [...order.heldFor] }
+export function presentStaffOrder(order: Order, links: Links): z.input<typeof staffOrderBody> {
+  return {
+    ...presentOrder(order),
+    shipments: order.shipments.map((shipment) => presentStaffShipment(shipment, links)),
+    held_for: [...order.heldFor],
+  }
+}
+
+/** What addresses of our own begin with. */
+type Links = Pick<Settings, 'PUBLIC_URL'>
+
+/** As staff see it, with its label. */
+export function presentStaffShipment(shipment: StoredShipment, { PUBLIC_URL }: Links): z.input<typeof shipmentBody> {
+  const label_url = shipment.hasLabel ? `${PUBLIC_URL}/v1/admin/shipments/${shipment.id}/label.pdf` : null
+  return { ...presentShipment(shipment), label_url }
 }
 
 export function presentOrder(order: Order): OrderBody {

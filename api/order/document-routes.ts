@@ -8,7 +8,7 @@ import { DomainError } from '../../domain/errors'
 import type { OrderId, RefundId, ShipmentId } from '../../domain/ids'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, pathId } from '../http/schemas'
-import { creditNote, creditNoteNumber, invoice, invoiceNumber, isCredited, packingSlip, unitsToSend } from './document'
+import { creditNote, creditNoteNumber, invoice, invoiceNumber, isCredited, packingSlip, slipUnits } from './document'
 
 /** The papers of an order, as PDF. */
 
@@ -22,7 +22,8 @@ const getPackingSlip = defineRoute({
   path: '/v1/admin/orders/{id}/documents/packing-slip.pdf',
   tag: 'Documents',
   summary: 'Print what goes into a parcel',
-  description: 'Without prices. Without a shipment: all units that have not been sent.',
+  description:
+    'Without prices. Without a shipment: all units that are to be sent, once more too; or once nothing is, all that were sent.',
   caller: { admin: 'orders', access: 'read' },
   params: pathId('order'),
   query: z.strictObject({ shipment_id: idOf('shipment').optional() }),
@@ -44,10 +45,10 @@ const getPackingSlip = defineRoute({
 })
 
 function requireSomethingToSend({ order, shipment }: { order: Order; shipment: SlipShipment | null }): void {
-  if (shipment ? shipment.status === 'cancelled' : unitsToSend(order).length === 0)
+  if (shipment ? shipment.status === 'cancelled' : slipUnits(order).lines.length === 0)
     throw new DomainError(
       'nothing_to_send',
-      shipment ? 'The shipment was cancelled.' : 'All of the order has been sent or cancelled.',
+      shipment ? 'The shipment was cancelled.' : 'All of the order was cancelled.',
     )
 }
 

@@ -2,6 +2,7 @@ import type { Address } from '../../db/cart/cart'
 import type { SlipShipment } from '../../db/order/document'
 import type { Order, OrderLine } from '../../db/order/read'
 import type { Capture, Refund } from '../../db/payment/move'
+import { isInside } from '../../domain/fulfillment/shipment'
 import { formatMajor, sum } from '../../domain/money'
 import { lastTries, presentRefund } from '../payment/answer'
 import { type Cell, type Column, Paper } from './paper'
@@ -20,15 +21,29 @@ export function creditNoteNumber({ number }: Pick<Order, 'number'>, refund: numb
 
 export interface Slip {
   readonly order: Order
-  /** Null: for all units of the order that have not left. */
+  /** Null: for all units of the order, see {@link slipUnits}. */
   readonly shipment: SlipShipment | null
   readonly storeName: string
 }
 
-/** What a slip without a shipment lists: what is not cancelled and has not left. */
-export function unitsToSend({ lines }: Pick<Order, 'lines'>): SlipShipment['lines'] {
+/** What a slip without a shipment lists: what is to be sent, also once more; when nothing is, all that was sent. */
+export function slipUnits(order: Pick<Order, 'lines' | 'shipments'>): {
+  readonly parcel: string
+  readonly lines: SlipShipment['lines']
+} {
+  const { lines, shipments } = order
+  const again = shipments.filter(({ replaces, status }) => replaces !== null && isInside(status))
+  const toSend = unitsOf(order, ({ sku, quantity, cancelled, shipped }) => {
+    const replaced = again.flatMap((shipment) => shipment.lines).filter((line) => line.sku === sku)
+    return quantity - cancelled - shipped + sum(replaced.map((line) => line.quantity))
+  })
+  if (toSend.length > 0) return { parcel: 'all that is to be sent', lines: toSend }
+  return { parcel: 'all that was sent', lines: unitsOf({ lines }, ({ shipped }) => shipped) }
+}
+
+function unitsOf({ lines }: Pick<Order, 'lines'>, count: (line: OrderLine) => number): SlipShipment['lines'] {
   return lines
-    .map(({ sku, title, quantity, cancelled, shipped }) => ({ sku, title, quantity: quantity - cancelled - shipped }))
+    .map((line) => ({ sku: line.sku, title: line.title, quantity: count(line) }))
     .filter(({ quantity }) => quantity > 0)
 }
 
@@ -44,11 +59,12 @@ export async function packingSlip({ order, shipment, storeName }: Slip): Promise
   const number = shipment ? `${order.number}-${shipment.number}` : order.number
   const createdAt = shipment?.createdAt ?? confirmedAt(order)
   const paper = new Paper({ kind: 'Packing slip', number, seller: storeName, createdAt })
-  const lines = shipment?.lines ?? unitsToSend(order)
+  const all = slipUnits(order)
+  const lines = shipment?.lines ?? all.lines
   paper.begin([
     ['Order', order.number],
     ['Ordered', day(confirmedAt(order))],
-    ['Parcel', shipment ? String(shipment.number) : 'all that is to be sent'],
+    ['Parcel', shipment ? String(shipment.number) : all.parcel],
     ['Shipping', order.shippingMethod],
   ])
   paper.blocks([
@@ -280,8 +296,17 @@ function amountOf(amount: number, order: Pick<Order, 'currency'>): string {
   return `${order.currency} ${figure(amount, order)}`
 }
 
-function addressLines({ name, line1, line2, postal_code: code, city, region, country }: Address): string[] {
-  return [name, line1, line2, [city, code].filter(Boolean).join(' '), region, country].filter((line): line is string =>
-    Boolean(line),
-  )
+function addressLines({
+  name,
+  company,
+  line1,
+  line2,
+  postal_code: code,
+  city,
+  region,
+  country,
+  phone,
+}: Address): string[] {
+  const place = [city, code].filter(Boolean).join(' ')
+  return [name, company, line1, line2, place, region, country, phone].filter((line): line is string => Boolean(line))
 }

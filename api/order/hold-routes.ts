@@ -45,8 +45,11 @@ const postHold = defineRoute({
     },
     async () => null,
   )
-  return { status, body: presentStaffOrder(await requireOrder(id, deps)), headers }
+  return { status, body: presentStaffOrder(await requireOrder(id, deps), deps.settings), headers }
 })
+
+/** Of a resumption that says no reason. */
+const RESUMED = 'resumed'
 
 /** A dispute ends by itself, or by a repair of its case. */
 const ENDED_BY_STAFF = ['staff', 'fraud'] as const satisfies readonly HoldCause[]
@@ -60,9 +63,9 @@ const postResume = defineRoute({
     'Ends what staff or the fraud check hold it for. It stays `on_hold` while a dispute holds it, as `held_for` says. Of an order that is not on hold it changes nothing.',
   caller: { admin: 'orders', access: 'write' },
   params: pathId('order'),
-  body: z.strictObject({ reason_code: reasonCode }),
+  body: z.strictObject({ reason_code: reasonCode.nullish() }),
   answers: ANSWERS,
-  example: { answer: 200, body: { reason_code: 'address_checked' } },
+  example: { answer: 200, body: {} },
 }).handle(async ({ params, body, idempotency }, deps) => {
   const { id } = await requireOrder(params.id, deps)
   const { status, headers } = await withIdempotency(
@@ -70,7 +73,7 @@ const postResume = defineRoute({
     idempotency,
     async (tx) => {
       for (const cause of ENDED_BY_STAFF) {
-        const outcome = await resumeOrder(tx, id, { cause, reasonCode: body.reason_code })
+        const outcome = await resumeOrder(tx, id, { cause, reasonCode: body.reason_code ?? RESUMED })
         if (outcome === 'refused') throw notHoldable((await readOrder(tx, id))?.status)
       }
       return { status: 200, resource: id }
@@ -85,7 +88,7 @@ async function goOn(orderId: OrderId, deps: ApiDeps): Promise<z.input<typeof sta
   const { status } = await requireOrder(orderId, deps)
   if (status === 'confirmed' || status === 'processing')
     await tellOwner({ orderId, isOver: false, paymentIds: [] }, deps)
-  return presentStaffOrder(await requireOrder(orderId, deps))
+  return presentStaffOrder(await requireOrder(orderId, deps), deps.settings)
 }
 
 function notHoldable(status: OrderStatus | undefined): DomainError {

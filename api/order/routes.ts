@@ -5,9 +5,11 @@ import { listCaptures, listDisputes } from '../../db/payment/move'
 import type { Pool } from '../../db/pool'
 import { DomainError } from '../../domain/errors'
 import { type Id, isId, type OrderId } from '../../domain/ids'
-import { ORDER_STATUSES } from '../../domain/order'
+import { numberIn, ORDER_STATUSES } from '../../domain/order'
 import { captureBody, disputeBody, presentCapture, presentDispute } from '../payment/answer'
 import { orderBody, presentOrder, presentStaffOrder, staffOrderBody, staffOrderShape } from './answer'
+import type { ApiDeps } from '../deps'
+import { etagOf } from '../http/etag'
 import { listPageFrom, readCursor } from '../http/pagination'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, money, listPageOf, listPageQuery, pathId, timestamp } from '../http/schemas'
@@ -36,7 +38,9 @@ const listAllOrders = defineRoute({
   query: listPageQuery.extend({
     status: z.enum(ORDER_STATUSES).optional(),
     email: z.string().max(254).optional(),
-    number: z.string().max(40).optional().meta({ description: 'as the customer knows it: HF-100001' }),
+    number: z.string().max(40).optional().meta({
+      description: 'as the customer knows it, however it is typed: HF-100001, #100001, 100001',
+    }),
     attention: z.enum(['true', 'false']).optional().meta({ description: 'only those that (do not) wait for a person' }),
   }),
   answers: { 200: listPageOf(staffOrderBody).meta({ id: 'OrderPage' }) },
@@ -44,16 +48,17 @@ const listAllOrders = defineRoute({
 }).handle(async ({ query }, deps) => {
   const filter = {
     status: query.status ?? null,
-    email: query.email ?? null,
-    number: query.number ?? null,
+    email: query.email?.trim() || null,
+    number: numberIn(query.number ?? ''),
     attention: query.attention === undefined ? null : query.attention === 'true',
     limit: query.limit + 1,
     before: readCursor(query.cursor, isOrderId),
   }
   const orders = await deps.reads.readLatest((db) => listOrders(db, filter))
+  const present = (order: Order) => presentStaffOrder(order, deps.settings)
   return {
     status: 200,
-    body: listPageFrom(orders, query.limit, { keyOf: (order) => order.id, present: presentStaffOrder }),
+    body: listPageFrom(orders, query.limit, { keyOf: (order) => order.id, present }),
   }
 })
 
@@ -107,7 +112,8 @@ const getOrder = defineRoute({
   example: { answer: 200 },
 }).handle(async ({ params: { id } }, deps) => {
   const rows = await deps.reads.readLatest((db) => readWholeOrder(db, id))
-  return { status: 200, body: presentAdminOrder(rows, await describeWorkflow(rows.order, deps)) }
+  const headers = { ETag: etagOf(rows.order.eventSeq) }
+  return { status: 200, headers, body: presentAdminOrder(rows, await describeWorkflow(rows.order, deps), deps) }
 })
 
 /** As many as there may be, and some that nobody here asked for. */
@@ -128,9 +134,10 @@ async function readWholeOrder(db: Pool, id: OrderId) {
 function presentAdminOrder(
   { order, captures, disputes, events, reservations, ledger }: Awaited<ReturnType<typeof readWholeOrder>>,
   workflow: z.input<typeof workflowBody>,
+  { settings }: ApiDeps,
 ): z.input<typeof adminOrder> {
   return {
-    ...presentStaffOrder(order),
+    ...presentStaffOrder(order, settings),
     captures: captures.map(presentCapture),
     disputes: disputes.map(presentDispute),
     events: events.map(({ createdAt, ...event }) => ({ ...event, at: createdAt.toISOString() })),

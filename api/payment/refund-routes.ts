@@ -1,14 +1,20 @@
 import { z } from 'zod'
+import { nextCatalogEpoch } from '../../db/catalog/epoch'
+import { restockUnits } from '../../db/fulfillment/restock'
 import { readUnits } from '../../db/order/units'
 import { inBooks } from '../../db/payment/books'
 import { listRefunds, type Refund, readRefund } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
+import type { Tx } from '../../db/pool'
+import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
-import { type OrderId, type RefundId, skuKey } from '../../domain/ids'
+import { type ApiKeyId, type OrderId, type RefundId, skuKey } from '../../domain/ids'
 import { sum } from '../../domain/money'
 import { isOver, valueOfUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { listPageFrom, readCursor } from '../http/pagination'
+import { invalid } from '../http/problem'
+import { headersOf } from '../http/replay'
 import { defineRoute, type Route } from '../http/route'
 import { idOf, listPageOf, listPageQuery, pathId, reasonCode, units } from '../http/schemas'
 import {
@@ -33,11 +39,18 @@ const refundRequest = z
     lines: units.optional().meta({ description: 'units that have been sent' }),
     all: z.literal(true).optional().meta({ description: 'whatever can be refunded' }),
     reason_code: reasonCode,
-    restock: z.boolean().default(false),
+    restock: z.boolean().default(false).meta({
+      description:
+        'these units are back on their shelves: they can be sold again, from where they were sent. Not with `amount`',
+    }),
   })
   .refine(({ amount, lines, all }) => [amount, lines, all].filter((given) => given !== undefined).length === 1, {
     message: 'Send exactly one of `amount`, `lines` and `all`.',
     path: ['amount'],
+  })
+  .refine(({ amount, restock }) => amount === undefined || !restock, {
+    message: 'An amount does not say which units are back: send `lines` or `all`.',
+    path: ['restock'],
   })
 type RefundRequest = z.output<typeof refundRequest>
 
@@ -64,7 +77,7 @@ const postRefund = defineRoute({
   const order = await requireOrder(params.id, deps)
   const amount = await amountOf(order, body, deps)
   const step = amountStepOf(order, deps)
-  const { body: refund, headers } = await withIdempotency(
+  const { body: refund, ...answered } = await withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
@@ -76,12 +89,30 @@ const postRefund = defineRoute({
         return books.claimRefund(request)
       })
       if ('refused' in refunds) throw exceeds('refunded', refunds.available, order.currency)
-      return { status: 201, resource: (refunds[0] as (typeof refunds)[number]).requestId }
+      const { requestId } = refunds[0] as (typeof refunds)[number]
+      if (restock) await putBack(tx, order.id, { body, refundId: requestId, actor: caller.keyId })
+      return { status: 201, resource: requestId }
     },
     (id) => carryOut(id, deps),
   )
-  return refund.status === 'pending' ? { status: 202, body: refund, headers } : { status: 201, body: refund, headers }
+  if (body.restock) await nextCatalogEpoch(deps.redis)
+  const status = refund.status === 'pending' ? 202 : 201
+  const headers = await headersOf(answered, { status, idempotency }, deps)
+  return status === 202 ? { status, body: refund, headers } : { status, body: refund, headers }
 })
+
+/** Throws 400 for more than a level can hold. */
+async function putBack(
+  tx: Tx,
+  orderId: OrderId,
+  { body: { lines }, refundId, actor }: { body: RefundRequest; refundId: RefundId; actor: ApiKeyId },
+): Promise<void> {
+  const wanted = lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
+  const tooMany = await restockUnits(tx, { orderId, wanted, refundId, actor })
+  if (tooMany.length === 0) return
+  const message = `A level holds at most ${ON_HAND_MAX} units: ${tooMany.join(', ')}.`
+  throw invalid([{ in: 'body', pointer: '/restock', code: 'too_big', message }])
+}
 
 /** Where the body says how much. */
 function placeOf({ amount, all }: RefundRequest): string {

@@ -23,12 +23,15 @@ import { type Query, statement } from '../sql'
 
 export interface Address {
   readonly name: string
+  readonly company: string | null
   readonly line1: string
   readonly line2: string | null
-  readonly city: string
-  readonly postal_code: string
+  /** Null where the country's post does without. */
+  readonly city: string | null
+  readonly postal_code: string | null
   readonly region: string | null
   readonly country: string
+  readonly phone: string | null
 }
 
 /** A cart's row and what its lines are priced from. */

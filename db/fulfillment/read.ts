@@ -59,13 +59,16 @@ export async function readPickList(
   return rows
 }
 
+/** What was sent may be sent once more, in the place of what was lost. */
+const SENDING = `('confirmed', 'processing', 'shipped', 'delivered')` as const
+
 const PICK_LIST = statement(
   'shipment.pickList',
   `
     select l.sku_written as sku, min(l.title) as title, sum(u.quantity)::int as quantity,
            json_agg(json_build_object('id', s.id, 'quantity', u.quantity) order by s.id) as shipments
     from shipment s
-    join orders o on o.id = s.order_id and o.status in ('confirmed', 'processing')
+    join orders o on o.id = s.order_id and o.status in ${SENDING}
     join shipment_line u on u.shipment_id = s.id
     join order_line l on l.order_id = s.order_id and l.sku = u.sku
     where s.warehouse_id = :warehouseId and s.status = 'allocated' and (:wave::text is null or s.wave = :wave)

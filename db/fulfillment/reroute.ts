@@ -1,9 +1,12 @@
-import { cancelShipment } from '../../domain/fulfillment/cancelling'
-import type { StepOutcome } from '../../domain/fulfillment/goods'
+import { cancelShipment as undoShipment } from '../../domain/fulfillment/cancelling'
+import { addCommand, settle } from '../../domain/fulfillment/commands'
+import type { StepOutcome, StepRefusal } from '../../domain/fulfillment/goods'
 import { mayReplace, replace } from '../../domain/fulfillment/parcel-decisions'
+import { isLocked } from '../../domain/fulfillment/parcel-money'
 import { pick, settleShort } from '../../domain/fulfillment/picking'
-import type { Units } from '../../domain/fulfillment/shipment'
-import type { OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
+import type { CommandBook } from '../../domain/fulfillment/rows'
+import { hasLeft, isInside, type Units } from '../../domain/fulfillment/shipment'
+import type { CommandId, OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
 import { serveWaiting, takeWhole } from '../inventory/order-stock'
 import type { Tx } from '../pool'
 import { type GoodsWork, inGoods } from './goods'
@@ -25,11 +28,46 @@ export async function rerouteShipment(
   context: GoodsWork,
 ): Promise<StepOutcome> {
   const { outcome, warehouseId } = await inGoods(tx, orderId, context, (goods, books) => ({
-    outcome: cancelShipment(goods, shipmentId, books),
+    outcome: undoShipment(goods, shipmentId, books),
     warehouseId: goods.shipment(shipmentId).warehouseId,
   }))
   if (outcome === 'done') await serve(tx, orderId, [warehouseId, null], context)
   return outcome
+}
+
+/** `waiting`: the money of the parcel is being taken; it is undone if that fails, as the command says in the end. */
+export type ShipmentCancel = 'done' | 'unchanged' | { readonly waiting: CommandId } | StepRefusal
+
+/** {@link rerouteShipment}, as far as somebody wants it; a parcel that may be leaving is waited for. */
+export async function cancelShipment(
+  tx: Tx,
+  { orderId, shipmentId, actor }: Parcel & { readonly actor: string },
+  context: GoodsWork,
+): Promise<ShipmentCancel> {
+  const outcome = await rerouteShipment(tx, { orderId, shipmentId }, context)
+  if (typeof outcome === 'string') return outcome
+  return inGoods(tx, orderId, context, (goods) => {
+    if (!goods.isAlive || hasLeft(goods.shipment(shipmentId).status)) return { refused: 'invalid_state' }
+    const waiting = goods.commands.find((command) => isCancelOf(command) && command.shipmentId === shipmentId)
+    return { waiting: (waiting ?? addCommand(goods, 'cancel', { shipmentId, detail: null, actor })).id }
+  })
+}
+
+/** Ends the cancellations that waited for parcels: one that stays is undone, one that has left has won. */
+export async function endCancels(tx: Tx, orderId: OrderId, context: GoodsWork): Promise<void> {
+  const free = await inGoods(tx, orderId, context, (goods, books) => {
+    const over = goods.commands.filter(isCancelOf).flatMap((command) => {
+      const shipment = goods.shipment(command.shipmentId)
+      return isInside(shipment.status) && isLocked(shipment, books) ? [] : [{ command, shipment }]
+    })
+    for (const { command, shipment } of over) settle(command, hasLeft(shipment.status) ? 'already_shipped' : null)
+    return over.filter(({ shipment }) => isInside(shipment.status)).map(({ shipment }) => shipment.id)
+  })
+  for (const shipmentId of free) await rerouteShipment(tx, { orderId, shipmentId }, context)
+}
+
+function isCancelOf(command: CommandBook): command is CommandBook & { readonly shipmentId: ShipmentId } {
+  return command.kind === 'cancel' && command.shipmentId !== null && command.state === 'pending'
 }
 
 /**

@@ -150,23 +150,20 @@ const TAKE = statement(
     order by t.happened_at, t.received_at`,
 )
 
-/**
- * Nothing more has to be done about these events: to be called in the transaction that takes them into their shipment, or for
- * those (`shipmentId` null) that nobody will ever own.
- */
-export async function endTracking(
-  db: Db,
-  events: readonly Pick<TrackingRow, 'carrier' | 'eventId'>[],
-  shipmentId: ShipmentId | null,
-): Promise<void> {
-  if (events.length === 0) return
-  await db.query(
-    END_EVENTS({
-      carriers: events.map(({ carrier }) => carrier),
-      ids: events.map(({ eventId }) => eventId),
-      shipmentId,
-    }),
-  )
+type TrackingKey = Pick<TrackingRow, 'carrier' | 'eventId'>
+
+/** Nothing more has to be done about these events: to be called in the transaction that takes them into their shipment. */
+export async function endTracking(db: Db, events: readonly TrackingKey[], shipmentId: ShipmentId): Promise<void> {
+  if (events.length > 0) await db.query(END_EVENTS({ ...keysOf(events), shipmentId }))
+}
+
+/** Nobody will ever own these events. One that is told again is kept and tried again. */
+export async function forgetTracking(db: Db, events: readonly TrackingKey[]): Promise<void> {
+  if (events.length > 0) await db.query(FORGET_EVENTS(keysOf(events)))
+}
+
+function keysOf(events: readonly TrackingKey[]) {
+  return { carriers: events.map(({ carrier }) => carrier), ids: events.map(({ eventId }) => eventId) }
 }
 
 const END_EVENTS = statement(
@@ -175,6 +172,14 @@ const END_EVENTS = statement(
     update tracking_event t
     set done_at = now(), shipment_id = :shipmentId::text
     from unnest(:carriers::text[], :ids::text[]) as ended (carrier, event_id)
+    where t.carrier = ended.carrier and t.event_id = ended.event_id and t.done_at is null`,
+)
+
+const FORGET_EVENTS = statement(
+  'tracking.forget',
+  `
+    delete from tracking_event t
+    using unnest(:carriers::text[], :ids::text[]) as ended (carrier, event_id)
     where t.carrier = ended.carrier and t.event_id = ended.event_id and t.done_at is null`,
 )
 

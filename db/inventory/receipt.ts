@@ -1,26 +1,26 @@
 import type { Sku, WarehouseId } from '../../domain/ids'
 import type { Db, Tx } from '../pool'
-import { statement } from '../sql'
+import { type Query, statement } from '../sql'
 import { lockWaitingOrders, type ServedUnits, serveOrders } from './back-order'
 import { receiveStock, type Units } from './stock'
 
 export interface NewReceipt {
   readonly warehouseId: WarehouseId
-  /** The warehouse's own name of it: it is booked once. */
+  /** The number of the delivery, or of the order that it is a part of. */
   readonly reference: string
   /** Each SKU once, as it is compared. */
   readonly lines: readonly Units[]
   /** The id of the admin key of whoever says so. */
   readonly actor: string
+  /** The caller's own key says which request is which. Without one, the same reference and lines again are a repetition. */
+  readonly isKeyed: boolean
 }
 
 export type Booked =
   /** `served`: units that orders had waited for. */
-  | { readonly outcome: 'booked'; readonly served: readonly ServedUnits[] }
-  /** It was booked before, with the same lines. */
-  | { readonly outcome: 'repeated' }
-  /** It was booked before, with other lines. */
-  | { readonly outcome: 'reference_taken' }
+  | { readonly outcome: 'booked'; readonly id: string; readonly served: readonly ServedUnits[] }
+  /** It was booked before. */
+  | { readonly outcome: 'repeated'; readonly id: string }
   | { readonly outcome: 'unknown_warehouse' }
   | { readonly outcome: 'unknown_skus' | 'too_many'; readonly skus: readonly Sku[] }
 
@@ -28,17 +28,21 @@ export type Booked =
  * Books what a warehouse has received, and keeps what orders wait for, in the transaction `tx`: nobody sees the goods before they
  * have theirs. Of whatever is refused nothing may be kept: the caller throws.
  */
-export async function bookReceipt(tx: Tx, { warehouseId, reference, lines, actor }: NewReceipt): Promise<Booked> {
+export async function bookReceipt(
+  tx: Tx,
+  { warehouseId, reference, lines, actor, isKeyed }: NewReceipt,
+): Promise<Booked> {
   const skus = lines.map(({ sku }) => sku)
   const unknown = await findUnknown(tx, warehouseId, skus)
   if (unknown) return unknown
-  const { rowCount } = await tx.query(BOOK({ warehouseId, reference, lines: written(lines), actor }))
-  if (rowCount !== 1) return repeat(tx, { warehouseId, reference, lines })
+  const receipt = { warehouseId, reference, lines: written(lines) }
+  const id = await idIn(tx, BOOK({ ...receipt, actor, isKeyed }))
+  if (id === null) return { outcome: 'repeated', id: (await idIn(tx, FIND(receipt))) ?? '' }
   // Before the stock: an order comes first in the order of locks.
   const orderIds = await lockWaitingOrders(tx, skus)
-  const tooMany = await receiveStock(tx, { warehouseId, lines, reference, actor })
+  const tooMany = await receiveStock(tx, { warehouseId, lines, cause: 'receipt', reference, actor })
   if (tooMany.length > 0) return { outcome: 'too_many', skus: tooMany }
-  return { outcome: 'booked', served: await serveOrders(tx, { warehouseId, skus, orderIds }) }
+  return { outcome: 'booked', id, served: await serveOrders(tx, { warehouseId, skus, orderIds }) }
 }
 
 /** The same whatever the order of the lines. */
@@ -63,41 +67,46 @@ const UNKNOWN = statement(
            ) as skus`,
 )
 
-/** Waits for one of the same reference that is being booked. */
+/** Waits for the same one that is being booked. */
 const BOOK = statement(
   'receipt.book',
   `
-    insert into receipt (warehouse_id, reference, lines, actor)
-    values (:warehouseId, :reference, :lines, :actor)
-    on conflict (warehouse_id, reference) do nothing`,
+    insert into receipt (warehouse_id, reference, lines, actor, is_keyed)
+    values (:warehouseId, :reference, :lines, :actor, :isKeyed)
+    on conflict (warehouse_id, reference, md5(lines::text)) where not is_keyed do nothing
+    returning id::text`,
 )
 
-async function repeat(tx: Tx, { warehouseId, reference, lines }: Omit<NewReceipt, 'actor'>): Promise<Booked> {
-  const { rows } = await tx.query<{ same: boolean }>(COMPARE({ warehouseId, reference, lines: written(lines) }))
-  return { outcome: rows[0]?.same ? 'repeated' : 'reference_taken' }
+const FIND = statement(
+  'receipt.find',
+  `
+    select id::text
+    from receipt
+    where warehouse_id = :warehouseId and reference = :reference and md5(lines::text) = md5(:lines::jsonb::text) and not is_keyed`,
+)
+
+async function idIn(tx: Tx, query: Query): Promise<string | null> {
+  const { rows } = await tx.query<{ id: string }>(query)
+  return rows[0]?.id ?? null
 }
 
-const COMPARE = statement(
-  'receipt.compare',
-  'select lines = :lines::jsonb as same from receipt where warehouse_id = :warehouseId and reference = :reference',
-)
+/** A receipt that was booked, its SKUs as they were written. */
+export interface StoredReceipt extends Pick<NewReceipt, 'warehouseId' | 'reference' | 'lines'> {
+  readonly createdAt: Date
+}
 
-/** A receipt that was booked, its SKUs as they were written; null: none has this reference. */
-export async function readReceipt(
-  db: Db,
-  { warehouseId, reference }: Pick<NewReceipt, 'warehouseId' | 'reference'>,
-): Promise<{ readonly lines: readonly Units[]; readonly createdAt: Date } | null> {
-  const { rows } = await db.query<{ lines: Units[]; createdAt: Date }>(READ({ warehouseId, reference }))
+export async function readReceipt(db: Db, id: string): Promise<StoredReceipt | null> {
+  const { rows } = await db.query<StoredReceipt>(READ({ id }))
   return rows[0] ?? null
 }
 
 const READ = statement(
   'receipt.read',
   `
-    select r.created_at as "createdAt",
+    select r.warehouse_id as "warehouseId", r.reference, r.created_at as "createdAt",
            (select json_agg(json_build_object('sku', v.sku_written, 'quantity', line.quantity) order by line.sku)
             from jsonb_to_recordset(r.lines) as line (sku text, quantity int)
             join variant v on v.sku = line.sku) as lines
     from receipt r
-    where r.warehouse_id = :warehouseId and r.reference = :reference`,
+    where r.id = :id::bigint`,
 )

@@ -13,7 +13,7 @@ export interface StockLevel {
   readonly available: number
 }
 
-export const MOVEMENT_CAUSES = ['adjustment', 'import', 'shipment', 'short_pick', 'receipt'] as const
+export const MOVEMENT_CAUSES = ['adjustment', 'import', 'shipment', 'short_pick', 'receipt', 'restock'] as const
 type MovementCause = (typeof MOVEMENT_CAUSES)[number]
 
 export interface StockMovement {
@@ -25,7 +25,7 @@ export interface StockMovement {
   readonly onHand: number
   readonly cause: MovementCause
   readonly reason: string | null
-  /** What caused it: the id of an import or a shipment, or the reference of a receipt. */
+  /** What caused it: the id of an import, a shipment or a refund, or the reference of a receipt. */
   readonly reference: string | null
   /** The id of the admin key of whoever did it. */
   readonly actor: string | null
@@ -209,6 +209,7 @@ export interface Receive {
   readonly warehouseId: WarehouseId
   /** Each SKU once. */
   readonly lines: readonly Units[]
+  readonly cause: Extract<MovementCause, 'receipt' | 'restock'>
   readonly reference: string
   readonly actor: string
 }
@@ -217,7 +218,7 @@ export interface Receive {
  * Raises what is on hand in a warehouse, each level with its movement, all or nothing: levels that are not there yet are made.
  * Rows are locked by SKU. Returns the SKUs of which a level would hold more than it can; then nothing has changed.
  */
-export async function receiveStock(tx: Tx, { warehouseId, lines, reference, actor }: Receive): Promise<Sku[]> {
+export async function receiveStock(tx: Tx, { warehouseId, lines, cause, reference, actor }: Receive): Promise<Sku[]> {
   const sorted = [...lines].sort((a, b) => compare(a.sku, b.sku))
   const skus = sorted.map(({ sku }) => sku)
   await tx.query(MAKE_LEVELS({ warehouseId, skus }))
@@ -226,7 +227,7 @@ export async function receiveStock(tx: Tx, { warehouseId, lines, reference, acto
   const tooMany = sorted.filter(({ sku, quantity }) => (onHand.get(sku) ?? 0) + quantity > ON_HAND_MAX)
   if (tooMany.length > 0) return tooMany.map(({ sku }) => sku)
   const quantities = sorted.map(({ quantity }) => quantity)
-  await tx.query(RECEIVE({ warehouseId, skus, quantities, reference, actor }))
+  await tx.query(RECEIVE({ warehouseId, skus, quantities, cause, reference, actor }))
   return []
 }
 
@@ -261,7 +262,7 @@ const RECEIVE = statement(
     ),
     moved as (
       insert into stock_movement (sku, warehouse_id, delta, on_hand, cause, reference, actor)
-      select sku, warehouse_id, quantity, on_hand, 'receipt', :reference, :actor
+      select sku, warehouse_id, quantity, on_hand, :cause, :reference, :actor
       from raised
       order by sku
       returning id, sku, warehouse_id, on_hand

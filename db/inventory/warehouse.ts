@@ -14,7 +14,7 @@ export interface NewWarehouse {
   /** The lower goes first where distance says nothing. */
   readonly priority: number
   readonly operation: WarehouseOperation
-  /** Where a system of its own is told of its shipments. */
+  /** Where a system of its own is told of its shipments; null: it asks for them. */
   readonly endpoint: string | null
 }
 
@@ -22,11 +22,6 @@ export interface Warehouse extends NewWarehouse {
   readonly id: WarehouseId
   readonly version: number
   readonly createdAt: Date
-}
-
-/** A system of its own has to be somewhere. */
-export class EndpointMissing extends Error {
-  override readonly name = 'EndpointMissing'
 }
 
 /** What is left out stays. */
@@ -88,7 +83,6 @@ export async function updateWarehouse(
     throw new DomainError('precondition_failed', 'The warehouse has changed since you read it. Read it again.')
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
   const after: NewWarehouse = { ...before, ...given }
-  if (after.operation === 'external' && after.endpoint === null) throw new EndpointMissing()
   try {
     await tx.query(UPDATE({ id, ...columnsOf(after) }))
   } catch (error) {
@@ -132,11 +126,15 @@ const GIVE_SECRET = statement(
     on conflict (warehouse_id) do update set secret = excluded.secret, created_at = now() where :replace::boolean`,
 )
 
-/** Null: it has no system of its own, and never had. */
+/** Null: it has no system of its own, or none any more. */
 export async function readWarehouseSecret(db: Db, id: WarehouseId): Promise<string | null> {
   const { rows } = await db.query<{ secret: string }>({
     name: 'warehouse.secret',
-    text: 'select secret from warehouse_secret where warehouse_id = $1',
+    text: `
+      select x.secret
+      from warehouse_secret x
+      join warehouse w on w.id = x.warehouse_id
+      where w.id = $1 and w.operation = 'external'`,
     values: [id],
   })
   return rows[0]?.secret ?? null

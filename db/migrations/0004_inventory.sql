@@ -15,7 +15,7 @@ create table stock_movement (
   warehouse_id typeid not null,
   delta integer not null check (delta <> 0),
   on_hand integer not null,
-  cause text not null check (cause in ('adjustment', 'import', 'shipment', 'short_pick', 'receipt')),
+  cause text not null check (cause in ('adjustment', 'import', 'shipment', 'short_pick', 'receipt', 'restock')),
   reason text,
   reference text,
   actor text,

@@ -103,10 +103,13 @@ create table order_line (
   cancelled integer not null default 0 check (cancelled >= 0),
   shipped integer not null default 0 check (shipped >= 0),
   delivered integer not null default 0 check (delivered >= 0),
+  -- Units that have left, came back, and are on their shelves again.
+  restocked integer not null default 0 check (restocked >= 0),
   primary key (order_id, position),
   unique (order_id, sku),
   check (cancelled + shipped <= quantity),
-  check (delivered <= shipped)
+  check (delivered <= shipped),
+  check (restocked <= shipped)
 );
 
 -- Immutable, gap-free per order. `from_status` and `to_status` are null when the status did not change.

@@ -90,7 +90,8 @@ create unique index label_tracking on label (carrier, tracking_number) where tra
 create index label_shipment on label (shipment_id);
 create index label_at_work on label (order_id) where at_work;
 
--- What somebody asked for and could not be answered at once.
+-- What somebody asked for and could not be answered at once: kept for ever, as the order says by it who asked for what, and what came of
+-- it. It is read by order alone, and of finished ones no periodic query reads any.
 create table order_command (
   id typeid primary key,
   order_id typeid not null references orders,
@@ -109,7 +110,8 @@ create table order_command (
 create index order_command_order on order_command (order_id, id);
 create index order_command_pending on order_command (order_id) where state = 'pending';
 
--- What a warehouse's own system is told of a shipment, under a key: those of one shipment in turn, until it has taken them.
+-- What a warehouse's own system is told of a shipment, under a key: those of one shipment in turn, until it has taken them. Kept for
+-- ever, a handful a shipment: what the system knows is told by them, for it may still say something of a shipment of long ago.
 create table warehouse_message (
   id typeid primary key,
   order_id typeid not null references orders,
@@ -131,7 +133,7 @@ create table warehouse_message (
 ) with (fillfactor = 70);
 create index warehouse_message_pending on warehouse_message (order_id) where state = 'pending';
 
--- What a warehouse's own system has told: kept, and done, before it is answered.
+-- What a warehouse's own system has told: kept, and done, before it is answered. For ever: told again, however late, it is not done again.
 create table warehouse_event (
   warehouse_id typeid not null references warehouse,
   event_id text not null,
@@ -152,7 +154,8 @@ create table back_order (
 );
 create index back_order_queue on back_order (sku, confirmed_at, order_id);
 
--- What carriers told us, or answered, of a parcel: kept before it is answered, for ever, as the history of the shipment.
+-- What carriers told us, or answered, of a parcel: kept before it is answered, for ever, as the history of the shipment. What is of no
+-- parcel of ours is forgotten after two weeks.
 create table tracking_event (
   carrier text not null,
   event_id text not null,
@@ -183,13 +186,16 @@ create table carrier_record (
   primary key (carrier, service, country)
 );
 
--- What a warehouse has received: booked once under its reference.
+-- What a warehouse has received, kept for ever, as its delivery notes are: whoever sends one again without a key of their own is
+-- answered by the one that is there.
 create table receipt (
   id bigint generated always as identity primary key,
   warehouse_id typeid not null references warehouse,
   reference text not null,
   lines jsonb not null,
   actor text not null,
-  created_at timestamptz not null default now(),
-  unique (warehouse_id, reference)
+  -- Its request had an Idempotency-Key.
+  is_keyed boolean not null,
+  created_at timestamptz not null default now()
 );
+create unique index receipt_once on receipt (warehouse_id, reference, md5(lines::text)) where not is_keyed;

@@ -12,22 +12,31 @@ export interface NewAddress {
   readonly address: Address
   /** Of the address that the caller compared it with; null: with none, as the order seemed fixed. */
   readonly version: number | null
+  /** Whether the caller takes it by the last event that the order has; left out: always. */
+  readonly mayChange?: (eventSeq: number) => boolean
 }
 
-/** `same`: it is the address already. `stale`: the order has changed since it was read; the addresses are to be compared again. */
-export type AddressOutcome = 'changed' | 'same' | 'stale' | AddressFixedBy
+/**
+ * `same`: it is the address already. `stale`: its address has changed since it was read; they are to be compared again.
+ * `outdated`: the caller knows an older order.
+ */
+export type AddressOutcome = 'changed' | 'same' | 'stale' | 'outdated' | AddressFixedBy
 
 /**
  * Changes where an order goes, in the transaction `tx`, which locks it: who claims a label has locked it too, so that no label
  * bears an address that the order does not have. The same address again changes nothing, whatever the order has come to.
  */
-export async function changeAddress(tx: Tx, { orderId, address, version }: NewAddress): Promise<AddressOutcome> {
+export async function changeAddress(
+  tx: Tx,
+  { orderId, address, version, mayChange }: NewAddress,
+): Promise<AddressOutcome> {
   await tx.query(LOCK({ orderId }))
-  const { rows } = await tx.query<Pick<ActionableOrder, 'status' | 'isLabelled'> & { same: boolean; version: number }>(
-    READ({ orderId, address }),
-  )
+  const { rows } = await tx.query<
+    Pick<ActionableOrder, 'status' | 'isLabelled'> & { same: boolean; version: number; eventSeq: number }
+  >(READ({ orderId, address }))
   const order = rows[0]
   if (!order) throw new Error(`There is no order ${orderId}`)
+  if (mayChange && !mayChange(order.eventSeq)) return 'outdated'
   if (order.same) return 'same'
   const fixedBy = addressFixedBy({ ...order, lines: await readUnits(tx, orderId) })
   if (fixedBy) return fixedBy
@@ -41,7 +50,7 @@ const LOCK = statement('order.lock', 'select from orders where id = :orderId for
 const READ = statement(
   'order.address',
   `
-    select o.status, o.address_version as version, ${IS_LABELLED} as "isLabelled",
+    select o.status, o.address_version as version, o.event_seq as "eventSeq", ${IS_LABELLED} as "isLabelled",
            jsonb_strip_nulls(o.shipping_address) = jsonb_strip_nulls(:address::jsonb) as same
     from orders o
     where o.id = :orderId`,

@@ -19,7 +19,7 @@ export interface Order {
   readonly cancelReason: CancelReason | null
   /** Why it is on hold; empty when it is not. */
   readonly heldFor: readonly HoldCause[]
-  /** A label bears its address, or may: one is asked for, there, or to be voided. */
+  /** A label bears its address, or may: one is asked for, or there. */
   readonly isLabelled: boolean
   readonly paymentStatus: PaymentStatus
   readonly fulfillmentStatus: FulfillmentStatus
@@ -28,6 +28,8 @@ export interface Order {
   readonly shippingAddress: Address
   /** Rises with each change of the address. */
   readonly addressVersion: number
+  /** Of its last event. */
+  readonly eventSeq: number
   readonly shippingMethod: string
   readonly bodyHash: Buffer
   readonly subtotal: number
@@ -117,15 +119,14 @@ const REFUND_REQUESTS = `
              order by min(number) desc
              limit ${REFUNDS_MAX}` as const
 
-/** Of order `o`: while a label of it is claimed, live or being voided, its address is fixed. */
-export const IS_LABELLED =
-  `exists (select from label where order_id = o.id and status in ('claimed', 'live', 'voiding'))` as const
+/** Of order `o`: while a label of it is claimed or live, its address is fixed. One that is asked back is nobody's any more. */
+export const IS_LABELLED = `exists (select from label where order_id = o.id and status in ('claimed', 'live'))` as const
 
 const ORDER = `
   select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason", o.held_for as "heldFor",
          ${IS_LABELLED} as "isLabelled",
          o.payment_status as "paymentStatus", o.fulfillment_status as "fulfillmentStatus", o.currency, o.email,
-         o.shipping_address as "shippingAddress", o.address_version as "addressVersion", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
+         o.shipping_address as "shippingAddress", o.address_version as "addressVersion", o.event_seq as "eventSeq", o.shipping_method as "shippingMethod", o.body_hash as "bodyHash",
          o.subtotal, o.discount, o.shipping, o.tax, o.total, o.cancelled, o.waived, o.hold_expires_at as "holdExpiresAt", o.refusal,
          o.created_at as "createdAt", o.updated_at as "updatedAt", o.confirmed_at as "confirmedAt",
          coalesce((
@@ -184,6 +185,7 @@ export async function readOrder(db: Db, orderId: OrderId): Promise<Order | null>
 export interface OrderFilter {
   readonly status: OrderStatus | null
   readonly email: string | null
+  /** As it is stored. */
   readonly number: string | null
   readonly attention: boolean | null
   readonly limit: number
@@ -207,7 +209,7 @@ const LISTED = `${ORDER}
     and (:attention::boolean is null
          or :attention = exists (select from attention a where a.order_id = o.id and a.closed_at is null))
     and (:before::text is null or o.id < :before)
-    and (:number::text is null or o.number = upper(:number))
+    and (:number::text is null or o.number = :number)
   order by o.id desc
   limit :limit` as const
 

@@ -17,6 +17,7 @@ export interface StoredShipment {
   readonly service: string | null
   readonly trackingNumber: string | null
   readonly trackingUrl: string | null
+  /** Its carrier has the document of a label that is live. */
   readonly hasLabel: boolean
   readonly expectedAt: string | null
   readonly events: readonly { readonly at: string; readonly type: string; readonly detail: string | null }[]
@@ -35,7 +36,10 @@ export interface StoredCommand {
 /** A parcel has a handful of its own events, and a carrier tells a dozen more. */
 const EVENTS_MAX = 100
 
-/** The shipment `s` as JSON, with the label that is or was its last, and what happened to it, the oldest first. */
+/**
+ * The shipment `s` as JSON, with the label that is or was its last, and what happened to it, the oldest first. What its carrier
+ * has told stands as it told it, and when it happened, in the place of what was made of it.
+ */
 export const SHIPMENT_JSON = `
   json_build_object('id', s.id, 'orderId', s.order_id, 'number', s.number, 'warehouseId', s.warehouse_id, 'sellerId', s.seller_id,
     'status', s.status, 'replaces', s.replaces, 'wave', s.wave, 'isLeaving', s.is_leaving, 'expectedAt', s.expected_at,
@@ -46,7 +50,7 @@ export const SHIPMENT_JSON = `
       where u.shipment_id = s.id
     ), '[]'),
     'carrier', latest.carrier, 'service', latest.service, 'trackingNumber', latest.tracking_number,
-    'trackingUrl', latest.tracking_url, 'hasLabel', coalesce(latest.status = 'live', false),
+    'trackingUrl', latest.tracking_url, 'hasLabel', coalesce(latest.status = 'live' and latest.reference is not null, false),
     'events', coalesce((
       select json_agg(json_build_object('at', at, 'type', type, 'detail', detail) order by at, place)
       from (
@@ -55,10 +59,13 @@ export const SHIPMENT_JSON = `
                  coalesce(e.data ->> 'code', e.data ->> 'reason') as detail
           from order_event e
           where e.order_id = s.order_id and e.type like 'shipment.%' and e.data ->> 'shipment_id' = s.id
+            and not exists (
+              select from tracking_event t where t.shipment_id = s.id and t.type = substr(e.type, length('shipment.') + 1)
+            )
           union all
           select t.happened_at, 0, t.type, t.detail
           from tracking_event t
-          where t.shipment_id = s.id and t.type not in ('delivered', 'lost', 'returned')
+          where t.shipment_id = s.id
         ) as every
         order by at desc
         limit ${EVENTS_MAX}
@@ -68,5 +75,5 @@ export const SHIPMENT_JSON = `
 /** The last label of the shipment `s`, as `latest`. */
 export const LATEST_LABEL = `
   left join lateral (
-    select carrier, service, tracking_number, tracking_url, status from label where shipment_id = s.id order by number desc limit 1
+    select carrier, service, tracking_number, tracking_url, status, reference from label where shipment_id = s.id order by number desc limit 1
   ) as latest on true` as const

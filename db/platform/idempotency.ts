@@ -26,6 +26,7 @@ export interface Done<S extends number, R> {
  *
  * @param work statements on `tx`, nothing else: what it wants of Redis, Temporal or a store follows after the commit
  * @param present turns the resource into the answer's body, after the commit
+ * @param isRefused that what was stored has come to nothing since then: `work` runs anew
  * @throws `request_in_progress` while the same key runs elsewhere, `idempotency_key_reused` for another body
  */
 export async function withIdempotency<const S extends number, R, B>(
@@ -33,18 +34,39 @@ export async function withIdempotency<const S extends number, R, B>(
   idempotency: IdempotencyScope | null,
   work: (tx: Tx) => Promise<Done<S, R>>,
   present: (resource: R, db: Db) => Promise<B>,
+  isRefused: (resource: R, db: Db) => Promise<boolean> = async () => false,
 ): Promise<{ status: S; body: B; headers: Record<string, string> }> {
   const { done, replayed } = await withTransaction(pool, async (tx) => {
     if (!idempotency) return { done: await work(tx), replayed: false }
     await lockKey(tx, idempotency)
     const stored = await findDone<S, R>(tx, idempotency)
-    if (stored) return { done: stored, replayed: true }
+    if (stored && !(await isRefused(stored.resource, tx))) return { done: stored, replayed: true }
     const fresh = await work(tx)
-    await insertDone(tx, idempotency, fresh)
+    await writeDone(tx, idempotency, fresh)
     return { done: fresh, replayed: false }
   })
   const headers: Record<string, string> = replayed ? { 'Idempotent-Replayed': 'true' } : {}
   return { status: done.status, body: await present(done.resource, pool), headers }
+}
+
+/**
+ * After {@link withIdempotency}: notes by which status the request was answered in the end, where that is not the one that its
+ * work had: 202 while it is not finished.
+ */
+export async function noteStatus(db: Db, idempotency: IdempotencyScope | null, status: number): Promise<void> {
+  if (!idempotency) return
+  const { scope, operation, key } = idempotency
+  await db.query(
+    'update idempotency set status = $4 where scope = $1 and operation = $2 and key = $3 and status <> $4',
+    [scope, operation, key, status],
+  )
+}
+
+/** After {@link withIdempotency}: its work has come to a refusal, which is not kept. */
+export async function forgetKey(db: Db, idempotency: IdempotencyScope | null): Promise<void> {
+  if (!idempotency) return
+  const { scope, operation, key } = idempotency
+  await db.query('delete from idempotency where scope = $1 and operation = $2 and key = $3', [scope, operation, key])
 }
 
 async function lockKey(tx: Tx, { scope, operation, key }: IdempotencyScope): Promise<void> {
@@ -78,14 +100,15 @@ export function requireSameBody(stored: Buffer, given: Buffer): void {
   throw new DomainError('idempotency_key_reused', 'This Idempotency-Key was used with another body. Use a new key.')
 }
 
-async function insertDone<S extends number, R>(
+async function writeDone<S extends number, R>(
   tx: Tx,
   { scope, operation, key, bodyHash }: IdempotencyScope,
   { status, resource }: Done<S, R>,
 ): Promise<void> {
   await tx.query(
     `insert into idempotency (scope, operation, key, body_hash, status, resource)
-     values ($1, $2, $3, $4, $5, $6)`,
+     values ($1, $2, $3, $4, $5, $6)
+     on conflict (scope, operation, key) do update set status = excluded.status, resource = excluded.resource`,
     [scope, operation, key, bodyHash, status, JSON.stringify(resource)],
   )
 }

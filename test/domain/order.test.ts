@@ -247,11 +247,11 @@ describe('what may be asked for of an order', () => {
     ['confirmed', [gone, part], [...BOTH], null],
     ['processing', [part], [...BOTH], null],
     ['on_hold', [whole], [...BOTH], null],
-    ['on_hold', [gone], [], 'already_shipped'],
-    ['processing', [gone], [], 'already_shipped'],
-    ['shipped', [gone], [], 'already_shipped'],
-    ['delivered', [gone], [], 'already_shipped'],
-    ['completed', [gone], [], 'already_shipped'],
+    ['on_hold', [gone], [], 'already_labelled'],
+    ['processing', [gone], [], 'already_labelled'],
+    ['shipped', [gone], [], 'already_labelled'],
+    ['delivered', [gone], [], 'already_labelled'],
+    ['completed', [gone], [], 'already_labelled'],
     ['cancelled', [whole], [], 'invalid_state'],
   ])('%s', (status, lines, actions, fixedBy) => {
     expect(actionsOf({ status, lines, isLabelled: false })).toEqual(actions)

@@ -105,6 +105,31 @@ it('is told twice and out of order, and counts it once', async () => {
   expect(await parcels.captures(id)).toEqual([[total, 'succeeded']])
 })
 
+it('needs no endpoint: it reads what is to be picked, and when a parcel may leave', async () => {
+  const body = { name: `X ${randomUUID()}`, country: 'GB', operation: 'external' }
+  const made = (await shop.admin('post', '/v1/admin/warehouses', body)).body
+  const sku = await parcels.product({ [made.id]: 2 })
+  const { id, total } = await parcels.paid({ lines: { [sku]: 2 } })
+  const shipment = await parcels.shipmentOf(id)
+  const { data } = (await shop.admin('get', `/v1/admin/warehouses/${made.id}/pick-list`)).body
+  expect(data).toMatchObject([{ sku, quantity: 2, shipments: [{ id: shipment }] }])
+  const say = async (type: string): Promise<void> => {
+    const sent = system.event({ type: `shipment.${type}`, shipment_id: shipment }, made.secret)
+    expect(await shop.call('post', `/webhooks/warehouses/${made.id}`, sent)).toMatchObject({ status: 204 })
+  }
+  await say('packed')
+  await until(
+    'it may leave',
+    () => parcels.read(shipment),
+    ({ events }) => events.some(({ type }: { type: string }) => type === 'released'),
+    WITHIN_MS,
+  )
+  await say('shipped')
+  await parcels.orderBecomes(id, 'completed')
+  expect(await parcels.captures(id)).toEqual([[total, 'succeeded']])
+  expect(await shop.cases(id)).toEqual([])
+})
+
 it('is a case when it is silent, and goes on after the repair', async () => {
   const { id, shipment } = await ordered()
   await hears(shipment, 'pack')

@@ -23,7 +23,7 @@ const SUBJECTS = [
 
 const GROUPED: House['grouped'] = {
   domain: {
-    shared: ['money', 'currency', 'ids', 'errors', 'workflow-id', 'words'],
+    shared: ['money', 'currency', 'ids', 'errors', 'workflow-id', 'words', 'address'],
     assembling: ['events'],
   },
   db: {

@@ -28,12 +28,14 @@ export interface CheckoutOptions {
 
 export const ADDRESS = {
   name: 'Sample Buyer',
+  company: null,
   line1: '1 High St',
   line2: null,
   city: 'Leeds',
   postal_code: 'LS1 4DY',
   region: null,
   country: 'GB',
+  phone: null,
 }
 
 interface OwnProduct {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { OrderWorkflows } from '../../activities/deps'
 import type { Settings } from '../../config'
 import {
-  endTracking,
+  forgetTracking,
   receiveTracking,
   type SilentShipment,
   takeDueTracking,
@@ -133,7 +133,7 @@ async function tellAll(
 async function endUnmatched({ pool, log }: TrackingDeps, due: readonly TrackingRow[]): Promise<void> {
   const eldest = Date.now() - UNMATCHED_DAYS * 86_400_000
   const lost = due.filter(({ owner, receivedAt }) => owner === null && receivedAt.getTime() < eldest)
-  await endTracking(pool, lost, null)
+  await forgetTracking(pool, lost)
   for (const { carrier, eventId } of lost) {
     unmatchedTracking.inc({ carrier })
     log.warn({ carrier, event_id: eventId }, 'a carrier told of a parcel that is none of ours')

@@ -63,6 +63,27 @@ it('is what is to be picked, by SKU, with the shipments; page by page and by wav
   expect((await list('?wave=2020-01-01')).body.data).toEqual([])
 })
 
+it('lists what is sent once more of an order that has all left', async () => {
+  const { orderId, shipment } = await planned(['A-1'])
+  const { pool } = api.database
+  await pool.query(`update shipment set status = 'lost' where id = $1`, [shipment])
+  await pool.query('update order_line set shipped = quantity where order_id = $1', [orderId])
+  const again = newId('shipment')
+  await pool.query(`insert into shipment (id, order_id, number, warehouse_id, replaces) values ($1, $2, 2, $3, $4)`, [
+    again,
+    orderId,
+    main,
+    shipment,
+  ])
+  await pool.query(`insert into shipment_line (shipment_id, sku, quantity) values ($1, 'A-1', 1)`, [again])
+  for (const status of ['processing', 'shipped', 'delivered']) {
+    await pool.query('update orders set status = $2 where id = $1', [orderId, status])
+    expect([status, JSON.stringify((await list()).body)]).toEqual([status, expect.stringContaining(again)])
+  }
+  await pool.query(`update orders set status = 'completed' where id = $1`, [orderId])
+  expect(JSON.stringify((await list()).body)).not.toContain(again)
+})
+
 it('leaves out what is picked, on hold or cancelled', async () => {
   const { orderId, shipment } = await planned(['A-1'])
   const isListed = async (): Promise<boolean> => JSON.stringify((await list()).body).includes(shipment)
@@ -75,6 +96,17 @@ it('leaves out what is picked, on hold or cancelled', async () => {
   await pool.query(`update shipment set status = 'picking' where id = $1`, [other.shipment])
   expect(JSON.stringify((await list()).body)).not.toContain(other.shipment)
 })
+
+it.each([`1'--`, `'or'1'='1`, '$1', `x');drop` + '%20table', '__proto__'])(
+  'SQL injection, first order: the wave %s is a value, or none',
+  async (wave) => {
+    const { shipment } = await planned(['A-1'])
+    const { status, body } = await list(`?wave=${encodeURIComponent(decodeURIComponent(wave))}`)
+    expect([200, 400]).toContain(status)
+    expect(status === 400 || body.data.length === 0).toBe(true)
+    expect(JSON.stringify((await list()).body)).toContain(shipment)
+  },
+)
 
 it('answers 404 for no warehouse, 400 for what it does not take, and those alone who may see orders', async () => {
   expect((await list('', newId('warehouse'))).status).toBe(404)

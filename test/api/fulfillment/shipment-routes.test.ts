@@ -4,6 +4,7 @@ import { BUNDLE_PATH } from '../../../workers/bundle'
 import { type CheckoutWorker, startCheckoutWorker } from '../../support/checkout-worker'
 import type { Answer } from '../../support/http'
 import { Parcels } from '../../support/parcels'
+import { until } from '../../support/wait'
 
 // Carrier and payment provider are away for a while in some of these, and found to be back with a delay.
 jest.setTimeout(120_000)
@@ -66,6 +67,11 @@ describe('the list of shipments', () => {
     expect(first).toMatchObject({ data: [{ id: two.id }], has_more: true })
     expect(idsOf(await get(`/v1/admin/shipments?limit=1&cursor=${first.next_cursor}`))).toEqual([one.id])
     expect(idsOf(await get(`/v1/admin/shipments?order_id=${newId('order')}`))).toEqual([])
+  })
+
+  it('is refused of a warehouse that there is not', async () => {
+    const answer = await get(`/v1/admin/shipments?warehouse_id=${newId('warehouse')}`)
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ pointer: '/warehouse_id', code: 'unknown' }] } })
   })
 
   it.each(['status=sent', 'warehouse_id=Main', 'order_id=shp_1', 'limit=0', 'limit=101', 'cursor=x', 'wave=1'])(
@@ -200,15 +206,33 @@ describe('label', () => {
     expect(unknown).toMatchObject({ status: 400, body: { errors: [{ pointer: '/carrier' }] } })
     const refused = await parcels.step(id, 'label', { service: 'pigeon' })
     expect(refused).toMatchObject({ status: 409, body: { code: 'label_refused', carrier_code: 'no_service' } })
+    const key = randomUUID()
+    const refusals = [await parcels.step(id, 'label', { service: 'pigeon' }, key)]
+    refusals.push(await parcels.step(id, 'label', { service: 'pigeon' }, key))
+    for (const { status, body, headers } of refusals)
+      expect([status, body.code, headers.get('idempotent-replayed')]).toEqual([409, 'label_refused', null])
     for (const body of [{ carrier: '' }, { service: 'x'.repeat(101) }, { price: 1 }])
       expect((await parcels.step(id, 'label', body)).status).toBe(400)
     expect([200, 202]).toContain((await parcels.step(id, 'label')).status)
   })
 
+  it.each([`standard'; drop table label; --`, "' or '1'='1", '$1'])(
+    'SQL injection, first order: the carrier or service %s is a value',
+    async (sql) => {
+      const { id, orderId } = await packed()
+      const carrier = await parcels.step(id, 'label', { carrier: sql })
+      expect(carrier).toMatchObject({ status: 400, body: { errors: [{ pointer: '/carrier' }] } })
+      const service = await parcels.step(id, 'label', { service: sql })
+      expect(service).toMatchObject({ status: 409, body: { code: 'label_refused', carrier_code: 'no_service' } })
+      expect(await parcels.order(orderId)).toMatchObject({ commands: [{ kind: 'label', state: 'refused' }] })
+    },
+  )
+
   it('is 202 while its carrier does not answer', async () => {
     const { id, orderId } = await packed()
     await parcels.carrierFaults({ error_rate: 1 })
-    const asked = await parcels.step(id, 'label')
+    const key = randomUUID()
+    const asked = await parcels.step(id, 'label', {}, key)
     expect(asked).toMatchObject({
       status: 202,
       body: { status: 'packed', command: { shipment_id: id, kind: 'label', state: 'pending', code: null } },
@@ -216,6 +240,11 @@ describe('label', () => {
     expect((await parcels.order(orderId)).commands).toEqual([asked.body.command])
     await parcels.carrierFaults()
     await parcels.becomes(id, 'labelled')
+    // The 202 was not kept as an answer; the 200 is.
+    for (const replayed of [null, 'true']) {
+      const again = await parcels.step(id, 'label', {}, key)
+      expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([200, replayed])
+    }
     expect((await parcels.order(orderId)).commands).toMatchObject([{ id: asked.body.command.id, state: 'done' }])
   })
 
@@ -227,8 +256,12 @@ describe('label', () => {
   })
 
   it('can be read as PDF, as long as its carrier answers', async () => {
-    const { id } = await labelled()
+    const { id, orderId } = await labelled()
     const label = await get(`/v1/admin/shipments/${id}/label.pdf`)
+    const { label_url: url } = await parcels.read(id)
+    expect(url).toMatch(new RegExp(`^https?://.*/v1/admin/shipments/${id}/label[.]pdf$`))
+    const { body: order } = await get(`/v1/admin/orders/${orderId}`)
+    expect(order.shipments.map((one: { label_url: string }) => one.label_url)).toEqual([url])
     expect([label.status, label.headers.get('content-type')]).toEqual([200, 'application/pdf'])
     expect(label.headers.get('cache-control')).toBe('private, no-store')
     await parcels.carrierFaults({ error_rate: 1 })
@@ -254,7 +287,7 @@ describe('ship', () => {
     await parcels.hasLeft(id)
     for (const step of ['ship', 'label', 'pack', 'pick'])
       expect(await parcels.step(id, step)).toMatchObject({ status: 200, body: { status: 'shipped' } })
-    expect(await parcels.step(id, 'cancel')).toMatchObject({ status: 409, body: { code: 'already_shipped' } })
+    expect(await parcels.step(id, 'cancel')).toMatchObject(INVALID)
     expect(await parcels.captures(orderId)).toEqual([[total, 'succeeded']])
   })
 
@@ -266,21 +299,59 @@ describe('ship', () => {
 
   it('is 402 when the money is refused, and 409 while the order is on hold', async () => {
     const refused = await labelled({ method: 'pm_sandbox_capture_refused' })
-    expect(await parcels.step(refused.id, 'ship')).toMatchObject({ status: 402, body: { code: 'capture_failed' } })
+    const key = randomUUID()
+    const answer = await parcels.step(refused.id, 'ship', {}, key)
+    expect(answer).toMatchObject({ status: 402, body: { code: 'capture_failed' } })
     expect(await parcels.read(refused.id)).toMatchObject({ status: 'labelled' })
+    // A refusal is not kept under its key: the same request tries again.
+    const again = await parcels.step(refused.id, 'ship', {}, key)
+    expect([200, 202]).toContain(again.status)
+    expect(again.headers.get('idempotent-replayed')).toBeNull()
+    expect((await parcels.captures(refused.orderId)).map(([, status]) => status)[0]).toBe('failed')
+    await parcels.hasLeft(refused.id)
     const { id, orderId } = await labelled()
     await rig.shop.admin('post', `/v1/admin/orders/${orderId}/hold`, { reason_code: 'look' })
     expect(await parcels.step(id, 'ship')).toMatchObject({ status: 409, body: { code: 'order_on_hold' } })
   })
 
   it('is 202 while the payment provider does not answer', async () => {
-    const { id } = await labelled()
+    const { id, orderId } = await labelled()
     await rig.shop.faults({ error_rate: 1 })
     const asked = await parcels.step(id, 'ship')
     expect(asked).toMatchObject({ status: 202, body: { status: 'labelled', command: { kind: 'ship' } } })
-    expect(await parcels.step(id, 'cancel')).toMatchObject({ status: 409, body: { code: 'already_shipped' } })
+    const key = randomUUID()
+    for (let tries = 0; tries < 2; tries++) {
+      const cancel = await parcels.step(id, 'cancel', {}, key)
+      expect(cancel).toMatchObject({
+        status: 202,
+        body: { status: 'labelled', command: { shipment_id: id, kind: 'cancel', state: 'pending' } },
+      })
+      expect(cancel.headers.get('idempotent-replayed')).toBeNull()
+    }
     await rig.shop.faults()
     await parcels.hasLeft(id)
+    const { commands } = await until(
+      'the cancellation is answered',
+      () => parcels.order(orderId),
+      (order) => order.commands.every(({ state }: { state: string }) => state !== 'pending'),
+    )
+    expect(commands.slice(1)).toMatchObject([
+      { kind: 'ship', state: 'done' },
+      { kind: 'cancel', state: 'refused', code: 'already_shipped' },
+    ])
+    expect(await parcels.step(id, 'cancel', {}, key)).toMatchObject(INVALID)
+  })
+
+  it('is undone in the end, when it was cancelled while its money was asked for in vain', async () => {
+    const { id, orderId } = await labelled({ method: 'pm_sandbox_capture_refused' })
+    await rig.shop.faults({ error_rate: 1 })
+    expect(await parcels.step(id, 'ship')).toMatchObject({ status: 202 })
+    expect(await parcels.step(id, 'cancel')).toMatchObject({ status: 202, body: { status: 'labelled' } })
+    await rig.shop.faults()
+    await parcels.becomes(id, 'cancelled')
+    const { commands, shipments } = await parcels.order(orderId)
+    expect(commands.at(-1)).toMatchObject({ kind: 'cancel', state: 'done', code: null })
+    expect(shipments.map(({ status }: { status: string }) => status)).toEqual(['cancelled', 'allocated'])
   })
 
   it('takes no body', async () => {
@@ -326,6 +397,37 @@ describe('a capture for a shipment', () => {
     })
     await parcels.step(other.id, 'pick', { lines: [{ sku: other.sku, quantity: 0 }] })
     expect(await capture(other.orderId, { shipment_id: other.id })).toMatchObject(INVALID)
+  })
+})
+
+describe('a refund of units that were sent', () => {
+  const refund = (orderId: string, body: object, key?: string) =>
+    rig.shop.admin('post', `/v1/admin/orders/${orderId}/refunds`, { reason_code: 'came_back', ...body }, key)
+
+  it('puts them back on their shelves if it says so, once', async () => {
+    const { id, orderId, sku } = await labelled()
+    const lines = [{ sku, quantity: 1 }]
+    const early = await refund(orderId, { lines, restock: true })
+    expect(early).toMatchObject({ status: 409, body: { code: 'cancel_instead' } })
+    await parcels.shipped(id)
+    expect(await rig.shop.stock(sku)).toMatchObject({ on_hand: 0 })
+    const amount = await refund(orderId, { amount: 1, restock: true })
+    expect(amount).toMatchObject({ status: 400, body: { errors: [{ pointer: '/restock' }] } })
+    expect((await refund(orderId, { amount: 1 })).status).toBeLessThan(300)
+    expect(await rig.shop.stock(sku)).toMatchObject({ on_hand: 0 })
+    const key = randomUUID()
+    for (let tries = 0; tries < 3; tries++) {
+      const { status, body } = await refund(orderId, { lines, restock: true }, key)
+      expect([status < 300, body.restock]).toEqual([true, true])
+    }
+    expect(await rig.shop.stock(sku)).toEqual({ on_hand: 1, reserved: 0, available: 1 })
+    expect((await refund(orderId, { all: true, restock: true })).status).toBeLessThan(300)
+    expect(await rig.shop.stock(sku)).toEqual({ on_hand: 2, reserved: 0, available: 2 })
+    const { body } = await get(`/v1/admin/inventory/${sku}/movements?limit=2`)
+    expect(body.data).toMatchObject([
+      { cause: 'restock', delta: 1 },
+      { cause: 'restock', delta: 1 },
+    ])
   })
 })
 

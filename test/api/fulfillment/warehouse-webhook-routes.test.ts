@@ -77,16 +77,129 @@ it('keeps nothing of what it refuses', async () => {
   const changed = { ...sent, raw: sent.raw.replace('packed', 'picked') }
   for (const bad of [old, unsigned, changed, stub.event(event, other.secret)])
     expect(await send(bad)).toMatchObject({ status: 401, body: { code: 'unauthenticated' } })
-  // A stranger, another warehouse, and one that has no system of its own.
-  expect(await send(sent, newId('warehouse'))).toMatchObject({ status: 404 })
   expect(await send(stub.event(event, other.secret), other.id)).toMatchObject({
     status: 404,
     body: { code: 'not_found' },
   })
-  const plain = await api.call('post', '/v1/admin/warehouses', { key, body: { name: randomUUID(), country: 'GB' } })
-  expect(await send(sent, plain.body.id)).toMatchObject({ status: 404 })
   expect(await tell({ ...event, shipment_id: newId('shipment') })).toMatchObject({ status: 404 })
   expect([await statusOf(shipment), await kept(shipment)]).toEqual(['allocated', 0])
+})
+
+const withoutIds = ({ status, body: { request_id: _, ...body } }: Answer) => ({ status, body })
+
+it('enumeration: without the secret nobody hears which warehouses there are', async () => {
+  const plain = await api.call('post', '/v1/admin/warehouses', { key, body: { name: randomUUID(), country: 'GB' } })
+  const { shipment } = await shipmentIn()
+  const sent = stub.event({ type: 'shipment.packed', shipment_id: shipment }, (await made()).secret)
+  const answers: ReturnType<typeof withoutIds>[] = []
+  for (const to of [warehouse, plain.body.id, newId('warehouse')]) answers.push(withoutIds(await send(sent, to)))
+  expect(answers[0]).toMatchObject({ status: 401, body: { code: 'unauthenticated' } })
+  expect(answers).toEqual(answers.map(() => answers[0]))
+})
+
+it('a former external warehouse is believed no more, and again once it is one', async () => {
+  const own = await made()
+  const { shipment } = await shipmentIn(own.id)
+  const become = (operation: string) =>
+    api.call('patch', `/v1/admin/warehouses/${own.id}`, { key, body: { operation }, headers: { 'if-match': '*' } })
+  const packed = { type: 'shipment.packed', shipment_id: shipment }
+  for (const operation of ['manual', 'automatic']) {
+    expect((await become(operation)).status).toBe(200)
+    expect(await send(stub.event(packed, own.secret), own.id)).toMatchObject({ status: 401 })
+  }
+  expect([await statusOf(shipment), await kept(shipment)]).toEqual(['allocated', 0])
+  expect(await become('external')).toMatchObject({ status: 200, body: { endpoint: expect.any(String) } })
+  expect(await send(stub.event(packed, own.secret), own.id)).toMatchObject({ status: 204 })
+})
+
+describe('attacks by who has the secret', () => {
+  let shipment: string
+  beforeAll(async () => {
+    ;({ shipment } = await shipmentIn())
+  })
+  const sendRaw = (raw: string) => send({ raw, headers: stub.sign(raw) })
+  const textOf = (more: string) =>
+    `{"id":"${randomUUID()}","type":"shipment.picked","shipment_id":"${shipment}"${more === '' ? '' : `,${more}`}}`
+
+  it('JSON depth bomb: half a million levels are refused and nothing dies of it', async () => {
+    const deep = [
+      '['.repeat(500_000) + ']'.repeat(500_000),
+      textOf(`"lines":${'['.repeat(200_000)}${']'.repeat(200_000)}`),
+    ]
+    for (const raw of deep) {
+      const begun = performance.now()
+      expect(await sendRaw(raw)).toMatchObject({ status: 400 })
+      expect(performance.now() - begun).toBeLessThan(4_000)
+    }
+    expect((await api.call('get', '/livez')).status).toBe(200)
+  })
+
+  it.each([
+    '"__proto__":{"polluted":1}',
+    '"constructor":{"prototype":{"polluted":1}}',
+    '"lines":[{"__proto__":{"polluted":1}}]',
+  ])('prototype pollution: %s changes no object', async (more) => {
+    expect([204, 400]).toContain((await sendRaw(textOf(more))).status)
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+    const { rows } = await api.database.pool.query(`select from warehouse_event where body::text like '%polluted%'`)
+    expect(rows).toEqual([])
+  })
+
+  it.each([
+    ['a long code', '"code":"', '!'],
+    ['spaces in a tracking number', '"tracking_number":"a', ' '],
+    ['a long SKU', '"lines":[{"quantity":1,"sku":"', 'A-'],
+  ])('parser DoS and ReDoS: %s is refused as fast as sense', async (_what, begin, piece) => {
+    const begun = performance.now()
+    const end = begin.includes('lines') ? '"}]' : '"'
+    expect(await sendRaw(textOf(begin + piece.repeat(300_000 / piece.length) + end))).toMatchObject({ status: 400 })
+    expect(performance.now() - begun).toBeLessThan(2_000)
+  })
+
+  it.each([`x'); drop table warehouse_event; --`, "' or '1'='1", '$1', '"><img src=x onerror=alert(1)>'])(
+    'SQL injection and stored XSS: %s is kept as text',
+    async (text) => {
+      const own = await shipmentIn()
+      const event = {
+        id: `${randomUUID()} ${text}`,
+        shipment_id: own.shipment,
+        carrier: text,
+        tracking_number: `${randomUUID()}${text}`,
+      }
+      expect(await tell({ ...event, type: 'shipment.shipped' })).toMatchObject({ status: 204 })
+      const refused = await shipmentIn()
+      expect(await tell({ type: 'shipment.refused', shipment_id: refused.shipment, code: text })).toMatchObject({
+        status: 204,
+      })
+      const read = (id: string) => api.call('get', `/v1/admin/shipments/${id}`, { key })
+      const answer = await read(own.shipment)
+      expect(answer.body).toMatchObject({ carrier: text, tracking_number: event.tracking_number, tracking_url: null })
+      expect(answer.headers.get('content-type')).toMatch(/^application\/json/)
+      expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
+      const { events } = (await read(refused.shipment)).body
+      expect(events.at(-1)).toMatchObject({ type: 'refused', detail: text })
+      expect(await kept(own.shipment)).toBe(1)
+    },
+  )
+
+  it('mass assignment: what it may not tell changes nothing, and is not kept', async () => {
+    const own = await shipmentIn()
+    const more = {
+      status: 'delivered',
+      order_id: newId('order'),
+      warehouse_id: newId('warehouse'),
+      released_at: '2020-01-01T00:00:00Z',
+    }
+    expect(await tell({ type: 'shipment.picked', shipment_id: own.shipment, is_leaving: true, ...more })).toMatchObject(
+      { status: 204 },
+    )
+    const { rows } = await api.database.pool.query('select body from warehouse_event where shipment_id = $1', [
+      own.shipment,
+    ])
+    expect(Object.keys(rows[0].body).sort()).toEqual(['at', 'id', 'shipment_id', 'type'])
+    const { body } = await api.call('get', `/v1/admin/shipments/${own.shipment}`, { key })
+    expect(body).toMatchObject({ status: 'picking', warehouse_id: warehouse, order_id: own.orderId })
+  })
 })
 
 describe('garbage that it has signed', () => {

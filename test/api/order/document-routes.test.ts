@@ -117,6 +117,13 @@ describe('the packing slip of an order', () => {
     expect(pages.flat().join('\n')).not.toContain('Mug-1')
   })
 
+  it('is there once all has left', async () => {
+    const orderId = await paidOrder()
+    await api.database.pool.query('update order_line set shipped = quantity where order_id = $1', [orderId])
+    const { pages } = await read(orderId, 'packing-slip.pdf')
+    expect(pages[0]).toEqual(expect.arrayContaining(['□ 1 Tea-1 Blue china teapot', '□ 1 Mug-1 Red mug']))
+  })
+
   it('lists one parcel, with its label', async () => {
     const orderId = await paidOrder()
     await shipment(orderId, 1)
@@ -139,7 +146,7 @@ describe('the packing slip of an order', () => {
       status: 409,
       body: { code: 'nothing_to_send' },
     })
-    await api.database.pool.query('update order_line set shipped = quantity where order_id = $1', [orderId])
+    await api.database.pool.query('update order_line set cancelled = quantity where order_id = $1', [orderId])
     expect(await ask(orderId, 'packing-slip.pdf')).toMatchObject({ status: 409, body: { code: 'nothing_to_send' } })
   })
 

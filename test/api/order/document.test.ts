@@ -1,5 +1,6 @@
 import { creditNote, invoice, packingSlip } from '../../../api/order/document'
 import type { SlipShipment } from '../../../db/order/document'
+import type { StoredShipment } from '../../../db/order/shipment'
 import type { Order, OrderLine } from '../../../db/order/read'
 import type { Capture, Refund } from '../../../db/payment/move'
 import { newId } from '../../../db/id'
@@ -9,12 +10,14 @@ const AT = new Date('2026-03-04T05:06:07Z')
 const PAYMENT = newId('payment')
 const ADDRESS = {
   name: 'Zoë Ŝmith',
+  company: null,
   line1: '1 High St',
   line2: null,
   city: 'Leeds',
   postal_code: 'LS1 4DY',
   region: null,
   country: 'GB',
+  phone: null,
 }
 
 function lineOf(given: Partial<OrderLine> = {}): OrderLine {
@@ -50,6 +53,7 @@ function orderOf(lines: readonly OrderLine[] = [lineOf()], given: Partial<Order>
     heldFor: [],
     isLabelled: false,
     addressVersion: 1,
+    eventSeq: 1,
     shipments: [],
     commands: [],
     paymentStatus: 'authorized',
@@ -107,6 +111,11 @@ const slipOf = (order: Order, shipment: SlipShipment | null = null) =>
 const noteOf = (order: Order, refunds: readonly (readonly Refund[])[]) =>
   creditNote({ order, billingAddress: null, refunds, storeName: 'Tea & Co' })
 
+const SHIPMENT: StoredShipment = {
+  ...{ id: newId('shipment'), orderId: newId('order'), number: 2, warehouseId: newId('warehouse'), sellerId: 'house' },
+  ...{ status: 'allocated', lines: [], replaces: null, wave: '2026-11-30', isLeaving: false, hasLabel: false },
+  ...{ carrier: null, service: null, trackingNumber: null, trackingUrl: null, expectedAt: null, events: [] },
+}
 const linesOf = async (pdf: Promise<Buffer>) => pdfLines(await pdf).flat()
 const letters = (lines: readonly string[]) => lines.join('').replaceAll(' ', '')
 
@@ -216,6 +225,17 @@ describe('a packing slip', () => {
       expect.arrayContaining(['□ 4 TEA-1 Blue china teapot', '□ 1 MUG Red mug', 'Units in all 5', 'Zoë Ŝmith']),
     )
     expect(text.join('\n')).not.toMatch(/GONE|GBP|\d\.\d\d/)
+  })
+
+  it('lists what is sent once more, and once nothing is, all that was sent', async () => {
+    const lines = [lineOf({ quantity: 3, cancelled: 1, shipped: 2 })]
+    const again = { ...SHIPMENT, lines: [{ sku: 'TEA-1', quantity: 1 }], replaces: newId('shipment') }
+    const toSend = await linesOf(slipOf(orderOf(lines, { shipments: [again] })))
+    expect(toSend).toEqual(expect.arrayContaining(['Parcel all that is to be sent', '□ 1 TEA-1 Blue china teapot']))
+    for (const shipments of [[], [{ ...again, status: 'shipped' } as const]]) {
+      const sent = await linesOf(slipOf(orderOf(lines, { shipments })))
+      expect(sent).toEqual(expect.arrayContaining(['Parcel all that was sent', '□ 2 TEA-1 Blue china teapot']))
+    }
   })
 
   it('lists a parcel, with where it comes from and its label', async () => {

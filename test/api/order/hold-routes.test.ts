@@ -40,6 +40,17 @@ it('holds an order and lets it go on, twice without harm, and tells its workflow
   expect(workflow.status.name).toBe('RUNNING')
 })
 
+it('lets it go on without a reason, and without a body', async () => {
+  for (const body of [undefined, {}, { reason_code: null }, { reason_code: 'address_checked' }]) {
+    const id = await order()
+    expect(await post(id, 'hold')).toMatchObject({ status: 200 })
+    const resumed = await api.call('post', `/v1/admin/orders/${id}/resume`, { key, ...(body && { body }) })
+    expect(resumed).toMatchObject({ status: 200, body: { status: 'confirmed' } })
+    const { events } = (await api.call('get', `/v1/admin/orders/${id}`, { key })).body
+    expect(events.at(-1).data).toMatchObject({ cause: 'staff', reason_code: body?.reason_code ?? 'resumed' })
+  }
+})
+
 it('stays on hold while a dispute holds it, and says so to staff alone', async () => {
   const id = await order()
   const token = randomUUID()
@@ -109,7 +120,8 @@ it.each([
   [{ reason_code: 'x', note: 'Mrs. Miller' }, '/note'],
 ])('refuses %j', async (body, pointer) => {
   const id = await order()
-  for (const what of ['hold', 'resume'] as const)
+  const refusing = 'reason_code' in body ? (['hold', 'resume'] as const) : (['hold'] as const)
+  for (const what of refusing)
     expect(await post(id, what, body)).toMatchObject({ status: 400, body: { errors: [{ pointer }] } })
 })
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readCarrierRecords } from '../../../db/fulfillment/carrier-record'
+import { readShipment } from '../../../db/fulfillment/read'
 import { applyTracking } from '../../../db/fulfillment/tracking-apply'
 import { receiveTracking, takeDueTracking, type TrackingRow } from '../../../db/fulfillment/tracking'
 import { readEvents, readOrder } from '../../../db/order/read'
@@ -92,6 +93,24 @@ it('delivers the parcel, and its order with the last one, and says so once', asy
   expect(await apply(one, events)).toEqual({ tell: false })
   expect(await toldOf(one)).toEqual(['shipment.delivered', 'order.delivered'])
   expect(await open()).toBe(0)
+})
+
+it('is shown as its carrier told it, when it happened, beside the steps of its warehouse', async () => {
+  const one = await parcel()
+  const { rows } = await database.pool.query('select tracking_number from label where shipment_id = $1', [one.id])
+  const told = (type: TrackingType, hour: number, detail: string) => ({
+    ...{ eventId: randomUUID(), trackingNumber: rows[0].tracking_number, type, detail, expectedAt: null },
+    happenedAt: new Date(NOON + hour * 3_600_000).toISOString(),
+  })
+  const events = [told('lost', 1, 'not_scanned'), told('delivered', 5, 'left_at_door')]
+  await receiveTracking(database.pool, 'sandbox', events)
+  await apply(one, await take())
+  const shown = (await readShipment(database.pool, one.id))?.events ?? []
+  const carriers = shown.filter(({ type }) => type === 'lost' || type === 'delivered')
+  expect(carriers.map(({ at, ...event }) => ({ ...event, at: new Date(at).toISOString() }))).toEqual(
+    events.map(({ happenedAt, type, detail }) => ({ at: happenedAt, type, detail })),
+  )
+  expect(shown.map(({ type }) => type)).toEqual(expect.arrayContaining(['allocated', 'picked', 'labelled', 'shipped']))
 })
 
 it('takes the same of twenty at once once', async () => {

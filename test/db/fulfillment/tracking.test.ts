@@ -153,7 +153,7 @@ describe('events that are due', () => {
     const taken = await take()
     await endTracking(database.pool, taken, one.shipmentId)
     await endTracking(database.pool, taken, other.shipmentId)
-    await endTracking(database.pool, [], null)
+    await endTracking(database.pool, [], one.shipmentId)
     expect(await rows()).toMatchObject([{ shipment_id: one.shipmentId }])
   })
 })

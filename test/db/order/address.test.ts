@@ -79,7 +79,7 @@ it('does nothing the second time, whatever the order has come to', async () => {
 it.each([
   ['claimed', 'already_labelled'],
   ['live', 'already_labelled'],
-  ['voiding', 'already_labelled'],
+  ['voiding', 'changed'],
   ['voided', 'changed'],
   ['refused', 'changed'],
 ])('with a label that is %s: %s', async (status, outcome) => {
@@ -97,7 +97,7 @@ it('is refused before the order is paid, after it has left, and once it is cance
   expect(await change(open, at('2 High St'))).toBe('checkout_in_progress')
   const left = await confirmed()
   await database.pool.query('update order_line set shipped = quantity where order_id = $1', [left])
-  expect(await change(left, at('2 High St'))).toBe('already_shipped')
+  expect(await change(left, at('2 High St'))).toBe('already_labelled')
   await database.pool.query(`update orders set status = 'cancelled', cancel_reason = 'merchant' where id = $1`, [left])
   expect(await change(left, at('2 High St'))).toBe('invalid_state')
 })

@@ -63,12 +63,14 @@ export function askToCancel(order, headers, done) {
 
 const FIELDS = [
   ['name', 'Name', 'name', true, 200],
+  ['company', 'Company (optional)', 'organization', false, 200],
   ['line1', 'Street', 'address-line1', true, 200],
   ['line2', 'Flat, floor (optional)', 'address-line2', false, 200],
   ['city', 'City', 'address-level2', false, 100],
   ['postal_code', 'Postal code', 'postal-code', false, 20],
   ['region', 'Region (optional)', 'address-level1', false, 100],
   ['country', 'Country (ISO code)', 'country', true, 2],
+  ['phone', 'Phone (optional)', 'tel', false, 50],
 ]
 
 /** @param done is told the answer: its status, and the order */

@@ -15,6 +15,9 @@ const FIELDS = [
   ['postal_code', 'Postal code', 'postal-code', 'LS1 4DY'],
 ]
 
+/** Some countries have none; the API says where they are missing. */
+const OPTIONAL = new Set(['city', 'postal_code'])
+
 let card = null
 
 await show('Checkout', async () => {
@@ -71,7 +74,7 @@ function form(cart, options) {
     { class: 'stack', onsubmit: pay },
     field('email', 'E-mail', { type: 'email', autocomplete: 'email', value: cart.email ?? 'buyer@example.com' }),
     FIELDS.map(([name, label, autocomplete, example]) =>
-      field(name, label, { autocomplete, value: address[name] ?? example }),
+      field(name, label, { autocomplete, required: !OPTIONAL.has(name), value: address[name] ?? example }),
     ),
     field('country', 'Country (ISO code)', {
       autocomplete: 'country',

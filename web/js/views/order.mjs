@@ -131,7 +131,7 @@ function orderView(first, read, headers) {
 /** What was asked for and could not be answered at once: a cancellation that came too late, say. */
 function newlyRefused({ commands: before = [] }, { commands = [] }) {
   const known = new Set(before.filter(({ state }) => state === 'refused').map(({ id }) => id))
-  return commands.find(({ id, state }) => state === 'refused' && !known.has(id))
+  return commands.find(({ id, state, shipment_id: parcel }) => state === 'refused' && !parcel && !known.has(id))
 }
 
 /** Fills the place anew; what had the focus, or was unfolded, still is. */
@@ -315,8 +315,9 @@ function facts(list) {
   )
 }
 
-function addressOf({ name, line1, line2, city, postal_code: code, region, country }) {
-  const lines = [name, line1, line2, [city, code].filter(Boolean).join(' '), region, country].filter(Boolean)
+function addressOf({ name, company, line1, line2, city, postal_code: code, region, country, phone }) {
+  const place = [city, code].filter(Boolean).join(' ')
+  const lines = [name, company, line1, line2, place, region, country, phone].filter(Boolean)
   return h(
     'address',
     {},
