@@ -45,7 +45,7 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
   )
   for (;;) {
     await lead(money, goods)
-    if (money.isIdle && goods.isIdle && money.isOver && goods.isOver) break
+    if (money.isIdle && goods.isIdle && money.isOver && goods.isOver && goods.lookAt === null) break
     // What waits for a person, a provider or a carrier is taken up again from the rows: its case stays the same.
     if (workflowInfo().continueAsNewSuggested && money.isAtRest && goods.isAtRest) {
       await condition(allHandlersFinished)

@@ -250,7 +250,7 @@ describe('the label of a parcel', () => {
     await ask(labelId)
     await Promise.all([keepLabelReference(crowd, labelId, 'shp_carrier'), cancelAll(order, crowd)])
     expect(await readLabel(database.pool, labelId)).toMatchObject({ status: 'voiding', reference: 'shp_carrier' })
-    await inGoods(order, (goods) => answerVoid(goods, labelId, null))
+    await inGoods(order, (goods) => answerVoid(goods, labelId, { outcome: 'voided' }))
     expect(await keepLabelReference(database.pool, labelId, 'another')).toBe(false)
   })
 
