@@ -26,7 +26,7 @@ export interface StackFile {
  * Of all that a stack's folder holds: tables, keys in Redis, open workflows. It rises with each version that cannot go on with
  * what an older one left, for before the first release nothing is migrated.
  */
-export const FORMAT = 6
+export const FORMAT = 7
 
 /** Made once per folder and kept with its data. */
 export interface Secrets {

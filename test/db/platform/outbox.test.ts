@@ -336,8 +336,21 @@ function inBooksOf({ orderId }: Order, work: (books: Books) => void): Promise<vo
  * replacement comes back; another order arrives, and is complete.
  */
 async function goodsOfTheConfirmed(): Promise<void> {
-  const { advance, inGoods, labelled, onlyShipment, pay, pick, replace, sent, shipmentsOf, sold, stock, track, warehouse } =
-    goodsStatements(() => database.pool)
+  const {
+    advance,
+    inGoods,
+    labelled,
+    onlyShipment,
+    pay,
+    pick,
+    replace,
+    sent,
+    shipmentsOf,
+    sold,
+    stock,
+    track,
+    warehouse,
+  } = goodsStatements(() => database.pool)
   const place = await warehouse()
   const order = await sold([{ from: [[place, 3]] }])
   const [sku] = order.skus as [Sku]
