@@ -117,9 +117,12 @@ const REFUND_REQUESTS = `
              order by min(number) desc
              limit ${REFUNDS_MAX}` as const
 
-/** Of order `o`: while a label of it is claimed, live or being voided, its address is fixed. */
+/**
+ * Of order `o`: while a label of it is claimed, live or being voided, its address is fixed. Not by one whose carrier has taken the
+ * request to void it, and thinks about it for weeks.
+ */
 export const IS_LABELLED =
-  `exists (select from label where order_id = o.id and status in ('claimed', 'live', 'voiding'))` as const
+  `exists (select from label where order_id = o.id and status in ('claimed', 'live', 'voiding') and check_at is null)` as const
 
 const ORDER = `
   select o.id, o.number, o.cart_id as "cartId", o.status, o.cancel_reason as "cancelReason", o.held_for as "heldFor",
