@@ -204,7 +204,8 @@ export function carrierContract(name: string, rig: CarrierRig): void {
       ] as const)('may take its time: %s', async (to, how) => {
         const { asked, label } = await bought(requestTo(to))
         expect(await voided(asked)).toEqual({ outcome: 'pending' })
-        const request = { ...asked, ...rowOf(asked), acceptedAt: new Date().toISOString() }
+        const { reference, sentAt } = rowOf(asked)
+        const request = { ...asked, reference, sentAt, acceptedAt: new Date().toISOString() }
         await rig.decideVoid(label, how)
         const decided = await until('it is decided', async () => {
           const outcome = await rig.carrier().voidLabel(request)
