@@ -487,10 +487,14 @@ create table label (
   cost bigint,
   currency currency,
   failure_code text,
+  void_sent_at timestamp with time zone,
+  check_at timestamp with time zone,
+  left_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint label_pkey PRIMARY KEY (id),
-  constraint label_check CHECK (((sent_at IS NULL) OR ((carrier IS NOT NULL) AND (service IS NOT NULL)))),
+  constraint label_check CHECK (((check_at IS NULL) OR ((void_sent_at IS NOT NULL) AND (status = 'voiding'::text)))),
+  constraint label_check1 CHECK (((sent_at IS NULL) OR ((carrier IS NOT NULL) AND (service IS NOT NULL)))),
   constraint label_cost_check CHECK ((cost >= 0)),
   constraint label_key_key UNIQUE (key),
   constraint label_number_check CHECK ((number > 0)),
@@ -501,7 +505,7 @@ create table label (
 ) with (fillfactor=70);
 CREATE INDEX label_at_work ON public.label USING btree (order_id) WHERE at_work;
 CREATE INDEX label_shipment ON public.label USING btree (shipment_id);
-CREATE UNIQUE INDEX label_tracking ON public.label USING btree (carrier, tracking_number) WHERE (tracking_number IS NOT NULL);
+CREATE INDEX label_tracking ON public.label USING btree (carrier, tracking_number, created_at) WHERE (tracking_number IS NOT NULL);
 CREATE UNIQUE INDEX one_live_label ON public.label USING btree (shipment_id) WHERE (status = ANY (ARRAY['claimed'::text, 'live'::text]));
 
 create table ledger_entry (
@@ -1235,6 +1239,7 @@ create table shipment (
   order_id typeid not null,
   number integer not null,
   warehouse_id typeid not null,
+  operation text default 'manual'::text not null,
   seller_id text default 'house'::text not null,
   status text default 'allocated'::text not null,
   replaces typeid,
@@ -1257,6 +1262,7 @@ create table shipment (
   constraint shipment_capture_id_fkey FOREIGN KEY (capture_id) REFERENCES capture(id) DEFERRABLE INITIALLY DEFERRED,
   constraint shipment_check CHECK (((NOT is_leaving) OR (status = 'labelled'::text))),
   constraint shipment_number_check CHECK ((number > 0)),
+  constraint shipment_operation_check CHECK ((operation = ANY (ARRAY['automatic'::text, 'manual'::text, 'external'::text]))),
   constraint shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),
   constraint shipment_order_id_number_key UNIQUE (order_id, number),
   constraint shipment_replaces_fkey FOREIGN KEY (replaces) REFERENCES shipment(id),

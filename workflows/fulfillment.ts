@@ -45,7 +45,7 @@ export async function fulfillment({ orderId }: FulfillmentInput): Promise<void> 
   )
   for (;;) {
     await lead(money, goods)
-    if (money.isIdle && goods.isIdle && money.isOver && goods.isOver) break
+    if (money.isIdle && goods.isIdle && money.isOver && goods.isOver && goods.lookAt === null) break
     // What waits for a person, a provider or a carrier is taken up again from the rows: its case stays the same.
     if (workflowInfo().continueAsNewSuggested && money.isAtRest && goods.isAtRest) {
       await condition(allHandlersFinished)
@@ -177,7 +177,7 @@ class GoodsWorker {
         object: item.object,
         waitsFor: `somebody to decide: ${inWords(item)}`,
         ...(item.kind === 'label' && { detail: `The carrier says \`${item.code}\`.` }),
-        ...(item.kind === 'parcel' && item.trouble !== null && { detail: `The warehouse: \`${item.trouble}\`.` }),
+        ...(item.kind === 'parcel' && item.trouble !== null && { detail: `It was told: \`${item.trouble}\`.` }),
         isOver: this.isOver,
         isBeside: true,
         task: atWork,
@@ -221,7 +221,7 @@ function inWords(item: OfPerson): string {
       ? `the carrier refuses to sell label \`${item.object}\` of shipment \`${item.shipmentId}\``
       : `the carrier refuses to take label \`${item.object}\` back, which nobody uses`
   const parcel = `shipment \`${item.object}\``
-  if (item.trouble === 'left') return `${parcel} has left its warehouse, which was not told to let it leave`
+  if (item.trouble === 'left') return `${parcel} has left its warehouse, and nobody had let it leave`
   if (item.trouble === 'refused') return `the warehouse refuses to do what it was told about ${parcel}`
   if (item.status === 'lost') return `the carrier has lost ${parcel}`
   if (item.status === 'returned') return `${parcel} came back`

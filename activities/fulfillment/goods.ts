@@ -2,6 +2,7 @@ import { inGoods, withGoods } from '../../db/fulfillment/goods'
 import { withTransaction } from '../../db/pool'
 import { endCancels, replaceParcel, rerouteShipment } from '../../db/fulfillment/reroute'
 import { readLabel } from '../../db/fulfillment/label'
+import { clearTold } from '../../db/payment/work'
 import { advance } from '../../domain/fulfillment/advance'
 import { cancelParcel } from '../../domain/fulfillment/cancelling'
 import { decideLabel as decideLabelOf } from '../../domain/fulfillment/labels'
@@ -22,6 +23,8 @@ export interface GoodsToDo extends FulfillmentWork {
 
 /** Does all that can be done now with the goods of an order without asking anybody outside, and says what is left. */
 export async function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: OrderId }): Promise<GoodsToDo> {
+  // Before the rows are read: what is asked for from now on is told again, though the money is not read between.
+  await clearTold(deps.pool, orderId)
   const steps = stepsOf(deps)
   return withTransaction(deps.pool, async (tx) => {
     const { mustEnd, ...todo } = await inGoods(tx, orderId, steps, (goods, books) => {

@@ -44,7 +44,7 @@ export async function buyLabel(
   })
 }
 
-/** Has a label taken back that was bought, or may have been. */
+/** Has a label taken back that was bought, or may have been; repeated, asks what became of that. */
 export async function voidLabel(
   deps: FulfillmentDeps,
   { labelId }: { labelId: LabelId },
@@ -52,9 +52,9 @@ export async function voidLabel(
 ): Promise<void> {
   const label = await requireLabel(deps, labelId)
   if (label.status !== 'voiding' || label.failureCode !== null) return
-  const outcome = await carrierOf(deps, label).voidLabel(requestOf(label), signal)
-  const refusal = outcome.outcome === 'refused' ? outcome.code : null
-  await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => answerVoid(goods, labelId, refusal))
+  const request = { ...requestOf(label), acceptedAt: label.voidSentAt?.toISOString() ?? null }
+  const outcome = await carrierOf(deps, label).voidLabel(request, signal)
+  await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => answerVoid(goods, labelId, outcome))
 }
 
 /** The label with what its carrier is asked for, which is kept before. Null: nobody takes the parcel there, or it is over. */

@@ -10,9 +10,10 @@ import { DomainError } from '../../domain/errors'
 import { addCommand } from '../../domain/fulfillment/commands'
 import type { Goods, StepOutcome } from '../../domain/fulfillment/goods'
 import { claimLabel } from '../../domain/fulfillment/labels'
-import { wantToShip } from '../../domain/fulfillment/leaving'
+import { handOver } from '../../domain/fulfillment/leaving'
 import { pack } from '../../domain/fulfillment/picking'
 import { type CommandKind, type CommandState, SHIPMENT_STATUSES } from '../../domain/fulfillment/shipment'
+import type { Books } from '../../domain/payment/books'
 import { type CommandId, isId, type ShipmentId, skuKey, type WarehouseId } from '../../domain/ids'
 import { isOver } from '../../domain/order'
 import type { ApiDeps } from '../deps'
@@ -95,7 +96,7 @@ const postPick = defineRoute({
   path: '/v1/admin/shipments/{id}/pick',
   summary: 'Units were taken from their shelves',
   description:
-    'Fewer than asked: the rest is not there. It leaves the stock of the warehouse, and is taken from another one, waits for the next receipt, or is cancelled, as the settings of the shop say.',
+    'Fewer than asked: the rest is not there. It leaves the stock of the warehouse, and is taken from another one, waits for the next receipt, or is cancelled, as the settings of the shop say. Until they are packed, units may be counted again; afterwards fewer are 409 `invalid_state`.',
   body: z.strictObject({
     lines: z
       .array(z.strictObject({ sku: z.string().min(1).max(64), quantity: z.int().min(0).max(100_000) }))
@@ -168,11 +169,11 @@ const postShip = defineRoute({
   path: '/v1/admin/shipments/{id}/ship',
   summary: 'Hand a labelled shipment over',
   description:
-    'Takes its money first: a refused capture is 402, and the parcel stays. 202 while the payment provider has not answered: it leaves once the money is there.',
+    'Takes its money first: a refused capture is 402, and the parcel stays. 202 while the payment provider has not answered: it leaves once the money is there. Of a parcel that a warehouse with a system of its own was told to let leave, it says that it has left.',
   body: z.strictObject({}),
   answers: { ...ANSWERS, 202: shipmentAnswer, 402: ['capture_failed'], 409: [...STEP_REFUSALS, 'order_on_hold'] },
 }).handle(({ params, caller, idempotency }, deps) => {
-  const decide = (goods: Goods): StepOutcome => wantToShip(goods, params.id)
+  const decide = (goods: Goods, books: Books): StepOutcome => handOver(goods, params.id, books)
   return commanded(params.id, { kind: 'ship', idempotency, accept: accepting('ship', caller, decide, deps) }, deps)
 })
 
@@ -295,12 +296,12 @@ async function stateOf(commandId: CommandId | null, db: Db): Promise<CommandStat
 function accepting(
   kind: CommandKind,
   { keyId }: AdminCaller,
-  decide: (goods: Goods) => StepOutcome,
+  decide: (goods: Goods, books: Books) => StepOutcome,
   deps: ApiDeps,
 ): Command['accept'] {
   return (tx, { id, orderId }) =>
-    inGoods(tx, orderId, stepsOf(deps), (goods) => {
-      const outcome = decide(goods)
+    inGoods(tx, orderId, stepsOf(deps), (goods, books) => {
+      const outcome = decide(goods, books)
       requireDone(outcome)
       if (outcome === 'done')
         return { commandId: addCommand(goods, kind, { shipmentId: id, detail: null, actor: keyId }).id, mustTell: true }
@@ -342,6 +343,8 @@ function requireFound({ lines }: StoredShipment, picked: z.output<typeof units> 
     ]
     if (seen.has(sku)) return at('sku', 'duplicate', 'Send each SKU once.')
     seen.add(sku)
+    // What was not there is in it no more.
+    if (wanted === undefined && quantity === 0) return []
     if (wanted === undefined) return at('sku', 'unknown', 'The shipment has no such line.')
     return quantity > wanted ? at('quantity', 'too_many', `The shipment has ${wanted} of it.`) : []
   })

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
-import { forgetTold, isMoneyAtWork, noteTold } from '../../db/payment/work'
+import { clearTold, isMoneyAtWork, noteTold } from '../../db/payment/work'
 import { isPostgresUnavailable } from '../../db/pool'
 import type { OrderId, PaymentId } from '../../domain/ids'
 import {
@@ -47,7 +47,7 @@ export async function tellOwner(
       }
     })
   } catch (error) {
-    await forgetTold(deps.pool, orderId)
+    await clearTold(deps.pool, orderId)
     if (!isTemporalUnavailable(error)) throw error
     deps.log.debug({ err: error, order_id: orderId }, 'the owner of the money could not be told')
   }

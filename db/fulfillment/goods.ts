@@ -74,7 +74,7 @@ async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promi
       shipments: shipments.map((one) =>
         withTimes(one, ['dueAt', 'askAt', 'releasedAt', 'leftAt', 'expectedAt', 'shippedAt', 'endedAt']),
       ),
-      labels,
+      labels: labels.map((one) => withTimes(one, ['voidSentAt', 'checkAt', 'leftAt'])),
       commands,
       messages,
       backOrders,
@@ -144,13 +144,13 @@ const READ = statement(
            ), '[]') as lines,
            coalesce((
              select json_agg(json_build_object('id', s.id, 'number', number, 'warehouseId', warehouse_id,
-                      'operation', w.operation, 'status', status, 'replaces', replaces, 'boxes', boxes,
+                      'operation', operation, 'status', status, 'replaces', replaces, 'boxes', boxes,
                       'isLeaving', is_leaving, 'captureId', capture_id, 'dueAt', due_at, 'askAt', ask_at,
                       'needsDecision', needs_decision, 'releasedAt', released_at, 'leftAt', left_at,
                       'trouble', trouble, 'expectedAt', expected_at, 'shippedAt', shipped_at, 'endedAt', ended_at,
                       'lines', coalesce((select json_agg(json_build_object('sku', sku, 'quantity', quantity) order by sku)
                                 from shipment_line where shipment_id = s.id), '[]')) order by number)
-             from shipment s join warehouse w on w.id = s.warehouse_id
+             from shipment s
              where s.order_id = o.id
            ), '[]') as shipments,
            coalesce((
@@ -158,7 +158,8 @@ const READ = statement(
                       'carrier', carrier, 'service', service, 'addressVersion', address_version, 'status', status,
                       'atWork', at_work, 'wasSent', sent_at is not null, 'reference', reference,
                       'trackingNumber', tracking_number, 'trackingUrl', tracking_url, 'documentUrl', document_url, 'cost', cost,
-                      'currency', currency, 'failureCode', failure_code) order by number)
+                      'currency', currency, 'failureCode', failure_code, 'voidSentAt', void_sent_at, 'checkAt', check_at,
+                      'leftAt', left_at) order by number)
              from label where order_id = o.id
            ), '[]') as labels,
            coalesce((
@@ -244,7 +245,7 @@ const SAVE_SHIPMENTS = statement(
   `
     with row as (
       select *
-      from json_to_recordset(:rows::json) as r (id text, number int, "warehouseId" text, status text, replaces text, boxes jsonb,
+      from json_to_recordset(:rows::json) as r (id text, number int, "warehouseId" text, operation text, status text, replaces text, boxes jsonb,
         "isLeaving" boolean, "captureId" text, "dueAt" timestamptz, "askAt" timestamptz, "needsDecision" boolean,
         "releasedAt" timestamptz, "leftAt" timestamptz, trouble text, "expectedAt" timestamptz, "shippedAt" timestamptz, "endedAt" timestamptz, lines jsonb)
     ),
@@ -259,9 +260,9 @@ const SAVE_SHIPMENTS = statement(
         and row.status <> 'cancelled'
     ),
     saved as (
-      insert into shipment (id, order_id, number, warehouse_id, status, replaces, boxes, is_leaving, capture_id, due_at, ask_at,
+      insert into shipment (id, order_id, number, warehouse_id, operation, status, replaces, boxes, is_leaving, capture_id, due_at, ask_at,
         needs_decision, released_at, left_at, trouble, expected_at, shipped_at, ended_at)
-      select id, :orderId, number, "warehouseId", status, replaces, boxes, "isLeaving", "captureId", "dueAt", "askAt",
+      select id, :orderId, number, "warehouseId", operation, status, replaces, boxes, "isLeaving", "captureId", "dueAt", "askAt",
              "needsDecision", "releasedAt", "leftAt", trouble, "expectedAt", "shippedAt", "endedAt"
       from row
       on conflict (id) do update
@@ -280,16 +281,19 @@ const SAVE_LABELS = statement(
   'goods.saveLabels',
   `
     insert into label (id, shipment_id, order_id, number, key, carrier, service, address_version, status, at_work, reference,
-      tracking_number, tracking_url, document_url, cost, currency, failure_code)
+      tracking_number, tracking_url, document_url, cost, currency, failure_code, void_sent_at, check_at, left_at)
     select r.id, r."shipmentId", :orderId, r.number, r.key, r.carrier, r.service, r."addressVersion", r.status, r."atWork",
-           r.reference, r."trackingNumber", r."trackingUrl", r."documentUrl", r.cost, r.currency, r."failureCode"
+           r.reference, r."trackingNumber", r."trackingUrl", r."documentUrl", r.cost, r.currency, r."failureCode",
+           r."voidSentAt", r."checkAt", r."leftAt"
     from json_to_recordset(:rows::json) as r (id text, "shipmentId" text, number int, key text, carrier text, service text,
       "addressVersion" int, status text, "atWork" boolean, reference text, "trackingNumber" text, "trackingUrl" text,
-      "documentUrl" text, cost bigint, currency text, "failureCode" text)
+      "documentUrl" text, cost bigint, currency text, "failureCode" text, "voidSentAt" timestamptz, "checkAt" timestamptz,
+      "leftAt" timestamptz)
     on conflict (id) do update
     set status = excluded.status, at_work = excluded.at_work, reference = coalesce(excluded.reference, label.reference),
         tracking_number = excluded.tracking_number, tracking_url = excluded.tracking_url, document_url = excluded.document_url,
-        cost = excluded.cost, currency = excluded.currency, failure_code = excluded.failure_code, updated_at = now()`,
+        cost = excluded.cost, currency = excluded.currency, failure_code = excluded.failure_code,
+        void_sent_at = excluded.void_sent_at, check_at = excluded.check_at, left_at = excluded.left_at, updated_at = now()`,
 )
 
 const SAVE_COMMANDS = statement(

@@ -19,6 +19,8 @@ export interface StoredLabel {
   readonly failureCode: string | null
   /** When its carrier was asked for it last; null: it was not asked yet. */
   readonly sentAt: Date | null
+  /** When its carrier has taken the request to void it, and not decided yet. */
+  readonly voidSentAt: Date | null
   /** What the carrier was asked for, word for word; null: it was not asked yet. */
   readonly request: AskedLabel | null
   /** Nothing is labelled meanwhile. */
@@ -51,7 +53,8 @@ const READ = statement(
   'label.read',
   `
     select l.id, l.order_id as "orderId", l.shipment_id as "shipmentId", l.key, l.status, l.at_work as "atWork", l.carrier,
-           l.service, l.reference, l.failure_code as "failureCode", l.sent_at as "sentAt", l.request, o.status = 'on_hold' as "isHeld",
+           l.service, l.reference, l.failure_code as "failureCode", l.sent_at as "sentAt",
+           l.void_sent_at as "voidSentAt", l.request, o.status = 'on_hold' as "isHeld",
            o.fraud_answer is null as "mustCheck", o.shipping_method as "shippingMethod", o.currency,
            o.shipping_address as "to",
            json_build_object('name', w.name, 'country', w.country, 'postalCode', w.postal_code) as "from", s.boxes,

@@ -52,8 +52,9 @@ const PLAN = statement(
       from (select distinct order_id, warehouse_id, seller_id from free) as place
     ),
     made as (
-      insert into shipment (id, order_id, number, warehouse_id, seller_id, due_at)
-      select new_id('shp'), parcel.order_id, parcel.n + coalesce(latest.number, 0), parcel.warehouse_id, parcel.seller_id,
+      insert into shipment (id, order_id, number, warehouse_id, operation, seller_id, due_at)
+      select new_id('shp'), parcel.order_id, parcel.n + coalesce(latest.number, 0), parcel.warehouse_id, w.operation,
+             parcel.seller_id,
              now() + case w.operation when 'automatic' then make_interval(secs => :automaticSeconds)
                                       when 'manual' then make_interval(hours => :patienceHours)
                                       -- It is told at once.

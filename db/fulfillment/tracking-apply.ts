@@ -1,5 +1,5 @@
 import type { Goods } from '../../domain/fulfillment/goods'
-import { noticeLeft, observe } from '../../domain/fulfillment/tracking'
+import { observe, type ToldOfParcel } from '../../domain/fulfillment/tracking'
 import type { OrderId, ShipmentId } from '../../domain/ids'
 import type { Pool, Tx } from '../pool'
 import { countDelivery } from './carrier-record'
@@ -7,23 +7,22 @@ import { withGoods } from './goods'
 import { endTracking, type TrackingRow } from './tracking'
 
 /**
- * Takes what a carrier told of a parcel into its shipment, and into its order, in one transaction. Of one that has not left, as
- * far as we know, the events stay and come again. `tell`: the order's workflow has something to do.
+ * Takes what a carrier told of the parcels of a shipment, by each label that it has had, into the shipment, and into its order, in
+ * one transaction. Of one that has not left, as far as we know, the events stay and come again. `tell`: the order's workflow has
+ * something to do; `needsPerson`: also when the order is over, for a person has to look at it.
  */
 export function applyTracking(
   pool: Pool,
   { orderId, shipmentId, events }: { orderId: OrderId; shipmentId: ShipmentId; events: readonly TrackingRow[] },
-): Promise<{ tell: boolean }> {
+): Promise<{ tell: boolean; needsPerson: boolean }> {
   // It moves no money: in which steps that could be does not matter.
   return withGoods(pool, orderId, { stepOf: () => 1 }, async (goods, books, tx) => {
     const before = { status: goods.order.status, shipment: { ...goods.shipment(shipmentId) } }
-    noticeLeft(goods, shipmentId, books)
-    const told = events.map(({ type, happenedAt, expectedAt }) => ({
-      type,
-      happenedAt: happenedAt.toISOString(),
-      expectedAt: expectedAt?.toISOString() ?? null,
-    }))
-    if (observe(goods, shipmentId, told)) await endTracking(tx, events, shipmentId)
+    for (const { id } of goods.labels) {
+      const ofLabel = events.filter(({ owner }) => owner?.labelId === id)
+      if (ofLabel.length > 0 && observe(goods, id, ofLabel.map(toldOf), books))
+        await endTracking(tx, ofLabel, shipmentId)
+    }
     const shipment = goods.shipment(shipmentId)
     if (shipment.status === 'delivered' && before.shipment.status !== 'delivered') await count(tx, goods, shipmentId)
     return {
@@ -31,8 +30,13 @@ export function applyTracking(
         shipment.isLeaving !== before.shipment.isLeaving ||
         shipment.needsDecision !== before.shipment.needsDecision ||
         goods.order.status !== before.status,
+      needsPerson: shipment.needsDecision,
     }
   })
+}
+
+function toldOf({ type, happenedAt, expectedAt }: TrackingRow): ToldOfParcel {
+  return { type, happenedAt: happenedAt.toISOString(), expectedAt: expectedAt?.toISOString() ?? null }
 }
 
 async function count(tx: Tx, goods: Goods, shipmentId: ShipmentId): Promise<void> {

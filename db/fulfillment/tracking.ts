@@ -1,5 +1,5 @@
 import type { TrackingType } from '../../domain/fulfillment/shipment'
-import type { OrderId, ShipmentId } from '../../domain/ids'
+import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
 import { statement } from '../sql'
@@ -98,6 +98,8 @@ export interface TrackingRow {
 }
 
 export interface TrackingOwner {
+  /** The newest label that has the number. */
+  readonly labelId: LabelId
   readonly orderId: OrderId
   readonly shipmentId: ShipmentId
   readonly orderStatus: OrderStatus
@@ -112,9 +114,9 @@ export async function takeDueTracking(db: Db, limit: number): Promise<TrackingRo
   const { rows } = await db.query<Omit<TrackingRow, 'owner'> & Partial<TrackingOwner>>(
     TAKE({ limit, againSeconds: AGAIN_SECONDS, againSecondsMax: AGAIN_SECONDS_MAX }),
   )
-  return rows.map(({ orderId, shipmentId, orderStatus, ...event }) => ({
+  return rows.map(({ labelId, orderId, shipmentId, orderStatus, ...event }) => ({
     ...event,
-    owner: orderId && shipmentId && orderStatus ? { orderId, shipmentId, orderStatus } : null,
+    owner: labelId && orderId && shipmentId && orderStatus ? { labelId, orderId, shipmentId, orderStatus } : null,
   }))
 }
 
@@ -142,10 +144,16 @@ const TAKE = statement(
       returning t.*
     )
     select t.carrier, t.event_id as "eventId", t.tracking_number as "trackingNumber", t.type, t.happened_at as "happenedAt",
-           t.detail, t.expected_at as "expectedAt", t.received_at as "receivedAt", l.order_id as "orderId",
+           t.detail, t.expected_at as "expectedAt", t.received_at as "receivedAt", l.id as "labelId", l.order_id as "orderId",
            l.shipment_id as "shipmentId", o.status as "orderStatus"
     from taken t
-    left join label l on l.carrier = t.carrier and l.tracking_number = t.tracking_number
+    left join lateral (
+      select id, order_id, shipment_id
+      from label
+      where carrier = t.carrier and tracking_number = t.tracking_number
+      order by created_at desc, id desc
+      limit 1
+    ) as l on true
     left join orders o on o.id = l.order_id
     order by t.happened_at, t.received_at`,
 )

@@ -1,3 +1,4 @@
+import { UNKNOWN_CARRIER } from '../../domain/fulfillment/labels'
 import { advance } from '../../domain/fulfillment/advance'
 import { hear, type WarehouseNews } from '../../domain/fulfillment/warehouse-news'
 import type { OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
@@ -49,7 +50,7 @@ const KEEP = statement(
     on conflict do nothing`,
 )
 
-/** A number that another parcel has says nothing of this one. */
+/** A number that another parcel has, which is not over, says nothing of this one. */
 async function isFreeNumber(
   tx: Tx,
   {
@@ -60,8 +61,12 @@ async function isFreeNumber(
 ): Promise<boolean> {
   const { rows } = await tx.query({
     name: 'warehouseEvent.isFreeNumber',
-    text: 'select from label where carrier = $1 and tracking_number = $2 and shipment_id <> $3',
-    values: [carrier, trackingNumber, shipmentId],
+    text: `
+      select from label l
+      join shipment s on s.id = l.shipment_id
+      where l.carrier = $1 and l.tracking_number = $2 and l.status in ('live', 'voiding') and s.id <> $3
+        and s.status not in ('delivered', 'returned', 'cancelled')`,
+    values: [carrier ?? UNKNOWN_CARRIER, trackingNumber, shipmentId],
   })
   return rows.length === 0
 }

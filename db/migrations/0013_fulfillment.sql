@@ -5,6 +5,8 @@ create table shipment (
   -- Within its order.
   number integer not null check (number > 0),
   warehouse_id typeid not null references warehouse,
+  -- Who moves it on: as the warehouse was run when it was given to it.
+  operation text not null default 'manual' check (operation in ('automatic', 'manual', 'external')),
   seller_id text not null default 'house',
   status text not null default 'allocated' check (status in ('allocated', 'picking', 'packed', 'labelled', 'shipped', 'delivered',
     'lost', 'returned', 'cancelled')),
@@ -26,7 +28,7 @@ create table shipment (
   needs_decision boolean not null default false,
   -- When its money was there, and a system of the warehouse's own was to be told to let it leave.
   released_at timestamptz,
-  -- When it left without that.
+  -- When we heard that it has left without being sent for: by that system, or by its carrier.
   left_at timestamptz,
   -- Why a person looks at it: it left without its release, or that system has refused it.
   trouble text check (trouble in ('left', 'refused')),
@@ -54,7 +56,8 @@ create table shipment_line (
   primary key (shipment_id, sku)
 );
 
--- A label is bought under its key. `at_work`: it is to be bought or voided, or the carrier refused and nobody has decided.
+-- A label is bought under its key. `at_work`: it is to be bought or voided, or the carrier refused and nobody has decided. Carriers
+-- use a tracking number again after years: what they tell is of the newest label that has it.
 create table label (
   id typeid primary key,
   shipment_id typeid not null references shipment,
@@ -80,13 +83,19 @@ create table label (
   cost bigint check (cost >= 0),
   currency currency,
   failure_code text,
+  -- When its carrier has taken the request to void it, and not decided yet; when it is asked again what became of that.
+  void_sent_at timestamptz,
+  check_at timestamptz,
+  -- When we heard that a parcel travels by it, although it is not live.
+  left_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, number),
+  check (check_at is null or void_sent_at is not null and status = 'voiding'),
   check (sent_at is null or (carrier is not null and service is not null))
 ) with (fillfactor = 70);
 create unique index one_live_label on label (shipment_id) where status in ('claimed', 'live');
-create unique index label_tracking on label (carrier, tracking_number) where tracking_number is not null;
+create index label_tracking on label (carrier, tracking_number, created_at) where tracking_number is not null;
 create index label_shipment on label (shipment_id);
 create index label_at_work on label (order_id) where at_work;
 

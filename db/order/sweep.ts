@@ -78,8 +78,10 @@ export const WORK_ON_GOODS = `
   from orders o
   where o.look_at < now()
   union
-  -- \`label_at_work\`: a label that a carrier is to sell or to take back; of a refused one a person decides.
-  select 'fulfillment', l.order_id, null, l.id, l.failure_code is null, l.updated_at, l.updated_at
+  -- \`label_at_work\`: a label that a carrier is to sell or to take back; of a refused one a person decides, and one that its carrier
+  -- thinks about is not late before it is asked again.
+  select 'fulfillment', l.order_id, null, l.id, l.failure_code is null and (l.check_at is null or l.check_at <= now()),
+         coalesce(l.check_at, l.updated_at), coalesce(l.check_at, l.updated_at)
   from label l
   where l.at_work
   union

@@ -14,9 +14,14 @@ export async function readPaymentWork(
   { orderId, paymentId }: { orderId: OrderId; paymentId: PaymentId | null },
 ): Promise<PaymentWork | null> {
   // Before the reading: what is asked for from now on is told again.
-  await db.query(HEARD({ orderId }))
+  await clearTold(db, orderId)
   const { rows } = await db.query<PaymentWork>(READ_WORK({ orderId, paymentId }))
   return rows[0] ?? null
+}
+
+/** An owner of the order's money or goods is about to read what there is to do; or it could not be told after all. */
+export async function clearTold(db: Db, orderId: OrderId): Promise<void> {
+  await db.query(HEARD({ orderId }))
 }
 
 const HEARD = statement('payment.heard', 'update orders set work_told = false where id = :orderId and work_told')
@@ -35,11 +40,6 @@ const NOTE_TOLD = statement(
   'payment.noteTold',
   'update orders set work_told = true where id = :orderId and not work_told',
 )
-
-/** It could not be told after all. */
-export async function forgetTold(db: Db, orderId: OrderId): Promise<void> {
-  await db.query(HEARD({ orderId }))
-}
 
 /** The payment `p` is the one, or without one it pays for its order: what others took is for their settlements. */
 const IN_SCOPE = `case when :paymentId::text is null then p.outcome = 'completed' else p.id = :paymentId end` as const

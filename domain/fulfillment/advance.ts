@@ -3,7 +3,7 @@ import { cancelLater, endShipment } from './cancelling'
 import { settle } from './commands'
 import type { Goods } from './goods'
 import { claimLabel, labelsOf } from './labels'
-import { leave, letLeave } from './leaving'
+import { followLeft, leave, letLeave } from './leaving'
 import { moveOn, nextLook } from './order-progress'
 import { isCovered } from './parcel-money'
 import { postpone } from './patience'
@@ -19,6 +19,7 @@ export function advance(goods: Goods, books: Books): void {
   const { order, shipments } = goods
   if (goods.isAlive) {
     for (const shipment of shipments) if (shipment.operation !== 'manual') work(goods, shipment, books)
+    for (const shipment of shipments) followLeft(goods, shipment, books)
     for (const shipment of shipments) if (shipment.isLeaving) leave(goods, shipment, books)
     for (const shipment of shipments) noteSilence(goods, shipment)
     moveOn(goods)

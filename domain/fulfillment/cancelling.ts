@@ -1,4 +1,4 @@
-import type { ShipmentId } from '../ids'
+import type { ShipmentId, Sku } from '../ids'
 import { sum } from '../money'
 import { decideUnits, type UnitsDecision, type WantedUnits } from '../order'
 import type { Books } from '../payment/books'
@@ -6,7 +6,7 @@ import { addCommand, answer, settle } from './commands'
 import type { Goods, StepOutcome } from './goods'
 import { voidLabels } from './labels'
 import { moveOn } from './order-progress'
-import { isLocked } from './parcel-money'
+import { isClaimed, isLocked } from './parcel-money'
 import type { CancelDetail, CommandBook, GoodsLine, ShipmentBook } from './rows'
 import { isInside, type ShipmentStatus, type Units } from './shipment'
 import { countOf, without } from './units'
@@ -39,17 +39,30 @@ export function cancelUnits(
   return { outcome: 'waiting' }
 }
 
-/** A cancellation that met a parcel on its way out goes through once that stays. */
+/**
+ * A cancellation that met parcels on their way out goes through once those that hold its units are decided: as far as they
+ * stay. What its command says when some of its units were sent all the same: `partly_shipped`.
+ */
 export function cancelLater(goods: Goods, command: CommandBook, { units, ...why }: CancelDetail, books: Books): void {
-  const isKept = goods.isAlive && goods.originals.some((shipment) => isLocked(shipment, books))
-  if (isKept) return
-  const left = goods.lines.map(({ sku, quantity, cancelled, shipped }) => ({
-    sku,
-    quantity: Math.min(countOf(units, sku), quantity - cancelled - shipped),
-  }))
-  const wanted = left.filter(({ quantity }) => quantity > 0)
-  const done = goods.isAlive ? cancelFree(goods, wanted, why, books) : []
-  settle(command, goods.order.status === 'cancelled' || done.length > 0 ? null : 'already_shipped')
+  const wanted = goods.lines
+    .map(({ sku, quantity, cancelled, shipped }) => ({
+      sku,
+      quantity: Math.min(countOf(units, sku), quantity - cancelled - shipped),
+    }))
+    .filter(({ quantity }) => quantity > 0)
+  // Whoever wanted its money has it: the parcel is sent.
+  const isPaid = (shipment: ShipmentBook): boolean =>
+    isInside(shipment.status) && isClaimed(shipment, books, 'succeeded')
+  const free = freeOf(goods, wanted, books, isPaid)
+  if (goods.isAlive && without(wanted, free).some(({ sku }) => isHeldBack(goods, sku, books))) return
+  const done = goods.isAlive ? cancelFree(goods, free, why, books) : []
+  if (goods.order.status === 'cancelled' || without(units, done).length === 0) return settle(command, null)
+  settle(command, done.length > 0 ? 'partly_shipped' : 'already_shipped')
+}
+
+/** A parcel that may still stay has units of it. */
+function isHeldBack({ originals }: Goods, sku: Sku, books: Books): boolean {
+  return originals.some((shipment) => isLocked(shipment, books) && countOf(shipment.lines, sku) > 0)
 }
 
 /** Undoes a shipment that has not left: its units give their stock back, and wait for another one. */
@@ -79,9 +92,7 @@ export function cancelFree(
   books: Books,
 ): readonly Units[] {
   const { order, lines } = goods
-  const free = lines
-    .map((line) => ({ sku: line.sku, quantity: Math.min(countOf(wanted, line.sku), cancellable(goods, line, books)) }))
-    .filter(({ quantity }) => quantity > 0)
+  const free = freeOf(goods, wanted, books)
   const decision = decideUnits(lines, free)
   if (decision.outcome === 'refused' || free.length === 0) return []
   const { amount, isAll, units } = decision
@@ -97,17 +108,27 @@ export function cancelFree(
   return free
 }
 
-/** How many units of a line can be cancelled now: they have not left, and no capture was claimed so that they may. */
-function cancellable({ originals }: Goods, line: GoodsLine, books: Books): number {
-  const locked = originals.filter((shipment) => isLocked(shipment, books))
-  return (
-    line.quantity - line.cancelled - line.shipped - sum(locked.map((shipment) => countOf(shipment.lines, line.sku)))
-  )
+/** What of these can be cancelled now. `isKept`: nor are units of these parcels. */
+function freeOf(
+  goods: Goods,
+  wanted: readonly Units[],
+  books: Books,
+  isKept: (shipment: ShipmentBook) => boolean = () => false,
+): readonly Units[] {
+  const kept = goods.originals.filter((shipment) => isLocked(shipment, books) || isKept(shipment))
+  return goods.lines
+    .map((line) => ({ sku: line.sku, quantity: Math.min(countOf(wanted, line.sku), cancellable(line, kept)) }))
+    .filter(({ quantity }) => quantity > 0)
+}
+
+/** How many units of a line can be cancelled: they have not left, and are in none of these parcels. */
+function cancellable({ sku, quantity, cancelled, shipped }: GoodsLine, kept: readonly ShipmentBook[]): number {
+  return quantity - cancelled - shipped - sum(kept.map(({ lines }) => countOf(lines, sku)))
 }
 
 /**
  * Takes units that will not be sent out of what waits for stock and out of shipments, those first that are least far. No
- * more than {@link cancellable} of each. A parcel that loses units is packed, and labelled, anew.
+ * more than {@link freeOf} answers of each. A parcel that loses units is packed, and labelled, anew.
  */
 function takeOut(goods: Goods, { sku, quantity }: Units, books: Books): void {
   goods.line(sku).cancelled += quantity
@@ -137,7 +158,7 @@ function progressOf({ status }: ShipmentBook): number {
 }
 
 /** What was in it has changed. */
-function openAgain(goods: Goods, shipment: ShipmentBook): void {
+export function openAgain(goods: Goods, shipment: ShipmentBook): void {
   shipment.isLeaving = false
   shipment.boxes = null
   voidLabels(goods, shipment)

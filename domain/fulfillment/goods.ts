@@ -151,7 +151,7 @@ export class Goods {
     // It moves: whoever has it may take their time again.
     if (isInside(to) && to !== 'allocated') {
       shipment.dueAt = warehouseDue(this.context.now)
-      shipment.needsDecision = false
+      shipment.needsDecision = shipment.trouble !== null
     }
     this.tell(type, { shipment_id: shipment.id, ...data })
   }

@@ -1,7 +1,7 @@
 import type { LabelId, OrderId, ShipmentId } from '../ids'
 import { answer } from './commands'
 import { type Goods, nextNumber, type StepOutcome } from './goods'
-import { postpone } from './patience'
+import { postpone, voidCheckDue } from './patience'
 import type { LabelBook, ShipmentBook } from './rows'
 import { hasLeft } from './shipment'
 
@@ -64,20 +64,38 @@ export function refuseLabel(goods: Goods, id: LabelId, code: string): void {
   goods.tell('shipment.label_refused', { shipment_id: label.shipmentId, label_id: id, code })
 }
 
-/** The carrier has taken it back; or keeps it (`refusal`), and a person has to decide. */
-export function answerVoid(goods: Goods, id: LabelId, refusal: string | null): void {
+export type VoidAnswer =
+  | { readonly outcome: 'voided' }
+  /** It was asked for, and is not decided yet. */
+  | { readonly outcome: 'pending' }
+  | { readonly outcome: 'refused'; readonly code: string }
+
+/** The carrier has taken it back; or thinks about it, and is asked again; or keeps it, and a person has to decide. */
+export function answerVoid(goods: Goods, id: LabelId, answer: VoidAnswer): void {
   const label = goods.label(id)
   if (label.status !== 'voiding') return
-  if (refusal === null) return endLabel(goods, label)
-  label.failureCode = refusal
+  if (answer.outcome === 'voided') return endLabel(goods, label)
+  if (answer.outcome === 'refused') {
+    label.failureCode = answer.code
+    label.checkAt = null
+    return
+  }
+  const { now } = goods.context
+  label.voidSentAt ??= now.toISOString()
+  label.checkAt = voidCheckDue(now, label.voidSentAt)
+  if (label.checkAt === null) label.failureCode = 'not_decided'
 }
 
-/** A person has decided about a label that the carrier refused to sell, or to take back. */
+/**
+ * A person has decided about a label that the carrier refuses to sell or to take back, or does not answer for. One that is given
+ * up while it may have been bought is taken back.
+ */
 export function decideLabel(goods: Goods, id: LabelId, decision: 'retry' | 'leave'): void {
   const label = goods.label(id)
-  if (!label.atWork || label.failureCode === null) return
+  if (!label.atWork) return
+  if (label.status === 'claimed' && decision === 'leave') return giveUpLabel(goods, label)
   if (label.status === 'voiding') {
-    label.failureCode = null
+    if (label.failureCode !== null) Object.assign(label, NOT_ASKED_YET)
     if (decision === 'leave') endLabel(goods, label)
     return
   }
@@ -89,8 +107,15 @@ export function decideLabel(goods: Goods, id: LabelId, decision: 'retry' | 'leav
   if (decision === 'leave') postpone(goods.shipment(label.shipmentId), goods.context.now)
 }
 
+/** Whoever asked for it hears that; the shipment waits for another one. */
+function giveUpLabel(goods: Goods, label: LabelBook): void {
+  giveBack(goods, label)
+  answer(goods, 'label', label.shipmentId, 'given_up')
+  postpone(goods.shipment(label.shipmentId), goods.context.now)
+}
+
 /** On a parcel that a warehouse has labelled itself. */
-const UNKNOWN_CARRIER = 'unknown'
+export const UNKNOWN_CARRIER = 'unknown'
 const THEIR_SERVICE = 'own'
 
 /** The label that the warehouse itself has put on the parcel, in the place of ours. */
@@ -116,14 +141,15 @@ export function keepTheirLabel(
 export function voidLabels(goods: Goods, shipment: ShipmentBook): void {
   for (const label of labelsOf(goods, shipment)) {
     if (label.status === 'refused') label.atWork = false
-    if (label.status !== 'claimed' && label.status !== 'live') continue
-    if (!label.wasSent) endLabel(goods, label)
-    else {
-      label.status = 'voiding'
-      label.atWork = true
-      label.failureCode = null
-    }
+    if (label.status === 'claimed' || label.status === 'live') giveBack(goods, label)
   }
+}
+
+const NOT_ASKED_YET = { failureCode: null, voidSentAt: null, checkAt: null } as const
+
+function giveBack(goods: Goods, label: LabelBook): void {
+  if (label.wasSent) Object.assign(label, NOT_ASKED_YET, { status: 'voiding', atWork: true })
+  else endLabel(goods, label)
 }
 
 /** In the order in which they were asked for. */
@@ -154,6 +180,9 @@ function addLabel(
     cost: null,
     currency: null,
     failureCode: null,
+    voidSentAt: null,
+    checkAt: null,
+    leftAt: null,
     ...asked,
   }
   goods.labels.push(label)
@@ -179,5 +208,6 @@ function noteLabelled(goods: Goods, { id, shipmentId, carrier, service, tracking
 function endLabel(goods: Goods, label: LabelBook): void {
   label.status = 'voided'
   label.atWork = false
+  label.checkAt = null
   goods.tell('shipment.label_voided', { shipment_id: label.shipmentId, label_id: label.id })
 }

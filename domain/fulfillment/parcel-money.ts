@@ -1,7 +1,7 @@
 import type { ShipmentId } from '../ids'
 import { sum } from '../money'
 import { valueOfUnits } from '../order'
-import type { Books, CaptureBook } from '../payment/books'
+import type { Books, CaptureBook, MoveStatus } from '../payment/books'
 import type { Goods, StepRefusal } from './goods'
 import type { GoodsLine, ShipmentBook } from './rows'
 import { isInside } from './shipment'
@@ -23,7 +23,7 @@ export function captureFor(
 
 /** For all that has left, for those that wait for their capture, and for this one. */
 export function claimCapture(goods: Goods, shipment: ShipmentBook, books: Books): ReturnType<Books['claimShipment']> {
-  const leaving = goods.originals.filter((each) => each.id === shipment.id || isLocked(each, books))
+  const leaving = goods.originals.filter((each) => each.id === shipment.id || isGoing(each, books))
   const covers = worthWith(goods, leaving)
   return books.claimShipment({ shipmentId: shipment.id, covers, step: goods.context.step })
 }
@@ -36,11 +36,21 @@ export function isCovered(goods: Goods, shipment: ShipmentBook, books: Books): b
   return books.captured >= Math.min(worthWith(goods, gone), books.owed)
 }
 
-/** Whether the parcel was sent for, and its money claimed: nobody can stop it any more. */
+/** Whether it cannot be stopped now: it is on its way out, or somebody has its money taken. */
 export function isLocked(shipment: ShipmentBook, books: Books): boolean {
+  return isGoing(shipment, books) || (isInside(shipment.status) && isClaimed(shipment, books, 'pending'))
+}
+
+/** It was sent for, and its money claimed; or it was released, or has left without that. */
+function isGoing(shipment: ShipmentBook, books: Books): boolean {
   if (isInside(shipment.status) && (shipment.releasedAt !== null || shipment.leftAt !== null)) return true
   const status = shipment.isLeaving ? captureOf(shipment, books)?.status : undefined
   return status === 'pending' || status === 'succeeded'
+}
+
+/** Whether a capture that was claimed for this parcel is so far. */
+export function isClaimed({ id }: ShipmentBook, { captures }: Books, status: MoveStatus): boolean {
+  return captures.some((capture) => capture.shipmentId === id && capture.status === status)
 }
 
 /** What was claimed for it, or what was tried again in its place. */

@@ -8,6 +8,12 @@ export const WAREHOUSE_PATIENCE_HOURS = 72
 /** What a parcel's carrier says of the day, and this much more. */
 export const PARCEL_PATIENCE_DAYS = 14
 
+/** A carrier that has taken a label back, and not decided, is asked again after half of the time that it has taken. */
+const VOID_CHECK_MIN_MS = 10_000
+const VOID_CHECK_MAX_MS = 6 * 3_600_000
+/** Refunds of labels take carriers weeks; then a person is asked. */
+const VOID_PATIENCE_DAYS = 45
+
 const HOUR_MS = 3_600_000
 
 export function warehouseDue(now: Date): string {
@@ -23,6 +29,14 @@ export function parcelDue(now: Date, { expectedAt }: ShipmentBook): string {
 export function postpone(shipment: ShipmentBook, now: Date): void {
   if (isInside(shipment.status)) shipment.dueAt = warehouseDue(now)
   else if (shipment.status === 'shipped') shipment.dueAt = parcelDue(now, shipment)
+}
+
+/** When to ask again what became of a label's voiding, which its carrier took at `sentAt`, RFC 3339; null: a person asks. */
+export function voidCheckDue(now: Date, sentAt: string): string | null {
+  const passed = now.getTime() - Date.parse(sentAt)
+  if (passed >= VOID_PATIENCE_DAYS * 24 * HOUR_MS) return null
+  const wait = Math.min(VOID_CHECK_MAX_MS, Math.max(VOID_CHECK_MIN_MS, passed / 2))
+  return new Date(now.getTime() + wait).toISOString()
 }
 
 /** RFC 3339. */

@@ -1,15 +1,16 @@
-import type { ShipmentId, Sku } from '../ids'
+import type { ShipmentId } from '../ids'
 import type { Books } from '../payment/books'
 import { cancelFree, endShipment } from './cancelling'
 import type { Goods, StepOutcome } from './goods'
+import type { ShipmentBook } from './rows'
 import type { Box, Units } from './shipment'
-import { countOf, without } from './units'
+import { without } from './units'
 
 /** Units are taken from their shelves and put into boxes; and what becomes of those that are not there. */
 
 /**
- * Units were taken from their shelves; fewer than asked: the rest is not there, and leaves the books of the warehouse.
- * Answers what is short: it is found elsewhere, waits, or is cancelled.
+ * Units were taken from their shelves; fewer than asked: the rest is not there, and leaves the books of the warehouse. Until
+ * they are packed they may be counted again. Answers what is short: it is found elsewhere, waits, or is cancelled.
  * @param picked null: all of it. No more than the shipment has of a SKU.
  */
 export function pick(
@@ -18,18 +19,22 @@ export function pick(
   picked: readonly Units[] | null,
 ): { outcome: StepOutcome; short: readonly Units[] } {
   const shipment = goods.shipment(id)
-  if (shipment.status === 'cancelled' || !goods.isAlive) return { outcome: { refused: 'invalid_state' }, short: [] }
-  if (shipment.status !== 'allocated') return { outcome: 'unchanged', short: [] }
-  const found = (sku: Sku, wanted: number): number => (picked === null ? wanted : countOf(picked, sku))
-  const short = shipment.lines
-    .map(({ sku, quantity }) => ({ sku, quantity: quantity - found(sku, quantity) }))
-    .filter(({ quantity }) => quantity > 0)
+  const { status } = shipment
+  if (status === 'cancelled' || !goods.isAlive) return { outcome: { refused: 'invalid_state' }, short: [] }
+  const short = shortOf(shipment, picked)
+  if (status !== 'allocated' && short.length === 0) return { outcome: 'unchanged', short: [] }
+  if (status !== 'allocated' && status !== 'picking') return { outcome: { refused: 'invalid_state' }, short: [] }
   goods.moveStock('short', shipment, short)
   shipment.lines = without(shipment.lines, short)
   goods.begin()
   if (shipment.lines.length === 0) endShipment(goods, shipment, 'short')
   else goods.move(shipment, 'picking', 'shipment.picked', short.length > 0 ? { short } : {})
   return { outcome: 'done', short }
+}
+
+/** What of the shipment was not found; null: all of it was. */
+export function shortOf({ lines }: ShipmentBook, found: readonly Units[] | null): readonly Units[] {
+  return found === null ? [] : without(lines, found)
 }
 
 /** What no warehouse has goes on waiting, or is cancelled, as the shop wants it. */

@@ -55,7 +55,7 @@ export interface ShipmentBook {
   needsDecision: boolean
   /** When its money was there, and the warehouse's own system was to be told to let it leave. */
   releasedAt: string | null
-  /** When it left without that. */
+  /** When we heard that it has left without being sent for: by that system, or by its carrier. */
   leftAt: string | null
   trouble: WarehouseTrouble | null
   expectedAt: string | null
@@ -82,6 +82,11 @@ export interface LabelBook {
   cost: number | null
   currency: string | null
   failureCode: string | null
+  /** When its carrier has taken the request to void it, and not decided yet; and when it is asked again what became of that. */
+  voidSentAt: string | null
+  checkAt: string | null
+  /** When we heard that a parcel travels by it, although it is not live. */
+  leftAt: string | null
 }
 
 export interface CommandBook {

@@ -1,35 +1,40 @@
-import type { ShipmentId } from '../ids'
+import type { LabelId } from '../ids'
 import type { Books } from '../payment/books'
-import type { Goods } from './goods'
-import { letLeave, ship } from './leaving'
+import { type Goods, trouble } from './goods'
+import { leaveUnasked, ship } from './leaving'
 import { moveOn, nextLook } from './order-progress'
 import { hoursAfter } from './patience'
-import type { ShipmentBook } from './rows'
+import type { LabelBook, ShipmentBook } from './rows'
 import { isInside, SHIPMENT_TRANSITIONS, type TrackingType } from './shipment'
 import { countOf } from './units'
 
 /** What carriers tell of parcels. */
 
-/** Its carrier has it. One that was released has left, although its warehouse has not said so yet. */
-export function noticeLeft(goods: Goods, id: ShipmentId, books: Books): void {
-  const shipment = goods.shipment(id)
-  if (isInside(shipment.status) && shipment.releasedAt !== null && goods.isAlive) ship(goods, shipment, books)
+export interface ToldOfParcel {
+  readonly type: TrackingType
+  /** RFC 3339. */
+  readonly happenedAt: string
+  readonly expectedAt: string | null
 }
 
-/** What its carrier tells of a parcel, whatever the order in which it does. False: it has not left yet, as far as we know. */
-export function observe(
-  goods: Goods,
-  id: ShipmentId,
-  events: readonly { type: TrackingType; happenedAt: string; expectedAt: string | null }[],
-): boolean {
-  const shipment = goods.shipment(id)
+/**
+ * What its carrier tells of the parcel that goes by a label, whatever the order in which it does. False: its shipment has not
+ * left yet, as far as we know, and the events are to come again.
+ */
+export function observe(goods: Goods, labelId: LabelId, events: readonly ToldOfParcel[], books: Books): boolean {
+  const label = goods.label(labelId)
+  const shipment = goods.shipment(label.shipmentId)
+  if (label.status !== 'live' || shipment.status === 'cancelled') {
+    noteStray(goods, label, shipment)
+    return true
+  }
   if (isInside(shipment.status)) {
-    // It has left without being asked for: its money is taken at once.
-    if (shipment.status === 'labelled' && goods.isAlive && !shipment.isLeaving) {
-      goods.tell('shipment.left_unasked', { shipment_id: id })
-      letLeave(shipment)
+    // One that was released has left, although its warehouse has not said so yet.
+    if (shipment.releasedAt !== null) ship(goods, shipment, books)
+    else {
+      leaveUnasked(goods, shipment, books)
+      return false
     }
-    return false
   }
   for (const { type, happenedAt, expectedAt } of [...events].sort((a, b) => compare(a.happenedAt, b.happenedAt))) {
     shipment.expectedAt = expectedAt ?? shipment.expectedAt
@@ -38,6 +43,14 @@ export function observe(
   moveOn(goods)
   goods.order.lookAt = nextLook(goods)
   return true
+}
+
+/** Nothing was to go by this label: what has left, for whom, and where it ends, a person has to find out. Once for each label. */
+function noteStray(goods: Goods, label: LabelBook, shipment: ShipmentBook): void {
+  if (label.leftAt !== null) return
+  label.leftAt = goods.context.now.toISOString()
+  trouble(shipment, 'left')
+  goods.tell('shipment.left_unasked', { shipment_id: shipment.id })
 }
 
 const ARRIVED = { delivered: 'shipment.delivered', lost: 'shipment.lost', returned: 'shipment.returned' } as const

@@ -1,10 +1,12 @@
 import type { ShipmentId, WarehouseMessageId } from '../ids'
 import type { Books } from '../payment/books'
+import { openAgain } from './cancelling'
 import { answer } from './commands'
 import { type Goods, trouble } from './goods'
 import { keepTheirLabel } from './labels'
-import { letLeave, ship } from './leaving'
-import { pack, pick } from './picking'
+import { leaveUnasked, ship } from './leaving'
+import { isLocked } from './parcel-money'
+import { pack, pick, shortOf } from './picking'
 import type { ShipmentBook } from './rows'
 import { type Box, hasLeft, isInside, type Units, type WarehouseEventType } from './shipment'
 
@@ -34,9 +36,25 @@ export function hear(goods: Goods, id: ShipmentId, news: WarehouseNews, books: B
   if (news.type === 'shipment.shipped') hearLeft(goods, shipment, news, books)
   const isOld = news.revision !== null && news.revision < goods.messages.revisionOf(id)
   if (isOld || (news.type !== 'shipment.picked' && news.type !== 'shipment.packed')) return []
+  if (news.type === 'shipment.packed' && !recount(goods, shipment, news.lines, books)) return []
   const { short } = pick(goods, id, news.lines)
   if (news.type === 'shipment.packed') pack(goods, id, news.boxes)
   return short
+}
+
+/**
+ * It has packed fewer than it told of before: the parcel is packed, and labelled, anew. False: it cannot be any more, for its money
+ * is being taken, or was, so that it leaves; a person decides.
+ */
+function recount(goods: Goods, shipment: ShipmentBook, found: WarehouseNews['lines'], books: Books): boolean {
+  const isPacked = shipment.status === 'packed' || shipment.status === 'labelled'
+  if (!isPacked || !goods.isAlive || shortOf(shipment, found).length === 0) return true
+  if (isLocked(shipment, books)) {
+    hearRefusal(goods, shipment, 'short')
+    return false
+  }
+  openAgain(goods, shipment)
+  return true
 }
 
 /** It has left: as it should, or unasked, and then its money is taken at once. */
@@ -49,11 +67,8 @@ function hearLeft(goods: Goods, shipment: ShipmentBook, news: WarehouseNews, boo
     keepTheirLabel(goods, shipment, news)
   }
   if (isExpected) return ship(goods, shipment, books)
-  shipment.leftAt = goods.context.now.toISOString()
+  leaveUnasked(goods, shipment, books)
   trouble(shipment, 'left')
-  goods.tell('shipment.left_unasked', { shipment_id: shipment.id })
-  if (shipment.status === 'labelled' && !shipment.isLeaving) letLeave(shipment)
-  goods.messages.end(shipment.id)
 }
 
 /** It will not send it: a person decides. */

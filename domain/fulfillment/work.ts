@@ -1,6 +1,6 @@
 import type { LabelId, ShipmentId, WarehouseMessageId } from '../ids'
 import type { Goods } from './goods'
-import type { ShipmentBook } from './rows'
+import type { LabelBook, ShipmentBook } from './rows'
 import type { LabelStatus, ShipmentStatus, Units, WarehouseMessageKind, WarehouseTrouble } from './shipment'
 
 /** What is still to be done with the goods of an order, once all that needs nobody outside is done. */
@@ -8,7 +8,7 @@ export interface FulfillmentWork {
   /** The order is over: nothing is sent any more. */
   readonly isOver: boolean
   readonly items: readonly FulfillmentItem[]
-  /** When to look again by itself, in milliseconds since the epoch; null: when told. */
+  /** When to look again by itself, in milliseconds since the epoch; null: when told. Also of an order that is over. */
   readonly lookAt: number | null
   /** In words for support: what the order waits for. */
   readonly waitsFor: string
@@ -43,7 +43,7 @@ export type FulfillmentItem =
 /** What the rows ask for. */
 export function workOf(goods: Goods): FulfillmentWork {
   const labels = goods.labels
-    .filter(({ atWork }) => atWork)
+    .filter(({ atWork, checkAt }) => atWork && (checkAt === null || goods.isDue(checkAt)))
     .map(({ id, shipmentId, status, failureCode }): FulfillmentItem => {
       if (failureCode !== null) return { kind: 'label', object: id, shipmentId, status, code: failureCode }
       return { kind: status === 'claimed' ? 'buy' : 'void', object: id, shipmentId }
@@ -57,22 +57,33 @@ export function workOf(goods: Goods): FulfillmentWork {
   return {
     isOver: !goods.isAlive,
     items: [...labels, ...messages, ...parcels],
-    lookAt: goods.order.lookAt === null ? null : Date.parse(goods.order.lookAt),
+    lookAt: firstOf([goods.order.lookAt, ...goods.labels.map(({ checkAt }) => checkAt)]),
     waitsFor: waitsFor(goods),
   }
 }
 
+/** The first of these times. */
+function firstOf(times: readonly (string | null)[]): number | null {
+  const known = times.filter((time) => time !== null).map((time) => Date.parse(time))
+  return known.length === 0 ? null : Math.min(...known)
+}
+
 function waitsFor(goods: Goods): string {
-  const { order, shipments, backOrders } = goods
+  const { order, shipments, labels, backOrders } = goods
   if (order.status === 'delivered') return 'the end of the return window: all of it has arrived.'
   const waiting = [
     ...(goods.isHeld
       ? ['somebody to resume the order: it is on hold, and nothing is labelled or captured meanwhile']
       : []),
     ...(backOrders.length > 0 ? [`stock: no warehouse has ${unitsInWords(backOrders)}`] : []),
+    ...labels.filter(({ checkAt }) => checkAt !== null).map(waitsForVoiding),
     ...shipments.map(waitsForShipment).filter((text) => text !== null),
   ]
   return `${waiting.length === 0 ? 'the next thing to do with the goods or the money of this order' : waiting.join('; and for ')}.`
+}
+
+function waitsForVoiding({ id, voidSentAt }: LabelBook): string {
+  return `the carrier, which was asked at ${voidSentAt} to take label \`${id}\` back, to say what became of that`
 }
 
 /** Null: it needs nothing more. */

@@ -17,9 +17,9 @@ export interface CarrierProvider {
   buyLabel(request: LabelRequest, keep: KeepReference, signal?: AbortSignal): Promise<LabelOutcome>
   /**
    * Voids the label that was bought, or may have been, under `request.key`. Afterwards a late purchase under that key is
-   * refused, or bought and voided at once.
+   * refused, or bought and voided at once. Repeated, it answers what became of that.
    */
-  voidLabel(request: LabelRequest, signal?: AbortSignal): Promise<VoidOutcome>
+  voidLabel(request: VoidRequest, signal?: AbortSignal): Promise<VoidOutcome>
   /**
    * Tells the carrier that it has the parcel: again without harm. Only for carriers that do not find out by scanning it, such
    * as the sandbox; to be called for each parcel that has left, once its shipment says so.
@@ -92,8 +92,18 @@ export interface BoughtLabel {
   readonly expectedAt: string | null
 }
 
-/** `voided` also where there was none. `refused`: it is paid for and stays live, used perhaps. */
-export type VoidOutcome = { readonly outcome: 'voided' } | { readonly outcome: 'refused'; readonly code: string }
+export interface VoidRequest extends LabelRequest {
+  /** When the carrier answered `pending` first, RFC 3339: what it refuses since then is refused, and not asked for once more. */
+  readonly acceptedAt?: string | null
+}
+
+export type VoidOutcome =
+  /** Also where there was none. */
+  | { readonly outcome: 'voided' }
+  /** It is asked for, and the carrier may still refuse it: ask again in some hours, or days. */
+  | { readonly outcome: 'pending' }
+  /** It is paid for and stays live, used perhaps. */
+  | { readonly outcome: 'refused'; readonly code: string }
 
 export interface TrackingEvent {
   /** The carrier's id of it: the same event twice is one. */

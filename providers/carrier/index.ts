@@ -55,7 +55,7 @@ export function createCarriers(
 }
 
 /** What a process may be killed around. */
-const EFFECTS: ReadonlySet<string> = new Set(['buyLabel', 'voidLabel'])
+const EFFECTS: ReadonlySet<string> = new Set(['buyLabel', 'voidLabel', 'handOver'])
 
 function easypost(settings: Settings): CarrierProvider | null {
   if (settings.EASYPOST_API_KEY === '') return null

@@ -68,6 +68,7 @@ export class SandboxCarrier implements CarrierProvider {
   async voidLabel({ key }: LabelRequest, signal?: AbortSignal): Promise<VoidOutcome> {
     const answer = await this.#call('POST', '/v1/labels/void', { body: { key }, signal })
     if (answer.status === 200) return { outcome: 'voided' }
+    if (answer.status === 202) return { outcome: 'pending' }
     if (answer.status === 409) return { outcome: 'refused', code: codeOf(answer) }
     throw rejected(answer)
   }

@@ -14,6 +14,7 @@ export interface LabelChange {
   readonly updated_at: string
   readonly status?: LabelRecord['status']
   readonly handed_over_at?: string
+  readonly void_asked_at?: string
   /** The whole way of the parcel, from now on. */
   readonly plan?: readonly Step[]
   /** The next steps of its plan: each is told by a webhook of its id. */

@@ -97,11 +97,19 @@ export class LabelStore {
     return { done: { label: this.#sell(key, request, speed), bought: true } }
   }
 
-  /** Takes a label back, unless its parcel is on its way or the carrier keeps it. Again without harm. */
+  /**
+   * Takes a label back, unless its parcel is on its way or the carrier keeps it. Again without harm. One that is live still is
+   * thought about.
+   */
   void(label: LabelRecord): Result<LabelRecord> {
     if (label.status === 'voided') return { done: label }
     if (label.handed_over_at !== null) return { refused: used(label) }
-    if (behaviourOf(label.request.to).keepsLabels) return { refused: kept(label) }
+    const { voidsAfterMs = 0, keepsLabels } = behaviourOf(label.request.to)
+    const { void_asked_at = null } = label
+    if (voidsAfterMs > 0 && void_asked_at === null)
+      return { done: this.#change(label, { void_asked_at: new Date(this.#now()).toISOString() }) }
+    if (void_asked_at !== null && this.#now() < Date.parse(void_asked_at) + voidsAfterMs) return { done: label }
+    if (keepsLabels) return { refused: kept(label) }
     return { done: this.#change(label, { status: 'voided' }) }
   }
 

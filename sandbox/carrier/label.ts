@@ -79,6 +79,8 @@ export interface LabelRecord {
   readonly updated_at: string
   /** When the parcel was handed over; null: the carrier does not have it. */
   readonly handed_over_at: string | null
+  /** When somebody wanted it voided, and the carrier began to think about that. */
+  readonly void_asked_at?: string
   /** What happened, oldest first. */
   readonly events: readonly TrackingRecord[]
   /** What will happen, in order. */

@@ -135,17 +135,24 @@ function readLabel(call: Call): Answer {
 
 function voidLabel(call: Call): Answer {
   return parsed(call.body, emptyBody, () =>
-    withLabel(call, (label) => settle(call, call.store.void(label), labelAnswer)),
+    withLabel(call, (label) =>
+      settle(call, call.store.void(label), (done) => ({ ...labelAnswer(done, call), status: statusOfVoid(done) })),
+    ),
   )
 }
 
 function voidByKey(call: Call): Answer {
   return parsed(call.body, voidBody, ({ key }) =>
     settle(call, call.store.voidKey(key), (label) => ({
-      status: 200,
+      status: statusOfVoid(label),
       body: { key, label: label && publicLabel(label, call.publicUrl) },
     })),
   )
+}
+
+/** 202: it thinks about it. */
+function statusOfVoid(label: LabelRecord | null): number {
+  return label?.status === 'live' ? 202 : 200
 }
 
 function handOver(call: Call): Answer {

@@ -14,6 +14,8 @@ export interface Behaviour {
   readonly failures?: number
   /** A label to there cannot be voided. */
   readonly keepsLabels?: true
+  /** So long it thinks about a label that it is to void. */
+  readonly voidsAfterMs?: number
   /** What becomes of the parcel, whatever the rates of `PUT /v1/faults` say. */
   readonly outcome?: Outcome
   /** It sends no webhook, and tells what it knows when it is asked. */
@@ -35,6 +37,7 @@ const WORDS: Readonly<Record<string, Behaviour>> = {
   'sandbox:dropped': { dropFirstAnswer: true },
   'sandbox:flaky': { failures: 2 },
   'sandbox:keeps': { keepsLabels: true },
+  'sandbox:thinks': { voidsAfterMs: 1_500 },
   'sandbox:late': { outcome: 'late' },
   'sandbox:held': { outcome: 'held' },
   'sandbox:lost': { outcome: 'lost' },

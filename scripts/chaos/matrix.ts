@@ -269,8 +269,20 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
   track: {
     scripts: ['send'],
     methods: ['pm_card_visa'],
-    before: ['tracking.silent.before', 'tracking.receive.before', 'tracking.due.before', 'tracking.end.before'],
-    after: ['tracking.silent.after', 'tracking.receive.after', 'tracking.due.after', 'tracking.end.after'],
+    before: [
+      'tracking.silent.before',
+      'carrier.handOver.before',
+      'tracking.receive.before',
+      'tracking.due.before',
+      'tracking.end.before',
+    ],
+    after: [
+      'tracking.silent.after',
+      'carrier.handOver.after',
+      'tracking.receive.after',
+      'tracking.due.after',
+      'tracking.end.after',
+    ],
   },
   cancel_parcel: {
     scripts: ['cancel_labelled'],

@@ -22,7 +22,9 @@ export interface CarrierRig {
   withTimeout(timeoutMs: number): CarrierProvider
   readonly service: string
   /** Where a parcel is sent to whose purchase is to go like this. */
-  to(how: 'usual' | 'refused' | 'nowhere' | 'lost answer' | 'slow answer'): PostalAddress
+  to(how: 'usual' | 'refused' | 'nowhere' | 'lost answer' | 'slow answer' | 'late void' | 'late refusal'): PostalAddress
+  /** What the carrier thinks about voiding it decides now, as it was bought. */
+  decideVoid(label: BoughtLabel, how: 'voided' | 'refused'): Promise<void>
   /** From now on this label cannot be voided, and its carrier says so. */
   makeUsed(label: BoughtLabel): Promise<void>
   /** The parcel is taken along, and delivered in the end. */
@@ -194,6 +196,23 @@ export function carrierContract(name: string, rig: CarrierRig): void {
         for (let time = 0; time < 2; time++) expect(await voided(asked)).toEqual({ outcome: 'voided' })
         expect(await buy(asked)).toMatchObject({ outcome: 'refused' })
         expect(await rig.live(asked.key)).toBe(0)
+      })
+
+      test.each([
+        ['late void', 'voided'],
+        ['late refusal', 'refused'],
+      ] as const)('may take its time: %s', async (to, how) => {
+        const { asked, label } = await bought(requestTo(to))
+        expect(await voided(asked)).toEqual({ outcome: 'pending' })
+        const { reference, sentAt } = rowOf(asked)
+        const request = { ...asked, reference, sentAt, acceptedAt: new Date().toISOString() }
+        await rig.decideVoid(label, how)
+        const decided = await until('it is decided', async () => {
+          const outcome = await rig.carrier().voidLabel(request)
+          return outcome.outcome === 'pending' ? null : outcome
+        })
+        expect(decided.outcome).toBe(how)
+        expect(await rig.carrier().voidLabel(request)).toEqual(decided)
       })
 
       test('what was never bought leaves nothing that could be bought', async () => {

@@ -67,12 +67,16 @@ function sandboxRig(): CarrierRig {
     nowhere: 'sandbox:nowhere',
     'lost answer': 'sandbox:dropped',
     'slow answer': 'sandbox:slow',
+    'late void': 'sandbox:thinks',
+    'late refusal': 'sandbox:thinks sandbox:keeps',
   }
   return {
     carrier: () => registered('sandbox'),
     withTimeout: (timeoutMs) => new SandboxCarrier({ url: sandbox.url, webhookSecret: WEBHOOK_SECRET, timeoutMs }),
     service: 'standard',
     to: (how) => addressIn('US', words[how]),
+    // It does so by itself, a moment later.
+    decideVoid: async () => {},
     async makeUsed({ reference }) {
       await registered('sandbox').handOver?.(reference)
     },
@@ -104,12 +108,14 @@ function easyPostRig(): CarrierRig {
     withTimeout: easyPostWithin,
     service: 'USPS.Priority',
     to(how) {
+      stub.refundStatus = how === 'late void' || how === 'late refusal' ? 'submitted' : 'refunded'
       if (how === 'refused') return { ...to, postal_code: REFUSED_ZIP }
       if (how === 'nowhere') return { ...to, country: NOWHERE }
       if (how === 'lost answer') stub.loseNext(/\/buy$/)
       if (how === 'slow answer') stub.delayNext(/\/buy$/, 1_000)
       return to
     },
+    decideVoid: async ({ reference }, how) => stub.decideRefund(reference, how === 'voided' ? 'refunded' : 'rejected'),
     async makeUsed() {
       stub.refuseNext(/\/refund$/, 422, 'SHIPMENT.REFUND.UNAVAILABLE')
     },

@@ -28,6 +28,8 @@ export interface EasyPostStub {
   refuseNext(name: RegExp, status: number, code: string): void
   /** What the carriers say to refunds from now on. */
   refundStatus: RefundStatus | null
+  /** A carrier has made up its mind about a refund. */
+  decideRefund(shipmentId: string, status: RefundStatus): void
   /** Every request answers 503. */
   isDown: boolean
   /** How much each rate of new shipments costs, for tests of odd figures. */
@@ -198,6 +200,11 @@ export async function startEasyPostStub(): Promise<EasyPostStub> {
     holdNext: (name, holdMs) => void faults.push({ name, holdMs }),
     loseNext: (name) => void faults.push({ name, isLost: true }),
     refuseNext: (name, status, code) => void faults.push({ name, refusal: refusal(status, code) }),
+    decideRefund(shipmentId, status) {
+      const shipment = shipments.get(shipmentId)
+      if (!shipment) throw new Error(`There is no shipment ${shipmentId}`)
+      shipment.refund_status = status
+    },
     progress(trackingCode, detail) {
       const tracker = trackers.find(({ tracking_code }) => tracking_code === trackingCode)
       if (!tracker) throw new Error(`There is no parcel ${trackingCode}`)

@@ -14,7 +14,8 @@ import { claimLabel, takeLabel } from '../../domain/fulfillment/labels'
 import { wantToShip } from '../../domain/fulfillment/leaving'
 import { pack } from '../../domain/fulfillment/picking'
 import type { ShipmentBook } from '../../domain/fulfillment/rows'
-import type { Units } from '../../domain/fulfillment/shipment'
+import type { TrackingType, Units } from '../../domain/fulfillment/shipment'
+import { observe } from '../../domain/fulfillment/tracking'
 import type { OrderId, PaymentId, ShipmentId, Sku, WarehouseId } from '../../domain/ids'
 import type { Books } from '../../domain/payment/books'
 import { seedProducts } from './catalog'
@@ -202,6 +203,15 @@ export function goodsStatements(pool: () => Pool) {
     await advance(order)
   }
 
+  /** What its carrier tells of the last label of a shipment. */
+  const track = (order: SoldOrder, shipmentId: ShipmentId, type: TrackingType) =>
+    inGoods(order, (goods, books) => {
+      const label = goods.labels.findLast((each) => each.shipmentId === shipmentId)
+      return (
+        label && observe(goods, label.id, [{ type, happenedAt: new Date().toISOString(), expectedAt: null }], books)
+      )
+    })
+
   /** But for the warehouse that products are seeded into, where nothing lies. */
   const levels = async (sku: Sku): Promise<Record<WarehouseId, [onHand: number, reserved: number]>> =>
     Object.fromEntries(
@@ -262,6 +272,7 @@ export function goodsStatements(pool: () => Pool) {
     shipmentsOf,
     sold,
     stock,
+    track,
     warehouse,
   }
 }

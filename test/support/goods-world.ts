@@ -4,7 +4,7 @@ import { cancelParcel, cancelShipment, cancelUnits } from '../../domain/fulfillm
 import { addCommand } from '../../domain/fulfillment/commands'
 import { Goods } from '../../domain/fulfillment/goods'
 import { answerVoid, claimLabel, decideLabel, refuseLabel, takeLabel } from '../../domain/fulfillment/labels'
-import { wantToShip } from '../../domain/fulfillment/leaving'
+import { handOver, wantToShip } from '../../domain/fulfillment/leaving'
 import { decideShipment, mayReplace, replace } from '../../domain/fulfillment/parcel-decisions'
 import { captureFor } from '../../domain/fulfillment/parcel-money'
 import { pack, pick, settleShort } from '../../domain/fulfillment/picking'
@@ -16,7 +16,7 @@ import {
   type TrackingType,
   type Units,
 } from '../../domain/fulfillment/shipment'
-import { noticeLeft, observe } from '../../domain/fulfillment/tracking'
+import { observe } from '../../domain/fulfillment/tracking'
 import { countOf } from '../../domain/fulfillment/units'
 import type {
   CaptureId,
@@ -310,13 +310,16 @@ export class GoodsWorld {
       })
     } else if (label.status === 'voiding' && label.failureCode === null) {
       if (answer !== 'refuses') this.bought.delete(key)
-      if (answer !== 'lost') this.do((goods) => answerVoid(goods, id, answer === 'refuses' ? 'used' : null))
+      if (answer !== 'lost')
+        this.do((goods) =>
+          answerVoid(goods, id, answer === 'refuses' ? { outcome: 'refused', code: 'used' } : { outcome: 'voided' }),
+        )
     }
   }
 
-  /** Who leaves a label that its carrier keeps has dealt with it there. */
-  decideLabel({ id, key, status, failureCode }: LabelBook, decision: 'retry' | 'leave'): void {
-    if (status === 'voiding' && failureCode !== null && decision === 'leave') this.bought.delete(key)
+  /** Who leaves a label that its carrier keeps, or does not answer for, has dealt with it there. */
+  decideLabel({ id, key, status }: LabelBook, decision: 'retry' | 'leave'): void {
+    if (status === 'voiding' && decision === 'leave') this.bought.delete(key)
     this.do((goods) => decideLabel(goods, id, decision))
   }
 
@@ -358,14 +361,19 @@ export class GoodsWorld {
     })
   }
 
+  /** What its carrier tells of the last label of a shipment. True: it is taken; false: it comes again; or there is none. */
   track(id: ShipmentId, ...types: TrackingType[]): boolean {
-    return this.do((goods) =>
-      observe(
-        goods,
-        id,
-        types.map((type, index) => ({ type, happenedAt: new Date(this.now + index).toISOString(), expectedAt: null })),
-      ),
-    )
+    const label = this.goods.labels.findLast(({ shipmentId }) => shipmentId === id)
+    return label !== undefined && this.trackLabel(label.id, ...types)
+  }
+
+  trackLabel(id: LabelId, ...types: TrackingType[]): boolean {
+    const told = types.map((type, index) => ({
+      type,
+      happenedAt: new Date(this.now + index).toISOString(),
+      expectedAt: null,
+    }))
+    return this.do((goods, books) => observe(goods, id, told, books))
   }
 
   /** What everybody does with one shipment, until it has left. */
@@ -380,7 +388,7 @@ export class GoodsWorld {
     this.payAll()
     this.advance()
     // A system of the warehouse's own was told that it may leave now.
-    this.do((goods, books) => noticeLeft(goods, id, books))
+    if (this.goods.shipment(id).releasedAt !== null) this.do((goods, books) => handOver(goods, id, books))
   }
 
   payAll(): void {
@@ -488,6 +496,50 @@ export class GoodsWorld {
 
 const ROUNDS_MAX = 12
 
+export const FIRST = 'shp_1' as ShipmentId
+export const SECOND = 'shp_2' as ShipmentId
+
+/** A world in which the first shipment has come so far. */
+export function worldAt(status: ShipmentBook['status'], setup: WorldSetup = {}): GoodsWorld {
+  const world = new GoodsWorld(setup)
+  const { goods } = world
+  if (goods.shipment(FIRST).status === status) return world
+  if (status === 'cancelled') {
+    world.do((each, books) => cancelShipment(each, FIRST, books))
+    return world
+  }
+  const steps: Partial<Record<ShipmentBook['status'], () => void>> = {
+    picking: () => void world.do((each) => pick(each, FIRST, null)),
+    packed: () => void world.do((each) => pack(each, FIRST, null)),
+    labelled: () => label(world),
+    shipped: () => ship(world),
+    delivered: () => void world.track(FIRST, 'delivered'),
+    lost: () => void world.track(FIRST, 'lost'),
+    returned: () => void world.track(FIRST, 'returned'),
+  }
+  for (const before of ['picking', 'packed', 'labelled', 'shipped'] as const) {
+    steps[before]?.()
+    if (before === status) return world
+  }
+  steps[status]?.()
+  return world
+}
+
+/** Its carrier sells a label. */
+export function label(world: GoodsWorld, id = FIRST): void {
+  world.do((goods) => claimLabel(goods, id, { carrier: null, service: null }))
+  const claimed = world.goods.labels.find((each) => each.shipmentId === id && each.status === 'claimed')
+  if (claimed) world.askCarrier(claimed, 'well')
+}
+
+/** Somebody sends it, and its money is there. */
+export function ship(world: GoodsWorld, id = FIRST): void {
+  world.do((goods) => wantToShip(goods, id))
+  world.advance()
+  world.payAll()
+  world.advance()
+}
+
 /** By one step or by several: a transaction may take more than one. */
 function reaches(from: ShipmentBook['status'], to: ShipmentBook['status']): boolean {
   const seenBefore = new Set([from])
@@ -519,7 +571,7 @@ type GoodsStep =
     }
   | { readonly do: 'carrier' | 'provider'; readonly which: number; readonly answer: 'well' | 'refuses' | 'lost' }
   | { readonly do: 'decide_label' | 'decide_money'; readonly which: number; readonly retry: boolean }
-  | { readonly do: 'track'; readonly which: number; readonly types: readonly TrackingType[] }
+  | { readonly do: 'track' | 'track_label'; readonly which: number; readonly types: readonly TrackingType[] }
   | { readonly do: 'cancel'; readonly sku: Sku; readonly quantity: number }
   | { readonly do: 'staff_capture'; readonly amount: number }
 
@@ -568,7 +620,7 @@ export const goodsStep: fc.Arbitrary<GoodsStep> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      do: fc.constant('track'),
+      do: fc.constantFrom('track', 'track', 'track_label'),
       which,
       types: fc.array(fc.constantFrom<TrackingType>('accepted', 'delivered', 'lost', 'returned', 'exception'), {
         minLength: 1,
@@ -635,6 +687,10 @@ export function takeStep(world: GoodsWorld, step: GoodsStep): void {
     }
     case 'provider':
       return world.askProvider(step.which, step.answer)
+    case 'track_label': {
+      const any = labels[step.which % Math.max(1, labels.length)]
+      return any && void world.trackLabel(any.id, ...step.types)
+    }
     case 'decide_label': {
       const label = labels[step.which % Math.max(1, labels.length)]
       return label && world.decideLabel(label, step.retry ? 'retry' : 'leave')
@@ -675,8 +731,9 @@ function moveShipment(world: GoodsWorld, step: GoodsStep, { id, lines }: Shipmen
           addCommand(goods, 'label', { shipmentId: id, detail: null, actor: null })
       })
     case 'ship':
-      return world.do((goods) => {
-        if (wantToShip(goods, id) === 'done') addCommand(goods, 'ship', { shipmentId: id, detail: null, actor: null })
+      return world.do((goods, books) => {
+        if (handOver(goods, id, books) === 'done')
+          addCommand(goods, 'ship', { shipmentId: id, detail: null, actor: null })
       })
     case 'cancel_shipment':
       return void world.do((goods, books) => cancelShipment(goods, id, books))

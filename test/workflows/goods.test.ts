@@ -177,6 +177,24 @@ describe('the goods of a confirmed order', () => {
   }, 90_000)
 })
 
+it('of an order that is over are looked at by themselves while a carrier thinks about a label, and end then', async () => {
+  const begun = await begin((goods, money) => {
+    goods.isOver = true
+    money.isOver = true
+    goods.waitsFor = 'the carrier to say what became of a label.'
+    goods.lookAt = Date.now() + 3_000
+    goods.onAdvance = () => {
+      if (goods.lookAt !== null && Date.now() >= goods.lookAt) goods.lookAt = null
+      return false
+    }
+  })
+  await waitForCalls('advanceGoods', 1)
+  expect((await begun.handle.describe()).status.name).toBe('RUNNING')
+  await hasEnded(begun)
+  expect(begun.goods.lookAt).toBeNull()
+  expect(await countOf(begun, 'timerStarted')).toBe(1)
+}, 60_000)
+
 describe('a carrier that does not answer', () => {
   it.each(['buy', 'void'] as const)(
     'is asked to %s until it does; meanwhile it is a case',

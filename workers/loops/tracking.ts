@@ -32,12 +32,13 @@ const UNMATCHED_DAYS = 14
 
 /**
  * Takes events into the shipment whose parcel they are of, and ends those that it took in the same transaction
- * (`endTracking`). What it leaves comes again later. Again without harm. `tell`: the order's workflow has something to do.
+ * (`endTracking`). What it leaves comes again later. Again without harm. `tell`: the order's workflow has something to do;
+ * `needsPerson`: for a person to look at it, also that of an order that is over begins again.
  */
 export type ApplyTracking = (
   pool: Pool,
   input: { orderId: OrderId; shipmentId: ShipmentId; events: readonly TrackingRow[] },
-) => Promise<{ tell: boolean }>
+) => Promise<{ tell: boolean; needsPerson: boolean }>
 
 export interface TrackingDeps {
   readonly settings: Pick<Settings, 'DATABASE_URL'>
@@ -58,7 +59,7 @@ export async function runTracking(deps: TrackingDeps, signal: AbortSignal): Prom
 
 async function bookEvents(deps: TrackingDeps, signal: AbortSignal): Promise<void> {
   const bell = listen(deps.settings, TRACKING_CHANNEL, signal)
-  const untold = new Map<OrderId, TrackingOwner>()
+  const untold = new Map<OrderId, Untold>()
   while (!signal.aborted) {
     try {
       const due = await takeDueTracking(deps.pool, BATCH)
@@ -71,6 +72,12 @@ async function bookEvents(deps: TrackingDeps, signal: AbortSignal): Promise<void
       await pause(AFTER_FAILURE_MS, signal)
     }
   }
+}
+
+/** An order whose workflow has yet to hear, and whether nothing of it is to begin again. */
+interface Untold {
+  readonly orderId: OrderId
+  readonly isOver: boolean
 }
 
 interface OwnedEvents {
@@ -92,12 +99,12 @@ function ownedBy(due: readonly TrackingRow[]): Map<ShipmentId, OwnedEvents> {
 async function bookOne(
   { pool, apply, log }: TrackingDeps,
   { owner, events }: OwnedEvents,
-  untold: Map<OrderId, TrackingOwner>,
+  untold: Map<OrderId, Untold>,
 ): Promise<void> {
-  const { orderId, shipmentId } = owner
+  const { orderId, shipmentId, orderStatus } = owner
   try {
-    const { tell } = await apply(pool, { orderId, shipmentId, events })
-    if (tell) untold.set(orderId, owner)
+    const { tell, needsPerson } = await apply(pool, { orderId, shipmentId, events })
+    if (tell) untold.set(orderId, { orderId, isOver: isOver(orderStatus) && !needsPerson })
   } catch (error) {
     log.warn(
       { err: error, order_id: orderId, shipment_id: shipmentId },
@@ -109,14 +116,14 @@ async function bookOne(
 /** Who cannot be told now is told in a later round. What a killed process has not told, the sweep finds in the rows. */
 async function tellAll(
   { orders, log }: TrackingDeps,
-  untold: Map<OrderId, TrackingOwner>,
+  untold: Map<OrderId, Untold>,
   signal: AbortSignal,
 ): Promise<void> {
   const failures: unknown[] = []
-  await inTurns([...untold.values()], CONCURRENCY, async ({ orderId, orderStatus }) => {
+  await inTurns([...untold.values()], CONCURRENCY, async (order) => {
     try {
-      await orders.startFulfillment({ orderId, isOver: isOver(orderStatus) })
-      untold.delete(orderId)
+      await orders.startFulfillment(order)
+      untold.delete(order.orderId)
     } catch (error) {
       failures.push(error)
     }

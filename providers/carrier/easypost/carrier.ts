@@ -12,6 +12,7 @@ import {
   type RateRequest,
   type TrackingEvent,
   type VoidOutcome,
+  type VoidRequest,
   type WebhookHeaders,
 } from '../carrier'
 import { EasyPostApi, type EasyPostApiOptions, Refusal, type Requests } from './api'
@@ -73,7 +74,7 @@ export class EasyPostCarrier implements CarrierProvider {
    * A shipment whose id we never kept was never bought, and whoever is about to keep it will find that it is not wanted. One
    * that is not bought cannot be closed at EasyPost: until nothing can be under way any more it is unknown what becomes of it.
    */
-  async voidLabel({ reference, sentAt }: LabelRequest, signal?: AbortSignal): Promise<VoidOutcome> {
+  async voidLabel({ reference, sentAt, acceptedAt }: VoidRequest, signal?: AbortSignal): Promise<VoidOutcome> {
     if (reference === null) return { outcome: 'voided' }
     return this.#api.within('void', signal, async (requests) => {
       const shipment = await requests.get<WireShipment>(pathOf(reference))
@@ -83,7 +84,7 @@ export class EasyPostCarrier implements CarrierProvider {
           throw new CarrierUndecided('easypost: void: a purchase may still be under way')
         return { outcome: 'voided' }
       }
-      return voidOutcome(await refund(requests, shipment))
+      return voidOutcome(await refund(requests, shipment, acceptedAt != null))
     })
   }
 
@@ -153,12 +154,12 @@ function create(requests: Requests, { from, to, boxes }: RateRequest, key: strin
 }
 
 /**
- * Asks for the money back, and answers what became of that: a status of EasyPost, or why it refused. A rejected refund may be asked for once more: soon after the purchase carriers reject what they do not
- * know yet.
+ * Asks for the money back, and answers what became of that: a status of EasyPost, or why it refused. What was rejected long
+ * ago may be asked for once more: soon after the purchase carriers reject what they do not know yet.
  */
-async function refund(requests: Requests, shipment: WireShipment): Promise<string> {
+async function refund(requests: Requests, shipment: WireShipment, wasAsked: boolean): Promise<string> {
   const { refund_status: status } = shipment
-  if (status !== null && status !== 'rejected') return status
+  if (status !== null && (wasAsked || status !== 'rejected')) return status
   try {
     const asked = await requests.post<WireShipment>(`${pathOf(shipment.id)}/refund`, {})
     return asked.refund_status ?? 'submitted'
@@ -169,11 +170,12 @@ async function refund(requests: Requests, shipment: WireShipment): Promise<strin
 }
 
 /**
- * What is submitted is on its way: no label is live any more. `not_applicable`: the carrier takes its money at the first scan,
- * so nothing was paid.
+ * What is submitted its carrier decides in days or weeks. `not_applicable`: the carrier takes its money at the first scan, so
+ * nothing was paid.
  */
 function voidOutcome(status: string): VoidOutcome {
-  if (status === 'submitted' || status === 'refunded' || status === 'not_applicable') return { outcome: 'voided' }
+  if (status === 'submitted') return { outcome: 'pending' }
+  if (status === 'refunded' || status === 'not_applicable') return { outcome: 'voided' }
   return { outcome: 'refused', code: status === 'rejected' ? 'refund_rejected' : status }
 }
 

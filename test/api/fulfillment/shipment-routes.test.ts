@@ -115,6 +115,19 @@ describe('pick', () => {
     expect(await rig.shop.stock(sku)).toEqual({ on_hand: 1, reserved: 1, available: 0 })
   })
 
+  it('may be counted again until it is packed; what is missing is never paid for', async () => {
+    const { id, sku } = await allocated({ quantity: 3 })
+    const count = (quantity: number) => parcels.step(id, 'pick', { lines: [{ sku, quantity }] })
+    const found = (quantity: number) => ({ status: 200, body: { status: 'picking', lines: [{ sku, quantity }] } })
+    expect(await count(3)).toMatchObject(found(3))
+    for (const _ of ['counted', 'said again']) expect(await count(2)).toMatchObject(found(2))
+    expect(await rig.shop.stock(sku)).toEqual({ on_hand: 2, reserved: 2, available: 0 })
+    await parcels.step(id, 'pack')
+    expect(await count(1)).toMatchObject(INVALID)
+    for (const body of [{}, { lines: [{ sku, quantity: 2 }] }])
+      expect(await parcels.step(id, 'pick', body)).toMatchObject({ status: 200, body: { status: 'packed' } })
+  })
+
   it('of nothing leaves nothing to send: what was to be in it waits for stock', async () => {
     const { id, sku, orderId } = await allocated()
     const picked = await parcels.step(id, 'pick', { lines: [{ sku: sku.toLowerCase(), quantity: 0 }] })
@@ -289,6 +302,22 @@ describe('ship', () => {
       expect(await parcels.step(id, step)).toMatchObject({ status: 200, body: { status: 'shipped' } })
     expect(await parcels.step(id, 'cancel')).toMatchObject(INVALID)
     expect(await parcels.captures(orderId)).toEqual([[total, 'succeeded']])
+  })
+
+  it('of one that a warehouse was told to let leave says that it has left', async () => {
+    const { id, orderId, total } = await labelled()
+    await rig.pool.query(`update shipment set operation = 'external' where id = $1`, [id])
+    const asked = await parcels.step(id, 'ship')
+    expect(asked).toMatchObject({ status: 202, body: { status: 'labelled', command: { state: 'pending' } } })
+    expect(await parcels.captures(orderId)).toEqual([[total, 'succeeded']])
+    expect(await parcels.step(id, 'ship')).toMatchObject({ status: 200, body: { status: 'shipped' } })
+    const { commands } = await parcels.order(orderId)
+    expect(commands.map(({ kind, state }: { kind: string; state: string }) => [kind, state])).toEqual(
+      expect.arrayContaining([
+        ['ship', 'done'],
+        ['ship', 'done'],
+      ]),
+    )
   })
 
   it.each(['allocated', 'picking', 'packed'])('is refused to one that is %s', async (status) => {

@@ -42,7 +42,7 @@ async function shipmentIn(place: string = warehouse): Promise<{ shipment: string
   await pool.query('update stock_level set reserved = 0 where sku = $1 and warehouse_id <> $2', [order.sku, place])
   await pool.query('update reservation set warehouse_id = $2 where owner_id = $1', [order.orderId, place])
   const { rows } = await pool.query(
-    'update shipment set warehouse_id = $2, due_at = now() where order_id = $1 returning id',
+    `update shipment set warehouse_id = $2, operation = 'external', due_at = now() where order_id = $1 returning id`,
     [order.orderId, place],
   )
   return { shipment: rows[0].id, sku: order.sku, orderId: order.orderId }

@@ -5,7 +5,7 @@ import { keepLabelReference, keepRequest, readLabel } from '../../../db/fulfillm
 import { newId } from '../../../db/id'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
 import { advance as advanceGoods } from '../../../domain/fulfillment/advance'
-import { answerVoid, claimLabel } from '../../../domain/fulfillment/labels'
+import { answerVoid, claimLabel, takeLabel } from '../../../domain/fulfillment/labels'
 import { wantToShip } from '../../../domain/fulfillment/leaving'
 import { pack } from '../../../domain/fulfillment/picking'
 import type { LabelId, ShipmentId, WarehouseId } from '../../../domain/ids'
@@ -40,6 +40,7 @@ const {
   onlyShipment,
   pay,
   pick,
+  reroute,
   reservations,
   sent,
   shipmentsOf,
@@ -115,6 +116,33 @@ describe('a parcel that leaves', () => {
     expect(await statusOf(order)).toBe('shipped')
     expect(await ledger(order)).toMatchObject({ psp_clearing: 2_099, revenue: 4 * 83 - 2_000 })
     expect(await ledger(order)).not.toHaveProperty('customer_deposits')
+  })
+
+  it('goes on as its warehouse was run when it was given to it', async () => {
+    const place = await warehouse('external')
+    const order = await sold([{ from: [[place, 1]] }, { from: [[place, 2]] }])
+    const id = await onlyShipment(order)
+    await labelled(order, id)
+    await advance(order)
+    await pay(order)
+    await advance(order)
+    await database.pool.query(`update warehouse set operation = 'manual' where id = $1`, [place])
+    await advance(order)
+    expect(await shipmentsOf(order)).toMatchObject([{ id, operation: 'external', releasedAt: expect.any(String) }])
+    // What is given to it from then on is led by people.
+    expect(await reroute(order, id)).toEqual({ refused: 'already_shipped' })
+    const later = await sold([{ from: [[place, 1]] }])
+    expect(await shipmentsOf(later)).toMatchObject([{ operation: 'manual' }])
+  })
+
+  it('that is sent from elsewhere goes on as that is run', async () => {
+    const [theirs, ours] = [await warehouse('external'), await warehouse('manual')]
+    const order = await sold([{ from: [[theirs, 1]], spare: [[ours, 1]] }])
+    await reroute(order, await onlyShipment(order))
+    expect(await shipmentsOf(order)).toMatchObject([
+      { status: 'cancelled', operation: 'external' },
+      { status: 'allocated', operation: 'manual' },
+    ])
   })
 
   it('waits for its money', async () => {
@@ -250,8 +278,34 @@ describe('the label of a parcel', () => {
     await ask(labelId)
     await Promise.all([keepLabelReference(crowd, labelId, 'shp_carrier'), cancelAll(order, crowd)])
     expect(await readLabel(database.pool, labelId)).toMatchObject({ status: 'voiding', reference: 'shp_carrier' })
-    await inGoods(order, (goods) => answerVoid(goods, labelId, null))
+    await inGoods(order, (goods) => answerVoid(goods, labelId, { outcome: 'voided' }))
     expect(await keepLabelReference(database.pool, labelId, 'another')).toBe(false)
+  })
+
+  it('that its carrier thinks about is kept with when it is asked again', async () => {
+    const { order, labelId } = await claimed()
+    await ask(labelId)
+    await cancelAll(order)
+    await inGoods(order, (goods) => answerVoid(goods, labelId, { outcome: 'pending' }))
+    const label = await inGoods(order, (goods) => goods.label(labelId))
+    expect(label).toMatchObject({ status: 'voiding', atWork: true, voidSentAt: expect.any(String) })
+    expect(Date.parse(label.checkAt ?? '')).toBeGreaterThan(Date.parse(label.voidSentAt ?? ''))
+    expect((await readLabel(database.pool, labelId))?.voidSentAt?.toISOString()).toBe(label.voidSentAt)
+    await inGoods(order, (goods) => answerVoid(goods, labelId, { outcome: 'voided' }))
+    expect(await inGoods(order, (goods) => goods.label(labelId))).toMatchObject({ status: 'voided', checkAt: null })
+  })
+
+  it('may have a number that a parcel had years ago', async () => {
+    const before = await sold([{ from: [[main, 1]] }])
+    await sent(before, await onlyShipment(before))
+    const { order, labelId } = await claimed()
+    await ask(labelId)
+    const number = await inGoods(before, ({ labels }) => labels[0]?.trackingNumber ?? '')
+    const bought = { reference: 'ref', trackingNumber: number, trackingUrl: null, documentUrl: null }
+    await inGoods(order, (goods) =>
+      takeLabel(goods, labelId, { ...bought, cost: 350, currency: 'GBP', expectedAt: null }),
+    )
+    expect((await readLabel(database.pool, labelId))?.status).toBe('live')
   })
 
   it('is one that is live, of any number of claims at once', async () => {

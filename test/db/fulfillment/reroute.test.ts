@@ -3,7 +3,6 @@ import { pickShipment } from '../../../db/fulfillment/reroute'
 import { readEvents, readOrder } from '../../../db/order/read'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
 import { decideShipment, mayReplace } from '../../../domain/fulfillment/parcel-decisions'
-import { observe } from '../../../domain/fulfillment/tracking'
 import type { ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { goodsStatements, ONE_STEP, type SoldLine, type SoldOrder } from '../../support/goods-statements'
@@ -42,6 +41,7 @@ const {
   sent,
   shipmentsOf,
   sold,
+  track,
   warehouse,
 } = goodsStatements(() => database.pool)
 
@@ -189,9 +189,7 @@ describe('a lost parcel', () => {
   async function lost(spare: SoldLine['spare'] = []): Promise<Sold> {
     const order = await three(spare)
     await sent(order, order.shipmentId)
-    await inGoods(order, (goods) =>
-      observe(goods, order.shipmentId, [{ type: 'lost', happenedAt: new Date().toISOString(), expectedAt: null }]),
-    )
+    await track(order, order.shipmentId, 'lost')
     return order
   }
 

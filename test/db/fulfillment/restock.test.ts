@@ -67,11 +67,11 @@ it('takes the parcel that came back first, and nothing of what has not left', as
     [far, 1],
   ])
   const [, second] = await shipmentsOf(order)
-  await inGoods(order, (goods) =>
-    observe(goods, second?.id ?? newId('shipment'), [
-      { type: 'returned', happenedAt: new Date().toISOString(), expectedAt: null },
-    ]),
-  )
+  await inGoods(order, (goods, books) => {
+    const label = goods.labels.find(({ shipmentId }) => shipmentId === second?.id)
+    const told = [{ type: 'returned', happenedAt: new Date().toISOString(), expectedAt: null } as const]
+    return observe(goods, label?.id ?? newId('label'), told, books)
+  })
   await restock(order, [{ sku: order.sku, quantity: 1 }])
   const back = second?.warehouseId === main ? { [main]: [1, 0], [far]: [0, 0] } : { [main]: [0, 0], [far]: [1, 0] }
   expect(await levels(order.sku)).toEqual(back)

@@ -4,9 +4,11 @@ import { readShipment } from '../../../db/fulfillment/read'
 import { applyTracking } from '../../../db/fulfillment/tracking-apply'
 import { receiveTracking, takeDueTracking, type TrackingRow } from '../../../db/fulfillment/tracking'
 import { readEvents, readOrder } from '../../../db/order/read'
-import { createPool, type Pool } from '../../../db/pool'
+import { cancelUnits } from '../../../db/fulfillment/cancel'
+import { createPool, type Pool, withTransaction } from '../../../db/pool'
 import type { TrackingType } from '../../../domain/fulfillment/shipment'
-import type { ShipmentId, WarehouseId } from '../../../domain/ids'
+import type { ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
+import type { WantedUnits } from '../../../domain/order'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
 
@@ -81,7 +83,7 @@ const toldOf = async ({ order }: Parcel) =>
 it('delivers the parcel, and its order with the last one, and says so once', async () => {
   const one = await parcel()
   const events = await tell(one, ['in_transit', 1], ['delivered', 5])
-  expect(await apply(one, events)).toEqual({ tell: true })
+  expect(await apply(one, events)).toMatchObject({ tell: true })
   expect(await shipmentOf(one)).toMatchObject({
     status: 'delivered',
     endedAt: new Date(NOON + 5 * 3_600_000).toISOString(),
@@ -90,7 +92,7 @@ it('delivers the parcel, and its order with the last one, and says so once', asy
     status: 'delivered',
     fulfillmentStatus: 'delivered',
   })
-  expect(await apply(one, events)).toEqual({ tell: false })
+  expect(await apply(one, events)).toMatchObject({ tell: false })
   expect(await toldOf(one)).toEqual(['shipment.delivered', 'order.delivered'])
   expect(await open()).toBe(0)
 })
@@ -156,19 +158,19 @@ it.each<[what: string, rounds: [TrackingType, number][][], status: string]>([
 
 it('asks a person about a parcel that is lost, and no more once it is found', async () => {
   const one = await parcel()
-  expect(await apply(one, await tell(one, ['lost', 1]))).toEqual({ tell: true })
+  expect(await apply(one, await tell(one, ['lost', 1]))).toMatchObject({ tell: true })
   expect(await shipmentOf(one)).toMatchObject({ status: 'lost', needsDecision: true })
   expect((await readOrder(database.pool, one.order.orderId))?.status).toBe('shipped')
-  expect(await apply(one, await tell(one, ['delivered', 2]))).toEqual({ tell: true })
+  expect(await apply(one, await tell(one, ['delivered', 2]))).toMatchObject({ tell: true })
   expect(await shipmentOf(one)).toMatchObject({ status: 'delivered', needsDecision: false })
 })
 
 it('keeps what comes before the parcel has left, takes its money, and counts it afterwards', async () => {
   const one = await parcel({ hasLeft: false })
   const events = await tell(one, ['in_transit', 1], ['delivered', 5])
-  expect(await apply(one, events)).toEqual({ tell: true })
+  expect(await apply(one, events)).toMatchObject({ tell: true })
   expect([await open(), (await shipmentOf(one))?.isLeaving]).toEqual([2, true])
-  expect(await apply(one, events)).toEqual({ tell: false })
+  expect(await apply(one, events)).toMatchObject({ tell: false })
   await advance(one.order)
   await pay(one.order)
   await advance(one.order)
@@ -176,6 +178,46 @@ it('keeps what comes before the parcel has left, takes its money, and counts it 
   await apply(one, await take())
   expect([(await shipmentOf(one))?.status, await open()]).toEqual(['delivered', 0])
   expect(await inGoods(one.order, (_, books) => books.captures.length)).toBe(1)
+})
+
+describe('a parcel that travels by a label that is not live', () => {
+  const cancel = ({ orderId }: SoldOrder, wanted: WantedUnits) =>
+    withTransaction(database.pool, (tx) =>
+      cancelUnits(tx, { orderId, wanted, reason: 'customer', reasonCode: 'changed_mind', actor: null, step: 1 }),
+    )
+
+  it('of an order that was cancelled is a case, for which its workflow begins again, and nothing is delivered', async () => {
+    const one = await parcel({ hasLeft: false })
+    expect(await cancel(one.order, null)).toEqual({ outcome: 'cancelled' })
+    const events = await tell(one, ['in_transit', 1], ['delivered', 5])
+    expect(await apply(one, events)).toEqual({ tell: true, needsPerson: true })
+    expect(await shipmentOf(one)).toMatchObject({ status: 'cancelled', needsDecision: true, trouble: 'left' })
+    expect([await open(), await toldOf(one)]).toEqual([0, []])
+    expect(await apply(one, await tell(one, ['delivered', 6]))).toEqual({ tell: false, needsPerson: true })
+    const told = (await readEvents(database.pool, one.order.orderId)).map(({ type }) => type)
+    expect(told.filter((type) => type === 'shipment.left_unasked')).toHaveLength(1)
+  })
+
+  it('of a shipment that was opened again is none of the parcel that is sent in the end', async () => {
+    const one = await parcel({ hasLeft: false })
+    const [sku] = one.order.skus as [Sku]
+    await cancel(one.order, [{ sku, quantity: 1 }])
+    await sent(one.order, one.id)
+    const { rows } = await database.pool.query(
+      'select tracking_number, status from label where shipment_id = $1 order by number',
+      [one.id],
+    )
+    expect(rows.map(({ status }) => status)).toEqual(['voiding', 'live'])
+    const told = { type: 'delivered', happenedAt: new Date().toISOString(), detail: null, expectedAt: null } as const
+    const deliveredBy = async (trackingNumber: string): Promise<void> => {
+      await receiveTracking(database.pool, 'sandbox', [{ ...told, eventId: randomUUID(), trackingNumber }])
+      await apply(one, await take())
+    }
+    await deliveredBy(rows[0].tracking_number)
+    expect(await shipmentOf(one)).toMatchObject({ status: 'shipped', needsDecision: true, trouble: 'left' })
+    await deliveredBy(rows[1].tracking_number)
+    expect((await shipmentOf(one))?.status).toBe('delivered')
+  })
 })
 
 it('counts each delivery once for its carrier, in time or late', async () => {

@@ -79,10 +79,10 @@ describe('what carriers tell', () => {
 describe('events that are due', () => {
   it('are those of whose label we know, and of whose label we do not', async () => {
     const order = await placed()
-    const { shipmentId, trackingNumber } = await insertShipment(database.pool, order)
+    const { shipmentId, labelId, trackingNumber } = await insertShipment(database.pool, order)
     await receive(told({ eventId: 'a', trackingNumber }), told({ eventId: 'b', trackingNumber: 'another' }))
     const taken = await take()
-    const owner = { orderId: order.orderId, shipmentId, orderStatus: expect.any(String) }
+    const owner = { labelId, orderId: order.orderId, shipmentId, orderStatus: expect.any(String) }
     expect(taken).toHaveLength(2)
     expect(taken).toContainEqual({
       ...{
@@ -97,6 +97,16 @@ describe('events that are due', () => {
       ...{ happenedAt: new Date('2026-01-02T03:04:05.678Z'), receivedAt: expect.any(Date) },
     })
     expect(taken).toContainEqual(expect.objectContaining({ eventId: 'b', owner: null }))
+  })
+
+  it('are of the newest label that has the number: carriers use them again after years', async () => {
+    const { trackingNumber } = await insertShipment(database.pool, { ...(await placed()), status: 'delivered' })
+    const newest = await insertShipment(database.pool, { ...(await placed()), trackingNumber })
+    await database.pool.query(`update label set created_at = now() + interval '1 second' where id = $1`, [
+      newest.labelId,
+    ])
+    await receive(told({ trackingNumber }))
+    expect(await take()).toMatchObject([{ owner: { labelId: newest.labelId, shipmentId: newest.shipmentId } }])
   })
 
   it('of another carrier with the same number are none of this label', async () => {

@@ -92,6 +92,13 @@ it.each([
   })
 })
 
+it('is not fixed by a label that its carrier has yet to decide about, having taken it back', async () => {
+  const orderId = await confirmed()
+  await label(database.pool, orderId, 'voiding')
+  await database.pool.query('update label set void_sent_at = now(), check_at = now() where order_id = $1', [orderId])
+  expect(await change(orderId, at('2 High St'))).toBe('changed')
+})
+
 it('is refused before the order is paid, after it has left, and once it is cancelled', async () => {
   const open = (await placed()).orderId
   expect(await change(open, at('2 High St'))).toBe('checkout_in_progress')

@@ -185,6 +185,25 @@ describe('what is at work', () => {
     expect(await workOf(order)).toEqual([])
   })
 
+  it('is a label that its carrier thinks about taking back, only when it is to be asked again', async () => {
+    const order = await placed()
+    await confirm(order)
+    await rest(order)
+    await database.pool.query(
+      `insert into label (id, shipment_id, order_id, number, key, address_version, status, void_sent_at, check_at)
+       select 'lbl_' || right(id, 26), id, order_id, 1, order_id || '/label/1', 1, 'voiding', now(), now() + interval '1 hour'
+       from shipment where order_id = $1`,
+      [order.orderId],
+    )
+    await rest(order)
+    const mustRemind = async () => (await workOf(order)).some((work) => work.mustRemind)
+    expect(await mustRemind()).toBe(false)
+    await database.pool.query(`update label set check_at = now() - interval '1 minute' where order_id = $1`, [
+      order.orderId,
+    ])
+    expect(await mustRemind()).toBe(true)
+  })
+
   it('is no parcel that is to leave, and nothing that was asked for, while the order is on hold', async () => {
     const order = await placed()
     await confirm(order)

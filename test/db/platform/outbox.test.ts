@@ -22,14 +22,12 @@ import { cancelUnits as cancelUnitsOf } from '../../../domain/fulfillment/cancel
 import { answerVoid, claimLabel, refuseLabel } from '../../../domain/fulfillment/labels'
 import { wantToShip } from '../../../domain/fulfillment/leaving'
 import { pack } from '../../../domain/fulfillment/picking'
-import type { TrackingType } from '../../../domain/fulfillment/shipment'
-import { observe } from '../../../domain/fulfillment/tracking'
 import { hear, type WarehouseNews } from '../../../domain/fulfillment/warehouse-news'
 import type { CartId, OrderId, PaymentId, ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
 import type { Books, MoveAnswer, SeenPayment } from '../../../domain/payment/books'
 import { seedProducts } from '../../support/catalog'
 import { testDatabase, type TestDatabase } from '../../support/database'
-import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
+import { goodsStatements } from '../../support/goods-statements'
 import { seenCharge, seenPayment } from '../../support/seen'
 import { ADDRESS } from '../../support/shop'
 
@@ -338,17 +336,25 @@ function inBooksOf({ orderId }: Order, work: (books: Books) => void): Promise<vo
  * replacement comes back; another order arrives, and is complete.
  */
 async function goodsOfTheConfirmed(): Promise<void> {
-  const { advance, inGoods, labelled, onlyShipment, pay, pick, replace, sent, shipmentsOf, sold, stock, warehouse } =
-    goodsStatements(() => database.pool)
+  const {
+    advance,
+    inGoods,
+    labelled,
+    onlyShipment,
+    pay,
+    pick,
+    replace,
+    sent,
+    shipmentsOf,
+    sold,
+    stock,
+    track,
+    warehouse,
+  } = goodsStatements(() => database.pool)
   const place = await warehouse()
   const order = await sold([{ from: [[place, 3]] }])
   const [sku] = order.skus as [Sku]
   const id = await onlyShipment(order)
-  const track = (of: SoldOrder, shipmentId: ShipmentId, type: TrackingType) =>
-    inGoods(of, (goods) => {
-      const happenedAt = new Date().toISOString()
-      observe(goods, shipmentId, [{ type, happenedAt, expectedAt: null }])
-    })
   await pick(order, id, [{ sku, quantity: 2 }])
   await inGoods(order, (goods) => {
     pack(goods, id, null)
@@ -360,7 +366,7 @@ async function goodsOfTheConfirmed(): Promise<void> {
   await inGoods(order, (goods, books) => {
     // What waits is cancelled first.
     cancelUnitsOf(goods, [{ sku, quantity: 2 }], why, books)
-    for (const { id: label } of goods.labels) answerVoid(goods, label, null)
+    for (const { id: label } of goods.labels) answerVoid(goods, label, { outcome: 'voided' })
   })
   await labelled(order, id)
   await track(order, id, 'in_transit')

@@ -21,20 +21,23 @@ import type { CaptureId, LabelId, ShipmentId } from '../../../domain/ids'
 import type { Books } from '../../../domain/payment/books'
 import {
   cups,
+  FIRST,
   goodsSetup,
   goodsStep,
   GoodsWorld,
+  label,
   PAYMENT,
   RETURN_WINDOW_DAYS,
   saucers,
+  SECOND,
+  ship,
   takeStep,
   TOTAL,
   type WorldSetup,
+  worldAt as at,
   WORTH,
 } from '../../support/goods-world'
 
-const FIRST = 'shp_1' as ShipmentId
-const SECOND = 'shp_2' as ShipmentId
 const LABEL = 'lbl_1' as LabelId
 const WHY = { reason: 'customer', reason_code: 'changed_mind', step: 1, actor: null } as const
 const NOBODY_SAYS = { carrier: null, service: null } as const
@@ -43,45 +46,6 @@ const HELD = { refused: 'order_on_hold' } as const
 const LEFT = { refused: 'already_shipped' } as const
 /** Cups in one parcel, saucers in the other. */
 const APART: WorldSetup = { parcels: [[cups(3)], [saucers(2)]] }
-
-/** A world in which the first shipment has come so far. */
-function at(status: ShipmentStatus, setup: WorldSetup = {}): GoodsWorld {
-  const world = new GoodsWorld(setup)
-  const { goods } = world
-  if (goods.shipment(FIRST).status === status) return world
-  if (status === 'cancelled') {
-    world.do((each, books) => cancelShipment(each, FIRST, books))
-    return world
-  }
-  const steps: Partial<Record<ShipmentStatus, () => void>> = {
-    picking: () => void world.do((each) => pick(each, FIRST, null)),
-    packed: () => void world.do((each) => pack(each, FIRST, null)),
-    labelled: () => label(world),
-    shipped: () => ship(world),
-    delivered: () => void world.track(FIRST, 'delivered'),
-    lost: () => void world.track(FIRST, 'lost'),
-    returned: () => void world.track(FIRST, 'returned'),
-  }
-  for (const before of ['picking', 'packed', 'labelled', 'shipped'] as const) {
-    steps[before]?.()
-    if (before === status) return world
-  }
-  steps[status]?.()
-  return world
-}
-
-function label(world: GoodsWorld, id = FIRST): void {
-  world.do((goods) => claimLabel(goods, id, NOBODY_SAYS))
-  const claimed = world.goods.labels.find((each) => each.shipmentId === id && each.status === 'claimed')
-  if (claimed) world.askCarrier(claimed, 'well')
-}
-
-function ship(world: GoodsWorld, id = FIRST): void {
-  world.do((goods) => wantToShip(goods, id))
-  world.advance()
-  world.payAll()
-  world.advance()
-}
 
 const statusOf = ({ goods }: GoodsWorld, id = FIRST): ShipmentStatus => goods.shipment(id).status
 const amounts = ({ books }: GoodsWorld): number[] => books.captures.map(({ amount }) => amount)
@@ -288,7 +252,7 @@ describe('a label', () => {
     world.do((goods) => takeLabel(goods, LABEL, BOUGHT))
     expect(first(world)).toMatchObject({ status: 'voiding', atWork: true, reference: 'ref' })
     for (let times = 0; times < 2; times++) {
-      world.do((goods) => answerVoid(goods, LABEL, 'used'))
+      world.do((goods) => answerVoid(goods, LABEL, { outcome: 'refused', code: 'used' }))
       expect(first(world)).toMatchObject({ failureCode: 'used', atWork: true })
       world.decideLabel(first(world), 'retry')
       expect(first(world)).toMatchObject({ failureCode: null, atWork: true })
@@ -309,7 +273,7 @@ describe('a label', () => {
   it('that is kept by its carrier is over once a person has dealt with it', () => {
     const world = at('labelled')
     world.do((goods, books) => cancelUnits(goods, null, WHY, books))
-    world.do((goods) => answerVoid(goods, LABEL, 'used'))
+    world.do((goods) => answerVoid(goods, LABEL, { outcome: 'refused', code: 'used' }))
     world.decideLabel(first(world), 'leave')
     expect(first(world)).toMatchObject({ status: 'voided', atWork: false })
   })
@@ -319,7 +283,7 @@ describe('a label', () => {
     const before = world.events.length
     world.do((goods) => takeLabel(goods, LABEL, BOUGHT))
     world.do((goods) => refuseLabel(goods, LABEL, 'late'))
-    world.do((goods) => answerVoid(goods, LABEL, null))
+    world.do((goods) => answerVoid(goods, LABEL, { outcome: 'voided' }))
     world.do((goods) => decideLabel(goods, LABEL, 'leave'))
     expect([first(world).status, world.events.length]).toEqual(['live', before])
   })
@@ -641,19 +605,12 @@ describe('what a carrier tells', () => {
   it('in whatever order, counts by when it happened', () => {
     const world = at('shipped')
     const [early, late] = ['2026-03-02T10:00:00.000Z', '2026-03-03T10:00:00.000Z']
-    world.do((goods) =>
-      observe(goods, FIRST, [
-        { type: 'delivered', happenedAt: late, expectedAt: null },
-        { type: 'lost', happenedAt: early, expectedAt: late },
-      ]),
-    )
+    const told = [
+      { type: 'delivered', happenedAt: late, expectedAt: null },
+      { type: 'lost', happenedAt: early, expectedAt: late },
+    ] as const
+    world.do((goods, books) => observe(goods, LABEL, told, books))
     expect(world.goods.shipment(FIRST)).toMatchObject({ status: 'delivered', endedAt: late, expectedAt: late })
-  })
-
-  it.each(['allocated', 'picking', 'packed', 'cancelled'] as const)('of one that is %s changes nothing', (status) => {
-    const world = at(status, APART)
-    expect(world.track(FIRST, 'delivered')).toBe(status === 'cancelled')
-    expect(statusOf(world)).toBe(status)
   })
 
   it('of one that was labelled, and that nobody sent, takes its money at once', () => {

@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { advance } from '../../../domain/fulfillment/advance'
 import { cancelShipment, cancelUnits } from '../../../domain/fulfillment/cancelling'
 import { decideShipment } from '../../../domain/fulfillment/parcel-decisions'
-import { noticeLeft } from '../../../domain/fulfillment/tracking'
 import { endMessage, hear, refuseMessage, type WarehouseNews } from '../../../domain/fulfillment/warehouse-news'
 import type { WarehouseEventType, WarehouseMessageKind } from '../../../domain/fulfillment/shipment'
 import type { MessageBook } from '../../../domain/fulfillment/warehouse-messages'
@@ -269,7 +268,7 @@ describe('what it tells', () => {
 
   it('by its carrier alone: what was released has left', () => {
     const world = released()
-    world.do((goods, books) => noticeLeft(goods, FIRST, books))
+    expect(world.track(FIRST, 'in_transit')).toBe(true)
     expect(statusOf(world)).toBe('shipped')
   })
 })

@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { readSettings, SettingsError } from '../../../config'
 import { type Carriers, createCarriers } from '../../../providers/carrier'
 
@@ -31,6 +34,23 @@ test('only a carrier that does not scan its parcels is told that it has them', (
   create(EASYPOST)
   expect(carriers?.get('sandbox')?.handOver).toBeInstanceOf(Function)
   expect(carriers?.get('easypost')?.handOver).toBeUndefined()
+})
+
+test.each(['buyLabel', 'voidLabel', 'handOver'] as const)('a process may be killed around %s', async (call) => {
+  const folder = mkdtempSync(join(tmpdir(), 'points-'))
+  const kill = jest.spyOn(process, 'kill').mockImplementation(() => {
+    throw new Error('killed')
+  })
+  try {
+    const point = join(folder, `carrier.${call}.before`)
+    writeFileSync(point, '')
+    const effect = create({ FAULT_DIR: folder }).get('sandbox')?.[call] as () => Promise<unknown>
+    await expect(effect()).rejects.toThrow('killed')
+    expect(existsSync(point)).toBe(false)
+  } finally {
+    kill.mockRestore()
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('in production there is no sandbox', () => {

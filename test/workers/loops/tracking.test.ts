@@ -18,16 +18,17 @@ let running: Promise<unknown>
 let applied: Parameters<ApplyTracking>[1][]
 let told: OrderId[]
 let apply: ApplyTracking
+let needsPerson: boolean
 let tell: (order: { orderId: OrderId; isOver: boolean }) => Promise<boolean>
 let carrier: Pick<CarrierProvider, 'track' | 'handOver'>
 
 beforeEach(async () => {
   database = await testDatabase()
-  ;[applied, told] = [[], []]
+  ;[applied, told, needsPerson] = [[], [], false]
   apply = async (pool, input) => {
     applied.push(input)
     await withTransaction(pool, (tx) => endTracking(tx, input.events, input.shipmentId))
-    return { tell: true }
+    return { tell: true, needsPerson }
   }
   tell = async ({ orderId }) => told.push(orderId) > 0
   carrier = { track: async () => [] }
@@ -115,7 +116,7 @@ it('what is left by who books it comes again', async () => {
   const { trackingNumber } = await insertShipment(database.pool, await placed())
   const usual = apply
   let times = 0
-  apply = async (pool, input) => (++times < 2 ? { tell: false } : usual(pool, input))
+  apply = async (pool, input) => (++times < 2 ? { tell: false, needsPerson: false } : usual(pool, input))
   await receive(event(trackingNumber))
   run()
   await until('it is booked', async () => (await openEvents()) === 0)

@@ -107,7 +107,7 @@ test('a purchase that is on its way when its label is voided is asked back when 
   const voiding = () => easypost.voidLabel(request({ reference, sentAt }))
   await expect(voiding()).rejects.toThrow(CarrierUndecided)
   await purchase
-  expect(await voiding()).toEqual({ outcome: 'voided' })
+  expect(await voiding()).toEqual({ outcome: 'pending' })
   expect([...stub.shipments.values()]).toMatchObject([{ refund_status: 'submitted' }])
 })
 
@@ -121,7 +121,7 @@ test('one that never arrives is voided once it cannot arrive any more', async ()
 })
 
 test.each([
-  ['submitted', { outcome: 'voided' }],
+  ['submitted', { outcome: 'pending' }],
   ['refunded', { outcome: 'voided' }],
   // Nothing was paid: the carrier takes its money at the first scan.
   ['not_applicable', { outcome: 'voided' }],
@@ -142,6 +142,30 @@ test('a rejected refund is asked for once more, a submitted one is not', async (
   for (let time = 0; time < 3; time++) await easypost.voidLabel(request({ reference }))
   expect(refunds()).toBe(2)
 })
+
+test.each([
+  ['refunded', { outcome: 'voided' }],
+  ['rejected', { outcome: 'refused', code: 'refund_rejected' }],
+] as const)(
+  'a refund that is submitted, and %s days later, is asked about and for no more',
+  async (status, expected) => {
+    const { reference } = await buy(request())
+    stub.refundStatus = 'submitted'
+    const acceptedAt = new Date().toISOString()
+    expect(await easypost.voidLabel(request({ reference }))).toEqual({ outcome: 'pending' })
+    const before = stub.requests.length
+    expect(await easypost.voidLabel({ ...request({ reference }), acceptedAt })).toEqual({ outcome: 'pending' })
+    stub.decideRefund(reference, status)
+    for (let time = 0; time < 2; time++)
+      expect(await easypost.voidLabel({ ...request({ reference }), acceptedAt })).toEqual(expected)
+    expect(stub.requests.slice(before).every(({ name }) => name.startsWith('GET '))).toBe(true)
+    // Somebody wants it tried again.
+    if (status === 'rejected') {
+      stub.refundStatus = 'submitted'
+      expect(await easypost.voidLabel(request({ reference }))).toEqual({ outcome: 'pending' })
+    }
+  },
+)
 
 test.each([
   [

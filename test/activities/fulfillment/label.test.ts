@@ -1,0 +1,82 @@
+import { advanceGoods, decideLabel, type FulfillmentDeps } from '../../../activities/fulfillment/goods'
+import { voidLabel } from '../../../activities/fulfillment/label'
+import { cancelUnits } from '../../../db/fulfillment/cancel'
+import { withTransaction } from '../../../db/pool'
+import type { LabelId } from '../../../domain/ids'
+import type { VoidOutcome, VoidRequest } from '../../../providers/carrier/carrier'
+import { testDatabase, type TestDatabase } from '../../support/database'
+import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
+
+let database: TestDatabase
+/** What the carrier was asked, and what it answers. */
+const asked: VoidRequest[] = []
+let answer: VoidOutcome
+beforeAll(async () => {
+  database = await testDatabase()
+})
+beforeEach(() => void asked.splice(0))
+afterAll(() => database?.drop())
+
+const { inGoods, labelled, onlyShipment, sold, warehouse } = goodsStatements(() => database.pool)
+
+function deps(): FulfillmentDeps {
+  const carrier = {
+    voidLabel: async (request: VoidRequest) => {
+      asked.push(request)
+      return answer
+    },
+  }
+  return {
+    pool: database.pool,
+    providers: { get: () => undefined },
+    carriers: { get: () => carrier },
+  } as unknown as FulfillmentDeps
+}
+
+/** A label of a cancelled order, which its carrier is to take back. */
+async function voiding(): Promise<{ order: SoldOrder; labelId: LabelId }> {
+  const order = await sold([{ from: [[await warehouse(), 1]] }])
+  const { orderId } = order
+  await labelled(order, await onlyShipment(order))
+  await database.pool.query(`update label set request = '{}' where order_id = $1`, [orderId])
+  await withTransaction(database.pool, (tx) =>
+    cancelUnits(tx, { orderId, wanted: null, reason: 'customer', reasonCode: 'x', actor: null, step: 1 }),
+  )
+  return { order, labelId: await inGoods(order, ({ labels }) => labels[0]?.id as LabelId) }
+}
+
+const itemsOf = async ({ orderId }: SoldOrder) => (await advanceGoods(deps(), { orderId })).items
+/** Time passes until the carrier is to be asked again. */
+const makeDue = (labelId: LabelId) =>
+  database.pool.query(`update label set check_at = now() - interval '1 second' where id = $1`, [labelId])
+
+it.each<[VoidOutcome, item: object | null]>([
+  [{ outcome: 'voided' }, null],
+  [
+    { outcome: 'refused', code: 'refund_rejected' },
+    { kind: 'label', status: 'voiding', code: 'refund_rejected' },
+  ],
+])('a label that its carrier thinks about is asked about again, and is %j in the end', async (decided, item) => {
+  const { order, labelId } = await voiding()
+  expect(await itemsOf(order)).toMatchObject([{ kind: 'void', object: labelId }])
+  answer = { outcome: 'pending' }
+  await voidLabel(deps(), { labelId })
+  const { items, lookAt, isOver } = await advanceGoods(deps(), order)
+  expect([items, isOver, lookAt !== null && lookAt > Date.now()]).toEqual([[], true, true])
+  await makeDue(labelId)
+  expect(await itemsOf(order)).toMatchObject([{ kind: 'void', object: labelId }])
+  answer = decided
+  await voidLabel(deps(), { labelId })
+  expect(asked.map(({ acceptedAt }) => acceptedAt)).toEqual([null, expect.stringMatching(/^\d{4}-.*Z$/)])
+  expect(await advanceGoods(deps(), order)).toMatchObject({ items: item ? [item] : [], lookAt: null })
+  if (!item) return
+  await decideLabel(deps(), { labelId, decision: 'retry' })
+  await voidLabel(deps(), { labelId })
+  expect(asked.at(-1)?.acceptedAt).toBeNull()
+})
+
+it('a label whose carrier is silent is given up when a person says so', async () => {
+  const { order, labelId } = await voiding()
+  await decideLabel(deps(), { labelId, decision: 'leave' })
+  expect(await advanceGoods(deps(), order)).toMatchObject({ items: [], lookAt: null, isOver: true })
+})
