@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { cancelUnits } from '../../db/fulfillment/cancel'
 import type { Order } from '../../db/order/read'
+import type { StoredCommand } from '../../db/order/shipment'
 import { isMoneyAtWork } from '../../db/payment/work'
 import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
@@ -8,9 +9,9 @@ import { type ApiKeyId, type OrderId, skuKey } from '../../domain/ids'
 import { type CancelReason, isOpen, isOver, orderLabel, type WantedUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { headersOf } from '../http/replay'
-import { type AnswerOf, defineRoute, type Route } from '../http/route'
+import { defineRoute, type Route } from '../http/route'
 import { pathId, reasonCode, units } from '../http/schemas'
-import { orderBody, presentOrder } from '../order/answer'
+import { orderBody, presentOrder, presentStaffOrder, staffOrderBody } from '../order/answer'
 import { amountStepOf, MOVES_WAIT_MS, requireLines, requireOrder } from '../payment/amount'
 import { awaitMoney, tellOwner } from '../payment/owner'
 import { requireOwnOrder } from './accept'
@@ -19,8 +20,8 @@ import { cancelCheckout } from './attempt'
 /** Cancelling an order: while it is open its checkout ends it, afterwards its units and its money are taken back here. */
 
 const ANSWERS = {
-  200: orderBody,
-  202: orderBody,
+  200: staffOrderBody,
+  202: staffOrderBody,
   404: ['not_found'],
   409: ['already_shipped', 'checkout_in_progress', 'request_in_progress'],
   422: ['idempotency_key_reused'],
@@ -52,7 +53,8 @@ const postCancel = defineRoute({
   // While it is open its lines may not be there yet.
   if (lines && !isOpen(order.status)) requireLines(lines, order.lines)
   const wanted = lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
-  return cancel(order, { wanted, reason: reasonOf(reasonCode), reasonCode, actor: caller.keyId, idempotency }, deps)
+  const cancellation = { wanted, reason: reasonOf(reasonCode), reasonCode, actor: caller.keyId, idempotency }
+  return answer(await cancel(order, cancellation, deps), (now) => presentStaffOrder(now, deps.settings))
 })
 
 const postOwnCancel = defineRoute({
@@ -69,7 +71,8 @@ const postOwnCancel = defineRoute({
   example: { answer: 200, body: {} },
 }).handle(async ({ params, caller, idempotency }, deps) => {
   const order = await requireOwnOrder({ orderId: params.id, tokenHash: caller.tokenHash }, deps)
-  return cancel(order, { wanted: null, reason: 'customer', reasonCode: 'customer', actor: null, idempotency }, deps)
+  const cancellation = { wanted: null, reason: 'customer', reasonCode: 'customer', actor: null, idempotency } as const
+  return answer(await cancel(order, cancellation, deps), presentOrder)
 })
 
 interface Cancellation {
@@ -81,14 +84,19 @@ interface Cancellation {
   readonly idempotency: IdempotencyScope | null
 }
 
-type CancelAnswer = AnswerOf<typeof ANSWERS>
+/** How the order stands; 202 while it is not over, or its money is on its way. */
+interface Cancelled {
+  readonly status: 200 | 202
+  readonly order: Order
+  readonly headers?: Record<string, string>
+}
 
-async function cancel(order: Order, cancellation: Cancellation, deps: ApiDeps): Promise<CancelAnswer> {
+async function cancel(order: Order, cancellation: Cancellation, deps: ApiDeps): Promise<Cancelled> {
   if (!isOpen(order.status)) return cancelConfirmed(order, cancellation, deps)
   if (cancellation.wanted !== null)
     throw new DomainError('checkout_in_progress', 'The order is not paid yet: it can only be cancelled as a whole.')
   const now = await cancelCheckout({ orderId: order.id, label: orderLabel(order), why: cancellation }, deps)
-  return now && !isOpen(now.status) ? cancelConfirmed(now, cancellation, deps) : answer(order.id, deps)
+  return now && !isOpen(now.status) ? cancelConfirmed(now, cancellation, deps) : stands(order.id, deps)
 }
 
 /** Cancels what is left of an order that is not open any more. The key stands for it from then on. */
@@ -96,7 +104,7 @@ async function cancelConfirmed(
   order: Order,
   { wanted, reason, reasonCode, actor, idempotency }: Cancellation,
   deps: ApiDeps,
-): Promise<CancelAnswer> {
+): Promise<Cancelled> {
   const orderId = order.id
   const step = amountStepOf(order, deps)
   const done = await withIdempotency(
@@ -124,18 +132,24 @@ async function cancelConfirmed(
       deps,
     )
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
-  const answered = await answer(orderId, deps)
-  return { ...answered, headers: await headersOf(done, { status: answered.status, idempotency }, deps) }
+  const now = await stands(orderId, deps)
+  return { ...now, headers: await headersOf(done, { status: now.status, idempotency }, deps) }
 }
 
-/** How the order stands; 202 while it is not over, or its money is on its way. */
-async function answer(orderId: OrderId, deps: ApiDeps) {
+async function stands(orderId: OrderId, deps: ApiDeps): Promise<Cancelled> {
   const [order, isAtWork] = await Promise.all([requireOrder(orderId, deps), isMoneyAtWork(deps.pool, orderId)])
-  const body = presentOrder(order)
-  const isWaiting = order.commands.some(({ kind, state }) => kind === 'cancel' && state === 'pending')
-  return isOpen(order.status) || isAtWork || isWaiting
-    ? ({ status: 202, body } as const)
-    : ({ status: 200, body } as const)
+  const isWaiting = order.commands.some(isWaitingUnits)
+  return { status: isOpen(order.status) || isAtWork || isWaiting ? 202 : 200, order }
+}
+
+function answer<B>({ status, order, headers = {} }: Cancelled, present: (order: Order) => B) {
+  const body = present(order)
+  return status === 202 ? { status, body, headers } : { status, body, headers }
+}
+
+/** That of a whole shipment is nothing of the order's. */
+function isWaitingUnits({ kind, state, shipmentId }: StoredCommand): boolean {
+  return kind === 'cancel' && state === 'pending' && shipmentId === null
 }
 
 /** The others say what a checkout came to. */

@@ -271,12 +271,14 @@ describe('problems', () => {
 describe('details', () => {
   const shipping_address = {
     name: 'Sample Buyer',
+    company: null,
     line1: '1 High St',
     line2: null,
     city: 'Leeds',
     postal_code: 'LS1 4DY',
     region: null,
     country: 'GB',
+    phone: null,
   }
 
   it('sets e-mail, address and method; the totals are then no estimate', async () => {
