@@ -28,7 +28,7 @@ const ANSWERS = {
 } as const
 
 const DESCRIPTION =
-  'Until it has been sent. Its stock goes back at once; a label is taken back, what was authorized is let go, what was captured is refunded. 202 while the provider has not answered yet, or units are in a parcel whose money is being taken: they are cancelled if that fails (`commands`). Repeated, it answers how the order stands.'
+  'Until it has been sent. Its stock goes back at once; a label is taken back, what was authorized is let go, what was captured is refunded. 202 while the provider has not answered yet, or units are in a parcel whose money is being taken: they are cancelled if that fails (`commands`; refused as `already_shipped`, or as `partly_shipped` when only some of them could be cancelled). Repeated, it answers how the order stands.'
 
 const postCancel = defineRoute({
   method: 'post',

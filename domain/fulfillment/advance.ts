@@ -5,7 +5,7 @@ import type { Goods } from './goods'
 import { claimLabel, labelsOf } from './labels'
 import { followLeft, leave, letLeave } from './leaving'
 import { moveOn, nextLook } from './order-progress'
-import { isCovered } from './parcel-money'
+import { captureOf, isCovered } from './parcel-money'
 import { postpone } from './patience'
 import { pack, pick } from './picking'
 import type { ShipmentBook } from './rows'
@@ -16,6 +16,16 @@ import { hasLeft, isInside } from './shipment'
  * captured leave, an order whose return window is over is complete.
  */
 export function advance(goods: Goods, books: Books): void {
+  bringOn(goods, books)
+  // A parcel that has lost units is packed anew.
+  if (endCommands(goods, books)) {
+    bringOn(goods, books)
+    endCommands(goods, books)
+  }
+  goods.order.lookAt = nextLook(goods)
+}
+
+function bringOn(goods: Goods, books: Books): void {
   const { order, shipments } = goods
   if (goods.isAlive) {
     for (const shipment of shipments) if (shipment.operation !== 'manual') work(goods, shipment, books)
@@ -25,8 +35,6 @@ export function advance(goods: Goods, books: Books): void {
     moveOn(goods)
   } else if (order.status === 'cancelled')
     for (const shipment of goods.originals) if (isInside(shipment.status)) endShipment(goods, shipment, 'cancelled')
-  endCommands(goods, books)
-  order.lookAt = nextLook(goods)
 }
 
 /**
@@ -49,7 +57,8 @@ function work(goods: Goods, shipment: ShipmentBook, books: Books): void {
   if (shipment.status === 'packed' && !wasRefused) claimLabel(goods, shipment.id, { carrier: null, service: null })
   // After a refused capture a person decides, and it goes on once the money is there.
   if (shipment.status !== 'labelled' || shipment.isLeaving || goods.isHeld) return
-  const isUndecided = shipment.captureId !== null || shipment.needsDecision
+  const claimed = captureOf(shipment, books)?.status
+  const isUndecided = claimed === 'pending' || claimed === 'failed' || shipment.needsDecision
   if (!isUndecided || isCovered(goods, shipment, books)) letLeave(shipment)
 }
 
@@ -61,15 +70,17 @@ function noteSilence(goods: Goods, shipment: ShipmentBook): void {
   shipment.needsDecision = true
 }
 
-/** What was asked for and depends on others is answered once they are done. */
-function endCommands(goods: Goods, books: Books): void {
+/** What was asked for and depends on others is answered once they are done. True when units may have been cancelled. */
+function endCommands(goods: Goods, books: Books): boolean {
+  let isCancelled = false
   for (const command of goods.commands) {
     if (command.state !== 'pending') continue
-    if (command.detail !== null) cancelLater(goods, command, command.detail, books)
+    if (command.detail !== null) isCancelled = cancelLater(goods, command, command.detail, books) || isCancelled
     if (command.shipmentId === null) continue
     const { status } = goods.shipment(command.shipmentId)
     if (command.kind === 'ship' && hasLeft(status)) settle(command, null)
     else if (command.kind !== 'cancel' && (status === 'cancelled' || !goods.isAlive))
       settle(command, 'shipment_cancelled')
   }
+  return isCancelled
 }

@@ -41,9 +41,14 @@ export function cancelUnits(
 
 /**
  * A cancellation that met parcels on their way out goes through once those that hold its units are decided: as far as they
- * stay. What its command says when some of its units were sent all the same: `partly_shipped`.
+ * stay. What its command says when some of its units were sent all the same: `partly_shipped`. True when units were cancelled.
  */
-export function cancelLater(goods: Goods, command: CommandBook, { units, ...why }: CancelDetail, books: Books): void {
+export function cancelLater(
+  goods: Goods,
+  command: CommandBook,
+  { units, ...why }: CancelDetail,
+  books: Books,
+): boolean {
   const wanted = goods.lines
     .map(({ sku, quantity, cancelled, shipped }) => ({
       sku,
@@ -54,10 +59,11 @@ export function cancelLater(goods: Goods, command: CommandBook, { units, ...why 
   const isPaid = (shipment: ShipmentBook): boolean =>
     isInside(shipment.status) && isClaimed(shipment, books, 'succeeded')
   const free = freeOf(goods, wanted, books, isPaid)
-  if (goods.isAlive && without(wanted, free).some(({ sku }) => isHeldBack(goods, sku, books))) return
+  if (goods.isAlive && without(wanted, free).some(({ sku }) => isHeldBack(goods, sku, books))) return false
   const done = goods.isAlive ? cancelFree(goods, free, why, books) : []
-  if (goods.order.status === 'cancelled' || without(units, done).length === 0) return settle(command, null)
-  settle(command, done.length > 0 ? 'partly_shipped' : 'already_shipped')
+  const isAll = goods.order.status === 'cancelled' || without(units, done).length === 0
+  settle(command, isAll ? null : done.length > 0 ? 'partly_shipped' : 'already_shipped')
+  return done.length > 0
 }
 
 /** A parcel that may still stay has units of it. */

@@ -9,7 +9,7 @@ import { countOf } from './units'
 
 /** What parcels are worth, what is captured before they leave, and what they have earned then. All in minor units. */
 
-/** Takes the money of a parcel before it is to leave. `nothing_due`: what was captured covers it. */
+/** Somebody wants the money of a parcel taken before it is to leave. `nothing_due`: what was captured covers it. */
 export function captureFor(
   goods: Goods,
   id: ShipmentId,
@@ -18,7 +18,10 @@ export function captureFor(
   const shipment = goods.shipment(id)
   if (!isInside(shipment.status) || shipment.replaces !== null || !goods.isAlive) return { refused: 'invalid_state' }
   const claim = claimCapture(goods, shipment, books)
-  return claim === 'waiting' ? 'nothing_due' : claim
+  if (claim === 'waiting') return 'nothing_due'
+  // Where it is refused the parcel does not ask for it once more by itself.
+  if (typeof claim !== 'string') shipment.captureId = claim.id
+  return claim
 }
 
 /** For all that has left, for those that wait for their capture, and for this one. */

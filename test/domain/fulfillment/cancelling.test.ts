@@ -100,6 +100,16 @@ describe('a cancellation that waits', () => {
     ])
   })
 
+  it('that takes units out of a parcel of the demo leaves it to go on at once', () => {
+    const world = worldAt('labelled', { operation: 'automatic' })
+    world.advance()
+    expect(cancel(world, [cups(1)])).toEqual({ outcome: 'waiting' })
+    world.askProvider(0, 'refuses')
+    world.advance()
+    expect(world.goods.shipment(FIRST)).toMatchObject({ status: 'packed', lines: [cups(2), saucers(2)] })
+    expect(world.goods.labels.map(({ status }) => status)).toEqual(['voiding', 'claimed'])
+  })
+
   it('ends as too late when all of them were sent', () => {
     const world = leaving(FIRST, SECOND)
     cancel(world)

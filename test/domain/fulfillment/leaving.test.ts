@@ -2,8 +2,10 @@ import { addCommand } from '../../../domain/fulfillment/commands'
 import { handOver, wantToShip } from '../../../domain/fulfillment/leaving'
 import { decideShipment } from '../../../domain/fulfillment/parcel-decisions'
 import type { WarehouseOperation } from '../../../domain/fulfillment/shipment'
+import { captureFor } from '../../../domain/fulfillment/parcel-money'
+import type { CaptureId } from '../../../domain/ids'
 import { workOf } from '../../../domain/fulfillment/work'
-import { FIRST, type GoodsWorld, TOTAL, worldAt } from '../../support/goods-world'
+import { cups, FIRST, type GoodsWorld, label, saucers, SECOND, TOTAL, worldAt } from '../../support/goods-world'
 
 const casesOf = ({ goods }: GoodsWorld) => workOf(goods).items.filter(({ kind }) => kind === 'parcel')
 
@@ -67,6 +69,53 @@ describe('a parcel that nothing is authorized for', () => {
     world.payAll()
     world.advance()
     expect(world.goods.shipment(FIRST).releasedAt).not.toBeNull()
+  })
+})
+
+describe('a parcel whose money staff have taken before', () => {
+  const claimed = (operation: WarehouseOperation): GoodsWorld => {
+    const world = worldAt('packed', { operation })
+    world.do((goods, books) => captureFor(goods, FIRST, books))
+    return world
+  }
+
+  it.each(['automatic', 'external'] as const)('is not asked for it once more when that is refused: %s', (operation) => {
+    const world = claimed(operation)
+    world.askProvider(0, 'refuses')
+    label(world)
+    for (let day = 0; day < 5; day++) {
+      world.advance()
+      world.pass(24)
+    }
+    expect(world.books.captures).toMatchObject([{ status: 'failed', atWork: true }])
+    world.do((_, books) => books.decideCapture(world.goods.shipment(FIRST).captureId as CaptureId, 'retry'))
+    world.payAll()
+    world.advance()
+    expect(world.goods.shipment(FIRST)).toMatchObject(
+      operation === 'automatic' ? { status: 'shipped' } : { releasedAt: expect.any(String) },
+    )
+  })
+
+  it('leaves by itself once it is there', () => {
+    const world = claimed('automatic')
+    label(world)
+    world.advance()
+    expect(world.goods.shipment(FIRST).status).toBe('labelled')
+    world.payAll()
+    world.advance()
+    expect([world.goods.shipment(FIRST).status, world.books.captures.length]).toEqual(['shipped', 1])
+  })
+
+  it('asks for the rest when another parcel has taken it', () => {
+    const world = worldAt('packed', { operation: 'automatic', parcels: [[cups(3)], [saucers(2)]] })
+    world.do((goods, books) => captureFor(goods, FIRST, books))
+    world.payAll()
+    world.send(SECOND)
+    label(world)
+    world.advance()
+    world.payAll()
+    world.advance()
+    expect([world.goods.shipment(FIRST).status, world.books.captured]).toEqual(['shipped', TOTAL])
   })
 })
 

@@ -66,6 +66,7 @@ const NOT_NOW = 'The shop cannot do that at the moment. Please try again in a mi
 const NOT_YOURS = 'This browser may not change the order any more. Please write to us.'
 const PROBLEMS = {
   already_shipped: 'It has left already, so it cannot be cancelled any more.',
+  partly_shipped: 'Some of it has left already: only the rest was cancelled.',
   already_labelled: 'A parcel has its label already, so the address cannot be changed any more.',
   address_changes_price:
     'Shipping or tax would cost something else there, so the address cannot be changed. You can cancel the order and order again.',
