@@ -35,8 +35,8 @@ export interface OrderWorkflow {
 export interface OrderWorkflows {
   /** Orders whose checkout is running, as Temporal's index has it: seconds old, so only good for skipping. Some of them, once `isOver`. */
   listRunning(isOver?: () => boolean): Promise<ReadonlySet<OrderId>>
-  /** Those whose workflow tasks keep failing. */
-  listFailing(): Promise<OrderWorkflow[]>
+  /** Those whose workflow tasks keep failing. Some of them, once `isOver`. */
+  listFailing(isOver?: () => boolean): Promise<OrderWorkflow[]>
   /** Ids of the expiry workflows that ought to be running and are not. */
   listStoppedExpiry(): Promise<string[]>
   /** Whether a workflow of this id runs. */

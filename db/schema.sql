@@ -663,6 +663,7 @@ create table orders (
   look_at timestamp with time zone,
   delivered_at timestamp with time zone,
   completes_at timestamp with time zone,
+  short_ask_at timestamp with time zone,
   constraint orders_pkey PRIMARY KEY (id),
   constraint orders_cancel_reason_check CHECK ((cancel_reason = ANY (ARRAY['out_of_stock'::text, 'price_changed'::text, 'payment_failed'::text, 'expired'::text, 'fraud'::text, 'customer'::text, 'merchant'::text, 'unavailable'::text]))),
   constraint orders_check CHECK (((cancelled >= 0) AND (cancelled <= total))),
@@ -692,6 +693,7 @@ CREATE INDEX orders_cart ON public.orders USING btree (cart_id, id);
 CREATE INDEX orders_email ON public.orders USING btree (lower(email), id);
 CREATE INDEX orders_look_at ON public.orders USING btree (look_at) WHERE (look_at IS NOT NULL);
 CREATE INDEX orders_open ON public.orders USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'inventory_reserved'::text, 'payment_pending'::text]));
+CREATE INDEX orders_short ON public.orders USING btree (short_ask_at) WHERE (short_ask_at IS NOT NULL);
 CREATE INDEX orders_status ON public.orders USING btree (status, id);
 CREATE INDEX orders_unplanned ON public.orders USING btree (id) WHERE ((status = ANY (ARRAY['confirmed'::text, 'processing'::text])) AND (planned_at IS NULL));
 
@@ -1256,11 +1258,13 @@ create table shipment (
   expected_at timestamp with time zone,
   shipped_at timestamp with time zone,
   ended_at timestamp with time zone,
+  settled_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint shipment_pkey PRIMARY KEY (id),
   constraint shipment_capture_id_fkey FOREIGN KEY (capture_id) REFERENCES capture(id) DEFERRABLE INITIALLY DEFERRED,
-  constraint shipment_check CHECK (((NOT is_leaving) OR (status = 'labelled'::text))),
+  constraint shipment_check CHECK (((settled_at IS NULL) OR (status = ANY (ARRAY['lost'::text, 'returned'::text])))),
+  constraint shipment_check1 CHECK (((NOT is_leaving) OR (status = 'labelled'::text))),
   constraint shipment_number_check CHECK ((number > 0)),
   constraint shipment_operation_check CHECK ((operation = ANY (ARRAY['automatic'::text, 'manual'::text, 'external'::text]))),
   constraint shipment_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(id),

@@ -118,6 +118,8 @@ interface EventData {
   readonly 'shipment.lost': OrderData<ShipmentRef>
   /** It came back to its warehouse. */
   readonly 'shipment.returned': OrderData<ShipmentRef>
+  /** It is lost or came back, and nobody waits for it any more: the customer has their money, or is content. */
+  readonly 'shipment.settled': OrderData<ShipmentRef>
   readonly 'shipment.cancelled': OrderData<ShipmentRef & { readonly reason: 'cancelled' | 'short' }>
   /** No warehouse has these units: they wait for the next receipt. */
   readonly 'order.back_ordered': OrderData<{ readonly units: readonly Units[] }>
@@ -188,6 +190,7 @@ export const EVENT_VERSIONS = {
   'shipment.delivered': 1,
   'shipment.lost': 1,
   'shipment.returned': 1,
+  'shipment.settled': 1,
   'shipment.cancelled': 1,
   'order.back_ordered': 1,
   'order.processing': 1,

@@ -84,6 +84,32 @@ export function route(demand: readonly Demand[], supply: readonly Supply[], coun
   }
 }
 
+/** {@link route} of as much as there is. */
+export function routeWhatIsThere(
+  demand: readonly Demand[],
+  supply: readonly Supply[],
+  country: string,
+): readonly Allocation[] {
+  const free = freeUnits(supply)
+  const there = demand.map(({ sku, quantity }) => ({ sku, quantity: Math.min(quantity, free.get(sku) ?? 0) }))
+  const routed = route(
+    there.filter(({ quantity }) => quantity > 0),
+    supply,
+    country,
+  )
+  return routed.outcome === 'routed' ? routed.allocations : []
+}
+
+/** {@link route} to a single warehouse, which sends all of it. Null: none could. */
+export function routeWhole(
+  demand: readonly Demand[],
+  supply: readonly Supply[],
+  country: string,
+): readonly Allocation[] | null {
+  const routed = route(demand, supply, country)
+  return routed.outcome === 'routed' && routed.scores.size === 1 ? routed.allocations : null
+}
+
 /** How many units of each SKU all warehouses together could give. */
 export function freeUnits(supply: readonly Supply[]): Map<Sku, number> {
   const free = new Map<Sku, number>()

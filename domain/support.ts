@@ -1,3 +1,5 @@
+import type { ParcelPlight } from './fulfillment/shipment'
+
 export type RepairName =
   | 'retryStep'
   | 'resolveStep'
@@ -15,6 +17,8 @@ export interface RepairChoice {
   readonly when: string
   /** The steps that it fits, by their activities; without, it fits all. */
   readonly steps?: readonly string[]
+  /** What may be the matter with the parcel that the case is about; without, it fits all. */
+  readonly plights?: readonly ParcelPlight[]
 }
 
 interface AttentionKind {
@@ -260,7 +264,8 @@ export const ATTENTION_CASES = {
     ],
   },
   fulfillment_stalled: {
-    title: 'A parcel does not move on: its warehouse or carrier is silent, refuses, or has lost it',
+    title:
+      'Goods do not move on: a warehouse or carrier is silent, refuses, or has lost a parcel, or units are not on their shelves',
     alsoClosedBy: 'sweep',
     choices: [
       {
@@ -282,24 +287,75 @@ export const ATTENTION_CASES = {
       },
       {
         repair: 'retryStep',
-        when: 'Wait on: the warehouse is at it, or the carrier looks for the parcel.',
+        when: 'Wait on: the warehouse is at it. You are asked again in three days.',
         steps: ['decideParcel'],
+        plights: ['inside'],
+      },
+      {
+        repair: 'retryStep',
+        when: 'It may leave, and the warehouse does not say that it has: its system is told once more. You are asked again in three days. It has left: press ship. It will not: let that system say `shipment.refused`.',
+        steps: ['decideParcel'],
+        plights: ['released'],
+      },
+      {
+        repair: 'retryStep',
+        when: 'Its money is asked for once more.',
+        steps: ['decideParcel'],
+        plights: ['left'],
+      },
+      {
+        repair: 'retryStep',
+        when: 'Wait on: the carrier looks for it, or you talk to the customer. You are asked again in two weeks; the order is not delivered before.',
+        steps: ['decideParcel'],
+        plights: ['silent', 'gone'],
       },
       {
         repair: 'reroute',
-        when: 'Another warehouse shall send it; a lost or returned parcel is sent once more, if there is stock.',
+        when: 'Another warehouse shall send it.',
         steps: ['decideParcel'],
+        plights: ['inside'],
+      },
+      {
+        repair: 'reroute',
+        when: 'Its units shall be sent once more. When no single warehouse has them all, nothing happens, and the case opens again.',
+        steps: ['decideParcel'],
+        plights: ['gone'],
       },
       {
         repair: 'cancelShipment',
-        when: 'It has not left and shall not be sent: its units are cancelled, and what they cost goes back.',
+        when: 'It shall not be sent: its units are cancelled, and what they cost goes back. Of one that is sent in the place of a lost parcel, you are asked about that parcel again.',
         steps: ['decideParcel'],
+        plights: ['inside'],
       },
       {
         repair: 'resolveStep',
         outcome: 'done',
-        when: 'You have settled it with the customer, by a refund say: the order goes on without this parcel.',
+        when: 'You have settled it with the customer, by a refund say: the order goes on without this parcel. One of which nobody hears counts as lost then.',
         steps: ['decideParcel'],
+        plights: ['silent', 'gone'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'You know where the parcel is, and have dealt with it: its stock is counted, and the customer has what is theirs.',
+        steps: ['decideParcel'],
+        plights: ['left', 'over'],
+      },
+      {
+        repair: 'retryStep',
+        when: 'Wait on: the units come. They are sent as soon as a warehouse has them; you are asked again in two weeks when none has.',
+        steps: ['decideShort'],
+      },
+      {
+        repair: 'cancelShipment',
+        when: 'The customer shall not wait: the units are cancelled, and what they cost goes back.',
+        steps: ['decideShort'],
+      },
+      {
+        repair: 'resolveStep',
+        outcome: 'done',
+        when: 'The customer waits for them, however long: you are not asked again, and they are sent as soon as a warehouse has them.',
+        steps: ['decideShort'],
       },
       {
         repair: 'retryStep',
@@ -351,6 +407,8 @@ export interface CaseAtHand {
   readonly step: string | null
   /** The order is over: it cannot be cancelled once more. */
   readonly isOver: boolean
+  /** What is the matter with the parcel that it is about; without, nobody says: then each choice fits. */
+  readonly plight?: ParcelPlight | null
 }
 
 /** No workflow waits for what a person decides: the decision just closes the case. */
@@ -359,11 +417,13 @@ export function isClosedByDecision({ code, step }: Pick<CaseAtHand, 'code' | 'st
 }
 
 /** What a person can do about a case, each with when it is right. */
-export function repairChoices({ code, step, isOver }: CaseAtHand): readonly RepairChoice[] {
+export function repairChoices({ code, step, isOver, plight = null }: CaseAtHand): readonly RepairChoice[] {
   const choices: readonly RepairChoice[] = ATTENTION_CASES[code].choices
   return choices.filter(
-    ({ repair, steps }) =>
-      !(repair === 'forceCancel' && isOver) && (steps === undefined || (step !== null && steps.includes(step))),
+    ({ repair, steps, plights }) =>
+      !(repair === 'forceCancel' && isOver) &&
+      (steps === undefined || (step !== null && steps.includes(step))) &&
+      (plights === undefined || plight === null || plights.includes(plight)),
   )
 }
 

@@ -72,7 +72,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
 
   return {
     listRunning: async (isOver) => new Set((await list(RUNNING_CHECKOUTS, isOver)).map(({ orderId }) => orderId)),
-    listFailing: () => list(FAILING),
+    listFailing: (isOver) => list(FAILING, isOver),
     async listStoppedExpiry() {
       const ids = Array.from({ length: EXPIRY_SHARDS }, (_, shard) => expiryWorkflowId(shard))
       const open = await Promise.all(ids.map(isOpen))

@@ -257,6 +257,7 @@ export const ORDER_ACTIVITIES = [
   'tellWarehouse',
   'decideLabel',
   'decideParcel',
+  'decideShort',
   'skipMessage',
   'openCase',
   'closeCase',

@@ -7,7 +7,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { ParcelDecision } from '../activities/fulfillment/goods'
-import type { FulfillmentItem } from '../domain/fulfillment/work'
+import { type FulfillmentItem, unitsInWords } from '../domain/fulfillment/work'
 import type { LabelId } from '../domain/ids'
 import { type FulfillmentInput, paymentWorkSignal } from './contract'
 import type { DecidedEnd, Intervention as Supervisor } from './intervention'
@@ -18,6 +18,7 @@ import {
   buyLabel,
   decideLabel,
   decideParcel,
+  decideShort,
   outsideOnce,
   skipMessage,
   tellWarehouse,
@@ -172,12 +173,14 @@ class GoodsWorker {
   private async askPerson(item: OfPerson, atWork: AtWork<FulfillmentItem>): Promise<void> {
     const end = await this.intervention.askPerson(
       {
-        step: item.kind === 'parcel' ? 'decideParcel' : item.status === 'refused' ? 'buyLabel' : 'voidLabel',
+        step: stepOf(item),
         code: 'fulfillment_stalled',
         object: item.object,
         waitsFor: `somebody to decide: ${inWords(item)}`,
         ...(item.kind === 'label' && { detail: `The carrier says \`${item.code}\`.` }),
         ...(item.kind === 'parcel' && item.trouble !== null && { detail: `It was told: \`${item.trouble}\`.` }),
+        ...(item.kind === 'parcel' && { plight: item.plight }),
+        ...(item.kind === 'short' && { detail: `No warehouse has ${unitsInWords(item.units)}.` }),
         isOver: this.isOver,
         isBeside: true,
         task: atWork,
@@ -186,10 +189,13 @@ class GoodsWorker {
     )
     if (end.by === 'interrupted' || end.by === 'forced') return
     if (item.kind === 'label') return this.decideLabel(item.object, end.by === 'retry' ? 'retry' : 'leave')
-    const input = { ...this.input, shipmentId: item.object, decision: decisionOf(end) }
-    await this.intervention.run(decideParcel, input, { object: item.object, isBeside: true })
+    const about = { object: item.object, isBeside: true } as const
+    const decision = decisionOf(end)
+    if (item.kind === 'parcel')
+      await this.intervention.run(decideParcel, { ...this.input, shipmentId: item.object, decision }, about)
+    else if (decision !== 'reroute') await this.intervention.run(decideShort, { ...this.input, decision }, about)
     // What was authorized for cancelled units is let go.
-    if (input.decision === 'cancel') this.onMoney()
+    if (decision === 'cancel') this.onMoney()
   }
 
   private decideLabel(labelId: LabelId, decision: 'retry' | 'leave'): Promise<void> {
@@ -204,6 +210,12 @@ function isOutside(item: FulfillmentItem): item is OfOutside {
   return item.kind === 'buy' || item.kind === 'void' || item.kind === 'tell'
 }
 
+function stepOf(item: OfPerson): 'decideParcel' | 'decideShort' | 'buyLabel' | 'voidLabel' {
+  if (item.kind === 'parcel') return 'decideParcel'
+  if (item.kind === 'short') return 'decideShort'
+  return item.status === 'refused' ? 'buyLabel' : 'voidLabel'
+}
+
 /** True when both are about the same thing in the same state. */
 function isSame(one: FulfillmentItem, other: FulfillmentItem): boolean {
   return one.kind === other.kind && one.object === other.object && stateOf(one) === stateOf(other)
@@ -211,8 +223,9 @@ function isSame(one: FulfillmentItem, other: FulfillmentItem): boolean {
 
 function stateOf(item: FulfillmentItem): string {
   if (isOutside(item)) return ''
+  if (item.kind === 'short') return unitsInWords(item.units)
   // What its warehouse did stays what a person has to look at, wherever the parcel is meanwhile.
-  return item.kind === 'parcel' ? (item.trouble ?? item.status) : item.status
+  return item.kind === 'parcel' ? `${item.trouble ?? item.status} ${item.plight}` : item.status
 }
 
 function inWords(item: OfPerson): string {
@@ -220,6 +233,7 @@ function inWords(item: OfPerson): string {
     return item.status === 'refused'
       ? `the carrier refuses to sell label \`${item.object}\` of shipment \`${item.shipmentId}\``
       : `the carrier refuses to take label \`${item.object}\` back, which nobody uses`
+  if (item.kind === 'short') return `${unitsInWords(item.units)} were not found, and no warehouse has others`
   const parcel = `shipment \`${item.object}\``
   if (item.trouble === 'left') return `${parcel} has left its warehouse, and nobody had let it leave`
   if (item.trouble === 'refused') return `the warehouse refuses to do what it was told about ${parcel}`

@@ -18,6 +18,7 @@ import {
   repairInWords,
   takesRepair,
 } from '../domain/support'
+import type { ParcelPlight } from '../domain/fulfillment/shipment'
 import { isId, type OrderId } from '../domain/ids'
 import { formatMajor, type Money } from '../domain/money'
 import { type OrderActivity, REPAIR_UPDATES, type Repair, type RepairAction, SEARCH_ATTRIBUTES } from './contract'
@@ -38,6 +39,8 @@ export interface SupervisedStep {
   readonly patienceMs: number
   /** The order is over: it cannot be cancelled once more. */
   readonly isOver?: boolean
+  /** What is the matter with the parcel that it is about. */
+  readonly plight?: ParcelPlight
   /** The workflow does not stand still for it: what that waits for besides is shown too. */
   readonly isBeside?: boolean
   /** Whose step it is, when more comes of it after its end; told when it ends. */
@@ -397,8 +400,8 @@ function tell({ step: { task } }: StepAtWork, { isEnding }: SupervisedTask): voi
   if (task) task.isEnding = isEnding
 }
 
-function atHand({ code, step, isOver = false }: SupervisedStep): CaseAtHand {
-  return { code, step, isOver }
+function atHand({ code, step, isOver = false, plight }: SupervisedStep): CaseAtHand {
+  return { code, step, isOver, plight }
 }
 
 /** "resolveCharge of pay_…" */
@@ -429,7 +432,7 @@ export function formatTime(time: number): string {
 
 const MEANWHILE: Partial<Record<AttentionCase, string>> = {
   amount_mismatch: 'When nobody does before the hold ends, the order is cancelled, and the charge too.',
-  fulfillment_stalled: 'The case closes by itself when it is done, or the parcel is moved on.',
+  fulfillment_stalled: 'The case closes by itself when it is done, the parcel is moved on, or stock has come.',
   capture_refused: 'Nothing is tried meanwhile.',
   refund_refused: 'Nothing is tried meanwhile.',
   authorization_expiring: 'When nobody does, the right to take the rest of the money ends.',

@@ -211,6 +211,14 @@ export const decideParcel = ownStep(
   doing('Carry out what support decided about a parcel', 'the decision about the parcel to be carried out'),
 )
 
+export const decideShort = ownStep(
+  'decideShort',
+  doing(
+    'Carry out what support decided about units that wait for stock',
+    'the decision about units that wait for stock to be carried out',
+  ),
+)
+
 export const skipMessage = ownStep(
   'skipMessage',
   doing(

@@ -73,8 +73,12 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
     const holds = await parts.run('expireHolds', () => expireHolds(shard, partOf(signal)))
     if (shard.shard === 0) await parts.run('serveWaiting', () => serveWaiting(partOf(signal)))
     const looked = await parts.run('lookAfterOrders', () => lookAfterOrders(shard, after, signal))
-    const failing = await parts.run('listFailing', () => orders.listFailing())
-    if (failing) await parts.run('closeSettledCases', () => closeSettledCases(shard, failing, partOf(signal)))
+    const isListed = partOf(signal)
+    const failing = await parts.run('listFailing', () => orders.listFailing(isListed))
+    // Of a list that is not whole nobody knows who is not in it.
+    const isWhole = !isListed()
+    if (failing)
+      await parts.run('closeSettledCases', () => closeSettledCases(shard, { failing, isWhole }, partOf(signal)))
     if (failing && shard.shard === 0) await parts.run('reportFailing', () => reportFailing(failing, partOf(signal)))
     await parts.report()
     return { expired: 0, nextDueMs: null, restarted: 0, failed: 0, after, ...holds, ...looked }
@@ -192,7 +196,7 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       return false
     }
     if (owner === 'fulfillment' && (await orders.isOpen(fulfillmentWorkflowId(orderId)))) {
-      await remindOfMoney(order)
+      await remindFulfillment(order)
       return false
     }
     if (object !== null && (await orders.isOpen(settlementWorkflowId(object)))) {
@@ -207,11 +211,11 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
 
   /** False when it runs. */
   async function startOwner({ orderId, status, number, owner, object }: OrderAtWork): Promise<boolean> {
-    if (owner === 'fulfillment' && (await orders.startFulfillment({ orderId, isOver: isOrderOver(status) })))
-      return true
-    return object === null
-      ? orders.startCheckout({ orderId, number })
-      : orders.startSettlement({ orderId, paymentId: object })
+    if (owner === 'checkout') return orders.startCheckout({ orderId, number })
+    // Goods are its own whatever the order is: a label to be taken back, say, or a parcel that came back.
+    const isOver = object !== null && isOrderOver(status)
+    if (owner === 'fulfillment' && (await orders.startFulfillment({ orderId, isOver }))) return true
+    return object !== null && orders.startSettlement({ orderId, paymentId: object })
   }
 
   async function endStale(orderId: OrderId): Promise<void> {
@@ -228,9 +232,9 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
   }
 
   /** Temporal may have been away, or the API killed, when something was asked for. */
-  async function remindOfMoney({ orderId, status, mustRemind }: OrderAtWork): Promise<void> {
+  async function remindFulfillment({ orderId, status, object, mustRemind }: OrderAtWork): Promise<void> {
     if (!mustRemind) return
-    await orders.startFulfillment({ orderId, isOver: isOrderOver(status) })
+    await orders.startFulfillment({ orderId, isOver: object !== null && isOrderOver(status) })
     await noteReminder(pool, orderId)
   }
 
@@ -255,14 +259,20 @@ export function createExpiryActivities({ pool, redis, settings, orders }: Activi
       await askForHelp(workflowOf(order), `It is past its time, and nothing has changed for ${attentionSeconds} s.`)
   }
 
-  async function closeSettledCases(shard: Shard, failing: readonly OrderWorkflow[], isOver: IsOver): Promise<void> {
-    const isFailing = new Set(failing.map(({ workflowId }) => workflowId))
+  async function closeSettledCases(
+    shard: Shard,
+    { failing, isWhole }: { readonly failing: readonly OrderWorkflow[]; readonly isWhole: boolean },
+    isOver: IsOver,
+  ): Promise<void> {
+    const listed = new Set(failing.map(({ workflowId }) => workflowId))
+    const mayFail = ({ workflowId, code }: SettledCase): boolean =>
+      listed.has(workflowId) || (!isWhole && code === 'workflow_failing')
     const limits = { limit: CASES_PER_ROUND, overdueSeconds: attentionSeconds }
     for (const settled of await listSettledCases(pool, { ...shard, ...limits })) {
       if (isOver()) return
       const { id, workflowId } = settled
       await attempt(workflowId, async () => {
-        if (!isFailing.has(workflowId) && (await isNobodys(settled))) await closeSettledCase(pool, id)
+        if (!mayFail(settled) && (await isNobodys(settled))) await closeSettledCase(pool, id)
       })
     }
   }

@@ -7,6 +7,7 @@ import { advance } from '../../domain/fulfillment/advance'
 import { cancelParcel } from '../../domain/fulfillment/cancelling'
 import { decideLabel as decideLabelOf } from '../../domain/fulfillment/labels'
 import { decideShipment } from '../../domain/fulfillment/parcel-decisions'
+import { decideShort as decideShortOf } from '../../domain/fulfillment/picking'
 import { workOf, type FulfillmentWork } from '../../domain/fulfillment/work'
 import { hasLeft } from '../../domain/fulfillment/shipment'
 import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
@@ -25,7 +26,7 @@ export interface GoodsToDo extends FulfillmentWork {
 export async function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: OrderId }): Promise<GoodsToDo> {
   // Before the rows are read: what is asked for from now on is told again, though the money is not read between.
   await clearTold(deps.pool, orderId)
-  const steps = stepsOf(deps)
+  const steps = { ...stepsOf(deps), isLed: true }
   return withTransaction(deps.pool, async (tx) => {
     const { mustEnd, ...todo } = await inGoods(tx, orderId, steps, (goods, books) => {
       advance(goods, books)
@@ -71,8 +72,16 @@ export async function decideParcel(
   }
   await withGoods(deps.pool, orderId, steps, (goods, books) => {
     if (decision === 'cancel') cancelParcel(goods, shipmentId, books)
-    else decideShipment(goods, shipmentId)
+    else decideShipment(goods, shipmentId, decision)
   })
+}
+
+/** A person has decided about units that were not on their shelves, and wait for stock. */
+export async function decideShort(
+  deps: FulfillmentDeps,
+  { orderId, decision }: { orderId: OrderId; decision: Exclude<ParcelDecision, 'reroute'> },
+): Promise<void> {
+  await withGoods(deps.pool, orderId, stepsOf(deps), (goods, books) => decideShortOf(goods, decision, books))
 }
 
 /** Of some currencies providers take no single minor units. */

@@ -1,5 +1,5 @@
 import { withHeartbeat } from '../heartbeat'
-import { advanceGoods, decideLabel, decideParcel, type FulfillmentDeps } from './goods'
+import { advanceGoods, decideLabel, decideParcel, decideShort, type FulfillmentDeps } from './goods'
 import { buyLabel, voidLabel } from './label'
 import { skipMessage, tellWarehouse } from './warehouse'
 
@@ -19,6 +19,7 @@ export function createFulfillmentActivities(deps: FulfillmentDeps) {
     advanceGoods: advanceGoods.bind(null, deps),
     decideLabel: decideLabel.bind(null, deps),
     decideParcel: decideParcel.bind(null, deps),
+    decideShort: decideShort.bind(null, deps),
     buyLabel: long(buyLabel),
     voidLabel: long(voidLabel),
     tellWarehouse: long(tellWarehouse),

@@ -132,6 +132,7 @@ const GOODS_WORDS = {
   'shipment.delivered': ({ shipment_id }) => `${shipment_id} was delivered`,
   'shipment.lost': ({ shipment_id }) => `The carrier has lost ${shipment_id}`,
   'shipment.returned': ({ shipment_id }) => `${shipment_id} came back`,
+  'shipment.settled': ({ shipment_id }) => `${shipment_id} was settled with the customer: nobody waits for it any more`,
   'shipment.cancelled': ({ shipment_id }) => `${shipment_id} will not be sent`,
   'order.back_ordered': ({ units }) => `No warehouse has ${unitsInWords(units)}: the order waits for stock`,
 } as const satisfies Partial<Record<EventType, (data: GoodsData) => string>>

@@ -1,13 +1,15 @@
 import { z } from 'zod'
 import { nextCatalogEpoch } from '../../db/catalog/epoch'
+import { inGoods } from '../../db/fulfillment/goods'
 import { restockUnits } from '../../db/fulfillment/restock'
 import { readUnits } from '../../db/order/units'
-import { inBooks } from '../../db/payment/books'
 import { listRefunds, type Refund, readRefund } from '../../db/payment/move'
 import { withIdempotency } from '../../db/platform/idempotency'
 import type { Tx } from '../../db/pool'
 import { ON_HAND_MAX } from '../../domain/catalog/product'
 import { DomainError } from '../../domain/errors'
+import { settleRefunded } from '../../domain/fulfillment/parcel-decisions'
+import type { Units } from '../../domain/fulfillment/shipment'
 import { type ApiKeyId, type OrderId, type RefundId, skuKey } from '../../domain/ids'
 import { sum } from '../../domain/money'
 import { isOver, valueOfUnits } from '../../domain/order'
@@ -83,10 +85,12 @@ const postRefund = defineRoute({
     async (tx) => {
       const { reason_code, restock } = body
       const request = { amount, cause: 'staff', reasonCode: reason_code, restock, actor: caller.keyId } as const
-      const refunds = await inBooks(tx, order.id, (books) => {
+      const refunds = await inGoods(tx, order.id, { stepOf: () => step }, (goods, books) => {
         requireRoom(books.refunds.length, 'refunds')
         requireStep(amount, { step, left: books.refundable, pointer: placeOf(body) })
-        return books.claimRefund(request)
+        const claimed = books.claimRefund(request)
+        if (!('refused' in claimed)) settleRefunded(goods, refundedOf(body))
+        return claimed
       })
       if ('refused' in refunds) throw exceeds('refunded', refunds.available, order.currency)
       const { requestId } = refunds[0] as (typeof refunds)[number]
@@ -100,6 +104,11 @@ const postRefund = defineRoute({
   const headers = await headersOf(answered, { status, idempotency }, deps)
   return status === 202 ? { status, body: refund, headers } : { status, body: refund, headers }
 })
+
+/** The units that it names. */
+function refundedOf({ lines = [] }: RefundRequest): readonly Units[] {
+  return lines.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity }))
+}
 
 /** Throws 400 for more than a level can hold. */
 async function putBack(

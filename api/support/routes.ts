@@ -35,6 +35,7 @@ import {
   takesRepair,
 } from '../../domain/support'
 import { DomainError } from '../../domain/errors'
+import { plightOf } from '../../domain/fulfillment/shipment'
 import { type ApiKeyId, isId, type OrderId } from '../../domain/ids'
 import { isOpen, isOver, needsSettlement, orderLabel } from '../../domain/order'
 import {
@@ -61,10 +62,10 @@ const attentionCase = z
     case: z.enum(Object.keys(ATTENTION_CASES) as [AttentionCase, ...AttentionCase[]]),
     title: z.string(),
     step: z.string().nullable(),
-    object: z
-      .string()
-      .nullable()
-      .meta({ description: 'the payment, capture, refund, label or shipment that it is about; null: the whole order' }),
+    object: z.string().nullable().meta({
+      description:
+        'the payment, capture, refund, label or shipment that it is about, or the order whose units wait for stock; null: the whole order',
+    }),
     detail: z.string().nullable().meta({ description: 'figures and reasons, in words' }),
     since: timestamp,
     at_stake: orNull(money),
@@ -119,8 +120,9 @@ function presentCase(open: OpenCase, deps: ApiDeps): z.input<typeof attentionCas
   }
 }
 
-function atHand({ code, step, orderStatus }: OpenCase): CaseAtHand {
-  return { code, step, isOver: orderStatus === 'cancelled' }
+function atHand({ code, step, orderStatus, parcel }: OpenCase): CaseAtHand {
+  const plight = parcel && plightOf({ ...parcel, isOver: orderStatus !== null && isOver(orderStatus) })
+  return { code, step, isOver: orderStatus === 'cancelled', plight }
 }
 
 function isCaseId(value: unknown): value is number {
@@ -284,7 +286,7 @@ async function repair(input: RepairInput, deps: ApiDeps): Promise<AttentionCase>
     if (await sendRepair(workflowId, body.action, input, deps.temporal)) return code
   }
   const isFulfillments = fitting.some(({ workflowId }) => workflowId === fulfillmentWorkflowId(orderId))
-  if (isFulfillments && (await startFulfillment(orderId, deps)))
+  if (isFulfillments && (await startFulfillment(orderId, first, deps)))
     throw new DomainError(
       'no_worker',
       'The workflow of this case had ended, and begins again. Send the repair once more in a moment, with the same Idempotency-Key.',
@@ -381,9 +383,10 @@ async function refusalOf(update: WorkflowUpdateHandle<void>, temporal: Client): 
 const START_MS = 3_000
 
 /** Nothing else may start it again for a case that only waits for a person. False when its order is over: its settlements go on. */
-async function startFulfillment(orderId: OrderId, { pool, temporal }: ApiDeps): Promise<boolean> {
+async function startFulfillment(orderId: OrderId, { code }: OpenCase, { pool, temporal }: ApiDeps): Promise<boolean> {
   const order = await readOrder(pool, orderId)
-  if (!order || isOver(order.status)) return false
+  // Of an order that is over the money is for settlements; a parcel of it may still need a person.
+  if (!order || (isOver(order.status) && code !== 'fulfillment_stalled')) return false
   await temporal.withDeadline(Date.now() + START_MS, () =>
     temporal.workflow.start(WORKFLOWS.fulfillment, {
       ...fulfillmentStart(orderId),

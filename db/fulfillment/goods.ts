@@ -19,6 +19,8 @@ import { planShipments } from './plan'
 export interface GoodsWork {
   /** The payment provider takes multiples of so many minor units of the currency. */
   stepOf(provider: string, currency: string): number
+  /** The order's workflow itself does it, and hears what is left to do. */
+  readonly isLed?: boolean
 }
 
 /** Lets `work` decide about the goods of an order, and about its money, and saves both in one transaction. */
@@ -42,7 +44,7 @@ export async function inGoods<T>(
     const goods = await loadGoods(tx, orderId, context)
     const before = snapshotOf(goods)
     const result = await work(goods, books, tx)
-    await saveGoods(tx, goods, before)
+    await saveGoods(tx, goods, before, context)
     return result
   })
 }
@@ -69,10 +71,10 @@ async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promi
   } = stored
   return new Goods(
     {
-      order: withTimes(order, ['lookAt', 'deliveredAt', 'completesAt']),
+      order: withTimes(order, ['lookAt', 'deliveredAt', 'completesAt', 'shortAskAt']),
       lines,
       shipments: shipments.map((one) =>
-        withTimes(one, ['dueAt', 'askAt', 'releasedAt', 'leftAt', 'expectedAt', 'shippedAt', 'endedAt']),
+        withTimes(one, ['dueAt', 'askAt', 'releasedAt', 'leftAt', 'expectedAt', 'shippedAt', 'endedAt', 'settledAt']),
       ),
       labels: labels.map((one) => withTimes(one, ['voidSentAt', 'checkAt', 'leftAt'])),
       commands,
@@ -136,7 +138,7 @@ const READ = statement(
            json_build_object('id', o.id, 'status', o.status, 'heldFrom', o.held_from, 'heldFor', o.held_for, 'total', o.total,
              'tax', o.tax, 'addressVersion', o.address_version, 'fulfillmentStatus', o.fulfillment_status,
              'cancelReason', o.cancel_reason, 'lookAt', o.look_at, 'deliveredAt', o.delivered_at,
-             'completesAt', o.completes_at) as "order",
+             'completesAt', o.completes_at, 'shortAskAt', o.short_ask_at) as "order",
            coalesce((
              select json_agg(json_build_object('sku', sku, 'quantity', quantity, 'total', total, 'tax', tax,
                       'cancelled', cancelled, 'shipped', shipped, 'delivered', delivered) order by position)
@@ -148,6 +150,7 @@ const READ = statement(
                       'isLeaving', is_leaving, 'captureId', capture_id, 'dueAt', due_at, 'askAt', ask_at,
                       'needsDecision', needs_decision, 'releasedAt', released_at, 'leftAt', left_at,
                       'trouble', trouble, 'expectedAt', expected_at, 'shippedAt', shipped_at, 'endedAt', ended_at,
+                      'settledAt', settled_at,
                       'lines', coalesce((select json_agg(json_build_object('sku', sku, 'quantity', quantity) order by sku)
                                 from shipment_line where shipment_id = s.id), '[]')) order by number)
              from shipment s
@@ -192,14 +195,34 @@ function rowsOf({ order, lines, shipments, labels, commands, messages, backOrder
   ]
 }
 
-function snapshotOf(goods: Goods): Snapshot {
-  return new Map(rowsOf(goods).map(([id, row]) => [id, JSON.stringify(row)]))
+interface Before {
+  readonly rows: Snapshot
+  /** What a person was asked about. */
+  readonly asked: ReadonlySet<string>
 }
 
-async function saveGoods(tx: Tx, goods: Goods, before: Snapshot): Promise<void> {
+function snapshotOf(goods: Goods): Before {
+  return { rows: new Map(rowsOf(goods).map(([id, row]) => [id, JSON.stringify(row)])), asked: askedAbout(goods) }
+}
+
+function askedAbout({ shipments, order }: Goods): ReadonlySet<string> {
+  const asked = shipments.filter(({ needsDecision }) => needsDecision).map(({ id }): string => id)
+  return new Set(order.shortAskAt === null ? asked : [...asked, `${order.id} ${order.shortAskAt}`])
+}
+
+/**
+ * A person is asked about something else than before. The order's workflow opens and closes the case, and has to look even when
+ * whoever changed it dies before telling it.
+ */
+function asksElse(goods: Goods, { asked }: Before): boolean {
+  const now = askedAbout(goods)
+  return now.size !== asked.size || [...now].some((id) => !asked.has(id))
+}
+
+async function saveGoods(tx: Tx, goods: Goods, before: Before, { isLed = false }: GoodsWork): Promise<void> {
   const changed = new Set(
     rowsOf(goods)
-      .filter(([id, row]) => before.get(id) !== JSON.stringify(row))
+      .filter(([id, row]) => before.rows.get(id) !== JSON.stringify(row))
       .map(([, row]) => row),
   )
   if (changed.size === 0 && goods.events.length === 0) return
@@ -221,6 +244,7 @@ async function saveGoods(tx: Tx, goods: Goods, before: Snapshot): Promise<void> 
     SAVE_ORDER({
       orderId,
       ...pick(goods.order),
+      mustLook: !isLed && asksElse(goods, before),
       ids: goods.events.map(() => newId('event')),
       events: JSON.stringify(goods.events),
     }),
@@ -236,8 +260,9 @@ function pick({
   lookAt,
   deliveredAt,
   completesAt,
+  shortAskAt,
 }: GoodsOrder) {
-  return { status, heldFrom, heldFor, cancelReason, fulfillmentStatus, lookAt, deliveredAt, completesAt }
+  return { status, heldFrom, heldFor, cancelReason, fulfillmentStatus, lookAt, deliveredAt, completesAt, shortAskAt }
 }
 
 const SAVE_SHIPMENTS = statement(
@@ -247,7 +272,8 @@ const SAVE_SHIPMENTS = statement(
       select *
       from json_to_recordset(:rows::json) as r (id text, number int, "warehouseId" text, operation text, status text, replaces text, boxes jsonb,
         "isLeaving" boolean, "captureId" text, "dueAt" timestamptz, "askAt" timestamptz, "needsDecision" boolean,
-        "releasedAt" timestamptz, "leftAt" timestamptz, trouble text, "expectedAt" timestamptz, "shippedAt" timestamptz, "endedAt" timestamptz, lines jsonb)
+        "releasedAt" timestamptz, "leftAt" timestamptz, trouble text, "expectedAt" timestamptz, "shippedAt" timestamptz, "endedAt" timestamptz, "settledAt" timestamptz,
+        lines jsonb)
     ),
     line as (
       select row.id as shipment_id, l.sku, l.quantity
@@ -261,15 +287,16 @@ const SAVE_SHIPMENTS = statement(
     ),
     saved as (
       insert into shipment (id, order_id, number, warehouse_id, operation, status, replaces, boxes, is_leaving, capture_id, due_at, ask_at,
-        needs_decision, released_at, left_at, trouble, expected_at, shipped_at, ended_at)
+        needs_decision, released_at, left_at, trouble, expected_at, shipped_at, ended_at, settled_at)
       select id, :orderId, number, "warehouseId", operation, status, replaces, boxes, "isLeaving", "captureId", "dueAt", "askAt",
-             "needsDecision", "releasedAt", "leftAt", trouble, "expectedAt", "shippedAt", "endedAt"
+             "needsDecision", "releasedAt", "leftAt", trouble, "expectedAt", "shippedAt", "endedAt", "settledAt"
       from row
       on conflict (id) do update
       set status = excluded.status, boxes = excluded.boxes, is_leaving = excluded.is_leaving, capture_id = excluded.capture_id,
           due_at = excluded.due_at, ask_at = excluded.ask_at, needs_decision = excluded.needs_decision,
           released_at = excluded.released_at, left_at = excluded.left_at, trouble = excluded.trouble,
-          expected_at = excluded.expected_at, shipped_at = excluded.shipped_at, ended_at = excluded.ended_at, updated_at = now()
+          expected_at = excluded.expected_at, shipped_at = excluded.shipped_at, ended_at = excluded.ended_at, settled_at = excluded.settled_at,
+          updated_at = now()
     )
     insert into shipment_line (shipment_id, sku, quantity)
     select shipment_id, sku, quantity from line
@@ -355,7 +382,9 @@ const SAVE_ORDER = statement(
       update orders
       set status = :status, held_from = :heldFrom, held_for = :heldFor, cancel_reason = :cancelReason,
           cancelled_at = case when :status = 'cancelled' then coalesce(cancelled_at, now()) end,
-          fulfillment_status = :fulfillmentStatus, look_at = :lookAt, delivered_at = :deliveredAt, completes_at = :completesAt,
+          fulfillment_status = :fulfillmentStatus,
+          look_at = case when :mustLook then now() else :lookAt::timestamptz end, delivered_at = :deliveredAt, completes_at = :completesAt,
+          short_ask_at = :shortAskAt,
           event_seq = event_seq + (select count(*) from told)::int, updated_at = now()
       where id = :orderId
       returning event_seq - (select count(*) from told)::int as before

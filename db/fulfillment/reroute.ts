@@ -4,6 +4,7 @@ import type { StepOutcome, StepRefusal } from '../../domain/fulfillment/goods'
 import { mayReplace, replace } from '../../domain/fulfillment/parcel-decisions'
 import { isLocked } from '../../domain/fulfillment/parcel-money'
 import { pick, settleShort } from '../../domain/fulfillment/picking'
+import { unreplaced } from '../../domain/fulfillment/replacement'
 import type { CommandBook } from '../../domain/fulfillment/rows'
 import { hasLeft, isInside, type Units } from '../../domain/fulfillment/shipment'
 import type { CommandId, OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
@@ -20,18 +21,20 @@ interface Parcel {
 
 /**
  * Undoes a shipment that has not left, and gives its units to other shipments: from another warehouse where one has them, else
- * from the same one.
+ * from the same one. What was sent in the place of a lost parcel is sent from there whole, or a person decides about that anew.
  */
 export async function rerouteShipment(
   tx: Tx,
   { orderId, shipmentId }: Parcel,
   context: GoodsWork,
 ): Promise<StepOutcome> {
-  const { outcome, warehouseId } = await inGoods(tx, orderId, context, (goods, books) => ({
-    outcome: undoShipment(goods, shipmentId, books),
-    warehouseId: goods.shipment(shipmentId).warehouseId,
-  }))
-  if (outcome === 'done') await serve(tx, orderId, [warehouseId, null], context)
+  const { outcome, warehouseId, replaces } = await inGoods(tx, orderId, context, (goods, books) => {
+    const { warehouseId, replaces } = goods.shipment(shipmentId)
+    return { outcome: undoShipment(goods, shipmentId, books), warehouseId, replaces }
+  })
+  if (outcome !== 'done') return outcome
+  if (replaces === null) await serve(tx, orderId, [warehouseId, null], context)
+  else await replaceAnew(tx, { orderId, shipmentId }, [warehouseId, null], context)
   return outcome
 }
 
@@ -79,15 +82,44 @@ export async function pickShipment(
   { orderId, shipmentId, picked }: Parcel & { readonly picked: readonly Units[] | null },
   context: GoodsWork,
 ): Promise<{ outcome: StepOutcome; mustTell: boolean }> {
-  const { outcome, isShort, wasStalled, warehouseId } = await inGoods(tx, orderId, context, (goods) => {
-    const { needsDecision: wasStalled, warehouseId } = goods.shipment(shipmentId)
+  const { outcome, short, wasStalled, isGivenUp } = await inGoods(tx, orderId, context, (goods) => {
+    const shipment = goods.shipment(shipmentId)
+    const { needsDecision: wasStalled } = shipment
     const done = pick(goods, shipmentId, picked)
     goods.backOrder(done.short)
-    return { ...done, isShort: done.short.length > 0, wasStalled, warehouseId }
+    return { ...done, wasStalled, isGivenUp: done.outcome === 'done' && shipment.status === 'cancelled' }
   })
-  // What its books say of that warehouse is wrong: it is not asked for the rest.
-  if (isShort) await serve(tx, orderId, [warehouseId], context)
-  return { outcome, mustTell: isShort || wasStalled }
+  if (outcome === 'done') await findElsewhere(tx, { orderId, shipmentId }, short, context)
+  return { outcome, mustTell: short.length > 0 || wasStalled || isGivenUp }
+}
+
+/** What a warehouse did not find is looked for in the others: what its books say of that warehouse is wrong. */
+export async function findElsewhere(
+  tx: Tx,
+  { orderId, shipmentId }: Parcel,
+  short: readonly Units[],
+  context: GoodsWork,
+): Promise<void> {
+  const { warehouseId, isGivenUp } = await inGoods(tx, orderId, context, (goods) => {
+    const shipment = goods.shipment(shipmentId)
+    const isGivenUp = shipment.replaces !== null && shipment.status === 'cancelled'
+    return { warehouseId: shipment.warehouseId, isGivenUp }
+  })
+  if (isGivenUp) await replaceAnew(tx, { orderId, shipmentId }, [warehouseId], context)
+  else if (short.length > 0) await serve(tx, orderId, [warehouseId], context)
+}
+
+/** Of a replacement that was given up: another one is sent, by each of `tries` from another warehouse. */
+async function replaceAnew(
+  tx: Tx,
+  { orderId, shipmentId }: Parcel,
+  tries: readonly (WarehouseId | null)[],
+  context: GoodsWork,
+): Promise<void> {
+  const lost = await inGoods(tx, orderId, context, (goods) => unreplaced(goods, goods.shipment(shipmentId))?.id)
+  if (lost === undefined) return
+  for (const except of tries)
+    if ((await replaceParcel(tx, { orderId, shipmentId: lost }, context, except)) !== 'out_of_stock') return
 }
 
 /** What an order waits for is given to it, as far as there is stock, and put into shipments: by each of `tries` another warehouse. */
@@ -101,15 +133,19 @@ export async function serve(
   await inGoods(tx, orderId, context, settleShort)
 }
 
-/** A lost or returned parcel is sent once more, by new stock. `out_of_stock`: no single warehouse has all of it. */
+/**
+ * A lost or returned parcel is sent once more, by new stock, but not from the warehouse `except`. `out_of_stock`: no single
+ * warehouse has all of it.
+ */
 export function replaceParcel(
   tx: Tx,
   { orderId, shipmentId }: Parcel,
   context: GoodsWork,
+  except: WarehouseId | null = null,
 ): Promise<'done' | 'out_of_stock' | 'unchanged'> {
   return inGoods(tx, orderId, context, async (goods) => {
     if (!mayReplace(goods, shipmentId)) return 'unchanged'
-    const place = await takeWhole(tx, orderId, goods.shipment(shipmentId).lines)
+    const place = await takeWhole(tx, orderId, goods.shipment(shipmentId).lines, except)
     if (!place) return 'out_of_stock'
     replace(goods, shipmentId, place)
     return 'done'

@@ -17,7 +17,11 @@ export function applyTracking(
 ): Promise<{ tell: boolean; needsPerson: boolean }> {
   // It moves no money: in which steps that could be does not matter.
   return withGoods(pool, orderId, { stepOf: () => 1 }, async (goods, books, tx) => {
-    const before = { status: goods.order.status, shipment: { ...goods.shipment(shipmentId) } }
+    const before = {
+      status: goods.order.status,
+      shipment: { ...goods.shipment(shipmentId) },
+      undecided: undecidedOf(goods),
+    }
     for (const { id } of goods.labels) {
       const ofLabel = events.filter(({ owner }) => owner?.labelId === id)
       if (ofLabel.length > 0 && observe(goods, id, ofLabel.map(toldOf), books))
@@ -28,7 +32,7 @@ export function applyTracking(
     return {
       tell:
         shipment.isLeaving !== before.shipment.isLeaving ||
-        shipment.needsDecision !== before.shipment.needsDecision ||
+        undecidedOf(goods) !== before.undecided ||
         goods.order.status !== before.status,
       needsPerson: shipment.needsDecision,
     }
@@ -37,6 +41,11 @@ export function applyTracking(
 
 function toldOf({ type, happenedAt, expectedAt }: TrackingRow): ToldOfParcel {
   return { type, happenedAt: happenedAt.toISOString(), expectedAt: expectedAt?.toISOString() ?? null }
+}
+
+/** Their ids as one text. */
+function undecidedOf({ shipments }: Goods): string {
+  return shipments.flatMap(({ id, needsDecision }) => (needsDecision ? id : [])).join()
 }
 
 async function count(tx: Tx, goods: Goods, shipmentId: ShipmentId): Promise<void> {

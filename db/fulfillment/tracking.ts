@@ -1,3 +1,4 @@
+import { LOST_ASK_DAYS } from '../../domain/fulfillment/patience'
 import type { TrackingType } from '../../domain/fulfillment/shipment'
 import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
@@ -206,11 +207,17 @@ const ASK_AGAIN_SECONDS_MAX = 43_200
 
 /**
  * Takes up to `limit` shipments whose carrier is to be asked. Each is asked again after half of the time that it has been on
- * its way: soon at first, twice a day in the end. Those that have no label to ask about are asked about no more.
+ * its way: soon at first, twice a day in the end. Those that have no label to ask about are asked about no more, nor those that
+ * have been lost for long.
  */
 export async function takeSilentShipments(db: Db, limit: number): Promise<SilentShipment[]> {
   const { rows } = await db.query<SilentShipment>(
-    TAKE_SILENT({ limit, againSeconds: ASK_AGAIN_SECONDS, againSecondsMax: ASK_AGAIN_SECONDS_MAX }),
+    TAKE_SILENT({
+      limit,
+      againSeconds: ASK_AGAIN_SECONDS,
+      againSecondsMax: ASK_AGAIN_SECONDS_MAX,
+      lostDays: LOST_ASK_DAYS,
+    }),
   )
   return rows.filter(({ trackingNumber }) => trackingNumber !== null)
 }
@@ -232,7 +239,8 @@ const TAKE_SILENT = statement(
       left join label l on l.shipment_id = d.id and l.status = 'live' and l.tracking_number is not null
     )
     update shipment s
-    set ask_at = case when a.tracking_number is not null then now() + make_interval(
+    set ask_at = case when a.tracking_number is not null
+                       and not (s.status = 'lost' and s.ended_at < now() - make_interval(days => :lostDays)) then now() + make_interval(
           secs => greatest(:againSeconds, least(:againSecondsMax,
             extract(epoch from now() - coalesce(s.shipped_at, s.updated_at))::float8 / 2)))
         end

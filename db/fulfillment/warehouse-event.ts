@@ -5,7 +5,7 @@ import type { OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
 import type { Tx } from '../pool'
 import { statement } from '../sql'
 import { type GoodsWork, inGoods } from './goods'
-import { serve } from './reroute'
+import { findElsewhere } from './reroute'
 
 /** What a warehouse's own system has told, and of which of its shipments. */
 export interface WarehouseEvent {
@@ -37,8 +37,7 @@ export async function applyWarehouseEvent(
     advance(goods, books)
     return { short, needsPerson: goods.shipment(shipmentId).needsDecision }
   })
-  // What its books say of that warehouse is wrong: it is not asked for the rest.
-  if (short.length > 0) await serve(tx, orderId, [warehouseId], context)
+  await findElsewhere(tx, { orderId, shipmentId }, short, context)
   return { isNew: true, needsPerson }
 }
 

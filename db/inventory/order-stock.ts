@@ -1,5 +1,6 @@
 import type { WarehouseOperation } from '../../domain/fulfillment/shipment'
 import type { OrderId, ShipmentId, Sku, WarehouseId } from '../../domain/ids'
+import { type Allocation, type Demand, routeWhatIsThere, routeWhole, type Supply } from '../../domain/inventory'
 import type { Tx } from '../pool'
 import { statement } from '../sql'
 
@@ -93,66 +94,37 @@ const MOVE = statement(
     select count(*)::int as moved from locked`,
 )
 
-/** What an order whose units wait for stock could be given. */
-export interface Served {
-  readonly sku: Sku
-  readonly warehouseId: WarehouseId
-  readonly quantity: number
-}
-
 /**
  * Gives free stock to what the order waits for, in the transaction that has the order locked: what is there is committed to
- * it, and waits no more. Warehouses in the order of their priority, but not `except`.
+ * it, and waits no more. From the warehouses that routing chooses, but not `except`.
  */
-export async function serveWaiting(tx: Tx, orderId: OrderId, except: WarehouseId | null): Promise<Served[]> {
-  const { rows } = await tx.query<Served>(SERVE({ orderId, except }))
-  return rows
+export async function serveWaiting(
+  tx: Tx,
+  orderId: OrderId,
+  except: WarehouseId | null,
+): Promise<readonly Allocation[]> {
+  const { rows: waiting } = await tx.query<Demand>(WAITING({ orderId }))
+  const { supply, country } = await lockSupply(tx, orderId, waiting, except)
+  const given = routeWhatIsThere(waiting, supply, country)
+  if (given.length === 0) return []
+  await commitStock(tx, orderId, given)
+  await tx.query(SERVED({ orderId, ...columnsOf(given) }))
+  return given
 }
 
-const SERVE = statement(
-  'inventory.serveWaiting',
+const WAITING = statement(
+  'inventory.waitingOf',
+  'select sku, quantity from back_order where order_id = :orderId order by sku for update',
+)
+
+/** Without `planned_at` the order is planned again, so that its new units get a shipment. */
+const SERVED = statement(
+  'inventory.served',
   `
-    with waiting as (
-      select sku, quantity from back_order where order_id = :orderId for update
-    ),
-    level as (
-      select s.sku, s.warehouse_id, s.on_hand, s.reserved
-      from stock_level s
-      join waiting using (sku)
-      where s.warehouse_id is distinct from :except
-      order by s.sku, s.warehouse_id
-      for update of s
-    ),
-    ranked as (
-      select level.*, waiting.quantity as wanted, level.on_hand - level.reserved as free,
-             coalesce(sum(level.on_hand - level.reserved) over (
-               partition by level.sku order by w.priority, level.warehouse_id
-               rows between unbounded preceding and 1 preceding), 0) as earlier
-      from level
-      join waiting using (sku)
-      join warehouse w on w.id = level.warehouse_id
-      where level.on_hand > level.reserved
-    ),
-    given as (
-      select sku, warehouse_id, on_hand, reserved, least(free, wanted - earlier)::int as quantity
-      from ranked
-      where earlier < wanted
-    ),
-    stock as (
-      update stock_level s
-      set on_hand = given.on_hand, reserved = given.reserved + given.quantity
-      from given
-      where s.sku = given.sku and s.warehouse_id = given.warehouse_id
-    ),
-    kept as (
-      insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, state)
-      select new_id('rsv'), 'hard', :orderId, sku, warehouse_id, quantity, 'committed'
-      from given
-      on conflict (owner_id, sku, warehouse_id) where state in ('held', 'committed')
-      do update set quantity = reservation.quantity + excluded.quantity, updated_at = now()
-    ),
-    total as (
-      select sku, sum(quantity)::int as quantity from given group by sku
+    with total as (
+      select sku, sum(quantity)::int as quantity
+      from unnest(:skus::text[], :quantities::int[]) as given (sku, quantity)
+      group by sku
     ),
     served as (
       delete from back_order b using total where b.order_id = :orderId and b.sku = total.sku and b.quantity = total.quantity
@@ -162,63 +134,87 @@ const SERVE = statement(
       set quantity = b.quantity - total.quantity
       from total
       where b.order_id = :orderId and b.sku = total.sku and b.quantity > total.quantity
-    ),
-    replanned as (
-      update orders set planned_at = null where id = :orderId and exists (select from given)
     )
-    select sku, warehouse_id as "warehouseId", quantity from given`,
+    update orders set planned_at = null where id = :orderId`,
 )
 
 /**
- * Commits these units to the order, all from one warehouse, the first by its priority that has all of them. Null: none has. The
- * order is locked.
+ * Commits these units to the order, all from one warehouse, but not from `except`: the one that routing chooses. Null: none has
+ * all of them. The order is locked.
  */
 export async function takeWhole(
   tx: Tx,
   orderId: OrderId,
-  units: readonly { readonly sku: Sku; readonly quantity: number }[],
+  units: readonly Demand[],
+  except: WarehouseId | null,
 ): Promise<{ warehouseId: WarehouseId; operation: WarehouseOperation } | null> {
-  const { rows } = await tx.query<{ warehouseId: WarehouseId; operation: WarehouseOperation }>(
-    TAKE_WHOLE({ orderId, skus: units.map(({ sku }) => sku), quantities: units.map(({ quantity }) => quantity) }),
-  )
-  return rows[0] ?? null
+  const { supply, country } = await lockSupply(tx, orderId, units, except)
+  const taken = routeWhole(units, supply, country)
+  const [first] = taken ?? []
+  if (!taken || !first) return null
+  await commitStock(tx, orderId, taken)
+  const { rows } = await tx.query<{ operation: WarehouseOperation }>(OPERATION({ warehouseId: first.warehouseId }))
+  const [warehouse] = rows
+  if (!warehouse) throw new Error(`There is no warehouse ${first.warehouseId}`)
+  return { warehouseId: first.warehouseId, operation: warehouse.operation }
 }
 
-const TAKE_WHOLE = statement(
-  'inventory.takeWhole',
+const OPERATION = statement('inventory.operation', 'select operation from warehouse where id = :warehouseId')
+
+/** What warehouses have of these SKUs, locked, and where the order goes. */
+async function lockSupply(
+  tx: Tx,
+  orderId: OrderId,
+  units: readonly Demand[],
+  except: WarehouseId | null,
+): Promise<{ supply: readonly Supply[]; country: string }> {
+  const { rows } = await tx.query<Supply & { country: string; goesTo: string | null }>(
+    LOCK_SUPPLY({ orderId, skus: units.map(({ sku }) => sku), except }),
+  )
+  return { supply: rows, country: rows[0]?.goesTo ?? '' }
+}
+
+const LOCK_SUPPLY = statement(
+  'inventory.lockSupply',
   `
-    with wanted as (
-      select * from unnest(:skus::text[], :quantities::int[]) as w (sku, quantity)
-    ),
-    level as (
-      select s.sku, s.warehouse_id, s.on_hand, s.reserved, wanted.quantity
-      from stock_level s
-      join wanted using (sku)
-      order by s.sku, s.warehouse_id
-      for update of s
-    ),
-    place as (
-      select w.id, w.operation
-      from warehouse w
-      join level on level.warehouse_id = w.id and level.on_hand - level.reserved >= level.quantity
-      group by w.id
-      having count(*) = (select count(*) from wanted)
-      order by w.priority, w.id
-      limit 1
+    select s.sku, s.warehouse_id as "warehouseId", s.on_hand - s.reserved as available, w.priority, w.country, w.latitude,
+           w.longitude, o.shipping_address ->> 'country' as "goesTo"
+    from stock_level s
+    join warehouse w on w.id = s.warehouse_id
+    join orders o on o.id = :orderId
+    where s.sku = any (:skus::text[]) and s.warehouse_id is distinct from :except
+    order by s.sku, s.warehouse_id
+    for update of s`,
+)
+
+/** The levels are locked, and have it. */
+async function commitStock(tx: Tx, orderId: OrderId, allocations: readonly Allocation[]): Promise<void> {
+  await tx.query(COMMIT({ orderId, ...columnsOf(allocations) }))
+}
+
+function columnsOf(allocations: readonly Allocation[]) {
+  return {
+    skus: allocations.map(({ sku }) => sku),
+    warehouses: allocations.map(({ warehouseId }) => warehouseId),
+    quantities: allocations.map(({ quantity }) => quantity),
+  }
+}
+
+const COMMIT = statement(
+  'inventory.commitToOrder',
+  `
+    with taken as (
+      select * from unnest(:skus::text[], :warehouses::text[], :quantities::int[]) as t (sku, warehouse_id, quantity)
     ),
     stock as (
       update stock_level s
-      set on_hand = level.on_hand, reserved = level.reserved + level.quantity
-      from level
-      join place on place.id = level.warehouse_id
-      where s.sku = level.sku and s.warehouse_id = level.warehouse_id
-    ),
-    kept as (
-      insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, state)
-      select new_id('rsv'), 'hard', :orderId, wanted.sku, place.id, wanted.quantity, 'committed'
-      from wanted, place
-      on conflict (owner_id, sku, warehouse_id) where state in ('held', 'committed')
-      do update set quantity = reservation.quantity + excluded.quantity, updated_at = now()
+      set reserved = s.reserved + taken.quantity
+      from taken
+      where s.sku = taken.sku and s.warehouse_id = taken.warehouse_id
     )
-    select id as "warehouseId", operation from place`,
+    insert into reservation (id, kind, owner_id, sku, warehouse_id, quantity, state)
+    select new_id('rsv'), 'hard', :orderId, sku, warehouse_id, quantity, 'committed'
+    from taken
+    on conflict (owner_id, sku, warehouse_id) where state in ('held', 'committed')
+    do update set quantity = reservation.quantity + excluded.quantity, updated_at = now()`,
 )

@@ -71,6 +71,8 @@ create table orders (
   -- All of it has arrived, and when it is complete: the return window after that.
   delivered_at timestamptz,
   completes_at timestamptz,
+  -- When a person is asked about units that were not on their shelves, and wait for stock; null: nobody is.
+  short_ask_at timestamptz,
   check ((status = 'cancelled') = (cancel_reason is not null)),
   check ((status = 'on_hold') = (held_from is not null)),
   check ((status = 'on_hold') = (held_for <> '{}')),
@@ -82,6 +84,7 @@ create index orders_open on orders (id) where status in ('pending', 'inventory_r
 -- Confirmed orders whose units are not given to shipments yet, and those whose goods somebody has to look at.
 create index orders_unplanned on orders (id) where status in ('confirmed', 'processing') and planned_at is null;
 create index orders_look_at on orders (look_at) where look_at is not null;
+create index orders_short on orders (short_ask_at) where short_ask_at is not null;
 create index orders_email on orders (lower(email), id);
 create index orders_status on orders (status, id);
 create index orders_cart on orders (cart_id, id);

@@ -36,9 +36,12 @@ create table shipment (
   shipped_at timestamptz,
   -- When it was delivered, lost or returned.
   ended_at timestamptz,
+  -- When a person, or a refund, had settled it with the customer: one that is lost or came back, and that nobody waits for.
+  settled_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (order_id, number),
+  check (settled_at is null or status in ('lost', 'returned')),
   check (not is_leaving or status = 'labelled')
 ) with (fillfactor = 70);
 create index shipment_warehouse on shipment (warehouse_id, status, id);

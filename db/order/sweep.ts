@@ -65,6 +65,11 @@ const WORK = {
     join payment p on p.id = m.payment_id
     where m.at_work`,
 } as const
+/** A person is asked about this thing of the order. */
+function isAsked(orderId: string, object: string): string {
+  return `exists (select from attention a where a.order_id = ${orderId} and a.object = ${object} and a.closed_at is null)`
+}
+
 /** Work on an order's goods, likewise: all of it is its fulfillment's. */
 export const WORK_ON_GOODS = `
   -- \`orders_unplanned\`
@@ -78,32 +83,48 @@ export const WORK_ON_GOODS = `
   from orders o
   where o.look_at < now()
   union
-  -- \`label_at_work\`: a label that a carrier is to sell or to take back; of a refused one a person decides, and one that its carrier
-  -- thinks about is not late before it is asked again.
-  select 'fulfillment', l.order_id, null, l.id, l.failure_code is null and (l.check_at is null or l.check_at <= now()),
+  -- \`label_at_work\`: a label that a carrier is to sell or to take back; of a refused one a person decides, once asked, and one that
+  -- its carrier thinks about is not late before it is asked again.
+  select 'fulfillment', l.order_id, null, l.id,
+         case when l.failure_code is null then l.check_at is null or l.check_at <= now()
+              else not ${isAsked('l.order_id', 'l.id')} end,
          coalesce(l.check_at, l.updated_at), coalesce(l.check_at, l.updated_at)
   from label l
   where l.at_work
   union
-  -- \`shipment_leaving\`: its money, and then the parcel; while its order is on hold both wait.
-  select 'fulfillment', s.order_id, null, s.id, true, s.updated_at, s.updated_at
+  -- \`shipment_leaving\`: its money, and then the parcel; while its order is on hold both wait. A case names the capture.
+  select 'fulfillment', s.order_id, null, coalesce((
+           select c.id::text from capture c
+           where c.order_id = s.order_id and c.at_work
+           order by c.shipment_id is not distinct from s.id desc, c.number desc
+           limit 1
+         ), s.id), true, s.updated_at, s.updated_at
   from shipment s
   where s.is_leaving and s.released_at is null and (select status from orders where id = s.order_id) <> 'on_hold'
   union
-  -- \`shipment_undecided\`
-  select 'fulfillment', s.order_id, null, s.id, false, s.updated_at, s.updated_at
+  -- \`shipment_undecided\`: its workflow is to ask a person, who then decides.
+  select 'fulfillment', s.order_id, null, s.id, not ${isAsked('s.order_id', 's.id')}, s.updated_at, s.updated_at
   from shipment s
   where s.needs_decision
+  union
+  -- \`orders_short\`, likewise.
+  select 'fulfillment', o.id, null, o.id, not ${isAsked('o.id', 'o.id')}, o.short_ask_at, o.short_ask_at
+  from orders o
+  where o.short_ask_at <= now() and o.status in ('confirmed', 'processing', 'on_hold')
   union
   -- \`warehouse_message_pending\`: a warehouse's own system has yet to hear it.
   select 'fulfillment', m.order_id, null, m.id, true, m.updated_at, m.updated_at
   from warehouse_message m
   where m.state = 'pending'
   union
-  -- \`order_command_pending\`
+  -- \`order_command_pending\`, but those that wait for a warehouse's own system to say that a released parcel has left.
   select 'fulfillment', c.order_id, null, null, true, c.created_at, c.created_at
   from order_command c
-  where c.state = 'pending' and (select status from orders where id = c.order_id) <> 'on_hold'` as const
+  where c.state = 'pending' and (select status from orders where id = c.order_id) <> 'on_hold'
+    and not exists (
+      select from shipment s
+      where s.order_id = c.order_id and s.status in ('allocated', 'picking', 'packed', 'labelled')
+        and (s.released_at is not null or s.left_at is not null) and (c.shipment_id is null or c.shipment_id = s.id))` as const
 const WORK_AFTER_CHECKOUT = [...Object.values(WORK), WORK_ON_GOODS].join(' union ')
 
 /** What workflows ought to be at work on: orders and objects by owner, and when it should be done. A checkout's are found by `orders_open`. */

@@ -1,3 +1,4 @@
+import type { ShipmentStatus, WarehouseTrouble } from '../../domain/fulfillment/shipment'
 import { ID_PREFIXES, type OrderId } from '../../domain/ids'
 import type { Currency } from '../../domain/money'
 import type { OrderStatus } from '../../domain/order'
@@ -31,6 +32,12 @@ export interface OpenCase extends CaseKey {
   /** Minor units: by how much two sides differ, or what the attempt asks for, else the order's total; null when none is known. */
   readonly atStake: number | null
   readonly currency: Currency | null
+  /** Where the parcel is that it is about; null: it is about none. */
+  readonly parcel: {
+    readonly status: ShipmentStatus
+    readonly trouble: WarehouseTrouble | null
+    readonly isReleased: boolean
+  } | null
 }
 
 export interface NewCase extends CaseKey {
@@ -187,6 +194,7 @@ const SETTLED_CASES = statement(
                when a.code = 'fulfillment_stalled' then exists (select from label where id = a.object and not at_work)
                  or exists (select from shipment where id = a.object and not needs_decision)
                  or exists (select from warehouse_message where id = a.object and state <> 'pending')
+                 or exists (select from orders where id = a.object and (short_ask_at is null or short_ask_at > now()))
                when a.object is null then not exists (select from work where work.order_id = a.order_id)
                when a.object like :paymentIds then not exists (
                  select from work where work.order_id = a.order_id and (work.object = a.object or work.owner = 'checkout'))
@@ -222,10 +230,13 @@ const OPEN_CASES = `
   select a.id, a.order_id as "orderId", o.number, a.code, a.step, a.object, a.detail, a.workflow_id as "workflowId", a.since,
          coalesce(abs(d.ours - d.theirs), p.amount, (select amount from capture where id = a.object),
            (select amount from refund where id = a.object), o.total) as "atStake",
-         coalesce(d.currency, o.currency) as currency, o.status as "orderStatus"
+         coalesce(d.currency, o.currency) as currency, o.status as "orderStatus",
+         case when s.id is not null then json_build_object('status', s.status, 'trouble', s.trouble,
+           'isReleased', s.released_at is not null) end as parcel
   from attention a
   left join orders o on o.id = a.order_id
   left join payment p on p.id = a.object
+  left join shipment s on s.id = a.object
   left join reconciliation_difference d on d.id = a.object
   where a.closed_at is null`
 

@@ -5,6 +5,7 @@ import type { Goods } from './goods'
 import { claimLabel, labelsOf } from './labels'
 import { followLeft, leave, letLeave } from './leaving'
 import { moveOn, nextLook } from './order-progress'
+import { settlePaidBack } from './parcel-decisions'
 import { captureOf, isCovered } from './parcel-money'
 import { postpone } from './patience'
 import { pack, pick } from './picking'
@@ -22,6 +23,8 @@ export function advance(goods: Goods, books: Books): void {
     bringOn(goods, books)
     endCommands(goods, books)
   }
+  // Nothing waits for stock any more, or nobody will send it.
+  if (goods.backOrders.length === 0 || !goods.isAlive) goods.order.shortAskAt = null
   goods.order.lookAt = nextLook(goods)
 }
 
@@ -32,6 +35,9 @@ function bringOn(goods: Goods, books: Books): void {
     for (const shipment of shipments) followLeft(goods, shipment, books)
     for (const shipment of shipments) if (shipment.isLeaving) leave(goods, shipment, books)
     for (const shipment of shipments) noteSilence(goods, shipment)
+    // It had begun while the order was on hold.
+    if (shipments.some(({ status }) => status !== 'allocated' && status !== 'cancelled')) goods.begin()
+    settlePaidBack(goods, books)
     moveOn(goods)
   } else if (order.status === 'cancelled')
     for (const shipment of goods.originals) if (isInside(shipment.status)) endShipment(goods, shipment, 'cancelled')

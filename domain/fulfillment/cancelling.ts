@@ -5,8 +5,9 @@ import type { Books } from '../payment/books'
 import { addCommand, answer, settle } from './commands'
 import type { Goods, StepOutcome } from './goods'
 import { voidLabels } from './labels'
-import { moveOn } from './order-progress'
+import { moveOn, nextLook } from './order-progress'
 import { isClaimed, isLocked } from './parcel-money'
+import { unreplaced } from './replacement'
 import type { CancelDetail, CommandBook, GoodsLine, ShipmentBook } from './rows'
 import { isInside, type ShipmentStatus, type Units } from './shipment'
 import { countOf, without } from './units'
@@ -182,4 +183,13 @@ export function endShipment(goods: Goods, shipment: ShipmentBook, why: 'cancelle
   voidLabels(goods, shipment)
   goods.move(shipment, 'cancelled', 'shipment.cancelled', { reason: why })
   for (const kind of ['label', 'ship'] as const) answer(goods, kind, shipment.id, 'shipment_cancelled')
+  if (shipment.replaces !== null) giveUp(goods, shipment)
+}
+
+/** Somebody has to decide anew about the lost parcel in whose place it was to be sent; unless that has turned up. */
+function giveUp(goods: Goods, replacement: ShipmentBook): void {
+  const lost = unreplaced(goods, replacement)
+  if (lost !== null) lost.needsDecision = true
+  moveOn(goods)
+  goods.order.lookAt = nextLook(goods)
 }

@@ -135,10 +135,9 @@ export class Goods {
     for (const { sku, quantity } of units) this.stock.push({ kind, sku, quantity, warehouseId, shipmentId })
   }
 
-  /** Work has begun in a warehouse. */
+  /** Work has begun in a warehouse. While the order is on hold it is said once that goes on: see `advance`. */
   begin(): void {
     if (this.order.status === 'confirmed') this.become('processing', 'order.processing')
-    if (this.order.status === 'on_hold') this.order.heldFrom = 'processing'
   }
 
   become(to: OrderStatus, type: string, data: GoodsEvent['data'] = {}): void {

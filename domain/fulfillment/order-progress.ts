@@ -1,7 +1,7 @@
-import type { ShipmentId } from '../ids'
 import { sum } from '../money'
 import type { Goods } from './goods'
 import { hoursAfter } from './patience'
+import { isAnswered, isGone } from './replacement'
 import { type FulfillmentStatus, hasLeft, isInside } from './shipment'
 
 /** How far the order is, by its units, and when it is to be looked at again. */
@@ -15,20 +15,36 @@ export function moveOn(goods: Goods): void {
   if (shipped === 0 || left > 0) return
   if (order.status === 'on_hold') {
     const [cause] = order.heldFor
+    const from = order.heldFrom ?? 'processing'
     order.heldFor = []
     order.heldFrom = null
-    goods.become('processing', 'order.resumed', { cause, reason_code: 'all_shipped' })
+    goods.become(from, 'order.resumed', { cause, reason_code: 'all_shipped' })
   }
   if (order.status === 'confirmed') goods.become('processing', 'order.processing')
   if (order.status === 'processing') goods.become('shipped', 'order.shipped')
   if (order.status === 'shipped' && isAllThere(goods)) {
-    const { now, returnWindowDays } = goods.context
-    order.deliveredAt = now.toISOString()
-    order.completesAt = hoursAfter(now, returnWindowDays * 24)
+    arrivedAt(goods, lastArrival(goods) ?? goods.context.now.toISOString())
     goods.become('delivered', 'order.delivered')
   }
-  if (order.status === 'delivered' && goods.isDue(order.completesAt) && isAllThere(goods))
+  if (order.status !== 'delivered') return
+  // One that was settled has turned up: its return window begins then.
+  const last = lastArrival(goods)
+  if (last !== null && (order.deliveredAt === null || last > order.deliveredAt)) arrivedAt(goods, last)
+  if (goods.isDue(order.completesAt) && isAllThere(goods)) {
+    for (const shipment of goods.shipments) shipment.askAt = null
     goods.become('completed', 'order.completed')
+  }
+}
+
+function arrivedAt({ order, context }: Goods, at: string): void {
+  order.deliveredAt = at
+  order.completesAt = hoursAfter(new Date(at), context.returnWindowDays * 24)
+}
+
+/** When the last of its parcels was delivered, as its carrier says; null: none was. */
+function lastArrival({ shipments }: Goods): string | null {
+  const times = shipments.flatMap(({ status, endedAt }) => (status === 'delivered' && endedAt !== null ? endedAt : []))
+  return times.sort().at(-1) ?? null
 }
 
 function fulfillmentStatus({ lines, shipments }: Goods, shipped: number, left: number): FulfillmentStatus {
@@ -41,14 +57,12 @@ function fulfillmentStatus({ lines, shipments }: Goods, shipped: number, left: n
   return left === 0 ? 'fulfilled' : 'partially_fulfilled'
 }
 
-/** Nothing is on its way, and nobody has to decide about what is lost or came back. */
-function isAllThere({ shipments }: Goods): boolean {
-  const isReplaced = (id: ShipmentId): boolean =>
-    shipments.some(({ replaces, status }) => replaces === id && status !== 'cancelled')
-  return shipments.every(({ id, status, needsDecision }) => {
-    if (status === 'delivered' || status === 'cancelled') return true
-    return (status === 'lost' || status === 'returned') && (isReplaced(id) || !needsDecision)
-  })
+/** Nothing is on its way, and the units of what is lost or came back were sent once more and arrived, or are settled. */
+function isAllThere(goods: Goods): boolean {
+  return goods.shipments.every(
+    (each) =>
+      each.status === 'delivered' || each.status === 'cancelled' || (isGone(each.status) && isAnswered(goods, each)),
+  )
 }
 
 /** When the next thing is due that nobody tells of. */
@@ -58,5 +72,6 @@ export function nextLook(goods: Goods): string | null {
     .filter(({ needsDecision, status }) => !needsDecision && !(isInside(status) && goods.isHeld))
     .map(({ dueAt }) => dueAt)
     .concat(goods.order.status === 'delivered' && isAllThere(goods) ? [goods.order.completesAt] : [])
+    .concat(goods.isDue(goods.order.shortAskAt) ? [] : [goods.order.shortAskAt])
   return times.reduce((first, at) => (first === null || (at !== null && at < first) ? at : first), null)
 }

@@ -28,7 +28,16 @@ export function parcelDue(now: Date, { expectedAt }: ShipmentBook): string {
 /** It is waited for again. */
 export function postpone(shipment: ShipmentBook, now: Date): void {
   if (isInside(shipment.status)) shipment.dueAt = warehouseDue(now)
-  else if (shipment.status === 'shipped') shipment.dueAt = parcelDue(now, shipment)
+  else if (shipment.status !== 'delivered' && shipment.status !== 'cancelled') shipment.dueAt = parcelDue(now, shipment)
+}
+
+/** A person who waits for stock is asked again so long afterwards. */
+export const STOCK_PATIENCE_DAYS = 14
+/** Whether a lost parcel has turned up its carrier is asked no longer than this. */
+export const LOST_ASK_DAYS = 90
+
+export function stockDue(now: Date): string {
+  return hoursAfter(now, STOCK_PATIENCE_DAYS * 24)
 }
 
 /** When to ask again what became of a label's voiding, which its carrier took at `sentAt`, RFC 3339; null: a person asks. */

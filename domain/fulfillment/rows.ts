@@ -29,6 +29,8 @@ export interface GoodsOrder {
   lookAt: string | null
   deliveredAt: string | null
   completesAt: string | null
+  /** When a person is asked about units that were not on their shelves and wait for stock; null: nobody is. */
+  shortAskAt: string | null
 }
 
 export interface GoodsLine extends OrderUnits {
@@ -61,6 +63,8 @@ export interface ShipmentBook {
   expectedAt: string | null
   shippedAt: string | null
   endedAt: string | null
+  /** When the customer was given their money, or content, for one that is lost or came back: nothing more comes of it. */
+  settledAt: string | null
 }
 
 export interface LabelBook {

@@ -112,6 +112,31 @@ export type WarehouseEventType = (typeof WAREHOUSE_EVENT_TYPES)[number]
 /** Why a person looks at a shipment of such a system: it `left` and was not released, or the system has `refused` it. */
 export type WarehouseTrouble = 'left' | 'refused'
 
+/**
+ * What a person has to decide about, by what can be done: one that its warehouse does not move on (`inside`), or does not let
+ * leave although it may (`released`); of which nobody hears (`silent`); that is lost or came back (`gone`); that left and ought
+ * not to have (`left`); that is wanted no more (`over`).
+ */
+export const PARCEL_PLIGHTS = ['inside', 'released', 'silent', 'gone', 'left', 'over'] as const
+export type ParcelPlight = (typeof PARCEL_PLIGHTS)[number]
+
+export function plightOf({
+  status,
+  trouble,
+  isReleased,
+  isOver,
+}: {
+  readonly status: ShipmentStatus
+  readonly trouble: WarehouseTrouble | null
+  readonly isReleased: boolean
+  readonly isOver: boolean
+}): ParcelPlight {
+  if (isOver || status === 'cancelled' || status === 'delivered') return 'over'
+  if (isInside(status)) return trouble === 'left' ? 'left' : isReleased ? 'released' : 'inside'
+  if (trouble !== null) return 'over'
+  return status === 'shipped' ? 'silent' : 'gone'
+}
+
 export const COMMAND_KINDS = ['label', 'ship', 'cancel'] as const
 export type CommandKind = (typeof COMMAND_KINDS)[number]
 export const COMMAND_STATES = ['pending', 'done', 'refused'] as const

@@ -4,6 +4,7 @@ import { type Goods, trouble } from './goods'
 import { leaveUnasked, ship } from './leaving'
 import { moveOn, nextLook } from './order-progress'
 import { hoursAfter } from './patience'
+import { closeOthers, isMadeGood } from './replacement'
 import type { LabelBook, ShipmentBook } from './rows'
 import { isInside, SHIPMENT_TRANSITIONS, type TrackingType } from './shipment'
 import { countOf } from './units'
@@ -60,13 +61,18 @@ const LOST_ASK_HOURS = 7 * 24
 
 function arrive(goods: Goods, shipment: ShipmentBook, to: keyof typeof ARRIVED, at: string): void {
   if (!SHIPMENT_TRANSITIONS[shipment.status].includes(to)) return
-  shipment.endedAt = at
+  const now = goods.context.now.toISOString()
+  // A clock that is ahead must not keep the order open.
+  shipment.endedAt = at < now ? at : now
+  shipment.settledAt = null
   shipment.askAt = to === 'lost' ? hoursAfter(goods.context.now, LOST_ASK_HOURS) : null
   shipment.dueAt = null
   if (to !== 'delivered') shipment.trouble = null
-  shipment.needsDecision = to !== 'delivered' || shipment.trouble !== null
   goods.move(shipment, to, ARRIVED[to])
-  if (to === 'delivered') countDelivered(goods, shipment)
+  shipment.needsDecision = to === 'delivered' ? shipment.trouble !== null : !isMadeGood(goods, shipment)
+  if (to !== 'delivered') return
+  countDelivered(goods, shipment)
+  closeOthers(goods, shipment)
 }
 
 /** Units that were sent twice, because a parcel was lost, are delivered once. */

@@ -1,7 +1,15 @@
-import type { LabelId, ShipmentId, WarehouseMessageId } from '../ids'
+import type { LabelId, OrderId, ShipmentId, WarehouseMessageId } from '../ids'
 import type { Goods } from './goods'
 import type { LabelBook, ShipmentBook } from './rows'
-import type { LabelStatus, ShipmentStatus, Units, WarehouseMessageKind, WarehouseTrouble } from './shipment'
+import {
+  type LabelStatus,
+  type ParcelPlight,
+  plightOf,
+  type ShipmentStatus,
+  type Units,
+  type WarehouseMessageKind,
+  type WarehouseTrouble,
+} from './shipment'
 
 /** What is still to be done with the goods of an order, once all that needs nobody outside is done. */
 export interface FulfillmentWork {
@@ -38,7 +46,10 @@ export type FulfillmentItem =
       readonly object: ShipmentId
       readonly status: ShipmentStatus
       readonly trouble: WarehouseTrouble | null
+      readonly plight: ParcelPlight
     }
+  /** Units were not on their shelves, and no warehouse has others: a person has to know. */
+  | { readonly kind: 'short'; readonly object: OrderId; readonly units: readonly Units[] }
 
 /** What the rows ask for. */
 export function workOf(goods: Goods): FulfillmentWork {
@@ -50,13 +61,22 @@ export function workOf(goods: Goods): FulfillmentWork {
     })
   const parcels = goods.shipments
     .filter(({ needsDecision }) => needsDecision)
-    .map(({ id, status, trouble }): FulfillmentItem => ({ kind: 'parcel', object: id, status, trouble }))
+    .map((shipment): FulfillmentItem => {
+      const { id, status, trouble, releasedAt } = shipment
+      const plight = plightOf({ status, trouble, isReleased: releasedAt !== null, isOver: !goods.isAlive })
+      return { kind: 'parcel', object: id, status, trouble, plight }
+    })
+  const { id, shortAskAt } = goods.order
+  const short: readonly FulfillmentItem[] =
+    goods.isDue(shortAskAt) && goods.backOrders.length > 0 && goods.isAlive
+      ? [{ kind: 'short', object: id, units: goods.backOrders }]
+      : []
   const messages = goods.messages.due.map(
     ({ id, shipmentId, kind }): FulfillmentItem => ({ kind: 'tell', object: id, shipmentId, message: kind }),
   )
   return {
     isOver: !goods.isAlive,
-    items: [...labels, ...messages, ...parcels],
+    items: [...labels, ...messages, ...parcels, ...short],
     lookAt: firstOf([goods.order.lookAt, ...goods.labels.map(({ checkAt }) => checkAt)]),
     waitsFor: waitsFor(goods),
   }
@@ -95,6 +115,7 @@ function waitsForShipment({
   lines,
   isLeaving,
   releasedAt,
+  dueAt,
 }: ShipmentBook): string | null {
   const what = `shipment ${number} (\`${id}\`, ${unitsInWords(lines)})`
   switch (status) {
@@ -110,6 +131,10 @@ function waitsForShipment({
         : `warehouse \`${warehouseId}\` to hand over ${what}`
     case 'shipped':
       return `the carrier to deliver ${what}`
+    case 'lost':
+    case 'returned':
+      // Of one without a time a person is asked, or nobody waits for it.
+      return dueAt === null ? null : `news of ${what}, which ${status === 'lost' ? 'is lost' : 'came back'}`
     default:
       return null
   }
@@ -118,7 +143,7 @@ function waitsForShipment({
 const SHOWN_MAX = 5
 
 /** "2 × `85123A`, 1 × `22423`" */
-function unitsInWords(units: readonly Units[]): string {
+export function unitsInWords(units: readonly Units[]): string {
   const shown = units.slice(0, SHOWN_MAX).map(({ sku, quantity }) => `${quantity} × \`${sku}\``)
   const more = units.length - shown.length
   return [...shown, ...(more > 0 ? [`${more} more`] : [])].join(', ')

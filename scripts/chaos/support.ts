@@ -22,6 +22,7 @@ interface OpenCase {
   readonly case: string
   readonly step: string | null
   readonly object: string | null
+  readonly allowed_repairs: readonly string[]
 }
 
 interface Decision {
@@ -83,11 +84,13 @@ async function decide(open: OpenCase, answers: number, { pool }: Harness): Promi
 }
 
 /** What does not help twice is given up. */
-function decideStalled({ step, object }: OpenCase, answers: number): Decision {
+function decideStalled({ step, object, allowed_repairs: allowed }: OpenCase, answers: number): Decision {
   if (step === 'decideParcel') {
     const isSentOnceMore = answers < 2 && chanceOf(object ?? '') % 2 === 0
-    return isSentOnceMore ? { action: 'reroute' } : { action: 'resolveStep', outcome: 'done' }
+    if (isSentOnceMore && allowed.includes('reroute')) return { action: 'reroute' }
+    return allowed.includes('resolveStep') ? { action: 'resolveStep', outcome: 'done' } : { action: 'retryStep' }
   }
+  if (step === 'decideShort') return { action: 'resolveStep', outcome: 'done' }
   if (answers < 2) return { action: 'retryStep' }
   return { action: 'resolveStep', outcome: step === 'voidLabel' ? 'done' : 'not_done' }
 }

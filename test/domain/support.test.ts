@@ -1,4 +1,10 @@
 import {
+  type ParcelPlight,
+  plightOf,
+  type ShipmentStatus,
+  type WarehouseTrouble,
+} from '../../domain/fulfillment/shipment'
+import {
   ATTENTION_CASES,
   type AttentionCase,
   choicesInWords,
@@ -79,6 +85,27 @@ it.each([
   expect(taken).toEqual(outcomes)
   expect(takesRepair(atHand, { action: 'resolveStep' })).toBe(false)
 })
+
+const PARCELS: [ShipmentStatus, WarehouseTrouble | null, boolean, boolean, ParcelPlight, string][] = [
+  ['allocated', null, false, false, 'inside', 'retryStep, reroute, cancelShipment'],
+  ['labelled', 'refused', false, false, 'inside', 'retryStep, reroute, cancelShipment'],
+  ['labelled', null, true, false, 'released', 'retryStep'],
+  ['labelled', 'left', false, false, 'left', 'retryStep, resolveStep done'],
+  ['shipped', null, true, false, 'silent', 'retryStep, resolveStep done'],
+  ['lost', null, false, false, 'gone', 'retryStep, reroute, resolveStep done'],
+  ['returned', null, true, false, 'gone', 'retryStep, reroute, resolveStep done'],
+  ['returned', null, false, true, 'over', 'resolveStep done'],
+  ['shipped', 'left', false, false, 'over', 'resolveStep done'],
+  ['cancelled', 'refused', false, false, 'over', 'resolveStep done'],
+  ['cancelled', 'left', false, true, 'over', 'resolveStep done'],
+]
+it.each(PARCELS)(
+  'of a parcel that is %s (%s; released: %s; its order over: %s) only what does something is offered',
+  (status, trouble, isReleased, isOver, plight, choices) => {
+    expect(plightOf({ status, trouble, isReleased, isOver })).toBe(plight)
+    expect(choicesInWords({ code: 'fulfillment_stalled', step: 'decideParcel', isOver, plight })).toBe(choices)
+  },
+)
 
 it('takes a repair without an outcome whatever outcome is named, and says what it takes', () => {
   const atHand = { code: 'step_failing', step: 'renewPayment', isOver: false } as const

@@ -87,7 +87,7 @@ together(
         expect((await parcels.order(id)).shipments).toHaveLength(1)
         const refund = { all: true, reason_code: 'parcel_lost' }
         expect((await shop.admin('post', `/v1/admin/orders/${id}/refunds`, refund)).status).toBeLessThan(300)
-        await parcels.repaired(id, { action: 'resolveStep', outcome: 'done' })
+        await parcels.hasNoCase(id)
         await parcels.orderBecomes(id, 'completed')
         expect(await parcels.moneyTaken(id)).toEqual({ captured: total, refunded: total })
       },
@@ -98,6 +98,57 @@ together(
       await parcels.hasNoCase(id)
       const types = (await parcels.order(id)).events.map(({ type }: { type: string }) => type)
       expect(types).toEqual(expect.arrayContaining(['shipment.lost', 'shipment.delivered']))
+    },
+
+    'the refund of the units of a lost parcel settles it': async () => {
+      const { id, sku } = await sent('sandbox:lost')
+      await stalled(id)
+      await parcels.repaired(id, { action: 'retryStep' })
+      expect(await parcels.order(id)).toMatchObject({ status: 'shipped' })
+      const refund = { lines: [{ sku, quantity: 1 }], reason_code: 'parcel_lost' }
+      expect((await shop.admin('post', `/v1/admin/orders/${id}/refunds`, refund)).status).toBeLessThan(300)
+      await parcels.orderBecomes(id, 'completed')
+    },
+
+    'what is sent in the place of a lost parcel, and is not there, leaves the lost one to be decided': async () => {
+      const sku = await parcels.product({ [automatic]: 1 })
+      const { id } = await parcels.paid({ lines: { [sku]: 1 }, word: 'sandbox:lost' })
+      const shipment = await parcels.shipmentOf(id)
+      await parcels.hasLeft(shipment)
+      await stalled(id)
+      await shop.admin('post', '/v1/admin/inventory/adjustments', {
+        ...{ sku, warehouse_id: manual, set_on_hand: 1, reason: 'stocktake' },
+      })
+      await parcels.repaired(id, { action: 'reroute' })
+      const [, replacement] = await parcels.shipments(id, 2)
+      expect(await parcels.step(replacement.id, 'pick', { lines: [{ sku, quantity: 0 }] })).toMatchObject({
+        body: { status: 'cancelled' },
+      })
+      expect(await stalled(id)).toMatchObject({ step: 'decideParcel', object: shipment })
+      expect(await parcels.order(id)).toMatchObject({ status: 'shipped' })
+      await parcels.repaired(id, { action: 'resolveStep', outcome: 'done' })
+      await parcels.orderBecomes(id, 'completed')
+    },
+
+    'units that are not on their shelves are a case, until a receipt brings them': async () => {
+      const sku = await parcels.product({ [manual]: 1 })
+      const { id } = await parcels.paid({ lines: { [sku]: 1 } })
+      const shipment = await parcels.shipmentOf(id)
+      await parcels.step(shipment, 'pick', { lines: [{ sku, quantity: 0 }] })
+      expect(await stalled(id)).toMatchObject({ step: 'decideShort', object: id })
+      const receipt = { warehouse_id: manual, reference: `R-${id}`, lines: [{ sku, quantity: 1 }] }
+      expect((await shop.admin('post', '/v1/admin/inventory/receipts', receipt)).status).toBe(201)
+      await parcels.hasNoCase(id)
+      expect(await parcels.shipments(id)).toMatchObject([{ status: 'allocated', lines: [{ sku, quantity: 1 }] }])
+    },
+
+    'units that are not on their shelves are cancelled by whoever does not want them waited for': async () => {
+      const sku = await parcels.product({ [manual]: 1 })
+      const { id } = await parcels.paid({ lines: { [sku]: 1 } })
+      await parcels.step(await parcels.shipmentOf(id), 'pick', { lines: [{ sku, quantity: 0 }] })
+      await stalled(id)
+      await parcels.repaired(id, { action: 'cancelShipment' })
+      await parcels.orderBecomes(id, 'cancelled')
     },
 
     'a parcel that comes back waits for a person': async () => {
@@ -132,7 +183,8 @@ together(
       await parcels.hoursPass(id, 24 * 30)
       await stalled(id)
       await parcels.repaired(id, { action: 'resolveStep', outcome: 'done' })
-      expect(await parcels.read(shipment)).toMatchObject({ status: 'shipped' })
+      expect(await parcels.read(shipment)).toMatchObject({ status: 'lost' })
+      await parcels.orderBecomes(id, 'completed')
     },
 
     'a warehouse that does nothing is a case, which closes when it goes on': async () => {

@@ -42,11 +42,15 @@ export const ONE_STEP: GoodsWork = { stepOf: () => 1 }
 
 /** The statements about the goods of an order, each called by hand: no API, no workflow. `pool` is asked for when a test runs. */
 export function goodsStatements(pool: () => Pool) {
-  async function warehouse(operation: ShipmentBook['operation'] = 'manual', priority = 100): Promise<WarehouseId> {
+  async function warehouse(
+    operation: ShipmentBook['operation'] = 'manual',
+    priority = 100,
+    country = 'GB',
+  ): Promise<WarehouseId> {
     const id = newId('warehouse')
     await pool().query(
-      `insert into warehouse (id, name, country, operation, endpoint, priority) values ($1, $2, 'GB', $3, $4, $5)`,
-      [id, id, operation, operation === 'external' ? 'http://127.0.0.1:1/warehouse' : null, priority],
+      `insert into warehouse (id, name, country, operation, endpoint, priority) values ($1, $2, $6, $3, $4, $5)`,
+      [id, id, operation, operation === 'external' ? 'http://127.0.0.1:1/warehouse' : null, priority, country],
     )
     return id
   }

@@ -1,5 +1,5 @@
-import type { LabelId, ShipmentId } from '../../domain/ids'
-import type { ShipmentStatus } from '../../domain/fulfillment/shipment'
+import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
+import { plightOf, type ShipmentStatus, type Units } from '../../domain/fulfillment/shipment'
 import type { FulfillmentItem } from '../../domain/fulfillment/work'
 import type { MoneyStubs } from './money-stubs'
 import type { Stubs } from './stub-worker'
@@ -33,8 +33,13 @@ export class GoodsStubs {
 
   parcel(status: ShipmentStatus): ShipmentId {
     const object = `shp_${++this.made}` as ShipmentId
-    this.items = [...this.items, { kind: 'parcel', object, status, trouble: null }]
+    const plight = plightOf({ status, trouble: null, isReleased: false, isOver: false })
+    this.items = [...this.items, { kind: 'parcel', object, status, trouble: null, plight }]
     return object
+  }
+
+  short(orderId: OrderId, units: readonly Units[]): void {
+    this.items = [...this.items, { kind: 'short', object: orderId, units }]
   }
 
   done(object: string): void {
@@ -56,6 +61,7 @@ export class GoodsStubs {
         this.done(labelId)
         if (decision === 'retry' && decided?.kind === 'label') this.label(decided.status === 'refused' ? 'buy' : 'void')
       },
+      decideShort: async ({ orderId }: { orderId: OrderId }) => this.done(orderId),
       decideParcel: async ({ shipmentId }: { shipmentId: ShipmentId }) => this.done(shipmentId),
     }
   }

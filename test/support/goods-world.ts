@@ -8,6 +8,7 @@ import { handOver, wantToShip } from '../../domain/fulfillment/leaving'
 import { decideShipment, mayReplace, replace } from '../../domain/fulfillment/parcel-decisions'
 import { captureFor } from '../../domain/fulfillment/parcel-money'
 import { pack, pick, settleShort } from '../../domain/fulfillment/picking'
+import { isGone, isMadeGood } from '../../domain/fulfillment/replacement'
 import type { GoodsOrder, GoodsRows, LabelBook, ShipmentBook } from '../../domain/fulfillment/rows'
 import {
   hasLeft,
@@ -103,6 +104,7 @@ export class GoodsWorld {
       lookAt: null,
       deliveredAt: null,
       completesAt: null,
+      shortAskAt: null,
     }
     const none = { cancelled: 0, shipped: 0, delivered: 0 }
     const lines = [
@@ -176,6 +178,7 @@ export class GoodsWorld {
       expectedAt: null,
       shippedAt: null,
       endedAt: null,
+      settledAt: null,
     }
   }
 
@@ -458,6 +461,18 @@ export class GoodsWorld {
       must(!isLabelled || live[0]?.status === 'live', `${status} without a label`)
       must(!isLeaving || status === 'labelled', 'it leaves without a label')
     }
+    const isLed = (one: ShipmentBook): boolean =>
+      isInside(one.status) ||
+      one.status === 'shipped' ||
+      one.needsDecision ||
+      (isGone(one.status) && one.dueAt !== null)
+    must(order.status !== 'shipped' || shipments.some(isLed), 'nothing leads the order on')
+    if (order.status === 'delivered' || order.status === 'completed')
+      for (const one of shipments)
+        must(
+          !isGone(one.status) || isLed(one) || isMadeGood(this.goods, one) || one.settledAt !== null,
+          `${one.id} is forgotten`,
+        )
     must(this.books.order.recognized === this.earned, 'what is earned')
     must(this.earned === 0 || this.books.captured >= Math.min(this.earned, this.books.owed), 'it has left uncaptured')
     must(isAlive || shipments.every(({ status }) => !isInside(status)), 'something is kept for an order that is over')
@@ -475,7 +490,7 @@ export class GoodsWorld {
       for (const { id } of this.books.captures) this.do((_, books) => void books.decideCapture(id, 'retry'))
       for (const { id } of this.books.refunds) this.do((_, books) => void books.decideRefund(id, 'retry'))
       for (const { id, needsDecision } of this.goods.shipments)
-        if (needsDecision) this.do((goods) => decideShipment(goods, id))
+        if (needsDecision) this.do((goods) => decideShipment(goods, id, 'settled'))
       for (const { id, status } of this.goods.shipments) {
         if (isInside(status)) this.send(id)
         else if (status === 'shipped') this.track(id, 'delivered')
@@ -566,7 +581,16 @@ type GoodsStep =
   | { readonly do: 'pass'; readonly hours: number }
   | { readonly do: 'pick'; readonly which: number; readonly short: number }
   | {
-      readonly do: 'pack' | 'label' | 'ship' | 'cancel_shipment' | 'cancel_parcel' | 'replace' | 'settle' | 'capture'
+      readonly do:
+        | 'pack'
+        | 'label'
+        | 'ship'
+        | 'cancel_shipment'
+        | 'cancel_parcel'
+        | 'replace'
+        | 'settle'
+        | 'wait'
+        | 'capture'
       readonly which: number
     }
   | { readonly do: 'carrier' | 'provider'; readonly which: number; readonly answer: 'well' | 'refuses' | 'lost' }
@@ -600,6 +624,7 @@ export const goodsStep: fc.Arbitrary<GoodsStep> = fc.oneof(
         'cancel_parcel',
         'replace',
         'settle',
+        'wait',
         'capture',
       ),
       which,
@@ -742,7 +767,9 @@ function moveShipment(world: GoodsWorld, step: GoodsStep, { id, lines }: Shipmen
     case 'replace':
       return world.replace(id)
     case 'settle':
-      return world.do((goods) => decideShipment(goods, id))
+      return world.do((goods) => decideShipment(goods, id, 'settled'))
+    case 'wait':
+      return world.do((goods) => decideShipment(goods, id, 'wait'))
     case 'capture':
       return void world.do((goods, books) => captureFor(goods, id, books))
     case 'track':

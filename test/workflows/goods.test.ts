@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client'
 import { Worker } from '@temporalio/worker'
 import { newId } from '../../db/id'
-import type { OrderId, PaymentId } from '../../domain/ids'
+import type { OrderId, PaymentId, Sku } from '../../domain/ids'
 import { fulfillmentWorkflowId } from '../../domain/workflow-id'
 import { BUNDLE_PATH } from '../../workers/bundle'
 import { createOrderWorkflows } from '../../workers/order-workflows'
@@ -286,6 +286,27 @@ describe('a parcel about which a person decides', () => {
     60_000,
   )
 
+  it.each([
+    ['lost', 'cancelShipment', {}],
+    ['shipped', 'reroute', {}],
+    ['shipped', 'cancelShipment', {}],
+    ['allocated', 'resolveStep', { outcome: 'done' }],
+  ] as const)(
+    '%s: %s %p would do nothing, and is refused in words',
+    async (status, action, more) => {
+      const begun = await begin((goods) => goods.parcel(status))
+      await waitForCalls('openCase', 1)
+      await expect(repair(begun, action, more)).rejects.toMatchObject({
+        cause: { message: expect.stringMatching(/^fulfillment_stalled takes retryStep, .*, not /) },
+      })
+      await repair(begun, 'retryStep')
+      await isIdle(begun)
+      await end(begun)
+      expect(called('decideParcel')).toEqual([expect.objectContaining({ decision: 'wait' })])
+    },
+    60_000,
+  )
+
   it('that is cancelled has its money let go at once', async () => {
     const begun = await begin((goods) => goods.parcel('packed'))
     await waitForCalls('openCase', 1)
@@ -316,6 +337,49 @@ describe('a parcel about which a person decides', () => {
     await isIdle(begun)
     await end(begun)
     expect(called('closeCase')).toHaveLength(2)
+  }, 60_000)
+})
+
+describe('units that were not on their shelves', () => {
+  const UNITS = [{ sku: 'CUP' as Sku, quantity: 2 }]
+  it.each([
+    ['retryStep', {}, 'wait'],
+    ['resolveStep', { outcome: 'done' }, 'settled'],
+    ['cancelShipment', {}, 'cancel'],
+  ] as const)(
+    'are a case that a person decides: %s %p',
+    async (action, more, decision) => {
+      const begun = await begin(() => {})
+      begun.goods.short(begun.orderId, UNITS)
+      await tell(begun)
+      await waitForCalls('openCase', 1)
+      expect(called('openCase')).toEqual([
+        expect.objectContaining({
+          code: 'fulfillment_stalled',
+          step: 'decideShort',
+          object: begun.orderId,
+          detail: 'No warehouse has 2 × `CUP`.',
+        }),
+      ])
+      await expect(repair(begun, 'reroute')).rejects.toThrow()
+      await repair(begun, action, more)
+      await isIdle(begun)
+      await end(begun)
+      expect(called('decideShort')).toEqual([{ orderId: begun.orderId, decision }])
+    },
+    60_000,
+  )
+
+  it('are no case any more once stock has come', async () => {
+    const begun = await begin(() => {})
+    begun.goods.short(begun.orderId, UNITS)
+    await tell(begun)
+    await waitForCalls('openCase', 1)
+    begun.goods.items = []
+    await tell(begun)
+    await waitForCalls('closeCase', 1)
+    await end(begun)
+    expect(called('decideShort')).toEqual([])
   }, 60_000)
 })
 

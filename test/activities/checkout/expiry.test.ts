@@ -45,7 +45,10 @@ const orders: OrderWorkflows = {
     while (isListingLong && !isOver?.()) jest.setSystemTime(Date.now() + 1_000)
     return new Set()
   },
-  listFailing: async () => failing,
+  listFailing: async (isOver) => {
+    while (isListingLong && !isOver?.()) jest.setSystemTime(Date.now() + 1_000)
+    return failing
+  },
   listStoppedExpiry: async () => [],
   isOpen: async (workflowId) => open.has(workflowId),
   openSince: async (workflowId) => (open.has(workflowId) ? begun : null),
@@ -62,8 +65,8 @@ const orders: OrderWorkflows = {
     atSettlement()
     return true
   },
-  startFulfillment: async ({ orderId }) => {
-    if (ended.has(orderId)) return false
+  startFulfillment: async ({ orderId, isOver }) => {
+    if (ended.has(orderId) && isOver) return false
     started.push(orderId)
     return true
   },
@@ -154,6 +157,22 @@ describe('a round whose time is up', () => {
     expect(started).toContain(orphan.orderId)
   })
 
+  it('says nothing about workflows whose code fails, as long as they could not all be listed', async () => {
+    const order = await placed()
+    await confirm(order)
+    const workflowId = fulfillmentWorkflowId(order.orderId)
+    const key = { workflowId, orderId: order.orderId, step: null, object: null }
+    await openCase(database.pool, { ...key, code: 'workflow_failing' })
+    open.add(workflowId)
+    jest.useFakeTimers({ doNotFake: [...REAL_TIMERS] })
+    isListingLong = true
+    await round()
+    expect(await casesOf(order)).toHaveLength(1)
+    isListingLong = false
+    await round()
+    expect(await casesOf(order)).toEqual([])
+  })
+
   it('finishes the order that it is at, and the next one begins behind that', async () => {
     const before = await accepted()
     const [order, next] = [await aged(60), await aged(60)]
@@ -201,6 +220,7 @@ describe('money of a confirmed order that is to be moved', () => {
 
   it('is for a settlement once fulfillment has come to its end, and nobody else’s while that is open', async () => {
     const order = await capturing()
+    await database.pool.query(`update orders set status = 'completed' where id = $1`, [order.orderId])
     ended.add(order.orderId)
     await round()
     expect(started).toContain(order.paymentId)
@@ -209,6 +229,27 @@ describe('money of a confirmed order that is to be moved', () => {
     expect(started.filter((id) => id === order.paymentId)).toHaveLength(1)
     expect(await casesOf(order)).toEqual([])
   })
+})
+
+it('starts the fulfillment of an order that is over for its goods, and never a checkout', async () => {
+  const order = await placed()
+  await confirm(order)
+  const { orderId } = order
+  await database.pool.query(`update orders set status = 'completed', planned_at = now() where id = $1`, [orderId])
+  await database.pool.query(
+    `update shipment set status = 'returned', needs_decision = true, updated_at = now() - interval '1 minute' where order_id = $1`,
+    [orderId],
+  )
+  await age(order, 60)
+  ended.add(orderId)
+  const checkouts = jest.spyOn(orders, 'startCheckout')
+  const fulfillments = jest.spyOn(orders, 'startFulfillment')
+  await round()
+  expect(fulfillments).toHaveBeenCalledWith({ orderId, isOver: false })
+  expect(checkouts.mock.calls.filter(([started]) => started.orderId === orderId)).toEqual([])
+  expect(await casesOf(order)).toEqual([])
+  checkouts.mockRestore()
+  fulfillments.mockRestore()
 })
 
 describe('news of a payment that nobody has looked up', () => {

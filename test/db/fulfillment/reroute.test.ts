@@ -1,8 +1,9 @@
 import { withGoods } from '../../../db/fulfillment/goods'
-import { pickShipment } from '../../../db/fulfillment/reroute'
+import { pickShipment, serve } from '../../../db/fulfillment/reroute'
 import { readEvents, readOrder } from '../../../db/order/read'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
 import { decideShipment, mayReplace } from '../../../domain/fulfillment/parcel-decisions'
+import { workOf } from '../../../domain/fulfillment/work'
 import type { ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
 import { goodsStatements, ONE_STEP, type SoldLine, type SoldOrder } from '../../support/goods-statements'
@@ -12,12 +13,15 @@ let crowd: Pool
 let main: WarehouseId
 let near: WarehouseId
 let far: WarehouseId
+/** First by its priority. */
+let abroad: WarehouseId
 beforeAll(async () => {
   database = await testDatabase()
   crowd = createPool({ DATABASE_URL: database.url, DATABASE_POOL_MAX: 20 }, { name: 'crowd' })
   main = await warehouse('manual', 50)
   near = await warehouse('manual', 10)
   far = await warehouse('manual', 90)
+  abroad = await warehouse('manual', 1, 'FR')
 })
 afterAll(async () => {
   await crowd?.end()
@@ -29,6 +33,7 @@ afterEach(async () => {
 })
 
 const {
+  advance,
   inGoods,
   isSound,
   levels,
@@ -41,6 +46,7 @@ const {
   sent,
   shipmentsOf,
   sold,
+  stock,
   track,
   warehouse,
 } = goodsStatements(() => database.pool)
@@ -67,21 +73,20 @@ const pickOne = (order: Sold, pool = database.pool) =>
   pick(order, order.shipmentId, [{ sku: order.sku, quantity: 1 }], pool)
 
 describe('a pick that is short', () => {
-  it('takes what another warehouse has, the first by its priority, and nothing from where it was short', async () => {
+  it('takes what other warehouses have, as routing chooses them, and nothing from where it was short', async () => {
     const order = await three([
+      [abroad, 5],
       [near, 1],
-      [far, 5],
+      [far, 1],
       [main, 4],
     ])
     expect(await pickOne(order)).toEqual({ outcome: 'done', mustTell: true })
-    expect(await placesOf(order)).toEqual(
-      expect.arrayContaining([
-        [main, 'picking', '1'],
-        [near, 'allocated', '1'],
-        [far, 'allocated', '1'],
-      ]),
-    )
-    expect(await levels(order.sku)).toEqual({ [main]: [5, 1], [near]: [1, 1], [far]: [5, 1] })
+    // One that has all goes before two that are nearer, as when an order is placed.
+    expect(await placesOf(order)).toEqual([
+      [main, 'picking', '1'],
+      [abroad, 'allocated', '2'],
+    ])
+    expect(await levels(order.sku)).toEqual({ [main]: [5, 1], [abroad]: [5, 2], [near]: [1, 0], [far]: [1, 0] })
     expect(await movements(order.shipmentId)).toEqual([['short_pick', -2]])
     expect(await waitingOf(order)).toEqual([])
   })
@@ -98,6 +103,28 @@ describe('a pick that is short', () => {
     expect(events.find(({ type }) => type === 'order.back_ordered')?.data).toEqual({
       units: [{ sku: order.sku, quantity: 1 }],
     })
+  })
+
+  it('has a person asked about what waits, until it has come', async () => {
+    const order = await three()
+    await pickOne(order)
+    const lookOf = async () =>
+      (
+        await database.pool.query(
+          'select look_at <= now() as due, short_ask_at <= now() as short from orders where id = $1',
+          [order.orderId],
+        )
+      ).rows[0]
+    // Its workflow looks even when nobody tells it.
+    expect(await lookOf()).toEqual({ due: true, short: true })
+    expect(await inGoods(order, (goods) => workOf(goods).items)).toMatchObject([
+      { kind: 'short', object: order.orderId, units: [{ sku: order.sku, quantity: 2 }] },
+    ])
+    await stock(order.sku, far, 2)
+    await withTransaction(database.pool, (tx) => serve(tx, order.orderId, [null], ONE_STEP))
+    await advance(order)
+    expect(await inGoods(order, (goods) => workOf(goods).items)).toEqual([])
+    expect(await lookOf()).toMatchObject({ short: null })
   })
 
   it('cancels the rest, where the shop wants that', async () => {
@@ -223,9 +250,87 @@ describe('a lost parcel', () => {
     expect(await inGoods(order, (goods) => mayReplace(goods, order.shipmentId))).toBe(true)
   })
 
+  /** It is lost, and the parcel in its place is to be sent. */
+  async function replaced(spare: SoldLine['spare']): Promise<Sold & { readonly again: ShipmentId }> {
+    const order = await lost(spare)
+    await replace(order, order.shipmentId)
+    return { ...order, again: (await shipmentsOf(order)).at(-1)?.id as ShipmentId }
+  }
+  const decisions = async (order: SoldOrder) =>
+    (await shipmentsOf(order)).map(({ status, needsDecision }) => [status, needsDecision])
+
+  describe.each(['back_order', 'cancel'] as const)('and what is sent in its place (short picks: %s)', (shortPick) => {
+    beforeEach(() => database.pool.query('update store_settings set short_pick = $1', [shortPick]))
+
+    it('is short: it is sent whole from elsewhere, or a person decides about the lost one again', async () => {
+      for (const found of [0, 1]) {
+        const order = await replaced([
+          [near, 3],
+          [far, 3],
+        ])
+        const units = [{ sku: order.sku, quantity: found }]
+        expect(await pick(order, order.again, units)).toEqual({ outcome: 'done', mustTell: true })
+        expect(await placesOf(order)).toEqual([
+          [main, 'lost', '3'],
+          [near, 'cancelled', '3'],
+          [far, 'allocated', '3'],
+        ])
+        expect(await levels(order.sku)).toEqual({ [main]: [0, 0], [near]: [found, 0], [far]: [3, 3] })
+        const third = (await shipmentsOf(order)).at(-1)?.id as ShipmentId
+        await pick(order, third, units)
+        expect(await decisions(order)).toEqual([
+          ['lost', true],
+          ['cancelled', false],
+          ['cancelled', false],
+        ])
+        expect(await levels(order.sku)).toEqual({ [main]: [0, 0], [near]: [found, 0], [far]: [found, 0] })
+        expect(await waitingOf(order)).toEqual([])
+        await advance(order)
+        expect(await readOrder(database.pool, order.orderId)).toMatchObject({ status: 'shipped', cancelled: 0 })
+      }
+    })
+
+    it('is short while other units of the order are still to be sent: they stay as they are', async () => {
+      const order = await sold([{ from: [[main, 3]], spare: [[far, 3]] }, { from: [[near, 2]] }])
+      const shipments = await shipmentsOf(order)
+      const first = shipments.find(({ warehouseId }) => warehouseId === main)?.id as ShipmentId
+      await sent(order, first)
+      await track(order, first, 'lost')
+      await replace(order, first)
+      const again = (await shipmentsOf(order)).at(-1)?.id as ShipmentId
+      await pick(order, again, [])
+      await advance(order)
+      expect(await readOrder(database.pool, order.orderId)).toMatchObject({ status: 'processing', cancelled: 0 })
+      expect(await waitingOf(order)).toEqual([])
+      expect((await decisions(order)).filter(([, needs]) => needs)).toEqual([['lost', true]])
+    })
+  })
+
+  it('and what is sent in its place is rerouted: another warehouse sends it, or the same one', async () => {
+    const order = await replaced([
+      [near, 3],
+      [far, 3],
+    ])
+    expect(await reroute(order, order.again)).toBe('done')
+    expect(await placesOf(order)).toEqual([
+      [main, 'lost', '3'],
+      [near, 'cancelled', '3'],
+      [far, 'allocated', '3'],
+    ])
+    const only = await replaced([[far, 3]])
+    await reroute(only, only.again)
+    expect((await placesOf(only)).slice(1)).toEqual([
+      [far, 'cancelled', '3'],
+      [far, 'allocated', '3'],
+    ])
+    expect(await levels(only.sku)).toEqual({ [main]: [0, 0], [far]: [3, 3] })
+  })
+
   it('that was settled is not sent once more', async () => {
     const order = await lost([[far, 3]])
-    await withGoods(database.pool, order.orderId, ONE_STEP, (goods) => decideShipment(goods, order.shipmentId))
+    await withGoods(database.pool, order.orderId, ONE_STEP, (goods) =>
+      decideShipment(goods, order.shipmentId, 'settled'),
+    )
     expect(await replace(order, order.shipmentId)).toBe('unchanged')
     expect((await readOrder(database.pool, order.orderId))?.status).toBe('delivered')
   })

@@ -42,7 +42,8 @@ async function parcel({ hasLeft = true } = {}): Promise<Parcel> {
   return { order, id }
 }
 
-const NOON = Date.parse('2026-05-04T12:00:00Z')
+/** Ten hours ago. */
+const NOON = Date.now() - 10 * 3_600_000
 
 /** What the carrier tells, kept and taken as by the process that listens. */
 async function tell(
@@ -254,3 +255,15 @@ async function recordOf(): Promise<number[]> {
     records.reduce((sum, { onTime }) => sum + Number(onTime), 0),
   ]
 }
+
+it('has its order looked at when nobody has to decide about the parcel any more, even if nobody tells its workflow', async () => {
+  const one = await parcel()
+  await apply(one, await tell(one, ['lost', 1]))
+  await advance(one.order)
+  await database.pool.query('update orders set look_at = null where id = $1', [one.order.orderId])
+  await apply(one, await tell(one, ['delivered', 2]))
+  const { rows } = await database.pool.query('select look_at <= now() as due from orders where id = $1', [
+    one.order.orderId,
+  ])
+  expect(rows).toEqual([{ due: true }])
+})

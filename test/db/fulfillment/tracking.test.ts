@@ -208,6 +208,21 @@ describe('silent parcels', () => {
     expect(Math.abs((await waitOf(shipmentId)) - wait)).toBeLessThanOrEqual(2)
   })
 
+  it.each([
+    [10, 43_200],
+    [100, null],
+  ])('that have been lost for %p days are asked about again in %p s', async (days, wait) => {
+    const { shipmentId } = await insertShipment(database.pool, {
+      ...(await placed()),
+      status: 'lost',
+      askAt: ago(1),
+      shippedAt: ago(86_400 * 200),
+    })
+    await database.pool.query('update shipment set ended_at = $2 where id = $1', [shipmentId, ago(86_400 * days)])
+    expect(await silent()).toHaveLength(1)
+    expect(await waitOf(shipmentId)).toBe(wait)
+  })
+
   it('without a label to ask about are asked about no more', async () => {
     const { shipmentId } = await insertShipment(database.pool, {
       ...(await placed()),

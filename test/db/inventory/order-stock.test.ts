@@ -9,12 +9,15 @@ let crowd: Pool
 let main: WarehouseId
 let near: WarehouseId
 let far: WarehouseId
+/** First by its priority. */
+let abroad: WarehouseId
 beforeAll(async () => {
   database = await testDatabase()
   crowd = createPool({ DATABASE_URL: database.url, DATABASE_POOL_MAX: 20 }, { name: 'crowd' })
   main = await warehouse('manual', 50)
   near = await warehouse('manual', 10)
   far = await warehouse('manual', 90)
+  abroad = await warehouse('manual', 1, 'FR')
 })
 afterAll(async () => {
   await crowd?.end()
@@ -179,21 +182,27 @@ describe('what an order waits for', () => {
       (row) => row.quantity,
     )
 
-  it('is given from the first warehouse by its priority, then from the next', async () => {
+  it('is given from as few warehouses as it takes, those first that routing takes first', async () => {
     const order = await waiting(5, [
       [near, 2],
-      [far, 9],
-      [main, 1],
+      [far, 2],
+      [abroad, 2],
+      [main, 2],
     ])
+    const whole = await waiting(5, [
+      [near, 2],
+      [far, 9],
+    ])
+    expect((await serve(whole, null)).map(({ warehouseId, quantity }) => [warehouseId, quantity])).toEqual([[far, 5]])
     const served = await serve(order, null)
     expect(served.map(({ warehouseId, quantity }) => [warehouseId, quantity])).toEqual(
       expect.arrayContaining([
         [near, 2],
-        [main, 1],
-        [far, 2],
+        [main, 2],
+        [far, 1],
       ]),
     )
-    expect(await levels(order.sku)).toEqual({ [near]: [2, 2], [main]: [5, 5], [far]: [9, 2] })
+    expect(await levels(order.sku)).toEqual({ [near]: [2, 2], [main]: [6, 6], [far]: [2, 1], [abroad]: [2, 0] })
     expect(await left(order)).toEqual([])
   })
 
@@ -222,10 +231,28 @@ describe('units that are taken from one warehouse', () => {
   const take = ({ orderId }: Sold, units: readonly { sku: Sku; quantity: number }[], pool = database.pool) =>
     withTransaction(pool, async (tx) => {
       await tx.query('select from orders where id = $1 for update', [orderId])
-      return takeWhole(tx, orderId, units)
+      return takeWhole(tx, orderId, units, null)
     })
 
-  it('come from the first by its priority that has all of them', async () => {
+  it('come from the nearest that has all of them, whatever its priority', async () => {
+    const order = await four([
+      [abroad, 9],
+      [far, 9],
+    ])
+    expect(await take(order, [{ sku: order.sku, quantity: 3 }])).toMatchObject({ warehouseId: far })
+    expect(await take(order, [{ sku: order.sku, quantity: 7 }])).toMatchObject({ warehouseId: abroad })
+  })
+
+  it('come from no warehouse that is excepted', async () => {
+    const order = await four([[far, 9]])
+    const taken = await withTransaction(database.pool, (tx) =>
+      takeWhole(tx, order.orderId, [{ sku: order.sku, quantity: 3 }], far),
+    )
+    expect(taken).toBeNull()
+    expect(await levels(order.sku)).toEqual({ [main]: [4, 4], [far]: [9, 0] })
+  })
+
+  it('come from the first by its priority that has all of them, of those that are as near', async () => {
     const [order, more] = [
       await four([
         [near, 1],

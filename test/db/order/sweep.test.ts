@@ -238,6 +238,68 @@ describe('what is at work', () => {
     expect((await Promise.all(orders.map((order) => workOf(order)))).flat()).toEqual([])
   })
 
+  /** A confirmed order of which a row was written a minute ago by `write`. */
+  async function goods(write: string, ...more: string[]): Promise<AcceptedOrder> {
+    const order = await placed()
+    await confirm(order)
+    for (const text of [write, ...more]) await database.pool.query(text, [order.orderId])
+    await rest(order)
+    return order
+  }
+  const ask = async (order: AcceptedOrder, object: string, code: 'fulfillment_stalled' | 'step_failing') =>
+    openCase(database.pool, {
+      orderId: order.orderId,
+      workflowId: `fulfillment-${order.orderId}`,
+      code,
+      step: 'any',
+      object,
+    })
+  const objectOf = async ({ orderId }: AcceptedOrder, table: string): Promise<string> =>
+    (await database.pool.query(`select id from ${table} where order_id = $1`, [orderId])).rows[0].id
+
+  it.each([
+    ['a parcel', 'shipment', 'update shipment set needs_decision = true where order_id = $1'],
+    [
+      'a label that was refused',
+      'label',
+      `insert into label (id, shipment_id, order_id, number, key, address_version, status, failure_code)
+       select 'lbl_' || right(id, 26), id, order_id, 1, order_id || '/label/1', 1, 'refused', 'no' from shipment where order_id = $1`,
+    ],
+    ['units that wait for stock', null, `update orders set short_ask_at = now() - interval '1 minute' where id = $1`],
+  ])(
+    'that a person has to decide about, %s, is to be told to its workflow until that has asked one',
+    async (_what, table, write) => {
+      const order = await goods(write)
+      expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'fulfillment', mustRemind: true })])
+      await ask(order, table === null ? order.orderId : await objectOf(order, table), 'fulfillment_stalled')
+      expect(await workOf(order)).toEqual([expect.objectContaining({ mustRemind: false, overdue: false })])
+    },
+  )
+
+  const LEAVES = `update shipment set status = 'labelled', is_leaving = true where order_id = $1`
+
+  it('that waits for its money is not overdue while a person is asked about the capture', async () => {
+    const order = await goods(LEAVES)
+    await asked('capture', order)
+    await rest(order, 600)
+    expect((await workOf(order)).map(({ overdue }) => overdue)).toContain(true)
+    await ask(order, await idOfCapture(order), 'step_failing')
+    expect((await workOf(order)).map(({ overdue }) => overdue)).not.toContain(true)
+  })
+
+  it('is no cancellation that waits for a released parcel to leave', async () => {
+    const order = await goods(
+      `update shipment set status = 'labelled', is_leaving = true, released_at = now() where order_id = $1`,
+      `insert into order_command (id, order_id, kind) select 'cmd_' || right(id, 26), id, 'cancel' from orders where id = $1`,
+    )
+    await rest(order, 600)
+    expect(await workOf(order)).toEqual([])
+    await database.pool.query('update shipment set released_at = null, is_leaving = false where order_id = $1', [
+      order.orderId,
+    ])
+    expect(await workOf(order)).toEqual([expect.objectContaining({ owner: 'fulfillment' })])
+  })
+
   it('is neither a confirmed order that holds its money nor a cancelled one that was never sent', async () => {
     const [paid, unsent] = [await placed(), await accepted()]
     await confirm(paid)

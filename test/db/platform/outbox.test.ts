@@ -22,6 +22,7 @@ import { cancelUnits as cancelUnitsOf } from '../../../domain/fulfillment/cancel
 import { answerVoid, claimLabel, refuseLabel } from '../../../domain/fulfillment/labels'
 import { wantToShip } from '../../../domain/fulfillment/leaving'
 import { pack } from '../../../domain/fulfillment/picking'
+import { decideShipment } from '../../../domain/fulfillment/parcel-decisions'
 import { hear, type WarehouseNews } from '../../../domain/fulfillment/warehouse-news'
 import type { CartId, OrderId, PaymentId, ShipmentId, Sku, WarehouseId } from '../../../domain/ids'
 import type { Books, MoveAnswer, SeenPayment } from '../../../domain/payment/books'
@@ -99,6 +100,7 @@ const FIELDS: { readonly [Type in EventType]: FieldsOf<Extract<HoldfastEvent, { 
   'shipment.lost': ofOrder(SHIPMENT),
   'shipment.returned': ofOrder(SHIPMENT),
   'shipment.cancelled': ofOrder({ ...SHIPMENT, reason: 'string' }),
+  'shipment.settled': ofOrder(SHIPMENT),
   'order.back_ordered': ofOrder({ units: 'list' }),
   'order.processing': ofOrder({}),
   'order.shipped': ofOrder({}),
@@ -333,7 +335,7 @@ function inBooksOf({ orderId }: Order, work: (books: Books) => void): Promise<vo
 /**
  * Of three units one is not on its shelf, and waits. The label is refused, sold, and taken back with a second unit, which is
  * cancelled; then the carrier has the parcel before anybody sends it, its capture is refused first, and it is lost. Its
- * replacement comes back; another order arrives, and is complete.
+ * replacement comes back, and is settled; another order arrives, and is complete.
  */
 async function goodsOfTheConfirmed(): Promise<void> {
   const {
@@ -388,6 +390,7 @@ async function goodsOfTheConfirmed(): Promise<void> {
   const replacement = (await shipmentsOf(order)).find(({ replaces }) => replaces === id)?.id as ShipmentId
   await sent(order, replacement)
   await track(order, replacement, 'returned')
+  await inGoods(order, (goods) => decideShipment(goods, replacement, 'settled'))
   const other = await sold([{ from: [[place, 1]] }])
   const [shipment] = await shipmentsOf(other)
   await sent(other, shipment?.id as ShipmentId)

@@ -160,6 +160,11 @@ describe('the sweep may close a case', () => {
     expect(await settledOf(orderId)).toEqual(['label'])
     await database.pool.query('update shipment set needs_decision = false where id = $1', [shipment])
     expect(await settledOf(orderId)).toEqual(['label', 'parcel'])
+    await database.pool.query('update orders set short_ask_at = now() where id = $1', [orderId])
+    await open(orderId, { workflowId: 'short', step: 'decideShort', object: orderId }, 'fulfillment_stalled')
+    expect(await settledOf(orderId)).not.toContain('short')
+    await database.pool.query('update orders set short_ask_at = null where id = $1', [orderId])
+    expect(await settledOf(orderId)).toContain('short')
   })
 
   it('of a dispute, once it is won or a person has dealt with it', async () => {

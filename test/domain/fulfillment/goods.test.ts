@@ -12,10 +12,11 @@ import {
   withdrawLabel,
 } from '../../../domain/fulfillment/labels'
 import { wantToShip } from '../../../domain/fulfillment/leaving'
-import { decideShipment, mayReplace } from '../../../domain/fulfillment/parcel-decisions'
+import { decideShipment, mayReplace, settleRefunded } from '../../../domain/fulfillment/parcel-decisions'
 import { captureFor } from '../../../domain/fulfillment/parcel-money'
-import { pack, pick, settleShort } from '../../../domain/fulfillment/picking'
+import { decideShort, pack, pick, settleShort } from '../../../domain/fulfillment/picking'
 import { observe } from '../../../domain/fulfillment/tracking'
+import { workOf } from '../../../domain/fulfillment/work'
 import { SHIPMENT_STATUSES, type ShipmentStatus, type TrackingType } from '../../../domain/fulfillment/shipment'
 import type { CaptureId, LabelId, ShipmentId } from '../../../domain/ids'
 import type { Books } from '../../../domain/payment/books'
@@ -38,6 +39,7 @@ import {
   WORTH,
 } from '../../support/goods-world'
 
+const THIRD = 'shp_3' as ShipmentId
 const LABEL = 'lbl_1' as LabelId
 const WHY = { reason: 'customer', reason_code: 'changed_mind', step: 1, actor: null } as const
 const NOBODY_SAYS = { carrier: null, service: null } as const
@@ -47,6 +49,8 @@ const LEFT = { refused: 'already_shipped' } as const
 /** Cups in one parcel, saucers in the other. */
 const APART: WorldSetup = { parcels: [[cups(3)], [saucers(2)]] }
 
+const decide = (world: GoodsWorld, decision: 'wait' | 'settled', id = FIRST): void =>
+  world.do((goods) => decideShipment(goods, id, decision))
 const statusOf = ({ goods }: GoodsWorld, id = FIRST): ShipmentStatus => goods.shipment(id).status
 const amounts = ({ books }: GoodsWorld): number[] => books.captures.map(({ amount }) => amount)
 
@@ -165,6 +169,56 @@ describe('a pick that is short', () => {
     expect(world.goods.order.status).toBe(status)
     // Of 1,000 for three, the last two are worth 667.
     expect(world.books.owed).toBe(cancelled === 0 ? TOTAL : TOTAL - 667)
+  })
+
+  it('asks a person about what waits, until they have decided or it has come', () => {
+    const short = (): GoodsWorld => {
+      const world = new GoodsWorld()
+      world.do((goods, books) => {
+        goods.backOrder(pick(goods, FIRST, [cups(1), saucers(2)]).short)
+        settleShort(goods, books)
+      })
+      world.advance()
+      return world
+    }
+    const items = ({ goods }: GoodsWorld) => workOf(goods).items
+    const [waiting, settled, cancelled, served, gone] = [short(), short(), short(), short(), short()]
+    expect(items(waiting)).toEqual([{ kind: 'short', object: waiting.goods.order.id, units: [cups(2)] }])
+    for (const [world, decision] of [
+      [waiting, 'wait'],
+      [settled, 'settled'],
+      [cancelled, 'cancel'],
+    ] as const)
+      world.do((goods, books) => decideShort(goods, decision, books))
+    served.receive()
+    gone.do((goods, books) => cancelUnits(goods, null, WHY, books))
+    for (const world of [waiting, settled, cancelled, served, gone]) {
+      world.advance()
+      expect(items(world)).toEqual([])
+    }
+    expect(waiting.goods.order.lookAt).not.toBeNull()
+    expect([cancelled.goods.lines[0]?.cancelled, cancelled.goods.backOrders]).toEqual([2, []])
+    for (const world of [waiting, settled, served]) {
+      world.pass(24 * 15)
+      world.advance()
+    }
+    expect([waiting, settled, served].map((world) => items(world).some(({ kind }) => kind === 'short'))).toEqual([
+      true,
+      false,
+      false,
+    ])
+  })
+
+  it('is no case of units that wait for stock from the beginning, or of a shop that cancels them', () => {
+    const world = new GoodsWorld({ parcels: [[cups(1)]] })
+    world.advance()
+    expect(workOf(world.goods).items).toEqual([])
+    const other = new GoodsWorld({ shortPick: 'cancel' })
+    other.do((goods, books) => {
+      goods.backOrder(pick(goods, FIRST, [cups(1), saucers(2)]).short)
+      settleShort(goods, books)
+    })
+    expect(workOf(other.goods).items).toEqual([])
   })
 
   it('of all there is ends an order that is not to wait, with the reason', () => {
@@ -604,6 +658,7 @@ describe('what a carrier tells', () => {
 
   it('in whatever order, counts by when it happened', () => {
     const world = at('shipped')
+    world.pass(100)
     const [early, late] = ['2026-03-02T10:00:00.000Z', '2026-03-03T10:00:00.000Z']
     const told = [
       { type: 'delivered', happenedAt: late, expectedAt: null },
@@ -655,18 +710,43 @@ describe('a lost or returned parcel', () => {
     world.send(SECOND)
     world.track(SECOND, 'lost')
     world.replace(SECOND)
-    expect(world.goods.shipment('shp_3' as ShipmentId)).toMatchObject({ replaces: FIRST, number: 3 })
+    expect(world.goods.shipment(THIRD)).toMatchObject({ replaces: FIRST, number: 3 })
+    world.send(THIRD)
+    world.track(THIRD, 'delivered')
+    expect(world.goods.order.status).toBe('delivered')
   })
 
-  it('is settled by a person: the order goes on', () => {
+  it.each(['lost', 'returned'] as const)(
+    'that is %s is waited for: it goes on blocking, and is asked about again',
+    (status) => {
+      const world = at(status)
+      decide(world, 'wait')
+      expect([world.goods.order.status, world.goods.shipment(FIRST).needsDecision]).toEqual(['shipped', false])
+      expect(world.goods.order.lookAt).toBe(world.goods.shipment(FIRST).dueAt)
+      world.pass(24 * 20)
+      world.advance()
+      expect([world.goods.order.status, world.goods.shipment(FIRST).needsDecision]).toEqual(['shipped', true])
+      decide(world, 'settled')
+      expect(world.goods.order.status).toBe('delivered')
+    },
+  )
+
+  it('is settled by a person: the order goes on, and its carrier is asked no more', () => {
     const world = at('lost')
-    world.do((goods) => decideShipment(goods, FIRST))
+    expect(world.goods.shipment(FIRST)).toMatchObject({ settledAt: null, askAt: expect.any(String) })
+    decide(world, 'settled')
     expect([world.goods.order.status, mayReplace(world.goods, FIRST)]).toEqual(['delivered', false])
+    expect(world.goods.shipment(FIRST)).toMatchObject({ settledAt: expect.any(String), askAt: null, dueAt: null })
+    // Twice is once.
+    const told = world.events.length
+    decide(world, 'settled')
+    expect(world.events).toHaveLength(told)
+    expect(world.events.filter((type) => type === 'shipment.settled')).toHaveLength(1)
   })
 
   it('that comes back after it was settled, and is sent once more, keeps the order from being complete', () => {
     const world = at('lost')
-    world.do((goods) => decideShipment(goods, FIRST))
+    decide(world, 'settled')
     world.track(FIRST, 'returned')
     world.replace(FIRST)
     world.pass(RETURN_WINDOW_DAYS * 24)
@@ -675,7 +755,193 @@ describe('a lost or returned parcel', () => {
     world.send(SECOND)
     world.track(SECOND, 'delivered')
     world.advance()
+    expect(world.goods.order.status).toBe('delivered')
+    world.pass(RETURN_WINDOW_DAYS * 24)
+    world.advance()
     expect(world.goods.order.status).toBe('completed')
+  })
+
+  it('that turns up closes what is asked about the one that was sent in its place', () => {
+    const world = at('lost')
+    world.replace(FIRST)
+    world.send(SECOND)
+    world.track(SECOND, 'lost')
+    expect(world.goods.shipment(SECOND).needsDecision).toBe(true)
+    world.track(FIRST, 'delivered')
+    expect([world.goods.shipment(SECOND).needsDecision, world.goods.order.status]).toEqual([false, 'delivered'])
+  })
+
+  it('is nothing to decide about while another one is on its way with its units', () => {
+    const world = at('lost')
+    world.replace(FIRST)
+    world.track(FIRST, 'returned')
+    expect([world.goods.shipment(FIRST).needsDecision, mayReplace(world.goods, FIRST)]).toEqual([false, false])
+    world.send(SECOND)
+    world.track(SECOND, 'returned')
+    expect([FIRST, SECOND].map((id) => world.goods.shipment(id).needsDecision)).toEqual([false, true])
+  })
+})
+
+describe('a parcel that is to be sent in the place of a lost one, and is not', () => {
+  const ENDS: [what: string, end: (goods: Goods, books: Books, id: ShipmentId) => unknown][] = [
+    ['is undone', (goods, books, id) => cancelShipment(goods, id, books)],
+    ['is cancelled by a person', (goods, books, id) => cancelParcel(goods, id, books)],
+    ['is short', (goods, _books, id) => goods.backOrder(pick(goods, id, [cups(1), saucers(2)]).short)],
+    ['is not there at all', (goods, _books, id) => goods.backOrder(pick(goods, id, []).short)],
+  ]
+  const SETUPS = (['back_order', 'cancel'] as const).flatMap((shortPick) =>
+    // The saucers have not left when the cups are lost.
+    [undefined, [[cups(3)], [saucers(2)]]].map((parcels) => ({ shortPick, ...(parcels && { parcels }) })),
+  )
+
+  it.each(ENDS.flatMap(([what, end]) => SETUPS.map((setup) => ({ what, end, setup }))))(
+    '$what ($setup): a person decides about the lost one again',
+    ({ end, setup }) => {
+      const world = at('lost', setup)
+      world.replace(FIRST)
+      const { status } = world.goods.order
+      const replacement = world.goods.shipments.at(-1)?.id as ShipmentId
+      world.do((goods, books) => {
+        end(goods, books, replacement)
+        settleShort(goods, books)
+      })
+      world.advance()
+      expect([statusOf(world, replacement), world.goods.order.status]).toEqual(['cancelled', status])
+      expect([world.goods.shipment(FIRST).needsDecision, mayReplace(world.goods, FIRST)]).toEqual([true, true])
+      expect([world.goods.backOrders, world.goods.lines.map(({ cancelled }) => cancelled)]).toEqual([[], [0, 0]])
+      world.replace(FIRST)
+      for (const { id, status: now } of world.goods.shipments)
+        if (now === 'allocated') {
+          world.send(id)
+          world.track(id, 'delivered')
+        }
+      expect(world.goods.order.status).toBe('delivered')
+    },
+  )
+
+  it('is nothing to decide about when the lost one has turned up meanwhile', () => {
+    const world = at('lost')
+    world.replace(FIRST)
+    world.track(FIRST, 'delivered')
+    expect(world.goods.order.status).toBe('shipped')
+    world.do((goods, books) => cancelShipment(goods, SECOND, books))
+    world.advance()
+    expect([world.goods.shipment(FIRST).needsDecision, world.goods.order.status]).toEqual([false, 'delivered'])
+  })
+
+  it('gives back the decision about the one that was lost last', () => {
+    const world = at('lost')
+    world.replace(FIRST)
+    world.send(SECOND)
+    world.track(SECOND, 'lost')
+    world.replace(SECOND)
+    world.do((goods, books) => cancelShipment(goods, THIRD, books))
+    expect([FIRST, SECOND].map((id) => world.goods.shipment(id).needsDecision)).toEqual([false, true])
+    decide(world, 'settled', SECOND)
+    expect(world.goods.order.status).toBe('delivered')
+  })
+})
+
+describe('a refund', () => {
+  const refund = (world: GoodsWorld, amount: number | 'all', ...units: ReturnType<typeof cups>[]): void => {
+    world.do((goods, books) => {
+      books.claimRefund({ amount, cause: 'staff', reasonCode: 'lost', restock: false, actor: null })
+      settleRefunded(goods, units)
+    })
+    world.advance()
+  }
+
+  it.each<[string, (world: GoodsWorld) => void, settled: boolean]>([
+    ['of all its units', (world) => refund(world, 1_501, cups(3), saucers(2)), true],
+    ['of some of its units', (world) => refund(world, 500, cups(3)), false],
+    ['of all that was taken', (world) => refund(world, 'all'), true],
+    ['of an amount', (world) => refund(world, 1_501), false],
+    [
+      'of all that was taken, in two parts',
+      (world) => {
+        refund(world, 1_000)
+        refund(world, 'all')
+      },
+      true,
+    ],
+  ])('%s settles a lost parcel: %#', (_what, give, settled) => {
+    for (const decision of [null, 'wait'] as const) {
+      const world = at('lost')
+      if (decision !== null) decide(world, decision)
+      give(world)
+      expect(world.goods.order.status).toBe(settled ? 'delivered' : 'shipped')
+      expect(world.goods.shipment(FIRST).settledAt !== null).toBe(settled)
+    }
+  })
+
+  it('of a unit that may be another one settles nothing', () => {
+    const world = at('lost', { parcels: [[cups(1)], [cups(2), saucers(2)]] })
+    world.send(SECOND)
+    world.track(SECOND, 'delivered')
+    refund(world, 333, cups(1))
+    expect([world.goods.order.status, world.goods.shipment(FIRST).needsDecision]).toEqual(['shipped', true])
+    refund(world, 1_000, cups(3))
+    expect([world.goods.order.status, world.goods.shipment(FIRST).needsDecision]).toEqual(['delivered', false])
+  })
+
+  it('settles no parcel that is sent once more', () => {
+    const world = at('lost')
+    world.replace(FIRST)
+    refund(world, 'all')
+    expect([world.goods.order.status, world.goods.shipment(FIRST).settledAt]).toEqual(['shipped', null])
+  })
+})
+
+describe('the return window', () => {
+  const HOUR_MS = 3_600_000
+  const told = (world: GoodsWorld, id: ShipmentId, type: TrackingType, hoursAgo: number): void => {
+    const happenedAt = new Date(world.now - hoursAgo * HOUR_MS).toISOString()
+    const label = world.goods.labels.find((each) => each.shipmentId === id)?.id as LabelId
+    world.do((goods, books) => observe(goods, label, [{ type, happenedAt, expectedAt: null }], books))
+  }
+  const windowOf = ({ goods: { order }, now }: GoodsWorld): number[] =>
+    [order.deliveredAt, order.completesAt].map((at) => (Date.parse(at ?? '') - now) / HOUR_MS)
+
+  it.each([
+    ['told late', 50, -50],
+    ['told at once', 0, 0],
+    ['told by a clock that is ahead', -50, 0],
+  ])('counts from the last delivery: %s', (_what, hoursAgo, begins) => {
+    const world = at('shipped')
+    told(world, FIRST, 'delivered', hoursAgo)
+    expect(windowOf(world)).toEqual([begins, begins + RETURN_WINDOW_DAYS * 24])
+    world.pass(1)
+    world.advance()
+    expect(windowOf(world)[0]).toBe(begins - 1)
+  })
+
+  it('counts from the last of several, in whatever order they are told', () => {
+    for (const order of [
+      [FIRST, SECOND],
+      [SECOND, FIRST],
+    ] as const) {
+      const world = at('shipped', APART)
+      world.send(SECOND)
+      for (const id of order) told(world, id, 'delivered', id === FIRST ? 30 : 70)
+      expect(windowOf(world)[0]).toBe(-30)
+    }
+  })
+
+  it('begins anew when a parcel that was settled turns up, and never earlier than it did', () => {
+    const world = at('shipped', APART)
+    world.send(SECOND)
+    told(world, SECOND, 'delivered', 70)
+    told(world, FIRST, 'lost', 60)
+    decide(world, 'settled')
+    expect(windowOf(world)[0]).toBe(-70)
+    told(world, FIRST, 'delivered', 100)
+    expect(windowOf(world)[0]).toBe(-70)
+    const other = at('lost')
+    decide(other, 'settled')
+    expect(windowOf(other)[0]).toBe(0)
+    other.pass(100)
+    told(other, FIRST, 'delivered', 10)
+    expect(windowOf(other)[0]).toBe(-10)
   })
 })
 
@@ -714,6 +980,34 @@ describe('the order', () => {
       'order.completed',
     ])
     expect(world.goods.order.lookAt).toBeNull()
+  })
+
+  it('that work began on while it was on hold is processing once it goes on, and says so', () => {
+    for (const isAll of [false, true]) {
+      const world = new GoodsWorld()
+      world.hold()
+      world.do((goods) => pick(goods, FIRST, null))
+      expect([world.goods.order.status, world.goods.order.heldFrom]).toEqual(['on_hold', 'confirmed'])
+      world.resume()
+      if (isAll) world.send(FIRST)
+      else world.advance()
+      expect(world.goods.order.status).toBe(isAll ? 'shipped' : 'processing')
+      expect(world.events.filter((type) => type === 'order.processing')).toHaveLength(1)
+    }
+  })
+
+  it('that is over has no carrier asked about a parcel that was lost', () => {
+    const world = at('shipped', APART)
+    world.track(FIRST, 'lost')
+    world.send(SECOND)
+    world.track(SECOND, 'delivered')
+    world.replace(FIRST)
+    world.send(THIRD)
+    world.track(THIRD, 'delivered')
+    expect(world.goods.shipment(FIRST).askAt).not.toBeNull()
+    world.pass(RETURN_WINDOW_DAYS * 24)
+    world.advance()
+    expect([world.goods.order.status, world.goods.shipment(FIRST).askAt]).toEqual(['completed', null])
   })
 
   it('on hold whose last parcel leaves, because its money was claimed before, goes on', () => {
@@ -782,7 +1076,7 @@ describe('a warehouse', () => {
       world.pass(1)
       world.advance()
       expect([world.goods.shipment(FIRST).needsDecision, world.goods.order.lookAt]).toEqual([true, null])
-      world.do((goods) => decideShipment(goods, FIRST))
+      world.do((goods) => decideShipment(goods, FIRST, 'wait'))
       expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
       expect(world.goods.order.lookAt).not.toBeNull()
       world.pass(72)
@@ -811,6 +1105,25 @@ it('a carrier that says nothing of a parcel becomes a case, until it says someth
   expect(world.goods.shipment(FIRST).needsDecision).toBe(true)
   world.track(FIRST, 'delivered')
   expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
+})
+
+it('a parcel of which nobody hears is waited for again and again, or settled, and may arrive all the same', () => {
+  const world = at('shipped')
+  for (let times = 0; times < 2; times++) {
+    world.pass(24 * 20)
+    world.advance()
+    expect(world.goods.shipment(FIRST).needsDecision).toBe(true)
+    decide(world, 'wait')
+    expect([statusOf(world), world.goods.shipment(FIRST).needsDecision]).toEqual(['shipped', false])
+  }
+  decide(world, 'settled')
+  expect([statusOf(world), world.goods.order.status]).toEqual(['lost', 'delivered'])
+  expect(world.events.slice(-3)).toEqual(['shipment.lost', 'shipment.settled', 'order.delivered'])
+  world.pass(24 * 20)
+  world.advance()
+  expect(world.goods.shipment(FIRST).needsDecision).toBe(false)
+  world.track(FIRST, 'delivered')
+  expect([statusOf(world), world.goods.order.fulfillmentStatus]).toEqual(['delivered', 'delivered'])
 })
 
 it('commands about a shipment are answered when it is changed or cancelled', () => {

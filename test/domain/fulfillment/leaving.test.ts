@@ -58,13 +58,13 @@ describe('a parcel that nothing is authorized for', () => {
   it('is a case again when a person waits on, and leaves once there is money', () => {
     const world = unpaid('external')
     world.advance()
-    world.do((goods) => decideShipment(goods, FIRST))
+    world.do((goods) => decideShipment(goods, FIRST, 'wait'))
     world.advance()
     expect(casesOf(world)).toHaveLength(1)
     world.do((_, books) => {
       Object.assign(books.payments[0] as object, { status: 'authorized', released: 0, captured: 0 })
     })
-    world.do((goods) => decideShipment(goods, FIRST))
+    world.do((goods) => decideShipment(goods, FIRST, 'wait'))
     world.advance()
     world.payAll()
     world.advance()
