@@ -65,9 +65,9 @@ const WORK = {
     join payment p on p.id = m.payment_id
     where m.at_work`,
 } as const
-/** A person is asked about this thing of the order. */
-function isAsked(orderId: string, object: string): string {
-  return `exists (select from attention a where a.order_id = ${orderId} and a.object = ${object} and a.closed_at is null)`
+/** A person is asked about this thing. By an index of what is open, or was answered by a person. */
+function isAsked(object: string): string {
+  return `exists (select from attention a where a.object = ${object} and a.closed_at is null)`
 }
 
 /** Work on an order's goods, likewise: all of it is its fulfillment's. */
@@ -83,11 +83,9 @@ export const WORK_ON_GOODS = `
   from orders o
   where o.look_at < now()
   union
-  -- \`label_at_work\`: a label that a carrier is to sell or to take back; of a refused one a person decides, once asked, and one that
-  -- its carrier thinks about is not late before it is asked again.
-  select 'fulfillment', l.order_id, null, l.id,
-         case when l.failure_code is null then l.check_at is null or l.check_at <= now()
-              else not ${isAsked('l.order_id', 'l.id')} end,
+  -- \`label_at_work\`: a label that a carrier is to sell or to take back; of a refused one a person decides, and one that its carrier
+  -- thinks about is not late before it is asked again.
+  select 'fulfillment', l.order_id, null, l.id, l.failure_code is null and (l.check_at is null or l.check_at <= now()),
          coalesce(l.check_at, l.updated_at), coalesce(l.check_at, l.updated_at)
   from label l
   where l.at_work
@@ -103,12 +101,12 @@ export const WORK_ON_GOODS = `
   where s.is_leaving and s.released_at is null and (select status from orders where id = s.order_id) <> 'on_hold'
   union
   -- \`shipment_undecided\`: its workflow is to ask a person, who then decides.
-  select 'fulfillment', s.order_id, null, s.id, not ${isAsked('s.order_id', 's.id')}, s.updated_at, s.updated_at
+  select 'fulfillment', s.order_id, null, s.id, not ${isAsked('s.id')}, s.updated_at, s.updated_at
   from shipment s
   where s.needs_decision
   union
   -- \`orders_short\`, likewise.
-  select 'fulfillment', o.id, null, o.id, not ${isAsked('o.id', 'o.id')}, o.short_ask_at, o.short_ask_at
+  select 'fulfillment', o.id, null, o.id, not ${isAsked('o.id')}, o.short_ask_at, o.short_ask_at
   from orders o
   where o.short_ask_at <= now() and o.status in ('confirmed', 'processing', 'on_hold')
   union

@@ -259,12 +259,6 @@ describe('what is at work', () => {
 
   it.each([
     ['a parcel', 'shipment', 'update shipment set needs_decision = true where order_id = $1'],
-    [
-      'a label that was refused',
-      'label',
-      `insert into label (id, shipment_id, order_id, number, key, address_version, status, failure_code)
-       select 'lbl_' || right(id, 26), id, order_id, 1, order_id || '/label/1', 1, 'refused', 'no' from shipment where order_id = $1`,
-    ],
     ['units that wait for stock', null, `update orders set short_ask_at = now() - interval '1 minute' where id = $1`],
   ])(
     'that a person has to decide about, %s, is to be told to its workflow until that has asked one',
