@@ -8,7 +8,7 @@ import { Client } from 'pg'
  * them is at work.
  */
 export async function writeHistory(databaseUrl: string, { from, to }: { from: number; to: number }): Promise<void> {
-  const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, SHIPMENTS, LABELS, COMMANDS, LOOKS, CASES]
+  const texts = [ORDERS, PAYMENTS, CAPTURES, RESERVATIONS, SHIPMENTS, LABELS, COMMANDS, LOOK_AT, CASES]
   const between = [from, to - 1]
   await run(databaseUrl, [{ text: STOCK }, ...texts.map((text) => ({ text, values: between }))])
 }
@@ -113,7 +113,7 @@ const COMMANDS = `
   ${NUMBERED}
   where n % 10 = 2`
 
-const LOOKS = `
+const LOOK_AT = `
   update orders o set look_at = s.due_at
   ${NUMBERED} join shipment s on s.id = ${id('shp')}
   where o.id = s.order_id and s.due_at is not null`
