@@ -298,8 +298,8 @@ const SAFEGUARDS: readonly Safeguard[] = [
     patches: [
       {
         where: 'domain/fulfillment/labels.js',
-        find: "if (label.status !== 'claimed' && label.status !== 'live')",
-        replace: 'if (true)',
+        find: "if (label.status === 'claimed' || label.status === 'live')",
+        replace: 'if (false)',
       },
     ],
     scene: labelledThenCancelled,
