@@ -162,6 +162,8 @@ async function callHoldsAndAddresses(over: { id: string; token: string }): Promi
   await eventually(200, () => shop.admin('patch', path(id), body))
   expect((await shop.admin('patch', path(newId('order')), body)).status).toBe(404)
   expect((await shop.admin('patch', path(over.id), body)).status).toBe(409)
+  const stale = { key: stack.adminKey, headers: { 'if-match': '"0"' }, body }
+  expect((await shop.call('patch', path(id), stale)).status).toBe(412)
 }
 
 it('support', async () => {
