@@ -124,7 +124,13 @@ test('a checkout ends on the build that began it; fulfillment goes on with the n
     stderr: expect.stringMatching(/No worker of build build-b polls: checkout \(workflow\), .*Nothing was changed/),
   })
   await workerB.start()
-  expect(await rollout('--dry-run')).toMatch(/Current: build-a\.\n[^]*It would become current, in place of build-a/)
+  // Temporal has not seen each of its workers poll as soon as they run.
+  await until(
+    'its workers are seen',
+    () => rollout('--dry-run'),
+    (answer) => /Current: build-a\.\n[^]*It would become current, in place of build-a/.test(answer),
+    30_000,
+  )
 
   // B is current; what A began is pinned to it, or follows.
   const said = await rollout()
