@@ -74,8 +74,10 @@ async function nextWork(money: MoneyWorker, goods: GoodsWorker): Promise<void> {
   const mustWork = (): boolean => money.mustWork || goods.mustWork
   const times = [money.renewAt, goods.lookAt].filter((at) => at !== null)
   if (times.length === 0) return void (await untilSo(mustWork))
-  const waitMs = Math.max(1_000, Math.min(...times) - Date.now())
-  if (await untilSo(mustWork, waitMs)) return
+  const first = Math.min(...times)
+  const summary =
+    first === money.renewAt ? 'An authorization is about to end' : 'Something of the goods is due, or late'
+  if (await untilSo(mustWork, Math.max(1_000, first - Date.now()), summary)) return
   money.readAgain()
   goods.readAgain()
 }

@@ -67,13 +67,14 @@ const ended = (): void => {
  * Waits until `isSo`; false: the time was over first. Goes on only while no local activity is under way: what comes while one
  * is (a signal, a timer, the end of another activity) comes before its end, but when the history is replayed together with it.
  * What both of them set off would happen in another order then.
+ * @param summary what the timer is for, as its row in the Web UI says
  */
-export async function untilSo(isSo: () => boolean, withinMs?: number): Promise<boolean> {
+export async function untilSo(isSo: () => boolean, withinMs?: number, summary?: string): Promise<boolean> {
   const timer = new CancellationScope()
   let isOver = false
   if (withinMs !== undefined)
     void timer
-      .run(() => sleep(withinMs))
+      .run(() => sleep(withinMs, summary === undefined ? {} : { summary }))
       .then(
         () => {
           isOver = true
