@@ -64,7 +64,7 @@ export const ATTENTION_CASES = {
     ],
   },
   step_failing: {
-    title: 'A step of this order keeps failing on our own side',
+    title: 'A step of this order keeps failing',
     alsoClosedBy: 'sweep',
     choices: [
       { repair: 'retryStep', when: 'What made it fail is mended: try now.' },

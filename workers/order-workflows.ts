@@ -21,6 +21,11 @@ const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ${RUNNING}
 /** The server sets the attribute on a workflow whose tasks failed five times on end. */
 const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}', '${WORKFLOWS.fulfillment}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
 
+/** Of a fulfillment that has not run yet, support sees nothing else. */
+const ASLEEP = `**Waits for** people in a warehouse, or another system, to begin with the goods; or for anything else that is asked for.
+
+The order is paid and confirmed, and its units lie in shipments: \`GET /v1/admin/orders/{id}/timeline\` lists them. This workflow runs for the first time as soon as somebody says something, or when one of them is late: then *Current Details* say more.`
+
 export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   async function list(query: string, isOver: () => boolean = () => false): Promise<OrderWorkflow[]> {
     const found: OrderWorkflow[] = []
@@ -98,6 +103,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
           ...fulfillmentStart(orderId),
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
           startDelay: delayMs,
+          staticDetails: ASLEEP,
         }),
       )
     },

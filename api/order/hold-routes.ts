@@ -45,7 +45,7 @@ const postHold = defineRoute({
     },
     async () => null,
   )
-  return { status, body: presentStaffOrder(await requireOrder(id, deps), deps.settings), headers }
+  return { status, body: await told(id, deps), headers }
 })
 
 /** Of a resumption that says no reason. */
@@ -80,13 +80,13 @@ const postResume = defineRoute({
     },
     async () => null,
   )
-  return { status, body: await goOn(id, deps), headers }
+  return { status, body: await told(id, deps), headers }
 })
 
-/** Tells the workflow of an order that is on hold no more. Said again it does no harm: whoever resumed it may have been killed before. */
-async function goOn(orderId: OrderId, deps: ApiDeps): Promise<z.input<typeof staffOrderBody>> {
+/** Tells the order's workflow, which shows it or goes on. Said again it does no harm: whoever held or resumed it may have been killed before. */
+async function told(orderId: OrderId, deps: ApiDeps): Promise<z.input<typeof staffOrderBody>> {
   const { status } = await requireOrder(orderId, deps)
-  if (status === 'confirmed' || status === 'processing')
+  if (status === 'confirmed' || status === 'processing' || status === 'on_hold')
     await tellOwner({ orderId, isOver: false, paymentIds: [] }, deps)
   return presentStaffOrder(await requireOrder(orderId, deps), deps.settings)
 }

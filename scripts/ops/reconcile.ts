@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatMajor } from '../../domain/money'
-import { seconds } from '../stack/say'
+import { seconds, timed } from '../stack/say'
 import { readStack } from '../stack/state'
 
 const POLL_MS = 500
@@ -45,7 +45,9 @@ async function main(): Promise<void> {
   const call = callerOf(stack.api, stack.admin_key)
   const begun = Date.now()
   const { id } = await call<Run>('POST', '')
-  const run = await ended(() => call<Run>('GET', `/${id}`), begun)
+  const run = await timed(console.log, 'Comparing, as long as the providers take to answer', () =>
+    ended(() => call<Run>('GET', `/${id}`), begun),
+  )
   console.log(describe(run, seconds(begun)))
   if (run.state === 'failed') throw new Error(run.failure ?? 'It failed.')
   let open = 0
@@ -76,7 +78,7 @@ async function ended(read: () => Promise<Run>, begun: number): Promise<Run> {
 }
 
 function describe({ id, compared, healed, waiting, providers }: Run, took: string): string {
-  const counts = Object.entries(compared).map(([what, count]) => `${count} ${what.replaceAll('_', ' ')}`)
+  const counts = Object.entries(compared).map(([what, count]) => `${what.replaceAll('_', ' ')}: ${count}`)
   const since = providers.map((part) => `${part.provider} since ${part.since}`).join(', ')
   const late = `${healed} payments were late and agree now, ${waiting} are in flight.\nWhat moved within RECONCILIATION_QUIET_SECONDS (ten minutes, if not set) waits for the next run.`
   return `${id}: compared ${counts.join(', ')}; ${since} (${took}).\n${late}`

@@ -94,6 +94,20 @@ describe('the demo storefront', () => {
     expect(await page.getByRole('link', { name: 'Green enamel jug' }).count()).toBe(0)
   }, 60_000)
 
+  it.each(['/', '/search?q=enamel', '/cart', '/checkout'])(
+    '%s is no wider than a telephone',
+    async (path) => {
+      await intoCart('Blue china teapot', 1)
+      await page.setViewportSize({ width: 390, height: 844 })
+      await page.goto(path)
+      await page.locator('main :is(h1, h2)').first().waitFor()
+      expect(
+        await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth'),
+      ).toBeLessThanOrEqual(0)
+    },
+    60_000,
+  )
+
   it('sells: product, cart, checkout, order', async () => {
     await intoCart('Blue china teapot', 2)
     await page.getByRole('link', { name: 'Go to the cart' }).click()

@@ -147,7 +147,7 @@ function partsOf(order, { onCancel, onAddress }) {
   const may = (action) => order.actions.includes(action)
   const parcels = (order.shipments ?? []).filter(({ status }) => status !== 'cancelled')
   return [
-    h('p', { class: 'muted' }, 'Ordered on ', moment(order.created_at), `. We write to ${order.email}.`),
+    h('p', { class: 'muted' }, 'Ordered on ', moment(order.created_at), `, by ${order.email}.`),
     h(
       'div',
       { class: 'order' },
