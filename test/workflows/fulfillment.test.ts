@@ -14,7 +14,7 @@ import {
 } from '../../workflows/contract'
 import { isFoundBy } from '../support/attention'
 import { MoneyStubs } from '../support/money-stubs'
-import { type StubWorker, startStubWorker } from '../support/stub-worker'
+import { type StubWorker, startStubWorker, unlessEnded } from '../support/stub-worker'
 import { until } from '../support/wait'
 
 /** The story of a confirmed order's money alone, with stubs for its effects. */
@@ -52,7 +52,7 @@ async function begin(ask: (money: MoneyStubs, paymentId: PaymentId) => unknown, 
 /** The order is over, and its workflow is told. */
 async function end({ money, handle }: Started): Promise<void> {
   money.isOver = true
-  await handle.signal(paymentWorkSignal)
+  await unlessEnded(handle.signal(paymentWorkSignal))
   await handle.result()
 }
 

@@ -14,7 +14,7 @@ import {
 } from '../../workflows/contract'
 import { GoodsStubs } from '../support/goods-stubs'
 import { MoneyStubs } from '../support/money-stubs'
-import { type StubWorker, startStubWorker } from '../support/stub-worker'
+import { type StubWorker, startStubWorker, unlessEnded } from '../support/stub-worker'
 import { until } from '../support/wait'
 
 /** The story of a confirmed order's goods, with stubs for its effects; that of its money is in `fulfillment.test.ts`. */
@@ -53,11 +53,11 @@ async function begin(
 
 const tell = ({ handle }: Started): Promise<void> => handle.signal(paymentWorkSignal)
 
-/** The order is over, and its workflow is told; then it follows its own history. */
+/** The order is over, and its workflow is told, unless it has seen it by itself; then it follows its own history. */
 async function end(begun: Started): Promise<void> {
   begun.money.isOver = true
   begun.goods.isOver = true
-  await tell(begun)
+  await unlessEnded(tell(begun))
   await hasEnded(begun)
 }
 
