@@ -2,6 +2,7 @@ import { sum } from '../money'
 import type { Goods } from './goods'
 import { hoursAfter } from './patience'
 import { isAnswered, isGone } from './replacement'
+import type { ShipmentBook } from './rows'
 import { type FulfillmentStatus, hasLeft, isInside } from './shipment'
 
 /** How far the order is, by its units, and when it is to be looked at again. */
@@ -69,9 +70,14 @@ function isAllThere(goods: Goods): boolean {
 export function nextLook(goods: Goods): string | null {
   if (!goods.isAlive) return null
   const times = goods.shipments
-    .filter(({ needsDecision, status }) => !needsDecision && !(isInside(status) && goods.isHeld))
+    .filter((shipment) => !shipment.needsDecision && !(goods.isHeld && isStopped(shipment)))
     .map(({ dueAt }) => dueAt)
     .concat(goods.order.status === 'delivered' && isAllThere(goods) ? [goods.order.completesAt] : [])
     .concat(goods.isDue(goods.order.shortAskAt) ? [] : [goods.order.shortAskAt])
   return times.reduce((first, at) => (first === null || (at !== null && at < first) ? at : first), null)
+}
+
+/** By a hold: a warehouse that works by itself packs all the same, so that people and it do the same. */
+function isStopped({ status, operation }: ShipmentBook): boolean {
+  return isInside(status) && !(operation === 'automatic' && status === 'allocated')
 }

@@ -568,7 +568,7 @@ async function twoCapturesAtOnce(on: Harness): Promise<History[]> {
 async function aWorkerDiesBeforeTheCharge(on: Harness): Promise<History[]> {
   arm(on, 'charge.before')
   // The task is another worker's five seconds later: well past such a hold, whatever is left of the process by then.
-  await on.setHolds({ checkout: 1, cart: HOLD_SECONDS })
+  await on.setHolds({ checkout: 2, cart: HOLD_SECONDS })
   try {
     return [await play(on, { script: 'buy' })]
   } finally {
