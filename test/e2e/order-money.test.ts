@@ -520,7 +520,11 @@ describe('cancelling a confirmed order', () => {
         expect(await stockOf(paid)).toBe(0)
         provider.heal(paid.id)
         expect(await balances(paid.id, 60_000)).toMatchObject({ captured: 500, refunded: 500 })
-        expect((await atProvider(paid.id)).statuses).toEqual(['refunded'])
+        await until(
+          'what is left is let go',
+          () => atProvider(paid.id),
+          ({ statuses }) => statuses.join() === 'refunded',
+        )
       },
 
       'the timeline of an order that has no settlement has the steps of the others': async () => {
