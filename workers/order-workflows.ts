@@ -21,10 +21,10 @@ const RUNNING_CHECKOUTS = `WorkflowType = '${WORKFLOWS.checkout}' AND ${RUNNING}
 /** The server sets the attribute on a workflow whose tasks failed five times on end. */
 const FAILING = `WorkflowType IN ('${WORKFLOWS.checkout}', '${WORKFLOWS.settlement}', '${WORKFLOWS.fulfillment}') AND ${RUNNING} AND TemporalReportedProblems IS NOT NULL`
 
-/** Of a fulfillment that has not run yet, support sees nothing else. */
-const ASLEEP = `**Waits for** people in a warehouse, or another system, to begin with the goods; or for anything else that is asked for.
+/** Stays with a fulfillment for its whole life; until its first run support sees nothing else. */
+const FIRST_RUN = `While *Current Details* are empty, this workflow has not run yet: it waits for a warehouse to begin with the goods.
 
-The order is paid and confirmed, and its units lie in shipments: \`GET /v1/admin/orders/{id}/timeline\` lists them. This workflow runs for the first time as soon as somebody says something, or when one of them is late: then *Current Details* say more.`
+It runs as soon as somebody asks for something, or when the warehouse is late. \`GET /v1/admin/orders/{id}/timeline\` lists the shipments.`
 
 export function createOrderWorkflows(temporal: Client): OrderWorkflows {
   async function list(query: string, isOver: () => boolean = () => false): Promise<OrderWorkflow[]> {
@@ -103,7 +103,7 @@ export function createOrderWorkflows(temporal: Client): OrderWorkflows {
           ...fulfillmentStart(orderId),
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
           startDelay: delayMs,
-          staticDetails: ASLEEP,
+          staticDetails: FIRST_RUN,
         }),
       )
     },

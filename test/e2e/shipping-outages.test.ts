@@ -102,11 +102,25 @@ it('a carrier and a payment provider that are away are asked until they are back
   await isSentOnce(one)
 }, 180_000)
 
-/** A worker dies right there, once at each. `npm run chaos` comes by all of them; each costs seconds. */
+/** A worker dies right there, once at each. */
 const POINTS = {
-  label: ['label.keepRequest.after', 'carrier.buyLabel.after', 'goods.saveLabels.before'],
-  // After that the provider may tell of it first, and nobody asks once more.
-  capture: ['goods.saveShipments.before', 'provider.capture.after'],
+  label: [
+    'advanceGoods.before',
+    'advanceGoods.after',
+    'label.keepRequest.after',
+    'carrier.buyLabel.before',
+    'carrier.buyLabel.after',
+    'goods.saveLabels.before',
+    'buyLabel.after',
+  ],
+  capture: [
+    'goods.saveShipments.before',
+    'goods.saveOrder.after',
+    'capturePayment.before',
+    'provider.capture.before',
+    // After that the provider may tell of it first, and nobody asks once more.
+    'provider.capture.after',
+  ],
 }
 
 it.each(Object.entries(POINTS))(

@@ -14,7 +14,7 @@ import { testNamespace } from '../../support/temporal'
  * nothing. Requests are made from the document: fitting ones, ones with one thing wrong, and junk.
  */
 
-const CASES_PER_ROUTE = 40
+const CASES_PER_ROUTE = 100
 const AT_ONCE = 20
 /** Change it to try others; a failure prints the request. */
 const SEED = 20_261_121
