@@ -12,12 +12,14 @@ const RECONNECT_DELAY_MAX_MS = 1_000
 /**
  * The Redis connection of one process. Nothing is queued while it is away and nothing is sent twice: a command then
  * fails at once, and every caller goes on without (see {@link withFallback}).
+ *
+ * @param commandTimeout ms until a command's answer is given up
  */
-export function createRedis(settings: Pick<Settings, 'REDIS_URL'>): Redis {
+export function createRedis(settings: Pick<Settings, 'REDIS_URL'>, commandTimeout = COMMAND_TIMEOUT_MS): Redis {
   const redis = new Redis(settings.REDIS_URL, {
     lazyConnect: true,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    commandTimeout,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -49,7 +51,7 @@ export async function withFallback<T, F>(
     timer = setTimeout(() => {
       restingUntil.set(redis, Date.now() + REST_MS)
       resolve(fallback)
-    }, COMMAND_TIMEOUT_MS)
+    }, redis.options.commandTimeout)
   })
   try {
     return await Promise.race([command(redis), deadline])

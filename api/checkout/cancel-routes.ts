@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import { cancelUnits } from '../../db/fulfillment/cancel'
+import { readCommand } from '../../db/fulfillment/read'
 import type { Order } from '../../db/order/read'
 import type { StoredCommand } from '../../db/order/shipment'
 import { isMoneyAtWork } from '../../db/payment/work'
-import { type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
+import type { Db } from '../../db/pool'
+import { forgetKey, type IdempotencyScope, withIdempotency } from '../../db/platform/idempotency'
 import { DomainError } from '../../domain/errors'
-import { type ApiKeyId, type OrderId, skuKey } from '../../domain/ids'
+import { type ApiKeyId, type CommandId, type OrderId, skuKey } from '../../domain/ids'
 import { type CancelReason, isOpen, isOver, orderLabel, type WantedUnits } from '../../domain/order'
 import type { ApiDeps } from '../deps'
 import { headersOf } from '../http/replay'
@@ -116,9 +118,10 @@ async function cancelConfirmed(
         throw new DomainError('already_shipped', 'More is to be cancelled than is left of the order.', {
           lines: cancelled.lines,
         })
-      return { status: 200, resource: orderId }
+      return { status: 200, resource: cancelled.outcome === 'waiting' ? cancelled.commandId : null }
     },
-    async () => null,
+    async (commandId) => commandId,
+    hasComeTooLate,
   )
   const { status, attempts, confirmedAt } = await requireOrder(orderId, deps)
   // The money of an order that never won is its checkout's, and then its settlements'.
@@ -132,8 +135,17 @@ async function cancelConfirmed(
       deps,
     )
   await awaitMoney(orderId, MOVES_WAIT_MS, deps)
+  if (await hasComeTooLate(done.body, deps.pool)) {
+    await forgetKey(deps.pool, idempotency)
+    throw new DomainError('already_shipped', 'The parcel was paid meanwhile: it leaves.')
+  }
   const now = await stands(orderId, deps)
   return { ...now, headers: await headersOf(done, { status: now.status, idempotency }, deps) }
+}
+
+/** Of a cancellation that waited for parcels: all of them have won. */
+async function hasComeTooLate(commandId: CommandId | null, db: Db): Promise<boolean> {
+  return commandId !== null && (await readCommand(db, commandId))?.code === 'already_shipped'
 }
 
 async function stands(orderId: OrderId, deps: ApiDeps): Promise<Cancelled> {

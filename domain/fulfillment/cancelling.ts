@@ -1,4 +1,4 @@
-import type { ShipmentId, Sku } from '../ids'
+import type { CommandId, ShipmentId, Sku } from '../ids'
 import { sum } from '../money'
 import { decideUnits, type UnitsDecision, type WantedUnits } from '../order'
 import type { Books } from '../payment/books'
@@ -14,12 +14,16 @@ import { countOf, without } from './units'
 
 /** Units, or whole parcels, that are not sent: their stock is given back, and what they cost is not owed any more. */
 
-/** `waiting`: some of them are in a parcel that may be leaving. `nothing_left`: all was cancelled before, or it is over. */
+/**
+ * `waiting`: some of them are in a parcel that may be leaving, and the command says in the end what became of them.
+ * `nothing_left`: all was cancelled before, or it is over.
+ */
 export type CancelledUnits =
-  | { readonly outcome: 'cancelled' | 'waiting' | 'nothing_left' }
+  | { readonly outcome: 'cancelled' | 'nothing_left' }
+  | { readonly outcome: 'waiting'; readonly commandId: CommandId }
   | Extract<UnitsDecision, { outcome: 'refused' }>
 
-type Why = Omit<CancelDetail, 'units'>
+type Why = Omit<CancelDetail, 'units' | 'isRest'>
 
 /**
  * Cancels units of a confirmed order; null: all that have not left. Units of a parcel whose capture was claimed wait for what
@@ -34,20 +38,23 @@ export function cancelUnits(
   const decision = decideUnits(goods.lines, wanted)
   if (decision.outcome === 'refused') return decision
   if (!goods.isAlive || decision.units.length === 0) return { outcome: 'nothing_left' }
-  const waiting = without(decision.units, cancelFree(goods, decision.units, why, books))
+  const done = cancelFree(goods, decision.units, why, books)
+  const waiting = without(decision.units, done)
   if (waiting.length === 0) return { outcome: 'cancelled' }
-  addCommand(goods, 'cancel', { shipmentId: null, detail: { units: waiting, ...why }, actor })
-  return { outcome: 'waiting' }
+  const detail = { units: waiting, isRest: done.length > 0, ...why }
+  const { id } = addCommand(goods, 'cancel', { shipmentId: null, detail, actor })
+  return { outcome: 'waiting', commandId: id }
 }
 
 /**
  * A cancellation that met parcels on their way out goes through once those that hold its units are decided: as far as they
- * stay. What its command says when some of its units were sent all the same: `partly_shipped`. True when units were cancelled.
+ * stay. What its command says when only some of the units that were wanted are sent all the same: `partly_shipped`. True when
+ * units were cancelled.
  */
 export function cancelLater(
   goods: Goods,
   command: CommandBook,
-  { units, ...why }: CancelDetail,
+  { units, isRest, ...why }: CancelDetail,
   books: Books,
 ): boolean {
   const wanted = goods.lines
@@ -63,7 +70,7 @@ export function cancelLater(
   if (goods.isAlive && without(wanted, free).some(({ sku }) => isHeldBack(goods, sku, books))) return false
   const done = goods.isAlive ? cancelFree(goods, free, why, books) : []
   const isAll = goods.order.status === 'cancelled' || without(units, done).length === 0
-  settle(command, isAll ? null : done.length > 0 ? 'partly_shipped' : 'already_shipped')
+  settle(command, isAll ? null : isRest || done.length > 0 ? 'partly_shipped' : 'already_shipped')
   return done.length > 0
 }
 

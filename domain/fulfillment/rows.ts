@@ -106,6 +106,8 @@ export interface CommandBook {
 /** What a cancellation that waits wants. */
 export interface CancelDetail {
   readonly units: readonly Units[]
+  /** Other units of the same request were cancelled at once. */
+  readonly isRest: boolean
   readonly reason: CancelReason
   readonly reason_code: string
   /** The payment provider takes multiples of so many minor units. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool } from '../../db/pool'
-import { hasLeft, isInside, type ShipmentStatus } from '../../domain/fulfillment/shipment'
+import { type CommandState, hasLeft, isInside, type ShipmentStatus } from '../../domain/fulfillment/shipment'
 import type { History } from './buyer'
 import { type JournalLabel, readLabels } from './carrier'
 import type { ReceivedAnswer } from './client'
@@ -32,6 +32,8 @@ interface GoodsRows {
   readonly labels: readonly LabelRow[]
   /** Commands that were never answered. */
   readonly pending: readonly string[]
+  /** Who cancelled all of it was told that some of it was leaving. */
+  readonly isPartlyShipped: boolean
 }
 
 /** Compares what people of warehouses, staff and the buyer were told of the goods of an order with what became of them. */
@@ -105,7 +107,11 @@ function namesOf(labels: readonly LabelRow[]): string {
   return labels.map(({ key }) => key).join(', ')
 }
 
-function judgeAnswers({ staff, client }: History, order: OrderRow, { shipments }: GoodsRows): string[] {
+function judgeAnswers(
+  { staff, client }: History,
+  order: OrderRow,
+  { shipments, isPartlyShipped }: GoodsRows,
+): string[] {
   const told = staff.received.filter(({ request }) => request.path.startsWith('/v1/admin/shipments/'))
   const cancels = [...staff.received, ...client.received].filter(
     ({ request, status }) => request.path.endsWith(`/orders/${order.id}/cancel`) && status === 200,
@@ -113,7 +119,8 @@ function judgeAnswers({ staff, client }: History, order: OrderRow, { shipments }
   const whole = cancels.filter(({ request }) => !(request.body as { lines?: unknown }).lines)
   const since = Math.min(...whole.map(({ at }) => at))
   const late = shipments.filter(
-    ({ shippedAt, replaces }) => replaces === null && shippedAt !== null && shippedAt.getTime() > since,
+    ({ shippedAt, replaces }) =>
+      !isPartlyShipped && replaces === null && shippedAt !== null && shippedAt.getTime() > since,
   )
   return [
     ...told
@@ -142,9 +149,14 @@ async function readGoods(orderId: string, pool: Pool): Promise<GoodsRows> {
     'select key, shipment_id as "shipmentId", status, at_work as "atWork" from label where order_id = $1',
     [orderId],
   )
-  const pending = await pool.query<{ what: string }>(
-    `select concat_ws(' ', kind, id, shipment_id) as what from order_command where order_id = $1 and state = 'pending'`,
+  const commands = await pool.query<{ what: string; state: CommandState; code: string | null }>(
+    `select concat_ws(' ', kind, id, shipment_id) as what, state, code from order_command where order_id = $1`,
     [orderId],
   )
-  return { shipments: shipments.rows, labels: labels.rows, pending: pending.rows.map(({ what }) => what) }
+  return {
+    shipments: shipments.rows,
+    labels: labels.rows,
+    pending: commands.rows.filter(({ state }) => state === 'pending').map(({ what }) => what),
+    isPartlyShipped: commands.rows.some(({ code }) => code === 'partly_shipped'),
+  }
 }

@@ -33,17 +33,17 @@ interface Parcel {
   readonly sku: string
   readonly shipment: string
   readonly total: number
-  readonly cancelByCustomer: () => Promise<{ status: number; body: any }>
+  readonly cancelByCustomer: (key?: string) => Promise<{ status: number; body: any }>
 }
 
 /** A paid order of units at 10.00, in one shipment. */
 async function parcel({ quantity = 1, method = 'pm_card_visa', word = '' } = {}): Promise<Parcel> {
   const sku = await parcels.product({ [manual]: quantity })
   const { id, buyer, total } = await parcels.paid({ lines: { [sku]: quantity }, method, ...(word && { word }) })
-  const cancelByCustomer = () =>
+  const cancelByCustomer = (key: string = randomUUID()) =>
     shop.call('post', `/v1/store/orders/${id}/cancel`, {
       token: buyer.token,
-      idempotencyKey: randomUUID(),
+      idempotencyKey: key,
       body: {},
     })
   return { id, sku, total, shipment: await parcels.shipmentOf(id), cancelByCustomer }
@@ -186,6 +186,23 @@ describe('while the money of the parcel is being taken', () => {
     })
     await parcels.orderBecomes(one.id, 'completed')
     expect(await parcels.moneyTaken(one.id)).toEqual({ captured: one.total, refunded: 0 })
+  }, 120_000)
+
+  it('a cancellation that is still listening when that is there is refused, whoever repeats it', async () => {
+    const one = await parcel()
+    await parcels.labelled(one.shipment)
+    let asked = false
+    provider.fail(one.id, (call) => isCapture(call) && (asked = true))
+    const ship = parcels.step(one.shipment, 'ship')
+    await until('its money is asked for', () => asked)
+    const key = randomUUID()
+    const cancel = one.cancelByCustomer(key)
+    await until('the cancellation waits', async () => (await commandOf(one.id)) !== undefined)
+    provider.heal(one.id)
+    expect(await cancel).toMatchObject({ status: 409, body: { code: 'already_shipped' } })
+    await ship
+    await parcels.hasLeft(one.shipment)
+    expect(await one.cancelByCustomer(key)).toMatchObject({ status: 409, body: { code: 'already_shipped' } })
   }, 120_000)
 
   it('a cancellation waits, and is done once that is refused', async () => {

@@ -29,7 +29,7 @@ describe('a cancellation of a parcel whose capture staff have claimed', () => {
 
   it('waits while that is pending', () => {
     const world = claimed()
-    expect(cancel(world)).toEqual({ outcome: 'waiting' })
+    expect(cancel(world)).toMatchObject({ outcome: 'waiting' })
     expect(end(world)).toEqual({ state: 'pending', code: null })
     expect(world.do((goods, books) => cancelShipment(goods, FIRST, books))).toEqual({ refused: 'already_shipped' })
     expect([world.goods.order.status, world.books.refunds]).toEqual(['processing', []])
@@ -67,7 +67,7 @@ describe('a cancellation that waits', () => {
 
   it('does not wait for a parcel that has none of its units', () => {
     const world = leaving(FIRST, SECOND)
-    expect(cancel(world, [cups(1)])).toEqual({ outcome: 'waiting' })
+    expect(cancel(world, [cups(1)])).toMatchObject({ outcome: 'waiting' })
     // The first is refused; the second is on its way still.
     world.askProvider(0, 'refuses')
     expect(end(world)).toEqual({ state: 'done', code: null })
@@ -100,10 +100,21 @@ describe('a cancellation that waits', () => {
     ])
   })
 
+  it.each([
+    ['other units of it were cancelled at once', null, 'partly_shipped'],
+    ['it was about units that leave alone', [cups(3)], 'already_shipped'],
+  ])('comes too late where %s: %s', (_, wanted, code) => {
+    const world = leaving(FIRST)
+    expect(cancel(world, wanted ?? undefined)).toMatchObject({ outcome: 'waiting' })
+    world.payAll()
+    expect(end(world)).toEqual({ state: 'refused', code })
+    expect(world.goods.lines.map(({ cancelled }) => cancelled)).toEqual(wanted === null ? [0, 2] : [0, 0])
+  })
+
   it('that takes units out of a parcel of the demo leaves it to go on at once', () => {
     const world = worldAt('labelled', { operation: 'automatic' })
     world.advance()
-    expect(cancel(world, [cups(1)])).toEqual({ outcome: 'waiting' })
+    expect(cancel(world, [cups(1)])).toMatchObject({ outcome: 'waiting' })
     world.askProvider(0, 'refuses')
     world.advance()
     expect(world.goods.shipment(FIRST)).toMatchObject({ status: 'packed', lines: [cups(2), saucers(2)] })

@@ -525,7 +525,7 @@ describe('a cancellation', () => {
     const world = at('labelled')
     world.do((goods) => wantToShip(goods, FIRST))
     world.advance()
-    expect(cancelAll(world)).toEqual({ outcome: 'waiting' })
+    expect(cancelAll(world)).toMatchObject({ outcome: 'waiting' })
     world.advance()
     expect(world.goods.commands).toMatchObject([{ kind: 'cancel', state: 'pending' }])
     world.askProvider(0, 'refuses')
@@ -584,7 +584,7 @@ describe('a cancellation', () => {
     const world = at('labelled', APART)
     world.do((goods) => wantToShip(goods, FIRST))
     world.advance()
-    expect(world.do((goods, books) => cancelUnits(goods, [cups(1), saucers(2)], WHY, books))).toEqual({
+    expect(world.do((goods, books) => cancelUnits(goods, [cups(1), saucers(2)], WHY, books))).toMatchObject({
       outcome: 'waiting',
     })
     expect(world.goods.lines.map(({ cancelled }) => cancelled)).toEqual([0, 2])

@@ -57,7 +57,7 @@ describe('a labelled parcel that travels, and that nobody sent', () => {
   it('cannot be cancelled any more', () => {
     const world = worldAt('labelled')
     world.track(FIRST, 'accepted')
-    expect(cancelAll(world)).toEqual({ outcome: 'waiting' })
+    expect(cancelAll(world)).toMatchObject({ outcome: 'waiting' })
     world.advance()
     world.payAll()
     world.advance()
