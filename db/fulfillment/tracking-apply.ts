@@ -4,17 +4,19 @@ import type { OrderId, ShipmentId } from '../../domain/ids'
 import type { Pool, Tx } from '../pool'
 import { countDelivery } from './carrier-record'
 import { withGoods } from './goods'
-import { endTracking, type TrackingRow } from './tracking'
+import { endProgress, endTracking, type TrackingRow } from './tracking'
 
 /**
  * Takes what a carrier told of the parcels of a shipment, by each label that it has had, into the shipment, and into its order, in
  * one transaction. Of one that has not left, as far as we know, the events stay and come again. `tell`: the order's workflow has
  * something to do; `needsPerson`: also when the order is over, for a person has to look at it.
  */
-export function applyTracking(
+export async function applyTracking(
   pool: Pool,
   { orderId, shipmentId, events }: { orderId: OrderId; shipmentId: ShipmentId; events: readonly TrackingRow[] },
 ): Promise<{ tell: boolean; needsPerson: boolean }> {
+  // Most of what carriers tell changes nothing: no order is locked and read for it.
+  if (await endProgress(pool, events)) return { tell: false, needsPerson: false }
   // It moves no money: in which steps that could be does not matter.
   return withGoods(pool, orderId, { stepOf: () => 1 }, async (goods, books, tx) => {
     const before = {

@@ -1,5 +1,5 @@
 import { LOST_ASK_DAYS } from '../../domain/fulfillment/patience'
-import type { TrackingType } from '../../domain/fulfillment/shipment'
+import { isArrival, LEFT_STATUSES, type TrackingType } from '../../domain/fulfillment/shipment'
 import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
 import type { OrderStatus } from '../../domain/order'
 import type { Db } from '../pool'
@@ -165,6 +165,35 @@ type TrackingKey = Pick<TrackingRow, 'carrier' | 'eventId'>
 export async function endTracking(db: Db, events: readonly TrackingKey[], shipmentId: ShipmentId): Promise<void> {
   if (events.length > 0) await db.query(END_EVENTS({ ...keysOf(events), shipmentId }))
 }
+
+/**
+ * Ends events of one shipment that only say that a parcel is on its way, which was known: it has left, and is expected when it was.
+ * They stay its history. False, and nothing is done, when any of them may say more.
+ */
+export async function endProgress(db: Db, events: readonly TrackingRow[]): Promise<boolean> {
+  if (events.some(({ type }) => isArrival(type))) return false
+  const labels = events.map(({ owner }) => owner?.labelId ?? null)
+  const { rowCount } = await db.query(END_PROGRESS({ ...keysOf(events), labels, left: LEFT_STATUSES }))
+  return rowCount === events.length
+}
+
+const END_PROGRESS = statement(
+  'tracking.endProgress',
+  `
+    with told as (
+      select t.carrier, t.event_id, s.id as shipment_id
+      from unnest(:carriers::text[], :ids::text[], :labels::text[]) as told (carrier, event_id, label_id)
+      join tracking_event t on t.carrier = told.carrier and t.event_id = told.event_id
+      join label l on l.id = told.label_id and l.status = 'live'
+      join shipment s on s.id = l.shipment_id and s.status = any (:left::text[])
+      where t.expected_at is null or t.expected_at = s.expected_at
+    )
+    update tracking_event t
+    set done_at = coalesce(t.done_at, now()), shipment_id = told.shipment_id
+    from told
+    where t.carrier = told.carrier and t.event_id = told.event_id
+      and (select count(*) from told) = cardinality(:ids::text[])`,
+)
 
 /** Nobody will ever own these events. One that is told again is kept and tried again. */
 export async function forgetTracking(db: Db, events: readonly TrackingKey[]): Promise<void> {

@@ -38,21 +38,24 @@ async function loadBooks(tx: Tx, orderId: OrderId): Promise<Books> {
   const { rows } = await tx.query<OrderMoney>(LOCK_ORDER({ orderId }))
   const order = rows[0]
   if (!order) throw new Error(`There is no order ${orderId}`)
-  const payments = await tx.query<StoredPayment>(LOCK_PAYMENTS({ orderId }))
-  const moves = await tx.query<{ captures: CaptureBook[]; refunds: RefundBook[]; disputes: DisputeBook[] }>(
-    READ_MOVES({ orderId }),
-  )
-  const { captures = [], refunds = [], disputes = [] } = moves.rows[0] ?? {}
+  const stored = await tx.query<StoredMoney>(LOCK_MONEY({ orderId }))
+  const { payments = [], captures = [], refunds = [], disputes = [] } = stored.rows[0] ?? {}
   return new Books(
-    { order, payments: payments.rows.map(paymentOf), captures, refunds, disputes },
+    { order, payments: payments.map(paymentOf), captures, refunds, disputes },
     { capture: () => newId('capture'), refund: () => newId('refund') },
   )
 }
 
-type StoredPayment = Omit<PaymentBook, 'captureBefore'> & { readonly captureBefore: Date | null }
+interface StoredMoney {
+  readonly payments: PaymentBook[]
+  readonly captures: CaptureBook[]
+  readonly refunds: RefundBook[]
+  readonly disputes: DisputeBook[]
+}
 
-function paymentOf({ captureBefore, ...payment }: StoredPayment): PaymentBook {
-  return { ...payment, captureBefore: captureBefore?.toISOString() ?? null }
+/** Postgres writes times of JSON with an offset. */
+function paymentOf({ captureBefore, ...payment }: PaymentBook): PaymentBook {
+  return { ...payment, captureBefore: captureBefore === null ? null : new Date(captureBefore).toISOString() }
 }
 
 const LOCK_ORDER = statement(
@@ -66,21 +69,20 @@ const LOCK_ORDER = statement(
     for update`,
 )
 
-const LOCK_PAYMENTS = statement(
-  'books.lockPayments',
+/** Whoever moves money has locked the order before: what is read here beside the locks is as true as they are. */
+const LOCK_MONEY = statement(
+  'books.lockMoney',
   `
-    select id, attempt, outcome is not distinct from 'completed' as pays, status, coalesce(amount, 0) as amount, reference, captures_in_parts as "capturesInParts",
-           capture_before as "captureBefore", captured, capturing, released, refunded, refunding, disputed, releasing
-    from payment
-    where order_id = :orderId
-    order by attempt
-    for update`,
-)
-
-const READ_MOVES = statement(
-  'books.readMoves',
-  `
+    with locked as materialized (
+      select id, attempt, outcome is not distinct from 'completed' as pays, status, coalesce(amount, 0) as amount, reference, captures_in_parts as "capturesInParts",
+             capture_before as "captureBefore", captured, capturing, released, refunded, refunding, disputed, releasing
+      from payment
+      where order_id = :orderId
+      order by attempt
+      for update
+    )
     select
+      (select coalesce(json_agg(locked order by attempt), '[]') from locked) as payments,
       (select coalesce(json_agg(json_build_object('id', id, 'paymentId', payment_id, 'number', number, 'key', key,
                 'amount', amount, 'status', status, 'atWork', at_work, 'wasSent', sent_at is not null, 'final', final,
                 'cause', cause, 'shipmentId', shipment_id, 'actor', actor, 'reference', reference, 'failureCode', failure_code,
@@ -120,13 +122,20 @@ async function saveBooks(tx: Tx, books: Books, before: Snapshot): Promise<void> 
       .map(([, row]) => row),
   )
   const orderId = books.order.id
-  const of = <T extends object>(rows: readonly T[]): string => JSON.stringify(rows.filter((row) => changed.has(row)))
+  const of = <T extends object>(rows: readonly T[]): T[] => rows.filter((row) => changed.has(row))
   if (changed.size === 0 && books.events.length === 0) return
-  await tx.query(SAVE_PAYMENTS({ rows: of(books.payments) }))
-  await tx.query(SAVE_CAPTURES({ orderId, rows: of(books.captures) }))
-  await tx.query(SAVE_REFUNDS({ orderId, rows: of(books.refunds) }))
-  await tx.query(SAVE_DISPUTES({ orderId, rows: of(books.disputes) }))
-  await tx.query(POST({ orderId, rows: JSON.stringify(books.postings) }))
+  const { postings } = books
+  const [payments, captures, refunds, disputes] = [
+    of(books.payments),
+    of(books.captures),
+    of(books.refunds),
+    of(books.disputes),
+  ]
+  if (payments.length > 0) await tx.query(SAVE_PAYMENTS({ rows: JSON.stringify(payments) }))
+  if (captures.length > 0) await tx.query(SAVE_CAPTURES({ orderId, rows: JSON.stringify(captures) }))
+  if (refunds.length > 0) await tx.query(SAVE_REFUNDS({ orderId, rows: JSON.stringify(refunds) }))
+  if (disputes.length > 0) await tx.query(SAVE_DISPUTES({ orderId, rows: JSON.stringify(disputes) }))
+  if (postings.length > 0) await tx.query(POST({ orderId, rows: JSON.stringify(postings) }))
   await tx.query(
     TELL({
       orderId,

@@ -47,6 +47,8 @@ export function hasLeft(status: ShipmentStatus): boolean {
   return status !== 'cancelled' && !isInside(status)
 }
 
+export const LEFT_STATUSES: readonly ShipmentStatus[] = SHIPMENT_STATUSES.filter(hasLeft)
+
 /** Who moves the shipments of a warehouse on: the demo by itself, people by the API, or a system of the warehouse's own. */
 export const WAREHOUSE_OPERATIONS = ['automatic', 'manual', 'external'] as const
 export type WarehouseOperation = (typeof WAREHOUSE_OPERATIONS)[number]
@@ -89,6 +91,11 @@ export const TRACKING_TYPES = [
   'exception',
 ] as const
 export type TrackingType = (typeof TRACKING_TYPES)[number]
+
+/** That a parcel is where it ends, for now at least; all else says that it is on its way. */
+export function isArrival(type: TrackingType): type is 'delivered' | 'lost' | 'returned' {
+  return type === 'delivered' || type === 'lost' || type === 'returned'
+}
 
 /**
  * What a warehouse's own system is told of a shipment: to pack it (each time that what is in it changes), to let it leave, that

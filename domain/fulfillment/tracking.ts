@@ -6,7 +6,7 @@ import { moveOn, nextLook } from './order-progress'
 import { hoursAfter } from './patience'
 import { closeOthers, isMadeGood } from './replacement'
 import type { LabelBook, ShipmentBook } from './rows'
-import { isInside, SHIPMENT_TRANSITIONS, type TrackingType } from './shipment'
+import { isArrival, isInside, SHIPMENT_TRANSITIONS, type TrackingType } from './shipment'
 import { countOf } from './units'
 
 /** What carriers tell of parcels. */
@@ -39,7 +39,7 @@ export function observe(goods: Goods, labelId: LabelId, events: readonly ToldOfP
   }
   for (const { type, happenedAt, expectedAt } of [...events].sort((a, b) => compare(a.happenedAt, b.happenedAt))) {
     shipment.expectedAt = expectedAt ?? shipment.expectedAt
-    if (type === 'delivered' || type === 'lost' || type === 'returned') arrive(goods, shipment, type, happenedAt)
+    if (isArrival(type)) arrive(goods, shipment, type, happenedAt)
   }
   moveOn(goods)
   goods.order.lookAt = nextLook(goods)

@@ -30,7 +30,7 @@ type Played = History | StaffHistory
 
 /** Where the order and its payments are locked. */
 const FIRST_LOCK = 'where id = :orderId\n    for update`);'
-const SECOND_LOCK = 'order by attempt\n    for update`);'
+const SECOND_LOCK = 'order by attempt\n      for update'
 
 interface Patch {
   /** A file or folder of dist/. */
@@ -237,7 +237,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     name: "the lock of an order's books: one writer at a time",
     patches: [
       { where: 'db/payment/books.js', find: FIRST_LOCK, replace: 'where id = :orderId`);' },
-      { where: 'db/payment/books.js', find: SECOND_LOCK, replace: 'order by attempt`);' },
+      { where: 'db/payment/books.js', find: SECOND_LOCK, replace: 'order by attempt' },
     ],
     scene: twoCapturesAtOnce,
     // Both are the first capture: the number, unique in its order, lets only one of them in.
