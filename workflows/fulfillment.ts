@@ -6,7 +6,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { ParcelDecision } from '../activities/fulfillment/goods'
+import type { GoodsToDo, ParcelDecision } from '../activities/fulfillment/goods'
 import { type FulfillmentItem, unitsInWords } from '../domain/fulfillment/work'
 import type { LabelId } from '../domain/ids'
 import { type FulfillmentInput, paymentWorkSignal } from './contract'
@@ -19,6 +19,7 @@ import {
   decideLabel,
   decideParcel,
   decideShort,
+  type OrderStep,
   outsideOnce,
   skipMessage,
   tellWarehouse,
@@ -132,21 +133,35 @@ class GoodsWorker {
     while (this.mustWork) {
       this.beside.throwFailure()
       this.mustRead = false
-      const work = await this.intervention.run(advanceGoods, this.input, { object: null })
-      this.isOver = work.isOver
-      this.lookAt = work.lookAt
-      this.waitsFor = work.waitsFor
-      if (work.hasClaimedMoney) this.onMoney()
-      this.beside.keepOnly(work.items)
-      for (const item of work.items) if (!this.beside.find(item)) await this.takeUp(item)
+      await this.carryOut(await this.intervention.run(advanceGoods, this.input, { object: null }))
     }
   }
 
-  private async takeUp(item: FulfillmentItem): Promise<void> {
-    if (isOutside(item)) {
-      if (await succeeds(item)) this.mustRead = true
-      else this.beside.put(item, (atWork) => this.askOutside(item, atWork))
-    } else this.beside.put(item, (atWork) => this.askPerson(item, atWork))
+  private async carryOut({ isOver, lookAt, waitsFor, hasClaimedMoney, items }: GoodsToDo): Promise<void> {
+    this.isOver = isOver
+    this.lookAt = lookAt
+    this.waitsFor = waitsFor
+    if (hasClaimedMoney) this.onMoney()
+    this.beside.keepOnly(items)
+    for (const item of items) {
+      const left = this.beside.find(item) ? null : await this.takeUp(item)
+      if (left) return this.carryOut(left)
+    }
+  }
+
+  /** Answers all that is left to do, where the step says it; else the rows are to be read. */
+  private async takeUp(item: FulfillmentItem): Promise<GoodsToDo | null> {
+    if (!isOutside(item)) this.beside.put(item, (atWork) => this.askPerson(item, atWork))
+    else
+      try {
+        const left = await tryOnce(item)
+        this.mustRead ||= !left
+        return left ?? null
+      } catch (error) {
+        if (isCancellation(error)) throw error
+        this.beside.put(item, (atWork) => this.askOutside(item, atWork))
+      }
+    return null
   }
 
   /** A carrier, or a warehouse's own system: tried without end; a person is asked when that takes long. */
@@ -167,7 +182,7 @@ class GoodsWorker {
         await this.intervention.run(skipMessage, input, { object: item.object, isBeside: true })
       return
     }
-    const step = item.kind === 'buy' ? buyLabel : voidLabel
+    const step: OrderStep<{ labelId: LabelId }, unknown> = item.kind === 'buy' ? buyLabel : voidLabel
     const end = await this.intervention.ask(step, { labelId: item.object }, about, () => atWork.isGone)
     if (end.by === 'resolved') await this.decideLabel(item.object, 'leave')
   }
@@ -263,14 +278,10 @@ function waitsFor(item: OfOutside): string {
   }
 }
 
-async function succeeds(item: OfOutside): Promise<boolean> {
-  try {
-    if (item.kind === 'tell') await outsideOnce.tellWarehouse({ messageId: item.object })
-    else if (item.kind === 'buy') await outsideOnce.buyLabel({ labelId: item.object })
-    else await outsideOnce.voidLabel({ labelId: item.object })
-    return true
-  } catch (error) {
-    if (isCancellation(error)) throw error
-    return false
-  }
+/** Runs that are older than its answer know of none. */
+async function tryOnce(item: OfOutside): Promise<GoodsToDo | null | undefined> {
+  if (item.kind === 'buy') return outsideOnce.buyLabel({ labelId: item.object })
+  if (item.kind === 'tell') await outsideOnce.tellWarehouse({ messageId: item.object })
+  else await outsideOnce.voidLabel({ labelId: item.object })
+  return null
 }

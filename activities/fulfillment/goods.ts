@@ -4,6 +4,7 @@ import { endCancels, replaceParcel, rerouteShipment } from '../../db/fulfillment
 import { readLabel } from '../../db/fulfillment/label'
 import { clearTold } from '../../db/payment/work'
 import { advance } from '../../domain/fulfillment/advance'
+import type { Goods } from '../../domain/fulfillment/goods'
 import { cancelParcel } from '../../domain/fulfillment/cancelling'
 import { decideLabel as decideLabelOf } from '../../domain/fulfillment/labels'
 import { decideShipment } from '../../domain/fulfillment/parcel-decisions'
@@ -23,12 +24,22 @@ export interface GoodsToDo extends FulfillmentWork {
 }
 
 /** Does all that can be done now with the goods of an order without asking anybody outside, and says what is left. */
-export async function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: OrderId }): Promise<GoodsToDo> {
+export function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: OrderId }): Promise<GoodsToDo> {
+  return advanceAfter(deps, orderId, () => undefined)
+}
+
+/** {@link advanceGoods}, once `step` is done, in one transaction. */
+export async function advanceAfter(
+  deps: FulfillmentDeps,
+  orderId: OrderId,
+  step: (goods: Goods) => void,
+): Promise<GoodsToDo> {
   // Before the rows are read: what is asked for from now on is told again, though the money is not read between.
   await clearTold(deps.pool, orderId)
   const steps = { ...stepsOf(deps), isLed: true }
   return withTransaction(deps.pool, async (tx) => {
     const { mustEnd, ...todo } = await inGoods(tx, orderId, steps, (goods, books) => {
+      step(goods)
       advance(goods, books)
       const mustEnd = goods.commands.some(({ kind, shipmentId }) => kind === 'cancel' && shipmentId !== null)
       return { ...workOf(goods), hasClaimedMoney: books.events.length > 0, mustEnd }

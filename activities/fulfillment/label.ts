@@ -8,7 +8,7 @@ import {
   readLabel,
   type StoredLabel,
 } from '../../db/fulfillment/label'
-import { applyFraudAnswer, readOrderToCheck } from '../../db/order/fraud'
+import { applyFraudAnswer, letPass, readOrderToCheck } from '../../db/order/fraud'
 import { withTransaction } from '../../db/pool'
 import { answerVoid, refuseLabel, takeLabel, withdrawLabel } from '../../domain/fulfillment/labels'
 import { rankRates } from '../../domain/fulfillment/carrier-choice'
@@ -16,27 +16,30 @@ import { packBoxes } from '../../domain/fulfillment/packing'
 import type { LabelId, OrderId } from '../../domain/ids'
 import { sum } from '../../domain/money'
 import type { CarrierProvider, LabelRequest, Rate } from '../../providers/carrier/carrier'
-import { type FulfillmentDeps, stepsOf } from './goods'
+import { advanceAfter, type FulfillmentDeps, type GoodsToDo, stepsOf } from './goods'
 
 /**
  * The effects on labels: each is asked for by a row, has its key there, and says in the same row what became of it. Repeated,
  * it asks the carrier again under the same key. All of them throw while the carrier does not answer.
  */
 
-/** Buys a label; by which carrier, where nobody said, is chosen first. One that is wanted no more is not bought. */
+/**
+ * Buys a label; by which carrier, where nobody said, is chosen first. One that is wanted no more is not bought: null. Else what can
+ * be done with the goods then is done in the same transaction, and what is left is answered.
+ */
 export async function buyLabel(
   deps: FulfillmentDeps,
   { labelId }: { labelId: LabelId },
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<GoodsToDo | null> {
   const label = await prepare(deps, await requireLabel(deps, labelId), signal)
-  if (label?.status !== 'claimed') return
+  if (label?.status !== 'claimed') return null
   const { orderId, key } = label
   const keep = async (reference: string): Promise<void> => {
     if (!(await keepLabelReference(deps.pool, labelId, reference))) throw new Error(`Label ${key} is wanted no more`)
   }
   const outcome = await carrierOf(deps, label).buyLabel(requestOf(label), keep, signal)
-  await withGoods(deps.pool, orderId, stepsOf(deps), (goods) => {
+  return advanceAfter(deps, orderId, (goods) => {
     if (outcome.outcome === 'refused') return refuseLabel(goods, labelId, outcome.code)
     const { reference, trackingNumber, trackingUrl, price, expectedAt } = outcome.label
     const { amount: cost, currency } = price
@@ -71,8 +74,8 @@ async function prepare(deps: FulfillmentDeps, label: StoredLabel, signal?: Abort
     await withGoods(deps.pool, label.orderId, stepsOf(deps), (goods) => refuseLabel(goods, label.id, 'no_service'))
     return null
   }
-  await keepRequest(deps.pool, { labelId: label.id, ...chosen, request })
-  return requireLabel(deps, label.id)
+  const kept = await keepRequest(deps.pool, { labelId: label.id, ...chosen, request })
+  return kept === null ? requireLabel(deps, label.id) : { ...label, ...kept }
 }
 
 /** Asks, once for an order, whether it may be sent. True when that puts it on hold: a person decides. */
@@ -80,7 +83,8 @@ async function isHeldByCheck({ pool, fraud }: FulfillmentDeps, orderId: OrderId)
   const question = await readOrderToCheck(pool, orderId)
   if (!question) return false
   const answer = await fraud.review(question)
-  await withTransaction(pool, (tx) => applyFraudAnswer(tx, orderId, answer))
+  if (answer === 'ok') await letPass(pool, orderId)
+  else await withTransaction(pool, (tx) => applyFraudAnswer(tx, orderId, answer))
   return answer !== 'ok'
 }
 

@@ -74,15 +74,17 @@ const READ = statement(
 )
 
 /**
- * Keeps what a carrier is about to be asked for, and whom. False when the label is wanted no more; what was kept before stays:
- * a repetition says the same.
+ * Keeps what a carrier is about to be asked for, and whom, and answers it in the words in which it is repeated. Null when the label
+ * is wanted no more, or it was kept before: that stays.
  */
 export async function keepRequest(
   db: Db,
   { labelId, carrier, service, request }: { labelId: LabelId; carrier: string; service: string; request: AskedLabel },
-): Promise<boolean> {
-  const { rowCount } = await db.query(KEEP({ labelId, carrier, service, request: JSON.stringify(request) }))
-  return rowCount === 1
+): Promise<Pick<StoredLabel, 'carrier' | 'service' | 'request' | 'sentAt'> | null> {
+  const { rows } = await db.query<Pick<StoredLabel, 'carrier' | 'service' | 'request' | 'sentAt'>>(
+    KEEP({ labelId, carrier, service, request: JSON.stringify(request) }),
+  )
+  return rows[0] ?? null
 }
 
 const KEEP = statement(
@@ -95,7 +97,8 @@ const KEEP = statement(
     update label
     set carrier = :carrier, service = :service, request = :request::jsonb, sent_at = now(), updated_at = now()
     from locked
-    where label.id = :labelId and label.order_id = locked.id and label.status = 'claimed' and label.sent_at is null`,
+    where label.id = :labelId and label.order_id = locked.id and label.status = 'claimed' and label.sent_at is null
+    returning label.carrier, label.service, label.request, label.sent_at as "sentAt"`,
 )
 
 /** It is about to be sent once more, with what was kept. False when the label is wanted no more. */

@@ -48,13 +48,22 @@ const TO_CHECK = statement(
     where o.id = :orderId and o.fraud_answer is null`,
 )
 
+/** The fraud check has nothing against the order. Only its first answer counts. */
+export async function letPass(db: Db, orderId: OrderId): Promise<void> {
+  await db.query(KEEP_ANSWER({ orderId, answer: 'ok' }))
+}
+
 /**
- * Acts on what the fraud check said, in the transaction `tx`: an order that it does not let pass is put on hold, until a person
- * resumes or cancels it. Only the first answer counts, so that a resumed order is not held again by the same check.
+ * The fraud check does not let the order pass, which is put on hold in the transaction `tx`, until a person resumes or cancels it.
+ * Only its first answer counts, so that a resumed order is not held again by the same check.
  */
-export async function applyFraudAnswer(tx: Tx, orderId: OrderId, answer: FraudAnswer): Promise<HoldOutcome> {
+export async function applyFraudAnswer(
+  tx: Tx,
+  orderId: OrderId,
+  answer: Exclude<FraudAnswer, 'ok'>,
+): Promise<HoldOutcome> {
   const { rowCount } = await tx.query(KEEP_ANSWER({ orderId, answer }))
-  if (rowCount !== 1 || answer === 'ok') return 'unchanged'
+  if (rowCount !== 1) return 'unchanged'
   const reasonCode = answer === 'refuse' ? 'fraud_refused' : 'fraud_review'
   return holdOrder(tx, orderId, { cause: 'fraud', reasonCode })
 }

@@ -28,7 +28,7 @@ export async function withBooks<T>(
 /** {@link withBooks}, in a transaction that is open. */
 export async function inBooks<T>(tx: Tx, orderId: OrderId, work: (books: Books, tx: Tx) => T): Promise<Awaited<T>> {
   const books = await loadBooks(tx, orderId)
-  const before = snapshotOf(books)
+  const before = { rows: snapshotOf(books), paymentStatus: books.paymentStatus }
   const result = await work(books, tx)
   await saveBooks(tx, books, before)
   return result
@@ -115,10 +115,15 @@ function snapshotOf(books: Books): Snapshot {
   return new Map(rowsOf(books).map(([id, row]) => [id, JSON.stringify(row)]))
 }
 
-async function saveBooks(tx: Tx, books: Books, before: Snapshot): Promise<void> {
+interface Before {
+  readonly rows: Snapshot
+  readonly paymentStatus: Books['paymentStatus']
+}
+
+async function saveBooks(tx: Tx, books: Books, before: Before): Promise<void> {
   const changed = new Set(
     rowsOf(books)
-      .filter(([id, row]) => before.get(id) !== JSON.stringify(row))
+      .filter(([id, row]) => before.rows.get(id) !== JSON.stringify(row))
       .map(([, row]) => row),
   )
   const orderId = books.order.id
@@ -136,6 +141,8 @@ async function saveBooks(tx: Tx, books: Books, before: Snapshot): Promise<void> 
   if (refunds.length > 0) await tx.query(SAVE_REFUNDS({ orderId, rows: JSON.stringify(refunds) }))
   if (disputes.length > 0) await tx.query(SAVE_DISPUTES({ orderId, rows: JSON.stringify(disputes) }))
   if (postings.length > 0) await tx.query(POST({ orderId, rows: JSON.stringify(postings) }))
+  const isTold = books.events.length > 0 || changed.has(books.order) || books.paymentStatus !== before.paymentStatus
+  if (!isTold) return
   await tx.query(
     TELL({
       orderId,

@@ -98,6 +98,39 @@ it('delivers the parcel, and its order with the last one, and says so once', asy
   expect(await open()).toBe(0)
 })
 
+/** What there is to be seen of an order, and of its row. */
+const stateOf = async ({ order }: Parcel) => {
+  const { rows } = await database.pool.query('select updated_at, event_seq, look_at from orders where id = $1', [
+    order.orderId,
+  ])
+  return [rows, await shipmentsOf(order)]
+}
+
+it.each(['sent', 'lost', 'delivered'] as const)(
+  'that only says that a parcel travels, which was %s, is kept and moves nothing',
+  async (state) => {
+    const one = await parcel()
+    if (state !== 'sent') await apply(one, await tell(one, [state, 1]))
+    const before = await stateOf(one)
+    const events = await tell(one, ['in_transit', 2], ['exception', 3], ['out_for_delivery', 4])
+    expect(await apply(one, events)).toEqual({ tell: false, needsPerson: false })
+    expect(await apply(one, events)).toEqual({ tell: false, needsPerson: false })
+    expect(await stateOf(one)).toEqual(before)
+    expect(await open()).toBe(0)
+    const shown = (await readShipment(database.pool, one.id))?.events ?? []
+    expect(shown.map(({ type }) => type)).toEqual(expect.arrayContaining(events.map(({ type }) => type)))
+  },
+)
+
+it('that says when a parcel is expected, anew, moves that', async () => {
+  const one = await parcel()
+  await apply(one, await tell(one, ['in_transit', 1, 20], ['out_for_delivery', 2, 20]))
+  await apply(one, await tell(one, ['exception', 3, 40]))
+  await apply(one, await tell(one, ['in_transit', 4]))
+  expect(await shipmentOf(one)).toMatchObject({ expectedAt: new Date(NOON + 40 * 3_600_000).toISOString() })
+  expect(await open()).toBe(0)
+})
+
 it('is shown as its carrier told it, when it happened, beside the steps of its warehouse', async () => {
   const one = await parcel()
   const { rows } = await database.pool.query('select tracking_number from label where shipment_id = $1', [one.id])
