@@ -5,7 +5,7 @@ module.exports = {
   projects: ['<rootDir>/test/support/jest/unit.config.js', '<rootDir>/test/support/jest/integration.config.js'],
   testSequencer: '<rootDir>/test/support/jest/sequencer.js',
   testTimeout: 60_000,
-  // A stack of a test is several processes. With more workers than cores, answers come later than some tests wait for them;
-  // beyond six all wait for the one Temporal server.
-  maxWorkers: Math.min(6, Math.max(2, availableParallelism())),
+  // The slow files wait most of the time, for a process that was killed say: two of them leave two cores idle. Beyond six all
+  // wait for the one Temporal server.
+  maxWorkers: Math.min(6, Math.max(3, availableParallelism())),
 }

@@ -2,7 +2,6 @@ import { inGoods, withGoods } from '../../db/fulfillment/goods'
 import { withTransaction } from '../../db/pool'
 import { endCancels, replaceParcel, rerouteShipment } from '../../db/fulfillment/reroute'
 import { readLabel } from '../../db/fulfillment/label'
-import { clearTold } from '../../db/payment/work'
 import { advance } from '../../domain/fulfillment/advance'
 import type { Goods } from '../../domain/fulfillment/goods'
 import { cancelParcel } from '../../domain/fulfillment/cancelling'
@@ -29,13 +28,11 @@ export function advanceGoods(deps: FulfillmentDeps, { orderId }: { orderId: Orde
 }
 
 /** {@link advanceGoods}, once `step` is done, in one transaction. */
-export async function advanceAfter(
+export function advanceAfter(
   deps: FulfillmentDeps,
   orderId: OrderId,
   step: (goods: Goods) => void,
 ): Promise<GoodsToDo> {
-  // Before the rows are read: what is asked for from now on is told again, though the money is not read between.
-  await clearTold(deps.pool, orderId)
   const steps = { ...stepsOf(deps), isLed: true }
   return withTransaction(deps.pool, async (tx) => {
     const { mustEnd, ...todo } = await inGoods(tx, orderId, steps, (goods, books) => {

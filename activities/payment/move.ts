@@ -31,11 +31,12 @@ export async function capturePayment(deps: PaymentDeps, { captureId }: { capture
   const { key, amount, final } = toSend
   const outcome = await providerOf(deps, attempt).capture({ key, charge, amount, final: final ?? false })
   const seen = outcome.outcome === 'captured' ? seenPaymentOf(attempt, outcome.charge) : null
-  await withMoney(deps.pool, orderId, (books) => {
+  const status = await withMoney(deps.pool, orderId, (books) => {
     books.answerCapture(captureId, answerToCapture(outcome))
     if (seen) books.observe(paymentId, seen)
+    return books.captures.find(({ id }) => id === captureId)?.status
   })
-  return statusOfCapture(deps, captureId)
+  return decided(captureId, status)
 }
 
 function answerToCapture(outcome: CaptureOutcome): MoveAnswer {
@@ -44,8 +45,12 @@ function answerToCapture(outcome: CaptureOutcome): MoveAnswer {
 }
 
 async function statusOfCapture(deps: PaymentDeps, captureId: CaptureId): Promise<MoveStatus> {
-  const { status } = await requireCapture(deps, captureId)
-  if (status === 'pending') throw new NotFinal(`The provider has not decided capture ${captureId}`)
+  return decided(captureId, (await requireCapture(deps, captureId)).status)
+}
+
+function decided(captureId: CaptureId, status: MoveStatus | undefined): MoveStatus {
+  if (status === undefined || status === 'pending')
+    throw new NotFinal(`The provider has not decided capture ${captureId}`)
   return status
 }
 

@@ -7,6 +7,7 @@ import type { Books } from '../../domain/payment/books'
 import { newId } from '../id'
 import { moveOrderStock } from '../inventory/order-stock'
 import { inBooks } from '../payment/books'
+import { clearTold } from '../payment/work'
 import { type Pool, type Tx, withTransaction } from '../pool'
 import { statement } from '../sql'
 import { planShipments } from './plan'
@@ -49,8 +50,10 @@ export async function inGoods<T>(
   })
 }
 
-async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promise<Goods> {
+async function loadGoods(tx: Tx, orderId: OrderId, { stepOf, isLed = false }: GoodsWork): Promise<Goods> {
   let stored = await readStored(tx, orderId)
+  // Nobody can note meanwhile that the workflow was told: that is in the order's row, which is locked.
+  if (isLed && stored.isTold) await clearTold(tx, orderId)
   if (stored.mustPlan) {
     await planShipments(tx, [orderId])
     stored = await readStored(tx, orderId)
@@ -99,6 +102,8 @@ async function loadGoods(tx: Tx, orderId: OrderId, { stepOf }: GoodsWork): Promi
 interface StoredGoods {
   readonly now: Date
   readonly mustPlan: boolean
+  /** The order's workflow was told that there is something to do, and has not read since. */
+  readonly isTold: boolean
   readonly returnWindowDays: number
   readonly shortPick: 'back_order' | 'cancel'
   readonly currency: string
@@ -133,6 +138,7 @@ const READ = statement(
   'goods.read',
   `
     select now() as now, o.planned_at is null and o.status in ('confirmed', 'processing', 'on_hold') as "mustPlan",
+           o.work_told as "isTold",
            settings.return_window_days as "returnWindowDays", settings.short_pick as "shortPick", o.currency,
            array(select distinct provider from payment where order_id = o.id and outcome = 'completed') as providers,
            json_build_object('id', o.id, 'status', o.status, 'heldFrom', o.held_from, 'heldFor', o.held_for, 'total', o.total,
