@@ -11,6 +11,7 @@ import { decideShort as decideShortOf } from '../../domain/fulfillment/picking'
 import { workOf, type FulfillmentWork } from '../../domain/fulfillment/work'
 import { hasLeft } from '../../domain/fulfillment/shipment'
 import type { LabelId, OrderId, ShipmentId } from '../../domain/ids'
+import type { Books } from '../../domain/payment/books'
 import type { ActivityDeps } from '../deps'
 import type { PaymentDeps } from '../payment/charge'
 
@@ -37,17 +38,25 @@ export function advanceAfter(
   return withTransaction(deps.pool, async (tx) => {
     const { mustEnd, ...todo } = await inGoods(tx, orderId, steps, (goods, books) => {
       step(goods)
-      advance(goods, books)
       const mustEnd = goods.commands.some(({ kind, shipmentId }) => kind === 'cancel' && shipmentId !== null)
-      return { ...workOf(goods), hasClaimedMoney: books.events.length > 0, mustEnd }
+      return { ...advanced(goods, books), mustEnd }
     })
     if (!mustEnd) return todo
     await endCancels(tx, orderId, steps)
-    return inGoods(tx, orderId, steps, (goods, books) => {
-      advance(goods, books)
-      return { ...workOf(goods), hasClaimedMoney: todo.hasClaimedMoney || books.events.length > 0 }
-    })
+    const left = await inGoods(tx, orderId, steps, advanced)
+    return { ...left, hasClaimedMoney: todo.hasClaimedMoney || left.hasClaimedMoney }
   })
+}
+
+function advanced(goods: Goods, books: Books): GoodsToDo {
+  const asked = countRefused(books)
+  advance(goods, books)
+  return { ...workOf(goods), hasClaimedMoney: books.events.length > 0 || countRefused(books) !== asked }
+}
+
+/** About how many captures a person is asked. */
+function countRefused({ captures }: Books): number {
+  return captures.filter(({ status, atWork }) => status === 'failed' && atWork).length
 }
 
 /** A person has decided about a label that its carrier refused to sell, or to take back. */

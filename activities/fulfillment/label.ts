@@ -75,7 +75,8 @@ async function prepare(deps: FulfillmentDeps, label: StoredLabel, signal?: Abort
     return null
   }
   const kept = await keepRequest(deps.pool, { labelId: label.id, ...chosen, request })
-  return kept === null ? requireLabel(deps, label.id) : { ...label, ...kept }
+  // Somebody has changed it, or its order, since it was read.
+  return kept === null ? prepare(deps, await requireLabel(deps, label.id), signal) : { ...label, ...kept }
 }
 
 /** Asks, once for an order, whether it may be sent. True when that puts it on hold: a person decides. */

@@ -134,7 +134,8 @@ async function cancelConfirmed(
       },
       deps,
     )
-  await awaitMoney(orderId, MOVES_WAIT_MS, deps)
+  // What waits for a parcel waits for as long as that takes.
+  if (done.body === null) await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   if (await hasComeTooLate(done.body, deps.pool)) {
     await forgetKey(deps.pool, idempotency)
     throw new DomainError('already_shipped', 'The parcel was paid meanwhile: it leaves.')

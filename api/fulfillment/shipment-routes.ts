@@ -109,12 +109,12 @@ const postPick = defineRoute({
 }).handle(async ({ params, body, idempotency }, deps) => {
   const shipment = await requireShipment(params.id, deps)
   const picked = body.lines?.map(({ sku, quantity }) => ({ sku: skuKey(sku), quantity })) ?? null
-  requireFound(shipment, picked)
   const parcel = { orderId: shipment.orderId, shipmentId: params.id, picked }
   const { body: mustTell, headers } = await withIdempotency(
     deps.pool,
     idempotency,
     async (tx) => {
+      requireFound(shipment, picked)
       const { outcome, mustTell } = await pickShipment(tx, parcel, stepsOf(deps))
       requireDone(outcome)
       return { status: 200, resource: mustTell }
@@ -273,7 +273,8 @@ async function commanded(id: ShipmentId, command: Command, deps: ApiDeps): Promi
   )
   const { commandId, mustTell } = accepted
   if (mustTell) await tell(shipment, deps)
-  if (commandId !== null)
+  // A cancellation waits for the money of the parcel: for as long as that takes.
+  if (commandId !== null && command.kind !== 'cancel')
     await awaitMove(async () => (await stateOf(commandId, deps.pool)) !== 'pending', MOVES_WAIT_MS)
   const done = commandId === null ? null : await readCommand(deps.pool, commandId)
   if (done?.state === 'refused') {

@@ -75,7 +75,7 @@ const READ = statement(
 
 /**
  * Keeps what a carrier is about to be asked for, and whom, and answers it in the words in which it is repeated. Null when the label
- * is wanted no more, or it was kept before: that stays.
+ * is wanted no more, its order is on hold, or it was kept before: that stays.
  */
 export async function keepRequest(
   db: Db,
@@ -92,12 +92,13 @@ const KEEP = statement(
   `
     -- The order first: whoever decides about its goods meanwhile knows whether the carrier was asked.
     with locked as (
-      select o.id from orders o where o.id = (select order_id from label where id = :labelId) for update
+      select o.id, o.status from orders o where o.id = (select order_id from label where id = :labelId) for update
     )
     update label
     set carrier = :carrier, service = :service, request = :request::jsonb, sent_at = now(), updated_at = now()
     from locked
-    where label.id = :labelId and label.order_id = locked.id and label.status = 'claimed' and label.sent_at is null
+    where label.id = :labelId and label.order_id = locked.id and locked.status <> 'on_hold' and label.status = 'claimed'
+      and label.sent_at is null
     returning label.carrier, label.service, label.request, label.sent_at as "sentAt"`,
 )
 

@@ -1,13 +1,13 @@
 import type { ShipmentStatus } from '../../domain/fulfillment/shipment'
 import type { CommandId, OrderId, ShipmentId, WarehouseId } from '../../domain/ids'
-import { LATEST_LABEL, SHIPMENT_JSON, type StoredCommand, type StoredShipment } from '../order/shipment'
+import { USED_LABEL, SHIPMENT_JSON, type StoredCommand, type StoredShipment } from '../order/shipment'
 import type { Db } from '../pool'
 import { statement } from '../sql'
 
 export async function readShipment(db: Db, id: ShipmentId): Promise<StoredShipment | null> {
   const { rows } = await db.query<{ shipment: StoredShipment }>({
     name: 'shipment.read',
-    text: `select ${SHIPMENT_JSON} as shipment from shipment s ${LATEST_LABEL} where s.id = $1`,
+    text: `select ${SHIPMENT_JSON} as shipment from shipment s ${USED_LABEL} where s.id = $1`,
     values: [id],
   })
   return rows[0]?.shipment ?? null
@@ -33,7 +33,7 @@ const LIST = statement(
   null,
   `
     select ${SHIPMENT_JSON} as shipment
-    from shipment s ${LATEST_LABEL}
+    from shipment s ${USED_LABEL}
     where (:status::text is null or s.status = :status)
       and (:warehouseId::text is null or s.warehouse_id = :warehouseId)
       and (:orderId::text is null or s.order_id = :orderId)

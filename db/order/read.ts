@@ -8,7 +8,7 @@ import type { Address } from '../cart/cart'
 import { INSTEAD_STATUS } from '../payment/move'
 import type { Db } from '../pool'
 import { statement } from '../sql'
-import { LATEST_LABEL, SHIPMENT_JSON, type StoredCommand, type StoredShipment } from './shipment'
+import { USED_LABEL, SHIPMENT_JSON, type StoredCommand, type StoredShipment } from './shipment'
 
 /** An order with its lines and attempts, as its answers are built from. Amounts in minor units of `currency`. */
 export interface Order {
@@ -153,7 +153,7 @@ const ORDER = `
            select json_agg(shipment order by number)
            from (
              select ${SHIPMENT_JSON} as shipment, s.number
-             from shipment s ${LATEST_LABEL}
+             from shipment s ${USED_LABEL}
              where s.order_id = o.id
              order by s.number desc
              limit ${SHIPMENTS_MAX}

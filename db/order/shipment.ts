@@ -37,7 +37,7 @@ export interface StoredCommand {
 const EVENTS_MAX = 100
 
 /**
- * The shipment `s` as JSON, with the label that is or was its last, and what happened to it, the oldest first. What its carrier
+ * The shipment `s` as JSON, with the label that it goes by, and what happened to it, the oldest first. What its carrier
  * has told stands as it told it, and when it happened, in the place of what was made of it.
  */
 export const SHIPMENT_JSON = `
@@ -49,8 +49,8 @@ export const SHIPMENT_JSON = `
       join order_line l on l.order_id = s.order_id and l.sku = u.sku
       where u.shipment_id = s.id
     ), '[]'),
-    'carrier', latest.carrier, 'service', latest.service, 'trackingNumber', latest.tracking_number,
-    'trackingUrl', latest.tracking_url, 'hasLabel', coalesce(latest.status = 'live' and latest.reference is not null, false),
+    'carrier', used.carrier, 'service', used.service, 'trackingNumber', used.tracking_number,
+    'trackingUrl', used.tracking_url, 'hasLabel', used.reference is not null,
     'events', coalesce((
       select json_agg(json_build_object('at', at, 'type', type, 'detail', detail) order by at, place)
       from (
@@ -72,8 +72,6 @@ export const SHIPMENT_JSON = `
       ) as shown
     ), '[]'))` as const
 
-/** The last label of the shipment `s`, as `latest`. */
-export const LATEST_LABEL = `
-  left join lateral (
-    select carrier, service, tracking_number, tracking_url, status, reference from label where shipment_id = s.id order by number desc limit 1
-  ) as latest on true` as const
+/** The label that the shipment `s` goes by, as `used`: what was voided leads nowhere. */
+export const USED_LABEL = `
+  left join label used on used.shipment_id = s.id and used.status = 'live'` as const

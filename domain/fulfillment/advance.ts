@@ -23,6 +23,7 @@ export function advance(goods: Goods, books: Books): void {
     bringOn(goods, books)
     endCommands(goods, books)
   }
+  for (const { id, status } of goods.shipments) if (status === 'cancelled') books.dropRefused(id)
   // Nothing waits for stock any more, or nobody will send it.
   if (goods.backOrders.length === 0 || !goods.isAlive) goods.order.shortAskAt = null
   goods.order.lookAt = nextLook(goods)

@@ -69,7 +69,9 @@ export function cancelLater(
   const free = freeOf(goods, wanted, books, isPaid)
   if (goods.isAlive && without(wanted, free).some(({ sku }) => isHeldBack(goods, sku, books))) return false
   const done = goods.isAlive ? cancelFree(goods, free, why, books) : []
-  const isAll = goods.order.status === 'cancelled' || without(units, done).length === 0
+  // What others have cancelled meanwhile is cancelled as well.
+  const isGone = (sku: Sku): boolean => goods.line(sku).cancelled === goods.line(sku).quantity
+  const isAll = goods.order.status === 'cancelled' || without(units, done).every(({ sku }) => isGone(sku))
   settle(command, isAll ? null : isRest || done.length > 0 ? 'partly_shipped' : 'already_shipped')
   return done.length > 0
 }

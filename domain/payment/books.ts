@@ -319,7 +319,17 @@ export class Books {
     // What the provider cannot take in its steps is taken with this one already.
     const wanted = Math.ceil(needed / step) * step
     const amount = payment.capturesInParts ? Math.min(wanted, available) : available
+    this.dropRefused(shipmentId)
     return this.addCapture(payment, { amount, cause: 'shipment', shipmentId, actor: null, retries: null })
+  }
+
+  /** Nobody has to decide about a refused capture of this parcel (any more): it is asked for anew, or stays. True when one was. */
+  dropRefused(shipmentId: ShipmentId): boolean {
+    const refused = this.captures.filter(
+      (capture) => capture.shipmentId === shipmentId && capture.status === 'failed' && capture.atWork,
+    )
+    for (const capture of refused) capture.atWork = false
+    return refused.length > 0
   }
 
   /** A parcel has left: what its units cost is earned, and no deposit any more. Minor units, taxes inside. */

@@ -115,6 +115,16 @@ describe('pick', () => {
     expect(await rig.shop.stock(sku)).toEqual({ on_hand: 1, reserved: 1, available: 0 })
   })
 
+  it('repeated under its key, is answered as it was, whatever is in the shipment by then', async () => {
+    const { id, orderId, sku } = await allocated({ quantity: 3 })
+    const [lines, key] = [[{ sku, quantity: 3 }], randomUUID()]
+    expect(await parcels.step(id, 'pick', { lines }, key)).toMatchObject({ status: 200 })
+    expect((await parcels.cancel(orderId, { lines: [{ sku, quantity: 1 }] })).status).toBe(200)
+    const again = await parcels.step(id, 'pick', { lines }, key)
+    expect(again).toMatchObject({ status: 200, body: { status: 'picking', lines: [{ sku, quantity: 2 }] } })
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+  })
+
   it('may be counted again until it is packed; what is missing is never paid for', async () => {
     const { id, sku } = await allocated({ quantity: 3 })
     const count = (quantity: number) => parcels.step(id, 'pick', { lines: [{ sku, quantity }] })

@@ -3,6 +3,7 @@ import { orderOfShipment } from '../../../db/fulfillment/goods'
 import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { keepLabelReference, keepRequest, readLabel } from '../../../db/fulfillment/label'
 import { newId } from '../../../db/id'
+import { holdOrder } from '../../../db/order/hold'
 import { createPool, type Pool, withTransaction } from '../../../db/pool'
 import { advance as advanceGoods } from '../../../domain/fulfillment/advance'
 import { answerVoid, claimLabel, takeLabel } from '../../../domain/fulfillment/labels'
@@ -262,6 +263,13 @@ describe('the label of a parcel', () => {
     const asked = await Promise.all(Array.from({ length: 10 }, () => ask(labelId, crowd)))
     expect(asked.filter((isKept) => isKept)).toHaveLength(1)
     expect(await readLabel(database.pool, labelId)).toMatchObject({ carrier: 'sandbox', request: REQUEST })
+  })
+
+  it('is not asked for once its order is on hold', async () => {
+    const { order, labelId } = await claimed()
+    await withTransaction(database.pool, (tx) => holdOrder(tx, order.orderId, { cause: 'staff', reasonCode: 'x' }))
+    expect(await ask(labelId)).toBeNull()
+    expect(await readLabel(database.pool, labelId)).toMatchObject({ request: null, isHeld: true })
   })
 
   it.each([1, 2, 3, 4])(

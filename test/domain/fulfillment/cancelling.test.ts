@@ -53,18 +53,52 @@ describe('a cancellation of a parcel whose capture staff have claimed', () => {
   })
 })
 
-describe('a cancellation that waits', () => {
-  /** Two labelled parcels, cups in one and saucers in the other; these are to leave, their money claimed. */
-  function leaving(...ids: (typeof FIRST)[]): GoodsWorld {
-    const world = worldAt('labelled', { parcels: [[cups(3)], [saucers(2)]] })
-    world.do((goods) => pick(goods, SECOND, null))
-    world.do((goods) => pack(goods, SECOND, null))
-    label(world, SECOND)
-    world.do((goods) => ids.map((id) => wantToShip(goods, id)))
+describe('a parcel whose money was refused', () => {
+  const isAsked = (world: GoodsWorld) => world.books.captures.map(({ status, atWork }) => [status, atWork])
+  function refused(): GoodsWorld {
+    const world = leaving(FIRST)
+    world.askProvider(0, 'refuses')
     world.advance()
+    expect(isAsked(world)).toEqual([['failed', true]])
     return world
   }
 
+  it('that is sent once more needs no decision about the first try, and takes no more than it is worth', () => {
+    const world = refused()
+    world.do((goods) => wantToShip(goods, FIRST))
+    world.advance()
+    expect(isAsked(world)).toEqual([
+      ['failed', false],
+      ['pending', true],
+    ])
+    world.payAll()
+    world.advance()
+    expect([world.goods.shipment(FIRST).status, world.goods.shipment(SECOND).status]).toEqual(['shipped', 'labelled'])
+    expect(world.do((_, books) => books.decideCapture(world.books.captures[0]?.id as never, 'retry'))).toBeNull()
+    expect(world.books.captured).toBeLessThan(TOTAL)
+  })
+
+  it('whose units are cancelled needs none either: nothing is taken for what is left before that leaves', () => {
+    const world = refused()
+    cancel(world, [cups(3)])
+    world.advance()
+    expect(isAsked(world)).toEqual([['failed', false]])
+    expect([world.goods.shipment(FIRST).status, world.goods.order.status]).toEqual(['cancelled', 'processing'])
+  })
+})
+
+/** Two labelled parcels, cups in one and saucers in the other; these are to leave, their money claimed. */
+function leaving(...ids: (typeof FIRST)[]): GoodsWorld {
+  const world = worldAt('labelled', { parcels: [[cups(3)], [saucers(2)]] })
+  world.do((goods) => pick(goods, SECOND, null))
+  world.do((goods) => pack(goods, SECOND, null))
+  label(world, SECOND)
+  world.do((goods) => ids.map((id) => wantToShip(goods, id)))
+  world.advance()
+  return world
+}
+
+describe('a cancellation that waits', () => {
   it('does not wait for a parcel that has none of its units', () => {
     const world = leaving(FIRST, SECOND)
     expect(cancel(world, [cups(1)])).toMatchObject({ outcome: 'waiting' })
@@ -109,6 +143,23 @@ describe('a cancellation that waits', () => {
     world.payAll()
     expect(end(world)).toEqual({ state: 'refused', code })
     expect(world.goods.lines.map(({ cancelled }) => cancelled)).toEqual(wanted === null ? [0, 2] : [0, 0])
+  })
+
+  it('twice for the same units is done twice', () => {
+    const world = leaving(FIRST, SECOND)
+    cancel(world, [cups(3)])
+    cancel(world, [cups(3)])
+    world.askProvider(0, 'refuses')
+    const commands = world.do((goods, books) => {
+      const asked = goods.commands.filter(({ kind }) => kind === 'cancel')
+      advance(goods, books)
+      return asked.map(({ state, code }) => ({ state, code }))
+    })
+    expect(commands).toEqual([
+      { state: 'done', code: null },
+      { state: 'done', code: null },
+    ])
+    expect(world.goods.lines.map(({ cancelled }) => cancelled)).toEqual([3, 0])
   })
 
   it('that takes units out of a parcel of the demo leaves it to go on at once', () => {
