@@ -51,7 +51,9 @@ export function advanceAfter(
 function advanced(goods: Goods, books: Books): GoodsToDo {
   const asked = countRefused(books)
   advance(goods, books)
-  return { ...workOf(goods), hasClaimedMoney: books.events.length > 0 || countRefused(books) !== asked }
+  // By the rows as well: who claimed it before may have died, or nobody listened.
+  const isUnsent = books.captures.some(({ status, atWork, wasSent }) => status === 'pending' && atWork && !wasSent)
+  return { ...workOf(goods), hasClaimedMoney: isUnsent || books.events.length > 0 || countRefused(books) !== asked }
 }
 
 /** About how many captures a person is asked. */

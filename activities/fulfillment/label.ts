@@ -11,6 +11,7 @@ import {
 import { applyFraudAnswer, letPass, readOrderToCheck } from '../../db/order/fraud'
 import { withTransaction } from '../../db/pool'
 import { answerVoid, refuseLabel, takeLabel, withdrawLabel } from '../../domain/fulfillment/labels'
+import type { Goods } from '../../domain/fulfillment/goods'
 import { rankRates } from '../../domain/fulfillment/carrier-choice'
 import { packBoxes } from '../../domain/fulfillment/packing'
 import type { LabelId, OrderId } from '../../domain/ids'
@@ -39,12 +40,19 @@ export async function buyLabel(
     if (!(await keepLabelReference(deps.pool, labelId, reference))) throw new Error(`Label ${key} is wanted no more`)
   }
   const outcome = await carrierOf(deps, label).buyLabel(requestOf(label), keep, signal)
-  return advanceAfter(deps, orderId, (goods) => {
+  const take = (goods: Goods): void => {
     if (outcome.outcome === 'refused') return refuseLabel(goods, labelId, outcome.code)
     const { reference, trackingNumber, trackingUrl, price, expectedAt } = outcome.label
     const { amount: cost, currency } = price
     takeLabel(goods, labelId, { reference, trackingNumber, trackingUrl, documentUrl: null, cost, currency, expectedAt })
-  })
+  }
+  try {
+    return await advanceAfter(deps, orderId, take)
+  } catch {
+    // What hinders the rest must not hinder this: it is met again, and told, where the goods are brought on.
+    await withGoods(deps.pool, orderId, stepsOf(deps), take)
+    return null
+  }
 }
 
 /** Has a label taken back that was bought, or may have been; repeated, asks what became of that. */

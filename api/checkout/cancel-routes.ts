@@ -137,7 +137,7 @@ async function cancelConfirmed(
   // What waits for a parcel waits for as long as that takes.
   if (done.body === null) await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   if (await hasComeTooLate(done.body, deps.pool)) {
-    await forgetKey(deps.pool, idempotency)
+    await forgetKey(deps.pool, idempotency, done.body)
     throw new DomainError('already_shipped', 'The parcel was paid meanwhile: it leaves.')
   }
   const now = await stands(orderId, deps)

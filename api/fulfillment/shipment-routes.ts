@@ -278,7 +278,7 @@ async function commanded(id: ShipmentId, command: Command, deps: ApiDeps): Promi
     await awaitMove(async () => (await stateOf(commandId, deps.pool)) !== 'pending', MOVES_WAIT_MS)
   const done = commandId === null ? null : await readCommand(deps.pool, commandId)
   if (done?.state === 'refused') {
-    await forgetKey(deps.pool, idempotency)
+    await forgetKey(deps.pool, idempotency, accepted)
     throw refusalOf(command.kind, done.code ?? 'refused')
   }
   const status = done?.state === 'pending' ? 202 : 200

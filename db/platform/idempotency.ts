@@ -62,11 +62,19 @@ export async function noteStatus(db: Db, idempotency: IdempotencyScope | null, s
   )
 }
 
-/** After {@link withIdempotency}: its work has come to a refusal, which is not kept. */
-export async function forgetKey(db: Db, idempotency: IdempotencyScope | null): Promise<void> {
+/**
+ * After {@link withIdempotency}: what it stored has come to a refusal, which is not kept. What a repetition has stored since then
+ * stays.
+ */
+export async function forgetKey(db: Db, idempotency: IdempotencyScope | null, resource: unknown): Promise<void> {
   if (!idempotency) return
   const { scope, operation, key } = idempotency
-  await db.query('delete from idempotency where scope = $1 and operation = $2 and key = $3', [scope, operation, key])
+  await db.query('delete from idempotency where scope = $1 and operation = $2 and key = $3 and resource = $4::jsonb', [
+    scope,
+    operation,
+    key,
+    JSON.stringify(resource),
+  ])
 }
 
 async function lockKey(tx: Tx, { scope, operation, key }: IdempotencyScope): Promise<void> {

@@ -1,7 +1,9 @@
 import { advanceGoods, decideLabel, type FulfillmentDeps } from '../../../activities/fulfillment/goods'
-import { voidLabel } from '../../../activities/fulfillment/label'
+import { buyLabel, voidLabel } from '../../../activities/fulfillment/label'
 import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { withTransaction } from '../../../db/pool'
+import { claimLabel } from '../../../domain/fulfillment/labels'
+import { pack, pick } from '../../../domain/fulfillment/picking'
 import type { LabelId } from '../../../domain/ids'
 import type { VoidOutcome, VoidRequest } from '../../../providers/carrier/carrier'
 import { testDatabase, type TestDatabase } from '../../support/database'
@@ -79,4 +81,31 @@ it('a label whose carrier is silent is given up when a person says so', async ()
   const { order, labelId } = await voiding()
   await decideLabel(deps(), { labelId, decision: 'leave' })
   expect(await advanceGoods(deps(), order)).toMatchObject({ items: [], lookAt: null, isOver: true })
+})
+
+it('a label that was bought is kept, whatever hinders the rest', async () => {
+  const order = await sold([{ from: [[await warehouse('automatic'), 1]] }])
+  const id = await onlyShipment(order)
+  const labelId = await inGoods(order, (goods) => {
+    pick(goods, id, null)
+    pack(goods, id, null)
+    claimLabel(goods, id, { carrier: 'sandbox', service: 'standard' })
+    return goods.labels[0]?.id as LabelId
+  })
+  await database.pool.query(`update label set request = '{}' where id = $1`, [labelId])
+  const bought = { reference: 'lbl_1', trackingNumber: `T${labelId}`, trackingUrl: null, expectedAt: null }
+  const buyLabelOf = async () =>
+    ({ outcome: 'bought', label: { ...bought, price: { amount: 1, currency: 'GBP' } } }) as const
+  const seller = { ...deps(), carriers: { get: () => ({ buyLabel: buyLabelOf }) } } as unknown as FulfillmentDeps
+  await database.pool.query(`
+    create function hinder() returns trigger language plpgsql as $$ begin raise 'no capture'; end $$;
+    create trigger hindered before insert on capture for each row execute function hinder()`)
+  try {
+    expect(await buyLabel(seller, { labelId })).toBeNull()
+    expect(await inGoods(order, (goods) => goods.label(labelId).status)).toBe('live')
+    await expect(advanceGoods(deps(), order)).rejects.toThrow('no capture')
+  } finally {
+    await database.pool.query('drop trigger hindered on capture')
+  }
+  expect(await advanceGoods(deps(), order)).toMatchObject({ items: [], hasClaimedMoney: true })
 })
