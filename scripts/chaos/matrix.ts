@@ -274,6 +274,7 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
       'carrier.handOver.before',
       'tracking.receive.before',
       'tracking.due.before',
+      'tracking.endProgress.before',
       'tracking.end.before',
     ],
     after: [
@@ -281,6 +282,7 @@ export const PLANS: Readonly<Record<PurchaseStep, StepPlan>> = {
       'carrier.handOver.after',
       'tracking.receive.after',
       'tracking.due.after',
+      'tracking.endProgress.after',
       'tracking.end.after',
     ],
   },
