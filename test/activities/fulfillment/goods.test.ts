@@ -1,8 +1,9 @@
-import { advanceGoods, type FulfillmentDeps } from '../../../activities/fulfillment/goods'
+import { advanceGoods } from '../../../activities/fulfillment/goods'
 import { noteTold } from '../../../db/payment/work'
 import { wantToShip } from '../../../domain/fulfillment/leaving'
 import type { CaptureId } from '../../../domain/ids'
 import { testDatabase, type TestDatabase } from '../../support/database'
+import { fulfillmentDeps } from '../../support/fulfillment-deps'
 import { goodsStatements } from '../../support/goods-statements'
 
 let database: TestDatabase
@@ -13,7 +14,7 @@ afterAll(() => database?.drop())
 
 const { inGoods, labelled, onlyShipment, pay, sold, warehouse } = goodsStatements(() => database.pool)
 
-const deps = () => ({ pool: database.pool, providers: { get: () => undefined } }) as unknown as FulfillmentDeps
+const deps = () => fulfillmentDeps(database)
 
 it('money that was claimed is told of until somebody sends it, whoever has claimed it', async () => {
   const order = await sold([{ from: [[await warehouse(), 1]] }])

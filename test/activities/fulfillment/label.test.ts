@@ -1,4 +1,4 @@
-import { advanceGoods, decideLabel, type FulfillmentDeps } from '../../../activities/fulfillment/goods'
+import { advanceGoods, decideLabel } from '../../../activities/fulfillment/goods'
 import { buyLabel, voidLabel } from '../../../activities/fulfillment/label'
 import { cancelUnits } from '../../../db/fulfillment/cancel'
 import { withTransaction } from '../../../db/pool'
@@ -7,6 +7,7 @@ import { pack, pick } from '../../../domain/fulfillment/picking'
 import type { LabelId } from '../../../domain/ids'
 import type { VoidOutcome, VoidRequest } from '../../../providers/carrier/carrier'
 import { testDatabase, type TestDatabase } from '../../support/database'
+import { fulfillmentDeps } from '../../support/fulfillment-deps'
 import { goodsStatements, type SoldOrder } from '../../support/goods-statements'
 
 let database: TestDatabase
@@ -21,19 +22,13 @@ afterAll(() => database?.drop())
 
 const { inGoods, labelled, onlyShipment, sold, warehouse } = goodsStatements(() => database.pool)
 
-function deps(): FulfillmentDeps {
-  const carrier = {
-    voidLabel: async (request: VoidRequest) => {
+const deps = () =>
+  fulfillmentDeps(database, {
+    voidLabel: async (request) => {
       asked.push(request)
       return answer
     },
-  }
-  return {
-    pool: database.pool,
-    providers: { get: () => undefined },
-    carriers: { get: () => carrier },
-  } as unknown as FulfillmentDeps
-}
+  })
 
 /** A label of a cancelled order, which its carrier is to take back. */
 async function voiding(): Promise<{ order: SoldOrder; labelId: LabelId }> {
@@ -94,9 +89,9 @@ it('a label that was bought is kept, whatever hinders the rest', async () => {
   })
   await database.pool.query(`update label set request = '{}' where id = $1`, [labelId])
   const bought = { reference: 'lbl_1', trackingNumber: `T${labelId}`, trackingUrl: null, expectedAt: null }
-  const buyLabelOf = async () =>
-    ({ outcome: 'bought', label: { ...bought, price: { amount: 1, currency: 'GBP' } } }) as const
-  const seller = { ...deps(), carriers: { get: () => ({ buyLabel: buyLabelOf }) } } as unknown as FulfillmentDeps
+  const seller = fulfillmentDeps(database, {
+    buyLabel: async () => ({ outcome: 'bought', label: { ...bought, price: { amount: 1, currency: 'GBP' } } }),
+  })
   await database.pool.query(`
     create function hinder() returns trigger language plpgsql as $$ begin raise 'no capture'; end $$;
     create trigger hindered before insert on capture for each row execute function hinder()`)

@@ -214,6 +214,17 @@ it('keeps what comes before the parcel has left, takes its money, and counts it 
   expect(await inGoods(one.order, (_, books) => books.captures.length)).toBe(1)
 })
 
+it('takes it as news that a parcel travels which nobody has sent', async () => {
+  const one = await parcel({ hasLeft: false })
+  expect(await apply(one, await tell(one, ['in_transit', 1]))).toMatchObject({ tell: true })
+  expect([await open(), (await shipmentOf(one))?.isLeaving]).toEqual([1, true])
+  await advance(one.order)
+  await pay(one.order)
+  await advance(one.order)
+  await apply(one, await take())
+  expect([(await shipmentOf(one))?.status, await open()]).toEqual(['shipped', 0])
+})
+
 describe('a parcel that travels by a label that is not live', () => {
   const cancel = ({ orderId }: SoldOrder, wanted: WantedUnits) =>
     withTransaction(database.pool, (tx) =>

@@ -1,4 +1,4 @@
-import { withIdempotency } from '../../../db/platform/idempotency'
+import { forgetKey, withIdempotency } from '../../../db/platform/idempotency'
 import type { Tx } from '../../../db/pool'
 import { newId } from '../../../db/id'
 import { DomainError } from '../../../domain/errors'
@@ -44,6 +44,14 @@ describe('a key', () => {
       present,
     )
     expect(elsewhere.headers).toEqual({})
+  })
+
+  it('is forgotten with what came of it, not with what a repetition has stored since then', async () => {
+    const first = await withIdempotency(database.pool, scopeOf(), addWarehouse, present)
+    await forgetKey(database.pool, scopeOf(), newId('warehouse'))
+    expect((await withIdempotency(database.pool, scopeOf(), addWarehouse, present)).body).toEqual(first.body)
+    await forgetKey(database.pool, scopeOf(), first.body.id)
+    expect((await withIdempotency(database.pool, scopeOf('other'), addWarehouse, present)).headers).toEqual({})
   })
 
   it('stores nothing of what was refused', async () => {
