@@ -278,7 +278,7 @@ function waitsFor(item: OfOutside): string {
   }
 }
 
-/** Runs that are older than its answer know of none. */
+/** All that is left to do, where the step says it. A run that is older than that answer has `undefined` in its history. */
 async function tryOnce(item: OfOutside): Promise<GoodsToDo | null | undefined> {
   if (item.kind === 'buy') return outsideOnce.buyLabel({ labelId: item.object })
   if (item.kind === 'tell') await outsideOnce.tellWarehouse({ messageId: item.object })

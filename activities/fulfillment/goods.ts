@@ -56,7 +56,7 @@ function advanced(goods: Goods, books: Books): GoodsToDo {
   return { ...workOf(goods), hasClaimedMoney: isUnsent || books.events.length > 0 || countRefused(books) !== asked }
 }
 
-/** About how many captures a person is asked. */
+/** How many refused captures wait for a person. */
 function countRefused({ captures }: Books): number {
   return captures.filter(({ status, atWork }) => status === 'failed' && atWork).length
 }

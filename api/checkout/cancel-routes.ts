@@ -134,7 +134,7 @@ async function cancelConfirmed(
       },
       deps,
     )
-  // What waits for a parcel waits for as long as that takes.
+  // A cancellation that waits for a parcel is answered at once.
   if (done.body === null) await awaitMoney(orderId, MOVES_WAIT_MS, deps)
   if (await hasComeTooLate(done.body, deps.pool)) {
     await forgetKey(deps.pool, idempotency, done.body)

@@ -273,7 +273,7 @@ async function commanded(id: ShipmentId, command: Command, deps: ApiDeps): Promi
   )
   const { commandId, mustTell } = accepted
   if (mustTell) await tell(shipment, deps)
-  // A cancellation waits for the money of the parcel: for as long as that takes.
+  // A cancellation that waits for the money of the parcel is answered at once.
   if (commandId !== null && command.kind !== 'cancel')
     await awaitMove(async () => (await stateOf(commandId, deps.pool)) !== 'pending', MOVES_WAIT_MS)
   const done = commandId === null ? null : await readCommand(deps.pool, commandId)

@@ -52,7 +52,7 @@ export async function inGoods<T>(
 
 async function loadGoods(tx: Tx, orderId: OrderId, { stepOf, isLed = false }: GoodsWork): Promise<Goods> {
   let stored = await readStored(tx, orderId)
-  // Nobody can note meanwhile that the workflow was told: that is in the order's row, which is locked.
+  // Whoever asks for something has locked the order: what it wrote is read here, or it tells the workflow after this.
   if (isLed && stored.isTold) await clearTold(tx, orderId)
   if (stored.mustPlan) {
     await planShipments(tx, [orderId])

@@ -323,13 +323,10 @@ export class Books {
     return this.addCapture(payment, { amount, cause: 'shipment', shipmentId, actor: null, retries: null })
   }
 
-  /** Nobody has to decide about a refused capture of this parcel (any more): it is asked for anew, or stays. True when one was. */
-  dropRefused(shipmentId: ShipmentId): boolean {
-    const refused = this.captures.filter(
-      (capture) => capture.shipmentId === shipmentId && capture.status === 'failed' && capture.atWork,
-    )
-    for (const capture of refused) capture.atWork = false
-    return refused.length > 0
+  /** Nobody has to decide about a refused capture of this parcel any more: its money is asked for anew, or the parcel stays. */
+  dropRefused(shipmentId: ShipmentId): void {
+    for (const capture of this.captures)
+      if (capture.shipmentId === shipmentId && capture.status === 'failed') capture.atWork = false
   }
 
   /** A parcel has left: what its units cost is earned, and no deposit any more. Minor units, taxes inside. */
