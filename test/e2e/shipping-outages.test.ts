@@ -121,6 +121,7 @@ const POINTS = {
     // After that the provider may tell of it first, and nobody asks once more.
     'provider.capture.after',
   ],
+  tracking: ['tracking.endProgress.before', 'tracking.endProgress.after', 'tracking.end.before'],
 }
 
 it.each(Object.entries(POINTS))(
